@@ -1,0 +1,56 @@
+"""Entry point: runs the command line, tells mistakes once, and takes all ranks down together."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+
+from collbench.cli import cli
+from collbench.errors import Exit, UsageError
+from collbench.launcher import detect
+
+INTERRUPTED = 130
+
+
+def _abort_ranks(code: int) -> None:
+    """End every rank of a running MPI job; does nothing where MPI is not running."""
+    if "mpi4py.MPI" not in sys.modules:
+        return
+    from mpi4py import MPI
+
+    if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() > 1:
+        sys.stderr.flush()
+        MPI.COMM_WORLD.Abort(code)
+
+
+def main() -> None:
+    """Console script ``collbench``. An exception on one rank ends all of them: MPI would wait for ever."""
+    launch = detect(os.environ)
+    first = launch is None or launch.rank == 0
+    if not first:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - rank 0 speaks for all
+    try:
+        code = cli.main(prog_name="collbench", standalone_mode=False)
+    except click.ClickException as mistake:
+        if first:
+            mistake.show()
+        code = mistake.exit_code
+    except UsageError as mistake:
+        if first:
+            print(f"collbench: {mistake}", file=sys.stderr)
+        code = Exit.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _abort_ranks(INTERRUPTED)
+        code = INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        _abort_ranks(Exit.FAILED)
+        code = Exit.FAILED
+    sys.exit(int(code or 0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Statistics of samples and of ratios; knows nothing of clocks, files or backends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+CONFIDENCE = 0.95
+FEWEST_FOR_INTERVAL = 6  # below 6 samples no pair of order statistics covers the median with 95 %
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics of one case, all in the unit of the samples."""
+
+    median: float
+    ci_low: float
+    ci_high: float
+    min: float
+    p05: float
+    p95: float
+    p99: float
+    max: float
+
+
+@lru_cache(maxsize=1024)
+def median_ranks(n: int) -> tuple[int, int] | None:
+    """Indices of the order statistics of ``n`` samples that enclose the median with 95 % confidence.
+
+    The number of samples below the median is binomial(n, 1/2) whatever their distribution (David & Nagaraja,
+    Order Statistics, 7.1). None where no pair of samples is confident enough.
+    """
+    if n < FEWEST_FOR_INTERVAL:
+        return None
+    tail, low = 0.0, 0
+    while True:
+        tail += math.exp(math.lgamma(n + 1) - math.lgamma(low + 1) - math.lgamma(n - low + 1) - n * math.log(2))
+        if 2 * tail > 1 - CONFIDENCE:
+            break
+        low += 1
+    return (low - 1, n - low) if low else None
+
+
+def median_interval(samples: ArrayLike) -> tuple[float, float]:
+    """95 % interval of the median from order statistics; (-inf, inf) below six samples."""
+    ordered = np.sort(np.asarray(samples, dtype=np.float64))
+    ranks = median_ranks(len(ordered))
+    return (float(ordered[ranks[0]]), float(ordered[ranks[1]])) if ranks else (-math.inf, math.inf)
+
+
+def relative_width(samples: ArrayLike) -> float:
+    """Width of the interval of the median, relative to the median; infinite below six samples."""
+    low, high = median_interval(samples)
+    return (high - low) / float(np.median(np.asarray(samples)))
+
+
+def summarise(samples: ArrayLike) -> Summary:
+    """Median with its interval, extremes and percentiles of at least one sample."""
+    values = np.asarray(samples, dtype=np.float64)
+    p05, median, p95, p99 = (float(v) for v in np.percentile(values, [5, 50, 95, 99]))
+    low, high = median_interval(values)
+    return Summary(median, low, high, float(values.min()), p05, p95, p99, float(values.max()))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times slower ``a`` is than ``b``, with an interval. ``launches``: independent pairs behind it."""
+
+    value: float
+    low: float
+    high: float
+    launches: int
+
+    @property
+    def verdict(self) -> str:
+        """``slower`` or ``faster`` for a, or ``unclear`` where the interval contains 1."""
+        if self.low > 1:
+            return "slower"
+        return "faster" if self.high < 1 else "unclear"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Median and interval of one launch, in any one unit."""
+
+    median: float
+    low: float
+    high: float
+
+
+def ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
+    """Ratio a/b of per-launch medians, launch i of a against launch i of b.
+
+    From six launches on the interval is that of the median ratio over launches, which holds whatever the noise
+    between launches. With fewer it is the widest that the intervals inside the launches allow: it knows
+    nothing of the noise between launches and is labelled by ``launches``.
+    """
+    ratios = [x.median / y.median for x, y in zip(a, b, strict=False)]
+    value = float(np.exp(np.median(np.log(ratios))))
+    if len(ratios) >= FEWEST_FOR_INTERVAL:
+        return Ratio(value, *median_interval(ratios), len(ratios))
+    pairs = list(zip(a, b, strict=False))
+    return Ratio(value, min(x.low / y.high for x, y in pairs), max(x.high / y.low for x, y in pairs), len(ratios))

@@ -1,0 +1,147 @@
+"""The MPI library's own collectives on host memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from collbench.collectives import ROOT
+from collbench.device import Array, Call, Device
+from collbench.patterns import Emulator
+from collbench.plan import Workload
+
+if TYPE_CHECKING:
+    from collbench.world import World
+
+DEVICE = "cpu"
+SUMMARY = "the MPI library's own collectives, host memory"
+
+
+def missing() -> str | None:
+    """MPI is what launched us."""
+    return None
+
+
+def refuses(workload: Workload) -> str | None:
+    """MPI has no average."""
+    return "MPI defines no averaging operation" if workload.op == "avg" else None
+
+
+def emulate(workload: Workload) -> Emulator | None:
+    """The library's order is its own."""
+    return None
+
+
+def wire_bytes(workload: Workload) -> float | None:
+    """The library's algorithm is its own."""
+    return None
+
+
+def open(world: World, device: Device, arena_bytes: int) -> Session:
+    """Needs nothing but the communicator."""
+    return Session(world, device.arena(arena_bytes))
+
+
+@dataclass(frozen=True)
+class Session:
+    """The communicator of the world, and the reductions that were made for types that MPI does not know."""
+
+    world: World
+    arena: Array
+    made: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+        """One blocking MPI call; types that MPI does not know are reduced by an operation of ours."""
+        from mpi4py import MPI
+
+        comm = self.world.comm
+        reduction = self._reduction(workload)
+        source, target = message(workload, send), message(workload, recv)
+        given = MPI.IN_PLACE if workload.in_place else source
+        at_root = comm.Get_rank() == ROOT
+        forms: dict[str, Call] = {
+            "all_reduce": lambda: comm.Allreduce(given, target, reduction),
+            "reduce_scatter": self._reduce_scatter(source, target, reduction, workload, send),
+            "all_gather": lambda: comm.Allgather(given, target),
+            "broadcast": self._broadcast(source, target, at_root, workload),
+            "gather": lambda: comm.Gather(source, target if at_root else None, ROOT),
+            "send_recv": self._ring(source, target),
+        }
+        return forms[workload.collective.name]
+
+    def _reduce_scatter(self, source: Any, target: Any, op: Any, work: Workload, send: Array) -> Call:
+        from mpi4py import MPI
+
+        comm = self.world.comm
+        if not work.in_place:
+            return lambda: comm.Reduce_scatter_block(source, target, op)
+        # MPI leaves an in-place result at the start of the buffer, NCCL at the rank's own share: move it there.
+        share = work.count // work.layout.size
+        rank = comm.Get_rank()
+
+        def call() -> None:
+            comm.Reduce_scatter_block(MPI.IN_PLACE, source, op)
+            if rank:
+                send[rank * share : (rank + 1) * share] = send[:share]
+
+        return call
+
+    def _broadcast(self, source: Any, target: Any, at_root: bool, work: Workload) -> Call:
+        comm = self.world.comm
+        if work.in_place or not at_root:
+            return lambda: comm.Bcast(target, ROOT)
+
+        def call() -> None:  # MPI broadcasts in place only: out of place the root also fills its own output
+            target[0][...] = source[0]
+            comm.Bcast(target, ROOT)
+
+        return call
+
+    def _ring(self, source: Any, target: Any) -> Call:
+        comm = self.world.comm
+        after, before = (comm.Get_rank() + 1) % comm.Get_size(), (comm.Get_rank() - 1) % comm.Get_size()
+        return lambda: comm.Sendrecv(source, after, recvbuf=target, source=before)
+
+    def _reduction(self, workload: Workload) -> Any:
+        from mpi4py import MPI
+
+        known = {"sum": MPI.SUM, "min": MPI.MIN, "max": MPI.MAX}
+        if workload.dtype.itemsize != 2 or not workload.op:
+            return known.get(workload.op)
+        key = (workload.dtype.name, workload.op)
+        if key not in self.made:
+            self.made[key] = rounding_reduction(workload)
+        return self.made[key]
+
+    def release(self) -> None:
+        """Calls hold nothing."""
+
+    def close(self) -> None:
+        """Free the operations; the communicator belongs to the world."""
+        for operation in self.made.values():
+            operation.Free()
+
+
+def message(workload: Workload, array: Array) -> Any:
+    """``array`` as mpi4py takes it; 16-bit floats travel as 16-bit integers, which MPI knows."""
+    from mpi4py import MPI
+
+    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}
+    kind = types.get(workload.dtype.name)
+    return (array, kind) if kind is not None else (array.view("u2"), MPI.UINT16_T)
+
+
+def rounding_reduction(workload: Workload) -> Any:
+    """An MPI operation on 16-bit floats that combines in numpy and rounds after each addition."""
+    import numpy as np
+    from mpi4py import MPI
+
+    combine: Callable[..., Any] = {"sum": np.add, "min": np.minimum, "max": np.maximum}[workload.op]
+    kind = workload.dtype.numpy
+
+    def apply(one: Any, other: Any, datatype: MPI.Datatype) -> None:
+        target = np.frombuffer(other, kind)
+        combine(np.frombuffer(one, kind), target, out=target)
+
+    return MPI.Op.Create(apply, commute=True)

@@ -1,0 +1,234 @@
+"""NVRAR's schedule over MPI point-to-point: the readable reference for the kernels, on any number of nodes.
+
+With G ranks a node and N nodes, for a message of S bytes:
+
+1. Reduce-scatter in the node: rank g collects shard g (S/G bytes) of its G local ranks and adds them in the order
+   of their local index, 16-bit floats in fp32 with one rounding at the end.
+2. Recursive doubling between nodes: in step k the shard is exchanged with the rank of the same local index on node
+   ``n xor 2**k`` and added, one rounding a step. Where N is no power of two, the nodes beyond the largest one fold
+   their shards into a partner first and get the result from it last.
+3. All-gather in the node.
+
+Each rank sends 2 (G-1)/G S + ceil(log2 N) S/G bytes at most. Addition of two numbers commutes, so all ranks end with
+the same bits. Source: arXiv 2511.09557.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from collbench.backends.mpi import message
+from collbench.device import Array, Call, Device
+from collbench.layout import Layout
+from collbench.patterns import Emulator, Values
+from collbench.plan import Workload
+
+if TYPE_CHECKING:
+    from collbench.world import World
+
+DEVICE = "cpu"
+SUMMARY = "NVRAR's schedule over MPI point-to-point, host memory: the readable reference"
+Combine = Callable[[Values, Values], Values]
+COMBINE: dict[str, Combine] = {"sum": np.add, "avg": np.add, "min": np.minimum, "max": np.maximum}
+
+
+def missing() -> str | None:
+    """MPI is what launched us."""
+    return None
+
+
+def refuses(workload: Workload) -> str | None:
+    """An all-reduce on nodes of equal size."""
+    if workload.collective.name != "all_reduce":
+        return f"NVRAR is an all-reduce, not a {workload.collective.name}"
+    if workload.layout.per_node is None:
+        return "NVRAR needs the same number of ranks on every node"
+    return None
+
+
+def doubling_nodes(nodes: int) -> int:
+    """The largest power of two that is not above ``nodes``: how many nodes take part in the doubling."""
+    return 1 << (nodes.bit_length() - 1)
+
+
+def wire_bytes(workload: Workload) -> float | None:
+    """Bytes that the busiest rank sends."""
+    layout = workload.layout
+    per_node, nodes = layout.per_node or 1, layout.node_count
+    core = doubling_nodes(nodes)
+    exchanges = core.bit_length() - 1 + (nodes > core)
+    return workload.bytes * (2 * (per_node - 1) + exchanges) / per_node
+
+
+def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that sums are formed in: fp32 for 16-bit floats."""
+    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+
+def node_sum(parts: Values, combine: Combine) -> Values:
+    """Phase 1's arithmetic: ``parts`` of shape (G, n) combined in order, one rounding."""
+    total = parts[0].astype(wide(parts.dtype))
+    for part in parts[1:]:
+        total = combine(total, part.astype(total.dtype))
+    return total.astype(parts.dtype)
+
+
+def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:
+    """Phase 2's arithmetic: one addition, one rounding."""
+    kind = wide(mine.dtype)
+    return combine(mine.astype(kind), theirs.astype(kind)).astype(mine.dtype)
+
+
+def average(total: Values, ranks: int) -> Values:
+    """The last step of ``avg``: one division, one rounding."""
+    return (total.astype(wide(total.dtype)) / ranks).astype(total.dtype)
+
+
+def emulate(workload: Workload) -> Emulator | None:
+    """The result of the three phases, to the bit."""
+    return partial(_emulate, layout=workload.layout, op=workload.op)
+
+
+def _emulate(inputs: Values, layout: Layout, op: str) -> Values:
+    combine, nodes = COMBINE[op], np.array(layout.nodes)
+    shards = [node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
+    core = doubling_nodes(len(shards))
+    for extra, shard in enumerate(shards[core:]):
+        shards[extra] = pair_sum(shards[extra], shard, combine)
+    shards = shards[:core]
+    for step in range(core.bit_length() - 1):
+        shards = [pair_sum(shard, shards[node ^ (1 << step)], combine) for node, shard in enumerate(shards)]
+    return average(shards[0], layout.size) if op == "avg" else shards[0]
+
+
+def open(world: World, device: Device, arena_bytes: int) -> Session:
+    """A communicator of its own, so that no message is taken for another backend's."""
+    return Session(world, device.arena(arena_bytes), world.comm.Dup() if world.member else world.comm)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The schedules that were prepared on one world."""
+
+    world: World
+    arena: Array
+    comm: Any
+    schedules: list[Schedule] = field(default_factory=list)
+
+    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+        """The three phases with their persistent requests."""
+        schedule = Schedule(self.comm, workload, send, recv)
+        self.schedules.append(schedule)
+        return schedule
+
+    def release(self) -> None:
+        """Free the requests of all schedules."""
+        for schedule in self.schedules:
+            schedule.free()
+        self.schedules.clear()
+
+    def close(self) -> None:
+        """Free the communicator."""
+        if self.world.member:
+            self.comm.Free()
+
+
+class Exchange:
+    """Persistent requests that start together and end together."""
+
+    def __init__(self, requests: list[Any]) -> None:
+        self.requests = requests
+
+    def __call__(self) -> None:
+        from mpi4py import MPI
+
+        MPI.Prequest.Startall(self.requests)
+        MPI.Request.Waitall(self.requests)
+
+    def free(self) -> None:
+        """Give the requests back."""
+        for request in self.requests:
+            request.Free()
+
+
+class Schedule:
+    """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
+
+    def __init__(self, comm: Any, workload: Workload, send: Values, recv: Values) -> None:
+        layout, rank = workload.layout, comm.Get_rank()
+        self._comm, self._work, self._rank = comm, workload, rank
+        self._combine = COMBINE[workload.op]
+        self._node = layout.nodes[rank]
+        self._folds_away = self._node >= doubling_nodes(layout.node_count)
+        self._local = [peer for peer in range(layout.size) if layout.nodes[peer] == self._node]
+        self._me = self._local.index(rank)
+        bounds = [workload.count * index // len(self._local) for index in range(len(self._local) + 1)]
+        self._shards = [slice(low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
+        mine = self._shards[self._me]
+        self._input, self._output = send[mine], recv[mine]
+        self._parts = np.empty((len(self._local), mine.stop - mine.start), send.dtype)
+        self._shard, self._theirs = (np.empty_like(self._parts[0]) for _ in range(2))
+        self._scatter = self._exchange(1, [(p, send[self._shards[i]], self._parts[i]) for i, p in self._peers()])
+        self._fold, self._steps, self._unfold = self._between_nodes(layout)
+        self._gather = self._exchange(2, [(p, self._output, recv[self._shards[i]]) for i, p in self._peers()])
+
+    def _peers(self) -> list[tuple[int, int]]:
+        """(local index, rank) of the other ranks of the node, each rank beginning with its next neighbour."""
+        turned = self._local[self._me + 1 :] + self._local[: self._me]
+        return [(self._local.index(peer), peer) for peer in turned]
+
+    def _exchange(self, tag: int, pairs: list[tuple[int, Values | None, Values | None]]) -> Exchange:
+        requests = [
+            self._comm.Recv_init(message(self._work, theirs), peer, tag) for peer, _, theirs in pairs if theirs is not None
+        ]
+        requests += [
+            self._comm.Send_init(message(self._work, mine), peer, tag) for peer, mine, _ in pairs if mine is not None
+        ]
+        return Exchange(requests)
+
+    def _between_nodes(self, layout: Layout) -> tuple[Exchange | None, list[Exchange], Exchange | None]:
+        """Requests of phase 2: folding in, the doubling steps, folding out."""
+        core, node = doubling_nodes(layout.node_count), self._node
+        twins = [[r for r in range(layout.size) if layout.nodes[r] == n][self._me] for n in range(layout.node_count)]
+        if self._folds_away:  # gives its shard to a partner and waits for the result
+            partner = twins[node - core]
+            give = self._exchange(3, [(partner, self._shard, None)])
+            return give, [], self._exchange(4, [(partner, None, self._shard)])
+        steps = [
+            self._exchange(5 + step, [(twins[node ^ (1 << step)], self._shard, self._theirs)])
+            for step in range(core.bit_length() - 1)
+        ]
+        if node + core >= layout.node_count:
+            return None, steps, None
+        extra = twins[node + core]
+        return self._exchange(3, [(extra, None, self._theirs)]), steps, self._exchange(4, [(extra, self._shard, None)])
+
+    def __call__(self) -> None:
+        self._parts[self._me] = self._input
+        self._scatter()
+        self._shard[...] = node_sum(self._parts, self._combine)
+        if self._fold:
+            self._fold()
+            if not self._folds_away:
+                self._add()
+        for step in self._steps:
+            step()
+            self._add()
+        if self._unfold:
+            self._unfold()
+        self._output[...] = average(self._shard, self._work.layout.size) if self._work.op == "avg" else self._shard
+        self._gather()
+
+    def _add(self) -> None:
+        self._shard[...] = pair_sum(self._shard, self._theirs, self._combine)
+
+    def free(self) -> None:
+        """Give all requests back."""
+        for exchange in (self._scatter, self._fold, *self._steps, self._unfold, self._gather):
+            if exchange:
+                exchange.free()

@@ -1,0 +1,86 @@
+"""NCCL's symmetric-memory kernels over registered windows: the strongest NCCL.
+
+Registration alone proves nothing: NCCL falls back silently. So every call is captured once and the names of its
+kernels are read; where none is symmetric, the case is skipped and says what NCCL took instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from collbench.environment import gpu_missing
+from collbench.errors import CannotRunError
+
+if TYPE_CHECKING:
+    from collbench.device import Array, Call, Device
+    from collbench.patterns import Emulator
+    from collbench.plan import Workload
+    from collbench.world import World
+
+DEVICE = "gpu"
+SUMMARY = "NCCL's symmetric-memory kernels, over registered windows"
+SYMMETRIC = "ncclSym"  # in the name of every such kernel (NCCL, src/device/symmetric/generate.py)
+
+
+def missing() -> str | None:
+    """A GPU and nccl4py."""
+    return gpu_missing()
+
+
+def refuses(workload: Workload) -> str | None:
+    """What NCCL 2.28 has symmetric kernels for (src/device/symmetric/generate.py)."""
+    name = workload.collective.name
+    if name not in ("all_reduce", "reduce_scatter", "all_gather"):
+        return f"NCCL has no symmetric kernel for {name}"
+    if workload.op not in ("", "sum"):
+        return f"NCCL's symmetric kernels sum; they have no {workload.op}"
+    if workload.op and workload.dtype.name not in ("float16", "bfloat16", "float32"):
+        return f"NCCL's symmetric kernels do not reduce {workload.dtype.name}"
+    return None
+
+
+def emulate(workload: Workload) -> Emulator | None:
+    """NCCL's order depends on the kernel it picks."""
+    return None
+
+
+def wire_bytes(workload: Workload) -> float | None:
+    """NCCL does not say."""
+    return None
+
+
+def open(world: World, device: Device, arena_bytes: int) -> Session:
+    """A communicator of its own, with the shared arena registered as a symmetric window in it."""
+    from collbench.nccl import Communicator
+
+    arena = device.arena(arena_bytes)
+    comm = Communicator(world) if world.member else None
+    if comm is not None:
+        comm.register(arena)
+    return Session(device, arena, comm)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A communicator with a registered window; ``comm`` is None on ranks that sit out."""
+
+    device: Any
+    arena: Array
+    comm: Any
+
+    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+        """One call of NCCL, proven to take a symmetric kernel."""
+        call: Call = self.comm.call(workload, send, recv, self.device.stream.ptr)
+        taken = self.device.kernels(call)
+        if not any(name.startswith(SYMMETRIC) for name in taken):
+            raise CannotRunError(f"NCCL took {', '.join(taken) or 'no kernel'} instead of a symmetric one")
+        return call
+
+    def release(self) -> None:
+        """Calls hold nothing."""
+
+    def close(self) -> None:
+        """Deregister and destroy."""
+        if self.comm is not None:
+            self.comm.close()

@@ -1,0 +1,138 @@
+"""NVSHMEM's own on-stream collectives over its symmetric heap.
+
+NVSHMEM hands collectives to NCCL where it can; ``NVSHMEM_DISABLE_NCCL=1`` is therefore set before it starts, or this
+would be NCCL in disguise.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from collbench.collectives import ROOT
+from collbench.environment import gpu_missing
+
+if TYPE_CHECKING:
+    from collbench.device import Array, Call, Device
+    from collbench.patterns import Emulator
+    from collbench.plan import Workload
+    from collbench.world import World
+
+DEVICE = "gpu"
+SUMMARY = "NVSHMEM's own on-stream collectives"
+TYPES = {"float16": "half", "bfloat16": "bfloat16", "float32": "float", "float64": "double", "int32": "int32"}
+INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
+HAS = ("all_reduce", "reduce_scatter", "all_gather", "broadcast")
+
+
+def missing() -> str | None:
+    """A GPU and nvshmem4py."""
+    return gpu_missing(nvshmem="nvshmem4py-cu13")
+
+
+def refuses(workload: Workload) -> str | None:
+    """What NVSHMEM has as a collective on a stream, on a team of evenly spaced ranks."""
+    if workload.collective.name not in HAS:
+        return f"NVSHMEM has no {workload.collective.name} on a stream"
+    if workload.op == "avg":
+        return "NVSHMEM has no averaging reduction"
+    members = workload.layout.members
+    if len({after - before for before, after in zip(members, members[1:], strict=False)}) > 1:
+        return "an NVSHMEM team is a strided range of ranks, and these ranks are not"
+    return None
+
+
+def emulate(workload: Workload) -> Emulator | None:
+    """NVSHMEM's order is its own."""
+    return None
+
+
+def wire_bytes(workload: Workload) -> float | None:
+    """NVSHMEM does not say."""
+    return None
+
+
+def open(world: World, device: Device, arena_bytes: int) -> Session:
+    """Start NVSHMEM on the whole launch if it is not up yet, make a team of the world, take memory from the heap."""
+    import nvshmem.core as nvshmem
+
+    nvshmem.get_version()  # loads the library
+    if nvshmem.init_status() != INITIALIZED:
+        _start(world)
+    arena = nvshmem.array((arena_bytes,), dtype="uint8")
+    everyone = int(nvshmem.Teams.TEAM_WORLD)
+    if world.size == world.launch.Get_size():
+        return Session(device, arena, everyone, owned=False)
+    return Session(device, arena, _split(everyone, world.layout.members), owned=True)
+
+
+def _split(parent: int, members: tuple[int, ...]) -> int:
+    """The team of ``members``, evenly spaced ranks of ``parent``; collective over the parent, -1 outside the team."""
+    from nvshmem.bindings import nvshmem as lib
+
+    handle, stride = ctypes.c_int(-1), members[1] - members[0]
+    lib.team_split_strided(parent, members[0], stride, len(members), 0, 0, ctypes.addressof(handle))
+    return handle.value
+
+
+def _start(world: World) -> None:
+    import numpy as np
+    import nvshmem.core as nvshmem
+    from cuda.core import Device as CoreDevice
+
+    os.environ["NVSHMEM_DISABLE_NCCL"] = "1"
+    if len(set(world.hosts)) == 1:  # one host: no network to look for
+        os.environ.setdefault("NVSHMEM_REMOTE_TRANSPORT", "none")
+        os.environ.setdefault("NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME", "lo")
+    rank = world.launch.Get_rank()
+    uid = nvshmem.get_unique_id(empty=rank != 0)
+    world.launch.Bcast(uid._data.view(np.int8), root=0)
+    nvshmem.init(
+        device=CoreDevice(), uid=uid, rank=rank, nranks=world.launch.Get_size(), initializer_method="uid"
+    )
+    world.teardown.callback(nvshmem.finalize)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A team and a stretch of the symmetric heap."""
+
+    device: Any
+    arena: Array
+    team: int
+    owned: bool
+
+    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+        """One on-stream collective of the team."""
+        from nvshmem.bindings import nvshmem as lib
+
+        kind, n, share = TYPES[workload.dtype.name], workload.count, workload.count // workload.layout.size
+        source, target, stream, team = send.data.ptr, recv.data.ptr, self.device.stream.ptr, self.team
+        name = workload.collective.name
+        if name == "all_reduce":
+            reduce = getattr(lib, f"{kind}_{workload.op}_reduce_on_stream")
+            return lambda: reduce(team, target, source, n, stream)
+        if name == "reduce_scatter":
+            scatter = getattr(lib, f"{kind}_{workload.op}_reducescatter_on_stream")
+            return lambda: scatter(team, target, source, share, stream)
+        if name == "all_gather":
+            collect = getattr(lib, f"{kind}_fcollect_on_stream")
+            return lambda: collect(team, target, source, share, stream)
+        broadcast = getattr(lib, f"{kind}_broadcast_on_stream")
+        return lambda: broadcast(team, target, source, n, ROOT, stream)
+
+    def release(self) -> None:
+        """Calls hold nothing."""
+
+    def close(self) -> None:
+        """Give memory and team back; collective over the launch."""
+        import nvshmem.core as nvshmem
+
+        self.device.settle()
+        nvshmem.free_array(self.arena)
+        if self.owned and self.team >= 0:
+            from nvshmem.bindings import nvshmem as lib
+
+            lib.team_destroy(self.team)

@@ -1,0 +1,103 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from collbench import __version__, options
+from collbench.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="collbench")
+def cli() -> None:
+    """Time collectives on GPUs and CPUs, prove every answer, compare backends.
+
+    \b
+    collbench sweep                      ranks of its own: one per GPU, or 4 on a machine without GPUs
+    mpiexec -n 8 collbench sweep         the ranks of a launcher
+    collbench plot results/RUN.csv       charts
+    """
+
+
+def _stack(decorators: list[Callable[[F], F]]) -> Callable[[F], F]:
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+@cli.command(short_help="Time every backend on every case.")
+@_stack(options.SWEEP)
+@click.pass_context
+def sweep(context: click.Context, **given: Any) -> None:
+    """Time every backend on every case; CSV and sidecar into results/, table on stdout.
+
+    Under mpiexec or srun it uses the ranks it is given; otherwise it starts its own.
+    """
+    from collbench.sweep import run
+
+    context.exit(run(options.Given(**given), sys.argv[1:]))
+
+
+@cli.command(short_help="Draw charts from results.")
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("plots"), show_default=True,
+              help="Folder for the charts.")  # fmt: skip
+@click.option("--baseline", help="Backend that speed-ups are measured against.  [default: nccl, else mpi]",
+              shell_complete=options.complete_backend)  # fmt: skip
+def plot(results: tuple[Path, ...], output: Path, baseline: str | None) -> None:
+    """Latency with speed-up, bus bandwidth, scaling over ranks and a best-backend map, as PNG and SVG."""
+    from collbench.plots import draw_all
+    from collbench.records import load_all
+
+    for path in draw_all(load_all(results), output, results[0].stem, baseline):
+        click.echo(path)
+
+
+@cli.command(short_help="Ratios between two backends or two files.")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path), required=False)
+@click.option("--backend", "names", help="With one file: two backends, A,B (default: every other against the baseline). "
+              "With two files: only these.", shell_complete=options.complete_backend)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+def compare(a: Path, b: Path | None, names: str | None, as_json: bool) -> None:
+    """How many times slower A is than B, with a 95 % interval, for every case that both have."""
+    from collbench.comparison import compare_backends, compare_files, show
+    from collbench.records import load
+
+    chosen = tuple(name.strip() for name in names.split(",")) if names else ()
+    rows = compare_files(load(a), load(b), chosen) if b else compare_backends(load(a), chosen)
+    if not rows:
+        raise UsageError(f"{a}{f' and {b}' if b else ''}: no case was timed on both sides.")
+    click.echo(show(rows, as_json))
+
+
+@cli.command("list", short_help="Backends and what is missing here.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+def list_(as_json: bool) -> None:
+    """Backends, collectives and types; for what cannot run here, the reason and how to get it."""
+    from collbench.inventory import show
+
+    click.echo(show(as_json))
+
+
+@cli.command(short_help="Check MPI, launcher and GPUs of this machine.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a list.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """What would keep a sweep from running here, and the cure. Also under a launcher: mpiexec -n 4 collbench doctor."""
+    from collbench.doctor import examine, show
+
+    findings = examine()
+    click.echo(show(findings, as_json))
+    context.exit(1 if any(not finding.fine for finding in findings) else 0)

@@ -1,0 +1,152 @@
+"""One descriptor per collective: who sends and receives how much, which contributions meet where, bus factor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+OPS = ("sum", "min", "max", "avg")
+ROOT = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Where one stretch of a rank's output comes from.
+
+    ``output[start : start + count]`` is the reduction, over the ranks in ``sources``, of each one's
+    ``input[origin : origin + count]``; with a single source it is a copy. Units: elements.
+    """
+
+    start: int
+    count: int
+    sources: tuple[int, ...]
+    origin: int
+
+
+@dataclass(frozen=True)
+class Collective:
+    """What a collective means, for ``n`` elements (the larger of the two buffers) on ``ranks`` ranks.
+
+    ``send(n, ranks, rank)`` and ``recv(n, ranks, rank)`` are element counts; ``pieces(n, ranks, rank)`` is the
+    meaning of the output; ``bus_factor(ranks)`` turns algorithm into bus bandwidth (nccl-tests, PERFORMANCE.md).
+    ``splits``: n is a multiple of the number of ranks. ``in_place(n, ranks, rank)`` is the offset of the input
+    inside the output (negative: of the output inside the input), or None where MPI and NCCL define none.
+    """
+
+    name: str
+    reduces: bool
+    splits: bool
+    send: Callable[[int, int, int], int]
+    recv: Callable[[int, int, int], int]
+    pieces: Callable[[int, int, int], tuple[Piece, ...]]
+    bus_factor: Callable[[int], float]
+    in_place: Callable[[int, int, int], int] | None
+
+    def __reduce__(self) -> tuple[Callable[[str], Collective], tuple[str]]:
+        """Travels between ranks by name."""
+        return find, (self.name,)
+
+    def count(self, size: int, itemsize: int, ranks: int) -> int:
+        """Elements in a message of ``size`` bytes, rounded down as nccl-tests does; 0 where none fits."""
+        count = size // itemsize
+        return count // ranks * ranks if self.splits else count
+
+
+def _whole(n: int, ranks: int, rank: int) -> int:
+    return n
+
+
+def _share(n: int, ranks: int, rank: int) -> int:
+    return n // ranks
+
+
+def _at_root(n: int, ranks: int, rank: int) -> int:
+    return n if rank == ROOT else 0
+
+
+def _same_place(n: int, ranks: int, rank: int) -> int:
+    return 0
+
+
+def _own_share(n: int, ranks: int, rank: int) -> int:
+    return rank * (n // ranks)
+
+
+def _gathered(n: int, ranks: int, rank: int) -> tuple[Piece, ...]:
+    share = n // ranks
+    return tuple(Piece(source * share, share, (source,), 0) for source in range(ranks))
+
+
+def _one_to_all(n: int, ranks: int, rank: int) -> tuple[Piece, ...]:
+    return (Piece(0, n, (ROOT,), 0),)
+
+
+_EVERYBODY = (
+    Collective(
+        name="all_reduce",
+        reduces=True,
+        splits=False,
+        send=_whole,
+        recv=_whole,
+        pieces=lambda n, ranks, rank: (Piece(0, n, tuple(range(ranks)), 0),),
+        bus_factor=lambda ranks: 2 * (ranks - 1) / ranks,
+        in_place=_same_place,
+    ),
+    Collective(
+        name="reduce_scatter",
+        reduces=True,
+        splits=True,
+        send=_whole,
+        recv=_share,
+        pieces=lambda n, ranks, rank: (Piece(0, n // ranks, tuple(range(ranks)), rank * (n // ranks)),),
+        bus_factor=lambda ranks: (ranks - 1) / ranks,
+        in_place=lambda n, ranks, rank: -rank * (n // ranks),
+    ),
+    Collective(
+        name="all_gather",
+        reduces=False,
+        splits=True,
+        send=_share,
+        recv=_whole,
+        pieces=_gathered,
+        bus_factor=lambda ranks: (ranks - 1) / ranks,
+        in_place=_own_share,
+    ),
+    Collective(
+        name="broadcast",
+        reduces=False,
+        splits=False,
+        send=_at_root,
+        recv=_whole,
+        pieces=_one_to_all,
+        bus_factor=lambda ranks: 1.0,
+        in_place=_same_place,
+    ),
+    Collective(
+        name="gather",
+        reduces=False,
+        splits=True,
+        send=_share,
+        recv=_at_root,
+        pieces=lambda n, ranks, rank: _gathered(n, ranks, rank) if rank == ROOT else (),
+        bus_factor=lambda ranks: (ranks - 1) / ranks,
+        in_place=None,
+    ),
+    Collective(
+        name="send_recv",
+        reduces=False,
+        splits=False,
+        send=_whole,
+        recv=_whole,
+        pieces=lambda n, ranks, rank: (Piece(0, n, ((rank - 1) % ranks,), 0),),
+        bus_factor=lambda ranks: 1.0,
+        in_place=None,
+    ),
+)
+
+COLLECTIVES = {collective.name: collective for collective in _EVERYBODY}
+
+
+def find(name: str) -> Collective:
+    """The collective called ``name``."""
+    return COLLECTIVES[name]

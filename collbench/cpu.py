@@ -1,0 +1,216 @@
+"""Buffers in host memory and a clock that is aligned across ranks."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from collbench.device import Array, Call, Finding, Region, Sampler
+from collbench.environment import machine
+from collbench.patterns import PERIOD, Expectation, Values
+from collbench.world import World
+
+ALIGNMENT = 4096
+CHUNK_ROWS = 64  # rows of one period that are widened to float64 at a time
+PINGS = 30
+
+
+def _cache_bytes() -> int:
+    """Size of the last-level cache of one core, 32 MiB where the system does not say."""
+    sizes = []
+    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        text = path.read_text().strip()
+        sizes.append(int(text.rstrip("KM")) << (20 if text.endswith("M") else 10))
+    return max(sizes, default=32 << 20)
+
+
+def _periods(values: Values, table: Values, shift: int) -> tuple[tuple[Values, Values], tuple[Values, Values]]:
+    """``values`` as whole periods and a rest, each beside the table that starts at ``shift``."""
+    turned = np.concatenate([table[shift:], table[:shift]])
+    whole = len(values) // PERIOD * PERIOD
+    return (values[:whole].reshape(-1, PERIOD), turned), (values[whole:][None], turned[: len(values) - whole])
+
+
+def _bits(values: Values) -> Values:
+    return values.view(f"u{values.dtype.itemsize}")
+
+
+def _exact_errors(values: Values, expected: Values, shift: int) -> tuple[int, int]:
+    """(how many elements differ, index of the first) where every bit must agree."""
+    wrong, first, base = 0, -1, 0
+    for block, row in _periods(_bits(values), _bits(expected), shift):
+        bad = block != row
+        count = int(np.count_nonzero(bad))
+        if count and first < 0:
+            first = base + int(np.argmax(bad))
+        wrong += count
+        base += block.size
+    return wrong, first
+
+
+def _bound_errors(values: Values, expected: Expectation, shift: int) -> tuple[int, int, float]:
+    """(how many elements are outside their tolerance, index of the first, largest error in units)."""
+    wrong, first, units = 0, -1, 0.0
+    turn = np.roll(np.stack([expected.middle, expected.tolerance, expected.units]), -shift, axis=1)
+    for start in range(0, len(values), CHUNK_ROWS * PERIOD):
+        part = values[start : start + CHUNK_ROWS * PERIOD].astype(np.float64)
+        base = start
+        for block, _ in _periods(part, expected.middle, 0):
+            middle, tolerance, unit = turn[:, : block.shape[1]]
+            error = np.abs(block - middle)
+            bad = ~(error <= tolerance)
+            count = int(np.count_nonzero(bad))
+            if count and first < 0:
+                first = base + int(np.argmax(bad))
+            wrong += count
+            units = max(units, float(np.max(error * unit, initial=0.0)))
+            base += block.size
+    return wrong, first, units
+
+
+class Cpu:
+    """Host memory; implements ``Device``."""
+
+    kind = "cpu"
+
+    def __init__(self) -> None:
+        self.name = str(machine()["cpu"])
+        cache = _cache_bytes()
+        self.hot_bytes, self.cold_bytes = 1 << 20, 2 * cache
+        self._arena: Array = np.empty(0, np.uint8)
+
+    def arena(self, size: int) -> Array:
+        if self._arena.size < size:
+            raw = np.zeros(size + ALIGNMENT, np.uint8)
+            skip = -raw.ctypes.data % ALIGNMENT
+            self._arena = raw[skip : skip + size]
+        return self._arena
+
+    def view(self, arena: Array, region: Region, slot: int) -> Array:
+        start = region.offset + slot * region.stride
+        return arena[start : start + region.count * region.dtype.itemsize].view(region.dtype.numpy)
+
+    def upload(self, values: Values) -> Array:
+        return values
+
+    def expectation(self, expected: Expectation) -> Expectation:
+        return expected
+
+    def fill(self, arena: Array, region: Region, table: Array, start: int, step: int) -> None:
+        for slot in range(region.slots):
+            for block, row in _periods(self.view(arena, region, slot), table, (start + slot * step) % PERIOD):
+                block[...] = row
+
+    def poison(self, arena: Array, region: Region) -> None:
+        for slot in range(region.slots):
+            self.view(arena, region, slot).view(np.uint8)[...] = 0xFF
+
+    def judge(self, arena: Array, region: Region, expected: Expectation, start: int, step: int) -> Finding:
+        wrong, where, units = 0, None, 0.0
+        for slot in range(region.slots):
+            values, shift = self.view(arena, region, slot), (start + slot * step) % PERIOD
+            if expected.value is not None:
+                count, first = _exact_errors(values, expected.value, shift)
+            else:
+                count, first, most = _bound_errors(values, expected, shift)
+                units = max(units, most)
+            wrong += count
+            where = (slot, first) if count and where is None else where
+        return Finding(wrong, *(where or (0, 0)), units)
+
+    def download(self, arena: Array, region: Region, slot: int) -> Values:
+        return np.array(self.view(arena, region, slot))
+
+    def settle(self) -> None:
+        """Calls on the host are done when they return."""
+
+    def sampler(self, world: World, calls: Sequence[Call], mode: str, cold: bool) -> Sampler:
+        return CpuSampler(world, calls, np.empty(self.cold_bytes, np.uint8) if cold else None)
+
+    def kernels(self, call: Call) -> tuple[str, ...]:
+        return ()
+
+    def throttled(self) -> str | None:
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": self.kind, "name": self.name}
+
+    def close(self) -> None:
+        self._arena = np.empty(0, np.uint8)
+
+
+def clock_offset(world: World) -> float:
+    """Seconds to add to this rank's clock to get rank 0's.
+
+    Ranks of one host share CLOCK_MONOTONIC, so the offset is 0. Between hosts the fastest of some round trips
+    bounds it to half its duration (Cristian, 1989).
+    """
+    if world.is_local:
+        return 0.0
+    offset = 0.0
+    for rank in range(1, world.size):
+        if world.rank == 0:
+            for _ in range(PINGS):
+                world.comm.recv(source=rank)
+                world.comm.send(time.perf_counter(), dest=rank)
+        elif world.rank == rank:
+            offset = _ask_offset(world)
+    return offset
+
+
+def _ask_offset(world: World) -> float:
+    trips = []
+    for _ in range(PINGS):
+        sent = time.perf_counter()
+        world.comm.send(None, dest=0)
+        theirs = world.comm.recv(source=0)
+        back = time.perf_counter()
+        trips.append((back - sent, theirs - (sent + back) / 2))
+    return float(min(trips)[1])
+
+
+class CpuSampler:
+    """Starts all ranks at one agreed time and measures each from its own start to its own end.
+
+    The start is the latest rank's time plus a margin that covers how unevenly ranks leave the agreement.
+    """
+
+    def __init__(self, world: World, calls: Sequence[Call], flush: Values | None) -> None:
+        self._world, self._calls, self._flush = world, calls, flush
+        self._offset = clock_offset(world)
+        self._out = np.empty(1)
+        self._margin = 0.0
+        self._margin = 2 * statistics.median(self._agreement_seconds() for _ in range(9))
+
+    def _agree_on_start(self) -> float:
+        now = np.array([time.perf_counter() + self._offset + self._margin])
+        self._world.comm.Allreduce(now, self._out, op=MPI.MAX)
+        return float(self._out[0]) - self._offset
+
+    def _agreement_seconds(self) -> float:
+        begin = time.perf_counter()
+        self._agree_on_start()
+        took = np.array([time.perf_counter() - begin])
+        return float(self._world.highest(took)[0])
+
+    def sample(self) -> tuple[float, bool]:
+        if self._flush is not None:
+            self._flush += 1
+        start = self._agree_on_start()
+        while time.perf_counter() < start:
+            os.sched_yield()  # there may be more ranks than cores
+        begin = time.perf_counter()
+        for call in self._calls:
+            call()
+        return (time.perf_counter() - begin) / len(self._calls), False
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,118 @@
+"""What measuring and proving need from the memory that a collective works on, be it of a CPU or of a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from collbench.dtypes import Dtype
+from collbench.patterns import Expectation, Values
+
+if TYPE_CHECKING:
+    from collbench.world import World
+
+Array = Any  # numpy.ndarray or cupy.ndarray: cupy's types are not known to the type checker
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Region:
+    """Equal stretches of an arena, one a slot: ``count`` elements at ``offset + slot * stride`` bytes."""
+
+    offset: int
+    stride: int
+    slots: int
+    count: int
+    dtype: Dtype
+
+    def first(self, slots: int) -> Region:
+        """The same stretches of the first ``slots`` slots."""
+        return Region(self.offset, self.stride, slots, self.count, self.dtype)
+
+    def part(self, start: int, count: int) -> Region:
+        """``count`` elements from element ``start`` on, in every slot."""
+        return Region(self.offset + start * self.dtype.itemsize, self.stride, self.slots, count, self.dtype)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: how many elements are wrong, where the first is, and the largest error in units of u."""
+
+    wrong: int = 0
+    slot: int = 0
+    index: int = 0
+    units: float = 0.0
+
+
+class Sampler(Protocol):
+    """Times one backend on one case. ``sample`` returns this rank's seconds per call, and whether the host was
+    late: then the sample holds the host's delay and must not count."""
+
+    def sample(self) -> tuple[float, bool]:
+        """Align the ranks, run, and return (seconds per call, late)."""
+
+    def close(self) -> None:
+        """Release what the sampler holds."""
+
+
+class Device(Protocol):
+    """Memory, patterns and clocks of the processors that hold the buffers."""
+
+    kind: str
+    name: str
+    hot_bytes: int
+    cold_bytes: int
+
+    def arena(self, size: int) -> Array:
+        """``size`` bytes that all backends of this device can use; the same ones for every backend."""
+
+    def view(self, arena: Array, region: Region, slot: int) -> Array:
+        """One slot of a region as an array of its type (16-bit patterns for bfloat16 on GPUs)."""
+
+    def upload(self, values: Values) -> Array:
+        """A table for ``fill``."""
+
+    def expectation(self, expected: Expectation) -> Any:
+        """A table for ``judge``."""
+
+    def fill(self, arena: Array, region: Region, table: Array, start: int, step: int) -> None:
+        """Element i of slot s becomes ``table[(start + s * step + i) % PERIOD]``."""
+
+    def poison(self, arena: Array, region: Region) -> None:
+        """Set every byte to 0xFF: NaN in every float type."""
+
+    def judge(self, arena: Array, region: Region, expected: Any, start: int, step: int) -> Finding:
+        """Compare element i of slot s with ``expected[(start + s * step + i) % PERIOD]``."""
+
+    def download(self, arena: Array, region: Region, slot: int) -> Values:
+        """One slot as a numpy array of its type."""
+
+    def settle(self) -> None:
+        """Wait until everything that was enqueued is done."""
+
+    def sampler(self, world: World, calls: Sequence[Call], mode: str, cold: bool) -> Sampler:
+        """A sampler that makes ``calls`` once a sample; throughput, chain or isolated as ``mode`` says."""
+
+    def kernels(self, call: Call) -> tuple[str, ...]:
+        """Names of the GPU kernels that ``call`` launches, found without running them; none on a CPU."""
+
+    def throttled(self) -> str | None:
+        """Why clocks are held down at this moment, or None."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the sidecar says of this device."""
+
+    def close(self) -> None:
+        """Release memory and communicators; collective over the launch."""
+
+
+def open_device(kind: str, world: World) -> Device:
+    """The device of this rank: ``cpu``, or ``gpu`` for the one that its place on the host gives it."""
+    if kind == "gpu":
+        from collbench.gpu import Gpu
+
+        return Gpu(world)
+    from collbench.cpu import Cpu
+
+    return Cpu()

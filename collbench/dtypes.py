@@ -1,0 +1,50 @@
+"""The element types that are benchmarked: names, widths and rounding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Dtype:
+    """An element type. ``roundoff`` is u, half the distance from 1 to the next value; 0 for integers.
+
+    ``exact_bits``: integers up to 2**exact_bits in magnitude, and their sums up to there, are exact.
+    """
+
+    name: str
+    itemsize: int
+    roundoff: float
+    exact_bits: int
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The numpy type that holds it; bfloat16 comes from ml_dtypes."""
+        import numpy as np
+
+        if self.name == "bfloat16":
+            import ml_dtypes
+
+            return np.dtype(ml_dtypes.bfloat16)
+        return np.dtype(self.name)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether sums of this type round."""
+        return self.roundoff > 0
+
+
+DTYPES = {
+    dtype.name: dtype
+    for dtype in (
+        Dtype("float16", 2, 2.0**-11, 11),
+        Dtype("bfloat16", 2, 2.0**-8, 8),
+        Dtype("float32", 4, 2.0**-24, 24),
+        Dtype("float64", 8, 2.0**-53, 53),
+        Dtype("int32", 4, 0.0, 31),
+    )
+}

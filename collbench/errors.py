@@ -1,0 +1,37 @@
+"""The errors a user can cause, and the exit codes that scripts may rely on."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from collections.abc import Iterable
+
+
+class Exit(enum.IntEnum):
+    """Exit codes of every command."""
+
+    FINE = 0
+    FAILED = 1
+    USAGE = 2
+    WRONG = 3
+    REGRESSION = 4
+    TIMEOUT = 5
+    NO_VERDICT = 6
+
+
+class UsageError(ValueError):
+    """Bad input: one sentence that says what, where, and what to do. Ends the command with exit code 2."""
+
+
+class CannotRunError(RuntimeError):
+    """A backend finds, on the machine, that it cannot do what its name promises: the case is skipped, with this."""
+
+
+def pick(what: str, name: str, known: Iterable[str]) -> str:
+    """Return ``name`` if it is one of ``known``; otherwise raise UsageError with the nearest match."""
+    names = sorted(known)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}."
+    raise UsageError(f"unknown {what} {name!r}; {hint}")

@@ -1,0 +1,40 @@
+"""What connects the ranks: the name that goes into the column ``fabric``; every probe may fail softly."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from collbench.records import VIRTUAL
+
+
+def network() -> str:
+    """The network between hosts: Slingshot or InfiniBand where this host has such a device, else TCP."""
+    if os.environ.get("FI_PROVIDER") == "cxi" or Path("/sys/class/cxi").exists():
+        return "slingshot"
+    with suppress(OSError):
+        for device in Path("/sys/class/infiniband").iterdir():
+            layers = {path.read_text().strip() for path in device.glob("ports/*/link_layer")}
+            if "InfiniBand" in layers:
+                return "infiniband"
+    return "tcp"
+
+
+def gpu_link() -> str:
+    """How the GPUs of this host are connected: ``nvlink`` where a link is up, else ``pcie``."""
+    import pynvml
+
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        for link in range(pynvml.NVML_NVLINK_MAX_LINKS):
+            if pynvml.nvmlDeviceGetNvLinkState(handle, link):
+                return "nvlink"
+    return "pcie"
+
+
+def fabric_name(device: str, one_host: bool, virtual: bool) -> str:
+    """``shm``, ``nvlink``, ``pcie``, ``tcp``, ``slingshot``, ``infiniband``; with ``-virtual`` for virtual nodes."""
+    inside = gpu_link() if device == "gpu" else "shm"
+    return (inside if one_host else network()) + (VIRTUAL if virtual else "")

@@ -1,0 +1,246 @@
+"""CUDA: device, stream, events and graphs behind the ``Device`` protocol; the one place that talks to the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import cupy
+import numpy as np
+from cuda.bindings import driver
+from cuda.bindings import runtime as cudart
+from cuda.core import Device as CoreDevice
+
+from collbench import nccl
+from collbench.device import Array, Call, Finding, Region, Sampler
+from collbench.gpu_patterns import Patterns
+from collbench.layout import Layout
+from collbench.patterns import Expectation, Values
+from collbench.world import World
+
+FIRST_DELAY_NS, LONGEST_DELAY_NS = 100_000, 50_000_000
+THROTTLES = {
+    0x08: "hardware slowdown", 0x20: "software thermal slowdown", 0x40: "hardware thermal slowdown",
+    0x80: "power brake", 0x04: "software power cap",
+}  # fmt: skip
+
+
+def check(result: Any) -> Any:
+    """The values of a CUDA call, or RuntimeError with the name of its error."""
+    error, *values = result
+    if int(error) != 0:
+        raise RuntimeError(f"CUDA: {error.name}")
+    return values[0] if len(values) == 1 else values
+
+
+class Gpu:
+    """One GPU of this host, with one stream; implements ``Device``."""
+
+    kind = "gpu"
+
+    def __init__(self, world: World) -> None:
+        self.index = world.local_rank % cupy.cuda.runtime.getDeviceCount()
+        CoreDevice(self.index).set_current()
+        cupy.cuda.Device(self.index).use()
+        traits = cupy.cuda.runtime.getDeviceProperties(self.index)
+        self.name = traits["name"].decode()
+        self.hot_bytes, self.cold_bytes = traits["l2CacheSize"] // 2, 2 * traits["l2CacheSize"]
+        self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.stream.use()
+        self.patterns = Patterns()
+        self._arena: Array = None
+        self._aligners: dict[Layout, Aligner] = {}
+
+    def arena(self, size: int) -> Array:
+        if self._arena is None or self._arena.size < size:
+            self._arena = nccl.allocate(size)
+        return self._arena
+
+    def view(self, arena: Array, region: Region, slot: int) -> Array:
+        start = region.offset + slot * region.stride
+        stretch = arena[start : start + region.count * region.dtype.itemsize]
+        return stretch.view(np.uint16 if region.dtype.name == "bfloat16" else region.dtype.numpy)
+
+    def upload(self, values: Values) -> Array:
+        return cupy.asarray(values.view(f"u{values.dtype.itemsize}"))
+
+    def expectation(self, expected: Expectation) -> Array:
+        return cupy.asarray(np.stack([expected.middle, expected.tolerance, expected.units]))
+
+    def fill(self, arena: Array, region: Region, table: Array, start: int, step: int) -> None:
+        self.patterns.fill(arena, region, table, start, step)
+
+    def poison(self, arena: Array, region: Region) -> None:
+        width = region.count * region.dtype.itemsize
+        start = arena.data.ptr + region.offset
+        check(cudart.cudaMemset2DAsync(start, region.stride, 0xFF, width, region.slots, self.stream.ptr))
+
+    def judge(self, arena: Array, region: Region, expected: Any, start: int, step: int) -> Finding:
+        return self.patterns.judge(arena, region, expected, start, step)
+
+    def download(self, arena: Array, region: Region, slot: int) -> Values:
+        host: Values = cupy.asnumpy(self.view(arena, region, slot))
+        return host.view(region.dtype.numpy)
+
+    def settle(self) -> None:
+        self.stream.synchronize()
+
+    def sampler(self, world: World, calls: Sequence[Call], mode: str, cold: bool) -> Sampler:
+        if world.layout not in self._aligners:
+            self._aligners[world.layout] = Aligner(world, self.stream.ptr)
+        return GpuSampler(self, self._aligners[world.layout], calls, mode == "chain", cold)
+
+    def kernels(self, call: Call) -> tuple[str, ...]:
+        """Names of the kernels that ``call`` launches, read from a graph that captured it; they do not run."""
+        graph = Graph(self.stream.ptr, [call])
+        try:
+            return graph.kernels()
+        finally:
+            graph.close()
+
+    def throttled(self) -> str | None:
+        import pynvml
+
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlInit()
+            bus = cupy.cuda.runtime.deviceGetPCIBusId(self.index)
+            handle = pynvml.nvmlDeviceGetHandleByPciBusId(bus)
+            reasons = pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
+            return next((text for bit, text in THROTTLES.items() if reasons & bit), None)
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "index": self.index,
+            "pci": cupy.cuda.runtime.deviceGetPCIBusId(self.index),
+            "driver": cupy.cuda.runtime.driverGetVersion(),
+            "runtime": cupy.cuda.runtime.runtimeGetVersion(),
+            "nccl": nccl.version(),
+        }
+
+    def close(self) -> None:
+        for aligner in self._aligners.values():
+            aligner.close()
+        self._aligners.clear()
+        self._arena = None
+
+
+class Aligner:
+    """A barrier on the stream: a four-byte all-reduce over a registered window, the collective whose ranks finish
+    closest together, since each waits for the flags of all others."""
+
+    def __init__(self, world: World, stream: int) -> None:
+        self._comm, self._stream = nccl.Communicator(world), stream
+        arena = nccl.allocate(1 << 16)
+        arena.fill(0)
+        self._word = arena[:4].view(np.float32)
+        self._comm.register(arena)
+
+    def __call__(self) -> None:
+        self._comm.all_reduce(self._word, self._stream)
+
+    def close(self) -> None:
+        """Destroy the communicator; collective."""
+        self._comm.close()
+
+
+class Graph:
+    """A CUDA graph of calls in stream order. A call that cannot be captured is an error, never run eagerly."""
+
+    def __init__(self, stream: int, calls: Sequence[Call]) -> None:
+        self._stream = stream
+        check(cudart.cudaStreamBeginCapture(stream, cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal))
+        try:
+            for call in calls:
+                call()
+        finally:
+            ended = cudart.cudaStreamEndCapture(stream)
+        self._graph = check(ended)
+        if self._count() < len(calls):
+            raise RuntimeError(f"CUDA graph holds {self._count()} nodes for {len(calls)} calls: some were not captured")
+        self._exec: Any = None
+
+    def _count(self) -> int:
+        return int(check(cudart.cudaGraphGetNodes(self._graph, 0))[1])
+
+    def ready(self) -> None:
+        """Make it executable and send it to the device."""
+        self._exec = check(cudart.cudaGraphInstantiate(self._graph, 0))
+        check(cudart.cudaGraphUpload(self._exec, self._stream))
+
+    def launch(self) -> None:
+        """Enqueue one replay."""
+        check(cudart.cudaGraphLaunch(self._exec, self._stream))
+
+    def kernels(self) -> tuple[str, ...]:
+        """Names of the kernels in it, each once."""
+        nodes = check(driver.cuGraphGetNodes(int(self._graph), self._count()))[0]
+        names = []
+        for node in nodes:
+            if check(driver.cuGraphNodeGetType(node)) == driver.CUgraphNodeType.CU_GRAPH_NODE_TYPE_KERNEL:
+                names.append(_kernel_name(node))
+        return tuple(dict.fromkeys(names))
+
+    def close(self) -> None:
+        """Release it."""
+        if self._exec is not None:
+            check(cudart.cudaGraphExecDestroy(self._exec))
+        check(cudart.cudaGraphDestroy(self._graph))
+
+
+def _kernel_name(node: Any) -> str:
+    what = check(driver.cuGraphKernelNodeGetParams(node))
+    name = driver.cuFuncGetName(what.func) if int(what.func) else driver.cuKernelGetName(what.kern)
+    text: bytes = check(name)
+    return text.decode()
+
+
+class GpuSampler:
+    """Times calls between two events behind a barrier on the stream, all enqueued while the GPU is held back.
+
+    A spinning kernel keeps the stream busy until everything is in its queue; then come the barrier, the first
+    event, the calls, the second event. If the first event is over before the last call is enqueued, the host was
+    late: the sample is marked, and the next ones are held back longer.
+    """
+
+    def __init__(self, gpu: Gpu, align: Aligner, calls: Sequence[Call], graph: bool, cold: bool) -> None:
+        self._gpu, self._align, self._calls = gpu, align, calls
+        self._flush = cupy.empty(gpu.cold_bytes, cupy.uint8) if cold else None
+        self._delay = FIRST_DELAY_NS
+        self._start, self._stop = (check(cudart.cudaEventCreate()) for _ in range(2))
+        self._graph = Graph(gpu.stream.ptr, calls) if graph else None
+        if self._graph:
+            self._graph.ready()
+
+    def _run(self) -> None:
+        if self._graph:
+            self._graph.launch()
+            return
+        for call in self._calls:
+            call()
+
+    def sample(self) -> tuple[float, bool]:
+        stream = self._gpu.stream.ptr
+        if self._flush is not None:
+            self._flush.fill(1)
+        self._gpu.patterns.delay(self._delay)
+        self._align()
+        check(cudart.cudaEventRecord(self._start, stream))
+        self._run()
+        check(cudart.cudaEventRecord(self._stop, stream))
+        late = cudart.cudaEventQuery(self._start)[0] == cudart.cudaError_t.cudaSuccess
+        check(cudart.cudaEventSynchronize(self._stop))
+        if late:
+            self._delay = min(2 * self._delay, LONGEST_DELAY_NS)
+        milliseconds: float = check(cudart.cudaEventElapsedTime(self._start, self._stop))
+        return milliseconds * 1e-3 / len(self._calls), late
+
+    def close(self) -> None:
+        self._gpu.settle()
+        if self._graph:
+            self._graph.close()
+        for event in (self._start, self._stop):
+            check(cudart.cudaEventDestroy(event))

@@ -1,0 +1,178 @@
+"""One launch of a sweep on the ranks that are here: plan on rank 0, run everywhere, rows into the file."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mpi4py import MPI
+
+from collbench import backends, environment, fabric, world
+from collbench.device import Device, open_device
+from collbench.errors import UsageError
+from collbench.layout import Layout
+from collbench.plan import Plan, Sweep, Workload, make_plan
+from collbench.records import Record, ResultFile, case_identity, sidecar_path
+from collbench.rows import Row, RowMaker
+from collbench.runner import Runner
+from collbench.topology import Topology, layouts_for
+from collbench.watchdog import Watchdog
+from collbench.world import World
+
+Progress = Callable[[Record, int], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one call of ``sweep`` is to do: the sweep, on which worlds, into which file.
+
+    ``resume`` goes on with a file that exists; ``announce(done, total)`` is told of every row on rank 0.
+    """
+
+    sweep: Sweep
+    topology: Topology
+    path: Path
+    resume: bool
+    force: bool
+    argv: tuple[str, ...]
+
+
+def kind_of(name: str) -> str:
+    """The kind of device that a backend works on."""
+    return backends.find(name).DEVICE
+
+
+def refusal(work: Workload, name: str, shared: str | None = None) -> str | None:
+    """Why a backend cannot run a workload here, or None. ``shared``: which ranks share a GPU."""
+    backend = backends.find(name)
+    return backend.missing() or (shared if backend.DEVICE == "gpu" else None) or backend.refuses(work)
+
+
+def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Record]) -> tuple[int, Plan] | None:
+    """The first launch that still has something to do, with its plan; None where all are complete."""
+    done: dict[int, set[tuple[object, ...]]] = {}
+    for record in finished:
+        done.setdefault(record.launch, set()).add(record.identity)
+    for launch in range(sweep.launches):
+        have = done.get(launch, set())
+        plan = make_plan(sweep, layouts, launch, refusal, lambda case: case_identity(case) in have)  # noqa: B023
+        if plan.groups or plan.skips:
+            return launch, plan
+    return None
+
+
+def _prepare(order: Order, everyone: World) -> tuple[ResultFile, int, Plan, list[Record]] | None:
+    """On rank 0: open the file and plan the launch."""
+    layouts, misfits = layouts_for(order.topology, everyone.hosts)
+    for misfit in misfits:
+        print(f"collbench: left out: {misfit}", file=sys.stderr)
+    finished: list[Record] = []
+    if order.resume and order.path.exists():
+        file, finished = ResultFile.resume(order.path)
+    else:
+        file = ResultFile.create(order.path, order.force)
+    todo = next_launch(order.sweep, layouts, finished)
+    return (file, *todo, finished) if todo else None
+
+
+def _share(everyone: World, order: Order) -> tuple[Any, UsageError | None]:
+    """Rank 0 prepares, everyone learns the plan or the mistake."""
+    made, mistake = None, None
+    if everyone.rank == 0:
+        try:
+            made = _prepare(order, everyone)
+        except UsageError as error:
+            mistake = error
+    return everyone.bcast((made, mistake))
+
+
+def _shared_gpus(everyone: World, devices: dict[str, Device]) -> str | None:
+    if "gpu" not in devices:
+        return None
+    mine = (everyone.hosts[everyone.launch.Get_rank()], devices["gpu"].facts()["pci"])
+    all_of_them = everyone.launch.allgather(mine)
+    twice = next((place for place in all_of_them if all_of_them.count(place) > 1), None)
+    return f"{all_of_them.count(twice)} ranks share GPU {twice[1]} of {twice[0]}" if twice else None
+
+
+def _write_sidecar(order: Order, run_id: str, launch: int, everyone: World, facts: list[Any]) -> None:
+    """The sidecar, rewritten by each launch; launches before this one stay in it."""
+    path = sidecar_path(order.path)
+    earlier = json.loads(path.read_text(encoding="utf-8"))["launches"] if order.resume and path.exists() else []
+    mine = {"launch": launch, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "pid": os.getpid()}
+    content = environment.sidecar(
+        run_id,
+        list(order.argv),
+        sweep=asdict(order.sweep),
+        mpi=world.library(),
+        ranks=[{"rank": rank, "host": everyone.hosts[rank], **fact} for rank, fact in enumerate(facts)],
+        launches=[*earlier, mine],
+    )
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def run(order: Order, tell: Progress | None) -> None:
+    """Run the next launch of ``order`` on the ranks of this launch; collective. Raises UsageError everywhere.
+
+    ``tell(record, total)`` is called on rank 0 for every row.
+    """
+    with ExitStack() as teardown:
+        everyone = world.open_launch(teardown)
+        made, mistake = _share(everyone, order)
+        if mistake:
+            raise mistake
+        if made is None:
+            return
+        file, launch, plan, finished = made
+        kinds = {kind_of(case.backend) for group in plan.groups for case in group}
+        devices = {kind: open_device(kind, everyone) for kind in sorted(kinds)}
+        for device in devices.values():
+            teardown.callback(device.close)
+        rows = _row_maker(order, launch, devices, everyone, finished)
+        facts = everyone.launch.gather({kind: device.facts() for kind, device in devices.items()})
+        if everyone.rank == 0:
+            _write_sidecar(order, rows.run_id, launch, everyone, facts or [])
+        total = sum(map(len, plan.groups)) + len(plan.skips)
+
+        def emit(row: Row) -> None:
+            file.append(row.record, row.samples_us)
+            if tell and everyone.rank == 0:
+                tell(row.record, total)
+
+        dog = _watchdog(order.sweep, everyone)
+        teardown.callback(dog.close)
+        Runner(order.sweep, rows, devices, dog, emit).run(plan, everyone)
+
+
+def _row_maker(
+    order: Order, launch: int, devices: dict[str, Device], everyone: World, finished: list[Record]
+) -> RowMaker:
+    name = functools.cache(fabric.fabric_name)
+
+    def fabric_of(kind: str, layout: Layout) -> str:
+        hosts = {everyone.hosts[rank] for rank in layout.members}
+        return name(kind, len(hosts) == 1, layout.virtual)
+
+    names = {kind: device.name for kind, device in devices.items()}
+    run_id = finished[0].run_id if finished else everyone.bcast(new_run_id())
+    return RowMaker(run_id, launch, names, fabric_of)
+
+
+def new_run_id() -> str:
+    """Time and machine."""
+    return f"{time.strftime('%Y%m%dT%H%M%S')}-{platform.node()}"
+
+
+def _watchdog(sweep: Sweep, everyone: World) -> Watchdog:
+    me = everyone.launch.Get_rank()
+    return Watchdog(f"rank {me} on {everyone.hosts[me]}", sweep.timeout, MPI.COMM_WORLD.Abort)
+

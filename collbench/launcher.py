@@ -1,0 +1,122 @@
+"""Launchers: whether one started us, whether it did so rightly, and starting ranks of our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from collbench.errors import UsageError
+
+# (name, rank, size, and what must also be set: SLURM_* exist in a batch script too, which is not a step)
+_SIGNS = (
+    ("mpiexec of Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", None),
+    ("mpiexec", "PMI_RANK", "PMI_SIZE", None),
+    ("mpiexec of Cray PALS", "PALS_RANKID", "PALS_SIZE", None),
+    ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_ID"),
+    ("flux run", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", None),
+    ("an unknown launcher", "PMIX_RANK", "", None),
+)
+STOP_SECONDS = 8.0
+CHILD = "COLLBENCH_CHILD"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the environment says of the launcher: its name, this process's rank, and the ranks it started."""
+
+    name: str
+    rank: int
+    size: int | None
+
+
+def detect(variables: Mapping[str, str]) -> Launch | None:
+    """The launcher that started this process, or None."""
+    for name, rank, size, needs in _SIGNS:
+        if variables.get(rank, "").isdigit() and (needs is None or needs in variables):
+            count = variables.get(size, "")
+            return Launch(name, int(variables[rank]), int(count) if count.isdigit() else None)
+    return None
+
+
+def check_world(launch: Launch | None, world_size: int) -> None:
+    """Refuse a launcher whose processes do not know of each other: N worlds of one rank instead of one of N."""
+    if launch is None or launch.size in (None, 1) or world_size != 1:
+        return
+    if launch.name == "srun":
+        cure = "ask for the plugin that fits your MPI: srun --mpi=pmi2 (MPICH, Cray) or --mpi=pmix (Open MPI)"
+    else:
+        cure = "use the mpiexec that belongs to the MPI that mpi4py loads; `collbench doctor` prints both"
+    raise UsageError(f"{launch.name} started {launch.size} processes, but each is an MPI world of its own: {cure}.")
+
+
+def find_mpiexec() -> tuple[Path, str]:
+    """The mpiexec that belongs to the MPI that mpi4py loads, and that MPI's name.
+
+    It stands beside the library (wheels, modules) or, for a system's MPI, on the PATH.
+    """
+    import mpi4py
+
+    mpi4py.rc.initialize = False
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(
+            f"mpi4py finds no MPI library ({error}); pip install 'collbench[mpich]', or load your cluster's MPI."
+        ) from None
+    from collbench.world import mapped_path
+
+    vendor = MPI.get_vendor()[0]
+    library = mapped_path()
+    beside = Path(library).resolve().parent.parent / "bin" / "mpiexec" if library else None
+    if beside and beside.exists():
+        return beside, vendor
+    found = shutil.which("mpiexec")
+    if found is None:
+        raise UsageError(f"no mpiexec found for {vendor}; start the ranks yourself: mpiexec -n 4 collbench ...")
+    return Path(found), vendor
+
+
+def _settings(vendor: str) -> dict[str, str]:
+    """Open MPI refuses root and more ranks than cores unless told; on one machine of one's own both are fine."""
+    if vendor != "Open MPI":
+        return {}
+    return {
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",  # Open MPI 4
+        "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",  # Open MPI 5
+        "OMPI_MCA_osc": "^ucx",
+    }
+
+
+def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
+    """Run ``collbench`` with ``arguments`` on that many ranks of this machine; returns its exit code.
+
+    An interrupt is passed on once, and the ranks are ended if they do not end by themselves.
+    """
+    mpiexec, vendor = find_mpiexec()
+    command = [str(mpiexec), "-n", str(ranks), sys.executable, "-m", "collbench", *arguments]
+    variables = {**_settings(vendor), **os.environ, CHILD: "1"}
+    child = subprocess.Popen(command, env=variables)
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    previous = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return _wait(child)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    code = child.wait()
+    return code if code >= 0 else 128 - code

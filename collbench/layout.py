@@ -1,0 +1,95 @@
+"""Which rank sits on which node: real nodes by host name, virtual nodes by decree, and sub-worlds of both."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collbench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The nodes of one world.
+
+    ``members`` are ranks of the launch, in order; ``nodes[i]`` is the node (0, 1, ...) of ``members[i]``.
+    ``virtual`` nodes are logical: several of them share a host, so they exercise an algorithm, not a network.
+    """
+
+    members: tuple[int, ...]
+    nodes: tuple[int, ...]
+    virtual: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of ranks."""
+        return len(self.members)
+
+    @property
+    def node_count(self) -> int:
+        """Number of nodes."""
+        return len(set(self.nodes))
+
+    @property
+    def per_node(self) -> int | None:
+        """Ranks on each node, or None where nodes hold different numbers."""
+        counts = set(Counter(self.nodes).values())
+        return counts.pop() if len(counts) == 1 else None
+
+    def __str__(self) -> str:
+        shape = f"{self.node_count}x{self.per_node}" if self.per_node else f"{self.node_count} uneven nodes"
+        return f"{shape} virtual" if self.virtual else shape
+
+
+def parse_layout(text: str) -> tuple[int, int]:
+    """(nodes, ranks per node) of a text such as ``2x4``."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.strip().lower())
+    if match is None:
+        raise UsageError(f"layout {text!r} does not parse; write NODESxRANKS, for example 2x4.")
+    return int(match[1]), int(match[2])
+
+
+def number_nodes(hosts: Sequence[str]) -> tuple[int, ...]:
+    """Node index of every rank, numbered in the order in which hosts first appear."""
+    order = {host: index for index, host in enumerate(dict.fromkeys(hosts))}
+    return tuple(order[host] for host in hosts)
+
+
+def virtual_layout(nodes: int, per_node: int, hosts: Sequence[str]) -> Layout:
+    """The first ``nodes * per_node`` ranks as that many nodes; virtual unless the hosts agree with it."""
+    size = nodes * per_node
+    if size > len(hosts):
+        raise UsageError(f"layout {nodes}x{per_node} needs {size} ranks, but this launch has {len(hosts)}.")
+    wanted = tuple(rank // per_node for rank in range(size))
+    return Layout(tuple(range(size)), wanted, virtual=wanted != number_nodes(hosts[:size]))
+
+
+def choose_members(real: Sequence[int], ranks: int | None, nodes: int | None) -> Layout | str:
+    """The sub-world of ``ranks`` ranks spread evenly over ``nodes`` nodes, or the reason why there is none.
+
+    ``real[r]`` is the node of rank r of the launch. None for ``ranks`` takes all ranks of those nodes; None
+    for ``nodes`` fills node after node.
+    """
+    by_node: dict[int, list[int]] = {}
+    for rank, node in enumerate(real):
+        by_node.setdefault(node, []).append(rank)
+    if nodes is None:
+        members = [rank for node in by_node.values() for rank in node][:ranks]
+    elif nodes > len(by_node):
+        return f"{nodes} nodes asked for, this launch has {len(by_node)}"
+    elif ranks is None:
+        members = [rank for node in list(by_node.values())[:nodes] for rank in node]
+    elif ranks % nodes:
+        return f"{ranks} ranks do not divide over {nodes} nodes"
+    else:
+        share = ranks // nodes
+        hosts = [node for node in by_node.values() if len(node) >= share][:nodes]
+        if len(hosts) < nodes:
+            return f"fewer than {nodes} nodes hold {share} ranks each"
+        members = [rank for node in hosts for rank in node[:share]]
+    members.sort()
+    if members[0] != 0:
+        return f"the node of rank 0 holds fewer than {ranks} / {nodes} ranks"
+    return Layout(tuple(members), number_nodes([str(real[rank]) for rank in members]))

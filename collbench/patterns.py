@@ -1,0 +1,136 @@
+"""What ranks put in and what must come out: periodic tables of inputs and expectations for the layers of proof.
+
+Every buffer is a window of a table that repeats with a prime period, shifted by the iteration. A table is short, so
+expectations are cheap at any size; a prime period shares no factor with blocks, cells or ranks, so no displaced
+element lands on its own value; and every iteration sees other data at every offset, so nothing stale can pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collbench.dtypes import Dtype
+
+PERIOD = 16381  # prime; fewer than the positive values of a 16-bit float from 1 up, so codes are unique in it
+LAYERS = ("routing", "exact", "bound")
+Values = NDArray[Any]
+Floats = NDArray[np.float64]
+Emulator = Callable[[Values], Values]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one period of output must be: within ``tolerance`` of ``middle``; exactly ``value`` where that is given.
+
+    All arrays have shape (PERIOD,). ``units`` turns an absolute error into units of u times the sum of magnitudes.
+    """
+
+    middle: Floats
+    tolerance: Floats
+    units: Floats
+    value: Values | None
+
+
+def shift_of(iteration: int, slot: int = 0) -> int:
+    """Offset into the table at which an iteration's slot starts; neighbours differ."""
+    return (iteration * 4099 + slot * 257) % PERIOD
+
+
+SLOT_STEP = shift_of(0, 1)
+
+
+def codes(dtype: Dtype) -> Values:
+    """PERIOD different positive values that ``dtype`` holds exactly."""
+    index = np.arange(PERIOD)
+    if dtype.itemsize == 2:
+        one = np.ones((), dtype.numpy).view(np.uint16)
+        return (index.astype(np.uint16) + one).view(dtype.numpy)
+    return (index + 1).astype(dtype.numpy)
+
+
+def _neutral(dtype: Dtype, op: str) -> Any:
+    if op in ("sum", "avg"):
+        return 0
+    if dtype.is_float:
+        return np.inf if op == "min" else -np.inf
+    limits = np.iinfo(dtype.numpy)
+    return limits.max if op == "min" else limits.min
+
+
+def _routing(dtype: Dtype, op: str, ranks: int) -> Values:
+    everyone = np.broadcast_to(codes(dtype), (ranks, PERIOD))
+    if not op:  # nothing is reduced: every rank's elements are told apart by a shift of their own
+        return np.stack([np.roll(everyone[0], -rank * 1021) for rank in range(ranks)])
+    owner = np.arange(PERIOD) % ranks
+    mine = owner == np.arange(ranks)[:, None]
+    return np.where(mine, everyone, np.array(_neutral(dtype, op), dtype.numpy))
+
+
+def _whole_numbers(dtype: Dtype, ranks: int, draw: np.random.Generator) -> Values:
+    most = max(1, 2 ** min(dtype.exact_bits, 31) // ranks - 1)
+    return draw.integers(-most, most + 1, (ranks, PERIOD)).astype(dtype.numpy)
+
+
+def _random(dtype: Dtype, ranks: int, draw: np.random.Generator) -> Values:
+    return draw.standard_normal((ranks, PERIOD)).astype(dtype.numpy)
+
+
+def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
+    """One period of every rank's input, shape (ranks, PERIOD).
+
+    ``routing``: where something is reduced, each element is non-neutral on one rank only, with a code of its own.
+    ``exact``: whole numbers whose sums are exact in any order (nccl-tests, verifiable.cu).
+    ``bound``: random data from a normal distribution.
+    """
+    draw = np.random.default_rng(2511)
+    if layer == "routing":
+        return _routing(dtype, op, ranks)
+    if layer == "exact" or not dtype.is_float:
+        return _whole_numbers(dtype, ranks, draw)
+    return _random(dtype, ranks, draw)
+
+
+def _exactly(value: Values) -> Expectation:
+    middle = value.astype(np.float64)
+    zero = np.zeros(PERIOD)
+    return Expectation(middle, zero, zero, value)
+
+
+def _within(parts: Values, dtype: Dtype, op: str, roundings: int) -> Expectation:
+    wide = parts.astype(np.longdouble)
+    share = 1 / len(parts) if op == "avg" else 1.0
+    magnitude = (np.abs(wide).sum(axis=0) * share).astype(np.float64)
+    u = dtype.roundoff
+    gamma = roundings * u / (1 - roundings * u) if roundings * u < 1 else np.inf
+    units = np.divide(1, u * magnitude, out=np.zeros(PERIOD), where=magnitude > 0)
+    middle = (wide.sum(axis=0) * share).astype(np.float64)
+    return Expectation(middle, gamma * magnitude, units, None)
+
+
+def expect(layer: str, parts: Values, dtype: Dtype, op: str) -> Expectation:
+    """What reducing ``parts`` (contributions, shape (sources, PERIOD)) with ``op`` must give.
+
+    Sums of random data are compared with Higham's bound gamma_h(u) times the sum of magnitudes (Accuracy and
+    Stability of Numerical Algorithms, 4.2), h roundings on the deepest path of an unknown order: one for each
+    addition, and two more where an average is formed. Everything else is exact.
+    """
+    ranks = len(parts)
+    if ranks == 1 and op != "avg":
+        return _exactly(parts[0])
+    if op in ("min", "max"):
+        return _exactly((np.minimum if op == "min" else np.maximum).reduce(parts, axis=0))
+    power_of_two = ranks & (ranks - 1) == 0
+    if dtype.is_float and (layer == "bound" or (op == "avg" and not power_of_two)):
+        return _within(parts, dtype, op, ranks - 1 + (2 if op == "avg" else 0))
+    wide = parts.astype(np.float64 if dtype.is_float else np.int64).sum(axis=0)
+    return _exactly((wide / ranks if op == "avg" else wide).astype(dtype.numpy))
+
+
+def emulated(parts: Values, emulate: Emulator) -> Expectation:
+    """What a backend's own documented order and roundings give, to the bit."""
+    return _exactly(emulate(parts))

@@ -1,0 +1,145 @@
+"""From what the user asked for to the cases to run, in an order drawn from the seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+from collbench.collectives import COLLECTIVES, Collective
+from collbench.dtypes import DTYPES, Dtype
+from collbench.layout import Layout
+
+MODES = ("isolated", "chain", "throughput")
+CACHES = ("hot", "cold")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Everything the user chose that decides which cases run and how long each is measured.
+
+    ``max_seconds`` caps the timed part of one case in one launch; ``samples`` fixes the number of samples instead
+    of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress.
+    """
+
+    collectives: tuple[str, ...]
+    backends: tuple[str, ...]
+    sizes: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    ops: tuple[str, ...]
+    modes: tuple[str, ...]
+    caches: tuple[str, ...]
+    in_place: tuple[bool, ...]
+    warmup: int = 10
+    samples: int | None = None
+    max_seconds: float = 1.0
+    launches: int = 1
+    seed: int = 1
+    timeout: float = 120.0
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One thing to time, whoever does it: backends are compared within a workload."""
+
+    layout: Layout
+    collective: Collective
+    dtype: Dtype
+    op: str
+    size: int
+    mode: str
+    cache: str
+    in_place: bool
+
+    @property
+    def count(self) -> int:
+        """Elements in the larger of the two buffers."""
+        return self.collective.count(self.size, self.dtype.itemsize, self.layout.size)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes really moved: the size asked for, rounded down to whole elements."""
+        return self.count * self.dtype.itemsize
+
+    def refusal(self) -> str | None:
+        """Why nobody can run this, or None."""
+        if self.layout.size < 2:
+            return "a collective needs at least 2 ranks"
+        if self.count == 0:
+            each = f" for each of {self.layout.size} ranks" if self.collective.splits else ""
+            return f"{self.size} B hold no {self.dtype.name}{each}"
+        if self.in_place and self.collective.in_place is None:
+            return f"{self.collective.name} has no in-place form"
+        if self.op == "avg" and not self.dtype.is_float:
+            return f"an average of {self.dtype.name} is not a whole number"
+        return None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One workload on one backend: one row of the results per launch."""
+
+    workload: Workload
+    backend: str
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A case that cannot run, and why."""
+
+    case: Case
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cases by workload, in the order in which they run, and what is skipped."""
+
+    groups: tuple[tuple[Case, ...], ...]
+    skips: tuple[Skip, ...] = field(default=())
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The worlds that are needed, in the order of their first case."""
+        return tuple(dict.fromkeys(group[0].workload.layout for group in self.groups))
+
+
+def workloads(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Workload]:
+    """Every combination that the sweep asks for, each once: operations matter only where something is reduced."""
+    for layout, name, dtype, size, mode, cache, in_place in product(
+        layouts, sweep.collectives, sweep.dtypes, sweep.sizes, sweep.modes, sweep.caches, sweep.in_place
+    ):
+        collective = COLLECTIVES[name]
+        for op in sweep.ops if collective.reduces else ("",):
+            yield Workload(layout, collective, DTYPES[dtype], op, size, mode, cache, in_place)
+
+
+def make_plan(
+    sweep: Sweep,
+    layouts: tuple[Layout, ...],
+    launch: int,
+    refuse: Callable[[Workload, str], str | None] = lambda work, backend: None,
+    done: Callable[[Case], bool] = lambda case: False,
+) -> Plan:
+    """Cases to run in this launch and cases to skip.
+
+    ``refuse`` says why a backend cannot run a workload; ``done`` whether an earlier call finished a case. Worlds keep their order (each is opened once); inside a world, workloads and the
+    backends of a workload are shuffled by the seed and the launch.
+    """
+    draw = random.Random(f"{sweep.seed}/{launch}")
+    groups: list[tuple[Case, ...]] = []
+    skips: list[Skip] = []
+    for layout in layouts:
+        of_world = list(workloads(sweep, (layout,)))
+        draw.shuffle(of_world)
+        for workload in of_world:
+            cases = [case for name in sweep.backends if not done(case := Case(workload, name))]
+            reasons = {case: workload.refusal() or refuse(workload, case.backend) for case in cases}
+            skips += [Skip(case, reason) for case, reason in reasons.items() if reason]
+            runnable = [case for case in cases if not reasons[case]]
+            draw.shuffle(runnable)
+            if runnable:
+                groups.append(tuple(runnable))
+    return Plan(tuple(groups), tuple(skips))

@@ -1,0 +1,238 @@
+"""Results on disk: one CSV row per case and launch, written as it is known, never overwritten."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collbench.errors import UsageError
+from collbench.plan import Case
+
+STATUSES = ("ok", "wrong", "failed", "skipped", "timeout")
+VIRTUAL = "-virtual"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row: what was run, what became of it, how long it took (microseconds) and how right it was.
+
+    ``latency_us_*`` are over iterations of the maximum over ranks, except ``latency_us_mean``: the mean over
+    iterations and ranks, the figure of nccl-tests. ``algbw_gb_s`` and ``busbw_gb_s`` are in 10**9 bytes per second;
+    ``wire_bytes`` is what one rank sends, where the backend knows; ``bound_us`` a lower bound of the latency,
+    where the link is known; ``error_units`` the largest error in units of u times the sum of magnitudes;
+    ``wrong`` the number of wrong elements.
+    """
+
+    run_id: str
+    launch: int
+    collective: str
+    backend: str
+    dtype: str
+    op: str
+    bytes: int
+    count: int
+    ranks: int
+    nodes: int
+    gpus_per_node: int | None
+    fabric: str
+    mode: str
+    in_place: bool
+    params: str
+    status: str
+    reason: str
+    samples: int | None = None
+    warmups: int | None = None
+    latency_us_median: float | None = None
+    latency_us_ci_low: float | None = None
+    latency_us_ci_high: float | None = None
+    latency_us_mean: float | None = None
+    latency_us_min: float | None = None
+    latency_us_p05: float | None = None
+    latency_us_p95: float | None = None
+    latency_us_p99: float | None = None
+    latency_us_max: float | None = None
+    algbw_gb_s: float | None = None
+    busbw_gb_s: float | None = None
+    wire_bytes: float | None = None
+    bound_us: float | None = None
+    error_units: float | None = None
+    wrong: int | None = None
+
+    @property
+    def param(self) -> dict[str, str]:
+        """``params`` taken apart."""
+        return dict(item.split("=", 1) for item in self.params.split(";") if "=" in item)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two rows the same case: everything that was chosen, nothing that came out."""
+        return (
+            self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes,
+            self.fabric.endswith(VIRTUAL), self.mode, self.in_place, self.param.get("cache", "hot"), self.backend,
+        )  # fmt: skip
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
+_TYPES = typing.get_type_hints(Record)
+
+
+def case_identity(case: Case) -> tuple[object, ...]:
+    """The identity that the row of ``case`` will have."""
+    work = case.workload
+    layout = work.layout
+    return (
+        work.collective.name, work.dtype.name, work.op, work.bytes or work.size, layout.size, layout.node_count,
+        layout.virtual, work.mode, work.in_place, work.cache, case.backend,
+    )  # fmt: skip
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parse(name: str, text: str) -> Any:
+    wanted = _TYPES[name]
+    if isinstance(wanted, types.UnionType):
+        if text == "":
+            return None
+        wanted = next(kind for kind in wanted.__args__ if kind is not type(None))
+    if wanted is bool:
+        return {"true": True, "false": False}[text.lower()]
+    return wanted(text)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    missing = [name for name in COLUMNS if name not in header]
+    unknown = [name for name in header if name not in COLUMNS]
+    if missing:
+        raise UsageError(f"{path} is not a results file of collbench: it has no column {missing[0]!r}.")
+    if unknown:
+        raise UsageError(
+            f"{path} was written by a newer collbench: column {unknown[0]!r} is unknown here; upgrade collbench."
+        )
+
+
+def _is_cut(text: str, row: list[str], header: list[str], last: bool) -> bool:
+    return last and (len(row) != len(header) or not text.endswith("\n"))
+
+
+def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
+    """Records in the text of a results file; ``path`` is for messages.
+
+    Raises UsageError for an empty file, a foreign or newer schema, a cell that does not parse, and a last row that
+    is cut off (unless ``drop_cut_row``).
+    """
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows:
+        raise UsageError(f"{path} is empty: the run that made it wrote no header; run the sweep again.")
+    header, records = rows[0], []
+    _check_header(path, header)
+    for number, row in enumerate(rows[1:], start=2):
+        if _is_cut(text, row, header, last=number == len(rows)):
+            if drop_cut_row:
+                break
+            raise UsageError(
+                f"{path}, line {number}: the last row is cut off; `collbench sweep --resume -o {path} ...` "
+                "drops it and runs its case again."
+            )
+        try:
+            records.append(Record(**{name: _parse(name, row[header.index(name)]) for name in COLUMNS}))
+        except (KeyError, ValueError, IndexError) as error:
+            raise UsageError(f"{path}, line {number}: a cell does not parse ({error}).") from None
+    return records
+
+
+def load(path: Path) -> list[Record]:
+    """Records of a results file; UsageError with what is wrong and what to do otherwise."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as a results file: {error}.") from None
+    return parse(text, path)
+
+
+def load_all(paths: Iterable[Path]) -> list[Record]:
+    """Records of several files, one after another."""
+    return [record for path in paths for record in load(path)]
+
+
+def dump(records: Iterable[Record], header: bool = True) -> str:
+    """CSV text of records."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow(COLUMNS)
+    for record in records:
+        writer.writerow([_cell(value) for value in dataclasses.astuple(record)])
+    return out.getvalue()
+
+
+def samples_path(path: Path) -> Path:
+    """Where the samples behind ``path`` are kept."""
+    return path.with_suffix(".samples.csv")
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the environment behind ``path`` is kept."""
+    return path.with_suffix(".json")
+
+
+@dataclass
+class ResultFile:
+    """An open run of ``rows`` rows: appends rows and their samples, each flushed to the disk at once."""
+
+    path: Path
+    rows: int = 0
+
+    @classmethod
+    def create(cls, path: Path, force: bool) -> ResultFile:
+        """A new run at ``path``; UsageError where one exists already, unless ``force``."""
+        if path.exists() and not force:
+            raise UsageError(
+                f"{path} exists; give another -o, --resume to go on with it, or --force to replace it."
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dump(()), encoding="utf-8")
+            samples_path(path).write_text("row,sample,latency_us\n", encoding="utf-8")
+            sidecar_path(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}; give another -o.") from None
+        return cls(path)
+
+    @classmethod
+    def resume(cls, path: Path) -> tuple[ResultFile, list[Record]]:
+        """The run at ``path`` and its finished rows; a row that was cut off is dropped from the file."""
+        text = path.read_text(encoding="utf-8")
+        records = parse(text, path, drop_cut_row=True)
+        if dump(records) != text:
+            scratch = path.with_suffix(".csv.new")
+            scratch.write_text(dump(records), encoding="utf-8")
+            scratch.replace(path)
+        return cls(path, len(records)), records
+
+    def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:
+        """Write the samples behind a row, by its number from 0, then the row; both survive the process."""
+        lines = (f"{self.rows},{index},{value:.3f}\n" for index, value in enumerate(samples_us))
+        _append(samples_path(self.path), "".join(lines))
+        _append(self.path, dump([record], header=False))
+        self.rows += 1
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,124 @@
+"""Records to text: the terminal table, Markdown, JSON. The last place, where human units appear."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from collbench.records import VIRTUAL, Record
+from collbench.sizes import format_size
+
+Table = list[list[str]]
+Panel = tuple[object, ...]
+
+
+def panel_of(record: Record) -> Panel:
+    """What the rows of one table or chart have in common: everything but size and backend."""
+    return (
+        record.collective, record.dtype, record.op, record.ranks, record.nodes, record.fabric, record.mode,
+        record.in_place, record.param.get("cache", "hot"),
+    )  # fmt: skip
+
+
+def title_of(record: Record) -> str:
+    """A panel's title: collective, type, ranks and nodes, fabric, mode."""
+    plural = "node" if record.nodes == 1 else "nodes"
+    virtual = "virtual " if record.fabric.endswith(VIRTUAL) else ""
+    what = [record.collective, record.dtype, *([record.op] if record.op else [])]
+    where = f"{record.ranks} ranks on {record.nodes} {virtual}{plural} ({record.fabric})"
+    how = [record.mode, *(["cold"] if record.param.get("cache") == "cold" else [])]
+    return " · ".join([*what, where, *how, *(["in place"] if record.in_place else [])])
+
+
+def panels(records: Iterable[Record]) -> dict[Panel, list[Record]]:
+    """Records by panel, in order of appearance of sorted panels."""
+    found: dict[Panel, list[Record]] = {}
+    for record in sorted(records, key=lambda r: tuple(map(str, panel_of(r)))):
+        found.setdefault(panel_of(record), []).append(record)
+    return found
+
+
+def show_us(value: float) -> str:
+    """Microseconds with four significant digits and no exponent."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{max(0, 3 - len(str(int(value))) + (value < 1))}f}" if value >= 1 else f"{value:.3f}"
+
+
+def median_us(records: Sequence[Record]) -> float | None:
+    """Median over launches of the median latency; None where no launch has one."""
+    values = [record.latency_us_median for record in records if record.latency_us_median is not None]
+    return median(values) if values else None
+
+
+def _cell(records: Sequence[Record]) -> str:
+    value = median_us(records)
+    bad = [record.status for record in records if record.status not in ("ok", "skipped")]
+    if bad:
+        return bad[0].upper()
+    if value is not None:
+        return show_us(value)
+    return records[0].status if records else ""
+
+
+def _columns(records: Sequence[Record]) -> list[str]:
+    return sorted({record.backend for record in records if record.status != "skipped"})
+
+
+def latency_table(records: Sequence[Record]) -> Table:
+    """Rows of one panel: size, median latency of each backend in microseconds, bus bandwidth of the fastest."""
+    backends = _columns(records)
+    table = [["size", *(f"{name} µs" for name in backends), "fastest", "busbw GB/s"]]
+    for size in sorted({record.bytes for record in records if record.status != "skipped"}):
+        of_size = [record for record in records if record.bytes == size]
+        cells = [[record for record in of_size if record.backend == name] for name in backends]
+        timed = [record for record in of_size if record.latency_us_median is not None]
+        best = min(timed, key=lambda r: r.latency_us_median or 0.0, default=None)
+        ends = [best.backend, f"{best.busbw_gb_s:.3g}"] if best else ["", ""]
+        table.append([format_size(size), *map(_cell, cells), *ends])
+    return table
+
+
+def aligned(table: Table) -> str:
+    """A table for a terminal: columns as wide as their widest cell, numbers to the right."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(lines)
+
+
+def markdown(table: Table) -> str:
+    """The same table in Markdown."""
+    head, *body = table
+    rows = [head, ["---:"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def why_not(records: Iterable[Record]) -> str:
+    """One line for each reason for which cases have no number, and for each remark, with how many."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for record in records:
+        if record.reason:
+            key = (record.status, record.backend, record.reason)
+            counts[key] = counts.get(key, 0) + 1
+    return "\n".join(
+        f"{'note' if status == 'ok' else status} ×{count}: {backend}: {reason}"
+        for (status, backend, reason), count in sorted(counts.items())
+    )
+
+
+def results(records: Sequence[Record], as_markdown: bool = False) -> str:
+    """Every panel as a titled table, then why cases have no number."""
+    parts = []
+    for group in panels(records).values():
+        table = latency_table(group)
+        if len(table) > 1:
+            parts.append(f"{title_of(group[0])}\n\n{markdown(table) if as_markdown else aligned(table)}")
+    return "\n\n".join([*parts, *filter(None, [why_not(records)])])
+
+
+def as_json(records: Iterable[Record]) -> str:
+    """Records as a JSON array; missing values are null."""
+    return json.dumps([dataclasses.asdict(record) for record in records], indent=1)

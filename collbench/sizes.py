@@ -1,0 +1,71 @@
+"""Message sizes between people and bytes; the one place that knows what K, KB and KiB mean."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from collbench.errors import UsageError
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?:(?P<unit>[KMG])(?:I?B)?|B)?", re.IGNORECASE)
+GRAMMAR = "sizes look like 4K, 1.5M, 4K:64M (doubling), 4K:64M:x4, 1M:8M:+1M, joined by commas"
+MOST_SIZES = 10_000
+
+
+def parse_size(text: str) -> int:
+    """Bytes in one size such as ``4K``, ``1.5M`` or ``100``; K, M and G are binary in any case.
+
+    Raises UsageError when the text does not parse, is zero, or is not a whole number of bytes.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"size {text!r} does not parse; {GRAMMAR}.")
+    size = Decimal(match["number"]) * UNITS[(match["unit"] or "").upper()]
+    if size == 0:
+        raise UsageError(f"size {text!r} is 0 bytes; the smallest message has 1 byte.")
+    if size != int(size):
+        raise UsageError(f"size {text!r} is {size.normalize():f} bytes; give a whole number of bytes.")
+    return int(size)
+
+
+def _steps(first: int, last: int, step: str, text: str) -> list[int]:
+    grows = step[1:]
+    if step[:1] in "xX" and grows.isdigit() and int(grows) >= 2:
+        factor, add = int(grows), 0
+    elif step[:1] == "+":
+        factor, add = 1, parse_size(grows)
+    else:
+        raise UsageError(f"step {step!r} in {text!r} does not parse; use x2, x4, ... or +1M.")
+    sizes = []
+    while first < last:
+        sizes.append(first)
+        if len(sizes) > MOST_SIZES:
+            raise UsageError(f"range {text!r} has more than {MOST_SIZES} sizes; take a larger step.")
+        first = first * factor + add
+    return [*sizes, last]
+
+
+def _parse_range(text: str) -> list[int]:
+    first, *rest = text.split(":")
+    if not rest:
+        return [parse_size(first)]
+    if len(rest) > 2:
+        raise UsageError(f"size range {text!r} has too many parts; {GRAMMAR}.")
+    low, high = parse_size(first), parse_size(rest[0])
+    if low > high:
+        raise UsageError(f"size range {text!r} is reversed; write {rest[0]}:{first}.")
+    return _steps(low, high, rest[1].strip() if len(rest) == 2 else "x2", text)
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """Bytes of every size in a list of sizes and ranges, ascending and without repeats; both ends included."""
+    return tuple(sorted({size for part in text.split(",") for size in _parse_range(part.strip())}))
+
+
+def format_size(size: int) -> str:
+    """A size in the largest binary unit that shows it exactly, or in bytes: ``64 KiB``, ``1000 B``."""
+    for unit in ("G", "M", "K"):
+        if size % UNITS[unit] == 0:
+            return f"{size // UNITS[unit]} {unit}iB"
+    return f"{size} B"

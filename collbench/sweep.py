@@ -1,0 +1,252 @@
+"""The command ``sweep``: fill in defaults, find or start ranks, run, report, and say how it went."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from collbench import backends, launcher, report
+from collbench.environment import gpu_count
+from collbench.errors import Exit, UsageError
+from collbench.layout import number_nodes
+from collbench.options import Given, sizes_of
+from collbench.plan import Case, Plan, Sweep, make_plan
+from collbench.records import Record, ResultFile, load
+from collbench.sizes import format_size
+from collbench.topology import Topology, layouts_for
+
+CPU_RANKS = 4
+CHILD = "COLLBENCH_CHILD"  # set to 1 for ranks that we started, 2 where our own stderr is a terminal
+
+
+def default_backends() -> tuple[str, ...]:
+    """All that can run here on GPUs if there are some, else all that can run on CPU ranks."""
+    found = {name: backends.find(name) for name in backends.names()}
+    here = [name for name, backend in found.items() if backend.missing() is None]
+    on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu")
+    return on_gpus or tuple(here)
+
+
+def sweep_of(given: Given) -> Sweep:
+    """The sweep that the options ask for."""
+    names = given.backend or default_backends()
+    on_gpus = any(backends.find(name).DEVICE == "gpu" for name in names)
+    return Sweep(
+        collectives=given.collective,
+        backends=names,
+        sizes=sizes_of(given),
+        dtypes=given.dtype or (("bfloat16",) if on_gpus and gpu_count() else ("float32",)),
+        ops=given.op,
+        modes=given.mode,
+        caches=given.cache,
+        in_place=(given.in_place,),
+        warmup=given.warmup,
+        samples=given.samples,
+        max_seconds=given.max_seconds,
+        launches=given.launches,
+        seed=given.seed,
+        timeout=given.timeout,
+        verify=given.verify,
+    )
+
+
+def topology_of(given: Given) -> Topology:
+    """The worlds that the options ask for."""
+    if given.gpus and given.ranks:
+        raise UsageError("--gpus and --ranks say the same thing twice; give one of them.")
+    if given.layout and given.nodes:
+        raise UsageError("--layout and --nodes contradict each other; give one of them.")
+    if given.gpus and not gpu_count():
+        raise UsageError("--gpus asks for GPUs and this machine has none; use --ranks for CPU ranks.")
+    return Topology(given.ranks or given.gpus, given.nodes, given.layout)
+
+
+def ranks_to_start(given: Given, topology: Topology) -> int:
+    """Ranks of a launch of our own: what the worlds need, else one a GPU, else four."""
+    gpus = gpu_count()
+    wanted = topology.wanted_ranks(gpus or CPU_RANKS)
+    if given.gpus and wanted > gpus:
+        raise UsageError(f"--gpus {wanted} asks for more than the {gpus} GPUs of this machine.")
+    if wanted == 1 and not topology.ranks:
+        wanted = 2
+    return wanted
+
+
+def run(given: Given, argv: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    sweep, topology = sweep_of(given), topology_of(given)
+    launch = launcher.detect(os.environ)
+    if given.dry_run:
+        return dry_run(given, sweep, topology)
+    if launch is None:
+        return start_ranks(given, sweep, topology, argv)
+    return run_here(given, sweep, topology, argv, launch)
+
+
+def default_path(ranks: int) -> Path:
+    """Named by time, machine and ranks."""
+    return Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{platform.node()}-{ranks}r.csv"
+
+
+def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str]) -> int:
+    """Start ranks of our own, once a launch, all into one file; then report."""
+    ranks = ranks_to_start(given, topology)
+    layouts_for(topology, ["here"] * ranks)
+    launcher.find_mpiexec()
+    path = given.output or default_path(ranks)
+    if not (given.resume and path.exists()):
+        ResultFile.create(path, given.force)
+    arguments = [word for word in argv if word not in ("--force", "--json")]
+    if given.output is None:
+        arguments += ["-o", str(path)]
+    if not given.resume:
+        arguments.append("--resume")
+    os.environ[CHILD] = "2" if sys.stderr.isatty() else "1"
+    code = 0
+    for _ in range(sweep.launches):
+        code = launcher.run_ranks(ranks, arguments)
+        if code not in (Exit.FINE, Exit.FAILED, Exit.WRONG):
+            break
+    if code == Exit.USAGE:
+        return code
+    records = load(path)
+    tell(given, records, path)
+    return max(code, exit_code(records), key=_severity)
+
+
+def run_here(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str], launch: launcher.Launch) -> int:
+    """Run one launch on the ranks that a launcher started."""
+    from mpi4py import MPI
+
+    from collbench import job
+
+    launcher.check_world(launch, MPI.COMM_WORLD.Get_size())
+    if sweep.launches > 1 and not given.resume:
+        raise UsageError(
+            f"{launch.name} starts one launch, and --launches {sweep.launches} asks for more: run this command that many "
+            "times with --resume and one -o, or leave the launcher away and collbench starts the ranks itself."
+        )
+    path = given.output or default_path(MPI.COMM_WORLD.Get_size())
+    path = MPI.COMM_WORLD.bcast(path)
+    order = job.Order(sweep, topology, path, given.resume, given.force, tuple(argv))
+    child = os.environ.get(CHILD)
+    with progress(MPI.COMM_WORLD.Get_rank() == 0 and (child == "2" or sys.stderr.isatty())) as step:
+        job.run(order, step)
+    code, records = 0, []
+    if MPI.COMM_WORLD.Get_rank() == 0:
+        records = load(path)
+        code = exit_code(records)
+        if child is None:
+            tell(given, records, path)
+    return MPI.COMM_WORLD.bcast(code)
+
+
+def tell(given: Given, records: Sequence[Record], path: Path) -> None:
+    """The rows on stdout, where they are kept on stderr."""
+    click.echo(report.as_json(records) if given.as_json else report.results(records))
+    click.echo(f"\n{len(records)} rows in {path}", err=True)
+
+
+_ORDER = (Exit.FINE, Exit.FAILED, Exit.WRONG, Exit.TIMEOUT)
+
+
+def _severity(code: int) -> int:
+    return _ORDER.index(Exit(code)) if code in _ORDER else len(_ORDER)
+
+
+def exit_code(records: Iterable[Record]) -> int:
+    """The worst that happened: a hang, wrong results, a failed case, or nothing that could run at all."""
+    statuses = {record.status for record in records}
+    if "timeout" in statuses:
+        return Exit.TIMEOUT
+    if "wrong" in statuses:
+        return Exit.WRONG
+    return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
+
+
+class _Terminal:
+    """stderr as a terminal: mpiexec puts a pipe between it and its ranks, but the user's end is one."""
+
+    def __init__(self) -> None:
+        self.write, self.flush = sys.stderr.write, sys.stderr.flush
+
+    def isatty(self) -> bool:
+        return True
+
+
+class progress:  # noqa: N801 - used like click.progressbar
+    """A progress bar on stderr that learns its length from the first row; none where ``wanted`` is false."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._wanted, self._bar = wanted, None
+
+    def __enter__(self) -> progress:
+        return self
+
+    def __call__(self, record: Record, total: int) -> None:
+        if not self._wanted:
+            return
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=total, file=_Terminal(), item_show_func=lambda row: _label(row) if row else ""
+            )
+            self._bar.__enter__()
+        self._bar.update(1, record)
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+
+def _label(record: Record) -> str:
+    return f"{record.backend} {record.collective} {format_size(record.bytes)} on {record.ranks}"
+
+
+def dry_run(given: Given, sweep: Sweep, topology: Topology) -> int:
+    """Print the cases of the first launch, as planned for ranks of this machine, and what would be skipped."""
+    ranks = ranks_to_start(given, topology)
+    hosts = ["here"] * ranks
+    layouts, _ = layouts_for(topology, hosts)
+    from collbench.job import refusal
+
+    plan = make_plan(sweep, layouts, 0, refusal)
+    click.echo(_dry_json(plan) if given.as_json else _dry_text(plan, ranks, len(set(number_nodes(hosts)))))
+    return Exit.FINE
+
+
+def _facts(case: Case) -> dict[str, object]:
+    work = case.workload
+    return {
+        "backend": case.backend, "collective": work.collective.name, "dtype": work.dtype.name, "op": work.op,
+        "bytes": work.bytes or work.size, "ranks": work.layout.size, "layout": str(work.layout), "mode": work.mode,
+        "cache": work.cache, "in_place": work.in_place,
+    }  # fmt: skip
+
+
+def _dry_json(plan: Plan) -> str:
+    import json
+
+    cases = [{**_facts(case), "status": "planned"} for group in plan.groups for case in group]
+    skips = [{**_facts(skip.case), "status": "skipped", "reason": skip.reason} for skip in plan.skips]
+    return json.dumps([*cases, *skips], indent=1)
+
+
+def _dry_text(plan: Plan, ranks: int, nodes: int) -> str:
+    cases = [_facts(case) for group in plan.groups for case in group]
+    skips = [{**_facts(skip.case), "reason": skip.reason} for skip in plan.skips]
+    table = [["backend", "collective", "dtype", "op", "size", "layout", "mode", "cache", "skipped because"]]
+    for fact in [*sorted(cases, key=_by_size), *sorted(skips, key=_by_size)]:
+        words = [str(fact[key]) for key in ("backend", "collective", "dtype", "op")]
+        size = format_size(int(str(fact["bytes"])))
+        table.append([*words, size, str(fact["layout"]), str(fact["mode"]), str(fact["cache"]), str(fact.get("reason", ""))])
+    return f"{report.aligned(table)}\n\n{len(cases)} cases to run, {len(skips)} skipped, on {ranks} ranks"
+
+
+def _by_size(fact: dict[str, object]) -> tuple[str, int, str]:
+    return str(fact["collective"]), int(str(fact["bytes"])), str(fact["backend"])

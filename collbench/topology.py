@@ -1,0 +1,56 @@
+"""Which worlds the user asked for, and which of them this launch can form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collbench.errors import UsageError
+from collbench.layout import Layout, choose_members, number_nodes, virtual_layout
+
+
+@dataclass(frozen=True)
+class Topology:
+    """World sizes: totals of ranks (one a GPU where there are GPUs), node counts, and layouts (nodes, per node)."""
+
+    ranks: tuple[int, ...] = ()
+    nodes: tuple[int, ...] = ()
+    layouts: tuple[tuple[int, int], ...] = ()
+
+    def wanted_ranks(self, default: int) -> int:
+        """How many ranks a launch of our own needs; ``default`` where nothing says."""
+        if self.ranks:
+            return max(self.ranks)
+        return max((nodes * each for nodes, each in self.layouts), default=default)
+
+
+def layouts_for(topology: Topology, hosts: Sequence[str]) -> tuple[tuple[Layout, ...], tuple[str, ...]]:
+    """The worlds to sweep in a launch whose rank r runs on ``hosts[r]``, and what was asked for but does not fit.
+
+    Raises UsageError for more ranks than there are, for layouts that do not multiply out, and where nothing fits.
+    """
+    size, real = len(hosts), number_nodes(hosts)
+    too_many = next((count for count in topology.ranks if count > size), None)
+    if too_many:
+        raise UsageError(f"{too_many} ranks asked for, but this launch has {size}; start it with -n {too_many}.")
+    if topology.layouts:
+        return tuple(_imposed(*shape, topology.ranks or (size,), hosts) for shape in topology.layouts), ()
+    worlds: list[Layout] = []
+    misfits: list[str] = []
+    for nodes in topology.nodes or (None,):
+        for ranks in topology.ranks or (None,):
+            world = choose_members(real, ranks, nodes)
+            if isinstance(world, str):
+                misfits.append(world)
+            else:
+                worlds.append(world)
+    if not worlds:
+        raise UsageError(f"{misfits[0]}.")
+    return tuple(dict.fromkeys(worlds)), tuple(misfits)
+
+
+def _imposed(nodes: int, each: int, sizes: Sequence[int], hosts: Sequence[str]) -> Layout:
+    if nodes * each not in sizes:
+        have = " or ".join(map(str, sizes))
+        raise UsageError(f"layout {nodes}x{each} does not multiply out: it is {nodes * each} ranks, not {have}.")
+    return virtual_layout(nodes, each, hosts)

@@ -1,0 +1,134 @@
+"""The ranks of this launch and of its sub-worlds: who is where, and everything that they decide together."""
+
+from __future__ import annotations
+
+import platform
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from collbench.layout import Layout, number_nodes
+
+T = TypeVar("T")
+REST_SECONDS = (0.0005, 0.02)  # a waiting rank wakes this often: first, and at the most
+
+
+@dataclass(frozen=True)
+class World:
+    """The ranks that work on one case: a part of the launch, or all of it.
+
+    ``comm`` is null on ranks that sit out; ``launch`` always holds everyone. ``teardown`` runs when the launch
+    ends, on every rank, in reverse order.
+    """
+
+    launch: MPI.Intracomm
+    comm: MPI.Intracomm
+    layout: Layout
+    hosts: tuple[str, ...]
+    teardown: ExitStack = field(compare=False)
+
+    @property
+    def member(self) -> bool:
+        """Whether this rank takes part."""
+        return bool(self.comm != MPI.COMM_NULL)
+
+    @property
+    def rank(self) -> int:
+        """This rank within the world; members only."""
+        return self.comm.Get_rank()
+
+    @property
+    def size(self) -> int:
+        """Number of ranks that take part."""
+        return self.layout.size
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all members share one host."""
+        return len({self.hosts[rank] for rank in self.layout.members}) == 1
+
+    @property
+    def local_rank(self) -> int:
+        """This rank's number among the launch's ranks on its host."""
+        me = self.launch.Get_rank()
+        return self.hosts[:me].count(self.hosts[me])
+
+    def split(self, layout: Layout) -> World:
+        """The sub-world of ``layout``; collective over the launch."""
+        me = self.launch.Get_rank()
+        color = 0 if me in layout.members else MPI.UNDEFINED
+        comm = self.launch.Split(color, me)
+        return World(self.launch, comm, layout, self.hosts, self.teardown)
+
+    def free(self) -> None:
+        """Release a sub-world's communicator; members call it together."""
+        if self.member:
+            self.comm.Free()
+
+    def bcast(self, value: T) -> T:
+        """Rank 0's value on every member."""
+        return self.comm.bcast(value, root=0)
+
+    def highest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Element-wise maximum over members of arrays of one shape."""
+        out = np.empty_like(values)
+        self.comm.Allreduce(values, out, op=MPI.MAX)
+        return out
+
+    def highest_int(self, value: int) -> int:
+        """Maximum over members of one number."""
+        return int(self.comm.allreduce(value, op=MPI.MAX))
+
+    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Element-wise mean over members of arrays of one shape."""
+        out = np.empty_like(values)
+        self.comm.Allreduce(values, out, op=MPI.SUM)
+        return out / self.size
+
+    def first(self, value: T | None) -> tuple[int, T] | None:
+        """(rank, value) of the lowest member whose value is not None, on every member; None where all are."""
+        values = self.comm.allgather(value)
+        return next(((rank, each) for rank, each in enumerate(values) if each is not None), None)
+
+    def first_words(self, words: str | None) -> str | None:
+        """The words of the lowest member that has some, with its rank."""
+        found = self.first(words)
+        return f"rank {found[0]}: {found[1]}" if found else None
+
+
+def rest_until_all(comm: MPI.Intracomm) -> None:
+    """A barrier that sleeps instead of spinning, so that who waits takes no time from who measures."""
+    request = comm.Ibarrier()
+    pause, longest = REST_SECONDS
+    while not request.Test():
+        time.sleep(pause)
+        pause = min(pause * 2, longest)
+
+
+def open_launch(teardown: ExitStack) -> World:
+    """The world of all ranks of this launch, with nodes told apart by host name."""
+    comm = MPI.COMM_WORLD
+    hosts = tuple(comm.allgather(platform.node()))
+    layout = Layout(tuple(range(comm.Get_size())), number_nodes(hosts))
+    return World(comm, comm, layout, hosts, teardown)
+
+
+def library() -> dict[str, Any]:
+    """The MPI that mpi4py loaded: its name and version, and the file it came from."""
+    text = MPI.Get_library_version().strip().strip("\0")
+    return {"library": text.splitlines()[0], "standard": ".".join(map(str, MPI.Get_version())), "path": mapped_path()}
+
+
+def mapped_path() -> str | None:
+    """Path of the libmpi that this process has mapped, None where it cannot be told."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8") as maps:
+            files = {line.split()[-1] for line in maps if "/libmpi" in line}
+    except OSError:
+        return None
+    return min(files, key=len, default=None)
