@@ -36,7 +36,7 @@ def main() -> None:
         code = cli.main(prog_name="collbench", standalone_mode=False)
     except click.ClickException as mistake:
         if first:
-            mistake.show()
+            print(f"collbench: {mistake.format_message()}", file=sys.stderr)
         code = mistake.exit_code
     except UsageError as mistake:
         if first:

@@ -83,7 +83,7 @@ class Cpu:
     def __init__(self) -> None:
         self.name = str(machine()["cpu"])
         cache = _cache_bytes()
-        self.hot_bytes, self.cold_bytes = 1 << 20, 2 * cache
+        self.hot_bytes, self.cold_bytes = 1 << 20, cache  # at least two ranks flush, so twice the cache
         self._arena: Array = np.empty(0, np.uint8)
 
     def arena(self, size: int) -> Array:

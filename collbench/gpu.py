@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -193,9 +194,22 @@ class Graph:
 
 def _kernel_name(node: Any) -> str:
     what = check(driver.cuGraphKernelNodeGetParams(node))
-    name = driver.cuFuncGetName(what.func) if int(what.func) else driver.cuKernelGetName(what.kern)
-    text: bytes = check(name)
-    return text.decode()
+    name: bytes = check(driver.cuFuncGetName(what.func) if int(what.func) else driver.cuKernelGetName(what.kern))
+    return plain_name(name.decode())
+
+
+def plain_name(symbol: str) -> str:
+    """The name of a C++ function without its mangling and its parameters."""
+    demangle = ctypes.CDLL("libstdc++.so.6").__cxa_demangle
+    demangle.restype = ctypes.c_void_p
+    demangle.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+    text = demangle(symbol.encode(), None, None, ctypes.byref(ctypes.c_int()))
+    if not text:
+        return symbol
+    try:
+        return ctypes.string_at(text).decode().split("(")[0].removeprefix("void ")
+    finally:
+        ctypes.CDLL(None).free(ctypes.c_void_p(text))
 
 
 class GpuSampler:

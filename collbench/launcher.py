@@ -24,7 +24,6 @@ _SIGNS = (
     ("an unknown launcher", "PMIX_RANK", "", None),
 )
 STOP_SECONDS = 8.0
-CHILD = "COLLBENCH_CHILD"
 
 
 @dataclass(frozen=True)
@@ -99,24 +98,33 @@ def _settings(vendor: str) -> dict[str, str]:
 def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
     """Run ``collbench`` with ``arguments`` on that many ranks of this machine; returns its exit code.
 
-    An interrupt is passed on once, and the ranks are ended if they do not end by themselves.
+    SIGINT and SIGTERM are passed on, and the code is then 128 plus the signal's number, as in a shell; ranks that
+    do not end by themselves within a few seconds are killed.
     """
     mpiexec, vendor = find_mpiexec()
     command = [str(mpiexec), "-n", str(ranks), sys.executable, "-m", "collbench", *arguments]
-    variables = {**_settings(vendor), **os.environ, CHILD: "1"}
-    child = subprocess.Popen(command, env=variables)
+    child = subprocess.Popen(command, env={**_settings(vendor), **os.environ})
+    seen: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
         child.send_signal(number)
 
     previous = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return _wait(child)
+        code = _wait(child, seen)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    return 128 + seen[0] if seen else code
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
-    code = child.wait()
-    return code if code >= 0 else 128 - code
+def _wait(child: subprocess.Popen[bytes], seen: list[int]) -> int:
+    while True:
+        try:
+            code = child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            if seen:
+                child.kill()
+            continue
+        return code if code >= 0 else 128 - code

@@ -32,19 +32,28 @@ def arena_bytes(work: Workload, device: Device) -> int:
     return max(most, FEWEST_SLOTS * stride_of(work))
 
 
+def _most_slots(work: Workload, device: Device) -> int:
+    """Slots that fit the cache where the workload wants its buffers hot, or the arena where it wants them cold."""
+    room = COLD_ARENA if work.cache == "cold" else device.hot_bytes
+    return max(FEWEST_SLOTS, min(MOST_CALLS, room // stride_of(work)))
+
+
 def calls_per_sample(work: Workload, device: Device, seconds: float) -> int:
-    """Calls in one sample, so many that starting and stopping it costs less than 1 %; 1 for isolated calls."""
+    """Calls in one sample, so many that starting and stopping it costs less than 1 %; 1 for isolated calls.
+
+    A slot serves only one call a sample where its buffers must be cold, and where a second call would reduce the
+    result of the first, in place.
+    """
     if work.mode == "isolated":
         return 1
-    most = min(MOST_CALLS, COLD_ARENA // stride_of(work)) if work.cache == "cold" else MOST_CALLS
+    once = work.cache == "cold" or work.in_place
+    most = _most_slots(work, device) if once else MOST_CALLS
     return max(1, min(most, round(SPAN[device.kind] / max(seconds, 1e-7)) + 1))
 
 
 def slots_for(work: Workload, device: Device, calls: int) -> int:
-    """Slots to go round: one a call where they must be cold, else as many as stay in the cache."""
-    if work.cache == "cold":
-        return max(FEWEST_SLOTS, calls)
-    return max(FEWEST_SLOTS, min(calls, device.hot_bytes // stride_of(work)))
+    """Slots to go round: one a call, or as many as there is room for."""
+    return max(FEWEST_SLOTS, min(calls, _most_slots(work, device)))
 
 
 class Operation:

@@ -82,11 +82,18 @@ def latency_table(records: Sequence[Record]) -> Table:
 
 
 def aligned(table: Table) -> str:
-    """A table for a terminal: columns as wide as their widest cell, numbers to the right."""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
+    """A table for a terminal: columns as wide as their widest cell, columns of numbers to the right."""
+    columns = list(zip(*table, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
+    lines = [_line(row, widths, right) for row in table]
     lines.insert(1, "  ".join("─" * width for width in widths))
     return "\n".join(lines)
+
+
+def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cells = [cell.rjust(width) if side else cell.ljust(width) for cell, width, side in zip(row, widths, right, strict=True)]
+    return "  ".join(cells).rstrip()
 
 
 def markdown(table: Table) -> str:

@@ -83,7 +83,7 @@ class RowMaker:
         us = summarise(samples * MICRO)
         work = case.workload
         algbw = work.bytes / (us.median / MICRO) / 1e9
-        names = ",".join(kernels)
+        names = "+".join(kernels)
         record = replace(
             self._blank(case, "ok", "; ".join(remark for remark in remarks if remark)),
             params=f"cache={work.cache}" + (f";kernel={names}" if names else ""),

@@ -121,7 +121,7 @@ def open_launch(teardown: ExitStack) -> World:
 def library() -> dict[str, Any]:
     """The MPI that mpi4py loaded: its name and version, and the file it came from."""
     text = MPI.Get_library_version().strip().strip("\0")
-    return {"library": text.splitlines()[0], "standard": ".".join(map(str, MPI.Get_version())), "path": mapped_path()}
+    return {"library": " ".join(text.splitlines()[0].split()), "standard": ".".join(map(str, MPI.Get_version())), "path": mapped_path()}
 
 
 def mapped_path() -> str | None:

@@ -1,0 +1,289 @@
+"""Figures from plain numbers: palette, axes and the four kinds of chart; knows neither records nor files' names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from collbench.sizes import format_size
+
+WIDTH = 9.0  # inches: 900 px of a README at 100 px an inch
+GREY = "#6b6b6b"
+BOUND = "lower bound"
+# Okabe and Ito's palette, and three darker colours that keep their distance from it under colour blindness.
+KNOWN = {
+    "nccl": ("#0072B2", "o"),
+    "nccl-symm": ("#56B4E9", "s"),
+    "nvshmem": ("#009E73", "^"),
+    "nvrar": ("#D55E00", "D"),
+    "mpi": ("#000000", "o"),
+    "mpi-nvrar": ("#E69F00", "D"),
+}
+OTHERS = (("#CC79A7", "v"), ("#882255", "P"), ("#999933", "X"), ("#332288", "*"))
+# The hash salt makes the names inside an SVG repeatable.
+LOOK: Mapping[str, Any] = {
+    "svg.hashsalt": "collbench",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": "black",
+    "ytick.labelcolor": "black",
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "savefig.dpi": 160,
+}
+Style = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart: ``y`` over ``x``, NaN where it has no number, and the band around it if it has one."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What surrounds a chart: its title, the small print at its foot, colour and marker of every name."""
+
+    title: str
+    foot: str
+    styles: Mapping[str, Style]
+
+
+@dataclass(frozen=True)
+class Win:
+    """Who is fastest, and how many times faster than the next (None: there is no other). ``clear``: beyond noise."""
+
+    name: str
+    factor: float | None
+    clear: bool
+
+
+def styles(names: Iterable[str]) -> dict[str, Style]:
+    """Colour and marker of each name: fixed for the known ones, from the rest in sorted order for others."""
+    others = sorted(set(names) - KNOWN.keys())
+    return {**KNOWN, **{name: OTHERS[index % len(OTHERS)] for index, name in enumerate(others)}}
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path`` with .png and .svg appended, without dates or versions: the same bytes every time."""
+    png, svg = (path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg"))
+    figure.savefig(png, metadata={"Software": None})
+    figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    return [png, svg]
+
+
+def look() -> Any:
+    """Context in which figures are made and saved: our look on matplotlib's defaults, whatever the user's."""
+    return style.context(["default", dict(LOOK)])
+
+
+def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: float = WIDTH) -> Figure:
+    """An empty figure with title and legend above, small print below, and the room between left to the axes."""
+    longest = max(len(str(key.get_label())) for key in keys)
+    columns = max(1, min(len(keys), int(width / (0.7 + 0.085 * longest))))
+    top = 0.42 + 0.22 * math.ceil(len(keys) / columns)
+    below = 0.1 + 0.14 * len(frame.foot.splitlines())
+    height += top + below
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - (top + below) / height))
+    title = figure.text(0.1 / width, 1 - 0.1 / height, frame.title, va="top", weight="bold")
+    title.set_fontsize(min(11.5, 11.5 * 88 * width / WIDTH / len(frame.title)))
+    figure.text(0.1 / width, 0.07 / height, frame.foot, va="bottom", fontsize=7, color=GREY)
+    figure.legend(handles=keys, loc="upper left", bbox_to_anchor=(0, 1 - 0.32 / height), ncols=columns,
+                  frameon=False, columnspacing=1.6, handletextpad=0.6, borderaxespad=0.2)  # fmt: skip
+    return figure
+
+
+def _keys(frame: Frame, curves: Iterable[Curve]) -> list[Line2D | Patch]:
+    names = sorted({curve.name for curve in curves} - {BOUND}, key=lambda name: (name not in KNOWN, name))
+    lines = {name: frame.styles[name] for name in names}
+    return [Line2D([], [], color=colour, marker=marker, label=name) for name, (colour, marker) in lines.items()]
+
+
+def _draw(axes: Axes, frame: Frame, curves: Iterable[Curve]) -> None:
+    for curve in curves:
+        colour, marker = frame.styles[curve.name]
+        axes.plot(curve.x, curve.y, color=colour, marker=marker, markeredgecolor="white", markeredgewidth=0.6)
+        if curve.low:
+            # The thin bars carry the band of a point that stands alone between two gaps.
+            axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
+            axes.vlines(curve.x, curve.low, curve.high, color=colour, alpha=0.35, linewidth=0.8)
+
+
+def _finite(groups: Iterable[Sequence[float]]) -> list[float]:
+    return [value for group in groups for value in group if math.isfinite(value)]
+
+
+def _log_x(axes: Axes, values: Sequence[float], label: str) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel(label)
+    axes.set_xlim(min(values) / 1.25, max(values) * 1.25)
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _size_axis(axes: Axes, sizes: Sequence[float]) -> None:
+    """Ticks at powers of two, at most 16 of them, with the unit below the number."""
+    _log_x(axes, sizes, "message size")
+    first, last = math.floor(math.log2(min(sizes))), math.ceil(math.log2(max(sizes)))
+    ticks = [2**power for power in range(first, last + 1, math.ceil((last - first + 1) / 16))]
+    axes.set_xlim(min(ticks[0], min(sizes)) / 1.25, max(sizes) * 1.25)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _two_lines(int(size))))
+
+
+def _two_lines(size: int) -> str:
+    return format_size(size).replace(" ", "\n")
+
+
+def _rank_axis(axes: Axes, ranks: Sequence[float]) -> None:
+    _log_x(axes, ranks, "ranks")
+    axes.xaxis.set_major_locator(FixedLocator(list(ranks)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+
+
+def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
+    """Log axis from one of 1, 2, 5, 10, ... to another, so that the narrowest range has two ticks."""
+    values = _finite(part for curve in curves for part in (curve.y, curve.low, curve.high))
+    powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+    steps = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    low = max(step for step in steps if step <= min(values) * 1.001)
+    high = min(step for step in steps if step >= max(values) / 1.001)
+    inside = [step for step in steps if low <= step <= high]
+    axes.set_yscale("log")
+    axes.set_ylim(low / 1.1, high * 1.1)
+    axes.yaxis.set_major_locator(FixedLocator(inside if len(inside) <= 9 else inside[-1 * len(inside) :: 1]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def _ratio_axis(axes: Axes, curves: Iterable[Curve]) -> None:
+    """Log axis around 1, since twice as fast and half as fast are equally far from it."""
+    values = [1.0, *_finite(curve.y for curve in curves)]
+    low, high = min(values) / 1.08, max(values) * 1.08
+    axes.set_yscale("log", base=2)
+    axes.set_ylim(low, high)
+    powers = range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)
+    near = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    axes.yaxis.set_major_locator(FixedLocator([2.0**power for power in powers] if high / low > 5 else near))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}×"))
+
+
+def latency_chart(
+    frame: Frame, curves: Sequence[Curve], bound: Curve | None, speedups: Sequence[Curve], baseline: str | None
+) -> Figure:
+    """Latency in microseconds over size in bytes; below it the speed-up over ``baseline`` where there is one."""
+    keys = _keys(frame, curves)
+    dotted = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
+    if bound:
+        keys.append(Line2D([], [], label=BOUND, **dotted))
+    figure = _figure(frame, 5.6 if speedups else 3.8, keys)
+    heights = [5, 3] if speedups else [1]
+    upper, *lower = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    if bound:
+        upper.plot(bound.x, bound.y, **dotted)
+    _draw(upper, frame, curves)
+    _latency_axis(upper, [*curves, *([bound] if bound else [])])
+    upper.set_ylabel("latency (µs)\nmedian and 5–95 % band")
+    for axes in lower:
+        axes.axhline(1, color=GREY, linewidth=1.2)
+        _draw(axes, frame, speedups)
+        _ratio_axis(axes, speedups)
+        axes.set_ylabel(f"speed-up over {baseline}\nabove 1 is faster")
+    _size_axis((lower or [upper])[0], curves[0].x)
+    upper.set_xlabel("" if lower else "message size")
+    return figure
+
+
+def bandwidth_chart(frame: Frame, curves: Sequence[Curve]) -> Figure:
+    """Bus bandwidth in 10**9 bytes per second over size in bytes."""
+    figure = _figure(frame, 3.8, _keys(frame, curves))
+    axes = figure.subplots()
+    _draw(axes, frame, curves)
+    axes.set_ylim(0, max(_finite(curve.y for curve in curves)) * 1.06)
+    axes.set_ylabel("bus bandwidth (GB/s)\nmedian; GB = 10⁹ bytes")
+    _size_axis(axes, curves[0].x)
+    return figure
+
+
+def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]]) -> Figure:
+    """Latency in microseconds over the number of ranks: one small chart for each of up to four sizes."""
+    columns = 2 if len(by_size) in (2, 4) else len(by_size)
+    rows = math.ceil(len(by_size) / columns)
+    figure = _figure(frame, 0.3 + 2.6 * rows, _keys(frame, (c for curves in by_size.values() for c in curves)))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, (size, curves) in zip(grid.flat, by_size.items(), strict=True):
+        _draw(axes, frame, curves)
+        _latency_axis(axes, curves)
+        _rank_axis(axes, curves[0].x)
+        axes.set_title(format_size(size), fontsize=10, loc="left")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("latency (µs)\nmedian and 5–95 % band")
+    for axes in grid[:-1].flat:
+        axes.set_xlabel("")
+    return figure
+
+
+def _mixed(colour: str, share: float) -> tuple[float, ...]:
+    """``colour`` with white."""
+    parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    return tuple(1 - share * (1 - part) for part in parts)
+
+
+def _ink(paper: tuple[float, ...]) -> str:
+    return "black" if 0.3 * paper[0] + 0.6 * paper[1] + 0.1 * paper[2] > 0.5 else "white"
+
+
+def _tile(axes: Axes, frame: Frame, place: tuple[int, int], win: Win | None) -> None:
+    row, column = place
+    paper = _mixed(frame.styles[win.name][0], 1.0 if win.clear else 0.35) if win else (0.95, 0.95, 0.95)
+    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=paper, edgecolor="white", linewidth=1.5))
+    factor = win.factor if win else None
+    text = "" if win is None else "only" if factor is None else f"{factor:.2f}" if factor < 9.995 else f"{factor:.0f}"
+    axes.text(column, row, text, ha="center", va="center", fontsize=8, color=_ink(paper))
+
+
+def best_chart(
+    frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Mapping[tuple[int, int], Win]
+) -> Figure:
+    """A grid of configurations and sizes; ``wins`` by row and column; a place without one has no number."""
+    names = sorted({win.name for win in wins.values()}, key=lambda name: (name not in KNOWN, name))
+    keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in names]
+    room = 0.6 + 0.09 * max(map(len, rows))
+    figure = _figure(frame, 0.7 + 0.27 * len(rows), keys, max(WIDTH, room + 0.43 * len(sizes)))
+    axes = figure.subplots()
+    for place in ((row, column) for row in range(len(rows)) for column in range(len(sizes))):
+        _tile(axes, frame, place, wins.get(place))
+    axes.set_xlim(-0.5, len(sizes) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks(range(len(sizes)), [_two_lines(size) for size in sizes], fontsize=9)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel("message size")
+    axes.grid(False)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure

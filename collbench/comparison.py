@@ -1,0 +1,124 @@
+"""Ratios between two backends of one run, or between two runs: who is slower, by how much, how sure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from collbench.analysis import Ratio, Timing, ratio
+from collbench.errors import UsageError, pick
+from collbench.records import Record
+from collbench.report import Table, aligned, show_us, title_of
+from collbench.sizes import format_size
+
+BASELINES = ("nccl", "mpi")
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One case on two sides. ``record`` is a row of side a; medians are in microseconds."""
+
+    record: Record
+    a: str
+    b: str
+    a_us: float
+    b_us: float
+    ratio: Ratio
+
+
+def default_baseline(names: Iterable[str]) -> str | None:
+    """The backend that others are measured against: NCCL, else MPI, else the first by name."""
+    have = sorted(names)
+    return next((name for name in BASELINES if name in have), have[0] if have else None)
+
+
+def _timings(records: Iterable[Record], with_backend: bool) -> dict[Key, list[Record]]:
+    """Rows with a latency by case, in the order of their launches."""
+    found: dict[Key, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.launch):
+        if record.latency_us_median is not None:
+            key = record.identity if with_backend else record.identity[:-1]
+            found.setdefault(key, []).append(record)
+    return found
+
+
+def _timing(record: Record) -> Timing:
+    middle = record.latency_us_median or 0.0
+    low, high = record.latency_us_ci_low, record.latency_us_ci_high
+    return Timing(middle, low if low is not None else 0.0, high if high is not None else float("inf"))
+
+
+def _compare(a: str, b: str, mine: Sequence[Record], theirs: Sequence[Record]) -> Comparison:
+    found = ratio([_timing(record) for record in mine], [_timing(record) for record in theirs])
+    medians = [[record.latency_us_median or 0.0 for record in side] for side in (mine, theirs)]
+    a_us, b_us = (sorted(side)[len(side) // 2] for side in medians)
+    return Comparison(mine[0], a, b, a_us, b_us, found)
+
+
+def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> list[Comparison]:
+    """Backend a against backend b, case by case; without ``names``, every other against the baseline."""
+    known = {record.backend for record in records}
+    for name in names:
+        pick("backend", name, known)
+    if len(names) not in (0, 2):
+        raise UsageError(f"--backend takes two backends, A,B; {len(names)} given.")
+    base = names[1] if names else default_baseline(known)
+    others = [names[0]] if names else sorted(known - {base})
+    sides = {name: _timings((r for r in records if r.backend == name), False) for name in known}
+    return [
+        _compare(name, base, mine, sides[base][key])
+        for name in others
+        if base is not None
+        for key, mine in sides[name].items()
+        if key in sides[base]
+    ]
+
+
+def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str] = ()) -> list[Comparison]:
+    """File a against file b, for every case that both timed."""
+    mine, theirs = _timings(a, True), _timings(b, True)
+    return [
+        _compare(f"{key[-1]} (A)", f"{key[-1]} (B)", records, theirs[key])
+        for key, records in mine.items()
+        if key in theirs and (not names or key[-1] in names)
+    ]
+
+
+def show(rows: Sequence[Comparison], as_json: bool) -> str:
+    """A titled table for each panel and pair, or JSON."""
+    if as_json:
+        return json.dumps([_plain(row) for row in rows], indent=1)
+    groups: dict[tuple[str, str, str], list[Comparison]] = {}
+    for row in rows:
+        groups.setdefault((title_of(row.record), row.a, row.b), []).append(row)
+    parts = [f"{title} · {a} ÷ {b}\n\n{aligned(_table(group))}" for (title, a, b), group in groups.items()]
+    fewest = min(row.ratio.launches for row in rows)
+    return "\n\n".join([*parts, _caution(fewest)])
+
+
+def _table(rows: Sequence[Comparison]) -> Table:
+    table = [["size", f"{rows[0].a} µs", f"{rows[0].b} µs", "ratio", "95 % interval", "so A is"]]
+    for row in sorted(rows, key=lambda row: row.record.bytes):
+        interval = f"{row.ratio.low:.3f} to {row.ratio.high:.3f}"
+        cells = [format_size(row.record.bytes), show_us(row.a_us), show_us(row.b_us), f"{row.ratio.value:.3f}"]
+        table.append([*cells, interval, row.ratio.verdict])
+    return table
+
+
+def _caution(launches: int) -> str:
+    if launches >= 6:
+        return f"Intervals over {launches} launches: they hold for another launch too."
+    return (
+        f"Intervals inside {launches} launch{'es' if launches > 1 else ''}: another launch may differ by more than they "
+        "say; six launches (--launches 6) tell."
+    )
+
+
+def _plain(row: Comparison) -> dict[str, object]:
+    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "fabric", "mode", "in_place")
+    case = {name: getattr(row.record, name) for name in names}
+    found = dataclasses.asdict(row.ratio)
+    return {**case, "a": row.a, "b": row.b, "a_us": row.a_us, "b_us": row.b_us, **found, "verdict": row.ratio.verdict}

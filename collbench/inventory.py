@@ -1,0 +1,33 @@
+"""The command ``list``: what there is, what is missing here, and how to get it."""
+
+from __future__ import annotations
+
+import json
+
+from collbench import backends
+from collbench.collectives import COLLECTIVES, OPS
+from collbench.dtypes import DTYPES
+from collbench.plan import MODES
+from collbench.report import aligned
+
+
+def _backends() -> list[dict[str, str | None]]:
+    found = []
+    for name in backends.names():
+        backend = backends.find(name)
+        found.append({"name": name, "on": backend.DEVICE, "missing": backend.missing(), "times": backend.SUMMARY})
+    return found
+
+
+def show(as_json: bool) -> str:
+    """Backends with their state on this machine, then collectives, types, operations and modes."""
+    found = _backends()
+    others = {"collectives": list(COLLECTIVES), "dtypes": list(DTYPES), "ops": list(OPS), "modes": list(MODES)}
+    if as_json:
+        return json.dumps({"backends": found, **others}, indent=1)
+    table = [["backend", "on", "here", "times"]]
+    for each in found:
+        table.append([str(each["name"]), str(each["on"]), "no" if each["missing"] else "yes", str(each["times"])])
+    missing = [f"{each['name']}: {each['missing']}" for each in found if each["missing"]]
+    lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
+    return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])
