@@ -1,15 +1,16 @@
-"""Figures from plain numbers: palette, axes and the four kinds of chart; knows neither records nor files' names."""
+"""Figures from plain numbers: palette, axes and the four kinds of chart; knows neither records nor names."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
@@ -54,7 +55,7 @@ Style = tuple[str, str]
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: ``y`` over ``x``, NaN where it has no number, and the band around it if it has one."""
+    """One line of a chart: ``y`` over ``x``, NaN where it has no number, and the band around it, if any."""
 
     name: str
     x: Sequence[float]
@@ -74,7 +75,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Win:
-    """Who is fastest, and how many times faster than the next (None: there is no other). ``clear``: beyond noise."""
+    """Who is fastest, how many times faster than the next (None: it is alone), and whether beyond noise."""
 
     name: str
     factor: float | None
@@ -101,19 +102,20 @@ def look() -> Any:
 
 
 def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: float = WIDTH) -> Figure:
-    """An empty figure with title and legend above, small print below, and the room between left to the axes."""
+    """An empty figure: title and legend above, small print below, the room between left to the axes."""
     longest = max(len(str(key.get_label())) for key in keys)
     columns = max(1, min(len(keys), int(width / (0.7 + 0.085 * longest))))
     top = 0.42 + 0.22 * math.ceil(len(keys) / columns)
     below = 0.1 + 0.14 * len(frame.foot.splitlines())
     height += top + below
     figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - (top + below) / height))
+    figure.set_layout_engine("constrained", rect=(0, below / height, 0.99, 1 - (top + below) / height))
     title = figure.text(0.1 / width, 1 - 0.1 / height, frame.title, va="top", weight="bold")
     title.set_fontsize(min(11.5, 11.5 * 88 * width / WIDTH / len(frame.title)))
     figure.text(0.1 / width, 0.07 / height, frame.foot, va="bottom", fontsize=7, color=GREY)
-    figure.legend(handles=keys, loc="upper left", bbox_to_anchor=(0, 1 - 0.32 / height), ncols=columns,
-                  frameon=False, columnspacing=1.6, handletextpad=0.6, borderaxespad=0.2)  # fmt: skip
+    place: dict[str, Any] = {"bbox_to_anchor": (0.1 / width, 1 - 0.38 / height), "ncols": columns}
+    room: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.6, "handletextpad": 0.6}
+    figure.legend(handles=keys, loc="upper left", frameon=False, **place, **room)
     return figure
 
 
@@ -123,81 +125,89 @@ def _keys(frame: Frame, curves: Iterable[Curve]) -> list[Line2D | Patch]:
     return [Line2D([], [], color=colour, marker=marker, label=name) for name, (colour, marker) in lines.items()]
 
 
+def _alone(y: Sequence[float]) -> list[int]:
+    """Where a number has none beside it."""
+    gaps = [True, *map(math.isnan, y), True]
+    return [index for index in range(len(y)) if gaps[index] and not gaps[index + 1] and gaps[index + 2]]
+
+
 def _draw(axes: Axes, frame: Frame, curves: Iterable[Curve]) -> None:
     for curve in curves:
         colour, marker = frame.styles[curve.name]
         axes.plot(curve.x, curve.y, color=colour, marker=marker, markeredgecolor="white", markeredgewidth=0.6)
         if curve.low:
-            # The thin bars carry the band of a point that stands alone between two gaps.
             axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
-            axes.vlines(curve.x, curve.low, curve.high, color=colour, alpha=0.35, linewidth=0.8)
+            for at in _alone(curve.y):  # a band needs two points: between two gaps a bar stands for it
+                axes.vlines(curve.x[at], curve.low[at], curve.high[at], color=colour, alpha=0.4, linewidth=4)
 
 
 def _finite(groups: Iterable[Sequence[float]]) -> list[float]:
     return [value for group in groups for value in group if math.isfinite(value)]
 
 
-def _log_x(axes: Axes, values: Sequence[float], label: str) -> None:
-    axes.set_xscale("log", base=2)
-    axes.set_xlabel(label)
-    axes.set_xlim(min(values) / 1.25, max(values) * 1.25)
-    axes.xaxis.set_minor_locator(NullLocator())
+def _ticks(axis: Axis, places: Sequence[float], write: Callable[[float], str]) -> None:
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+
+
+def _size_label(size: float) -> str:
+    return format_size(round(size)).replace(" ", "\n")
 
 
 def _size_axis(axes: Axes, sizes: Sequence[float]) -> None:
     """Ticks at powers of two, at most 16 of them, with the unit below the number."""
-    _log_x(axes, sizes, "message size")
     first, last = math.floor(math.log2(min(sizes))), math.ceil(math.log2(max(sizes)))
-    ticks = [2**power for power in range(first, last + 1, math.ceil((last - first + 1) / 16))]
-    axes.set_xlim(min(ticks[0], min(sizes)) / 1.25, max(sizes) * 1.25)
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _two_lines(int(size))))
-
-
-def _two_lines(size: int) -> str:
-    return format_size(size).replace(" ", "\n")
+    places = [2.0**power for power in range(first, last + 1, math.ceil((last - first + 1) / 16))]
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(min(places[0], *sizes) / 1.25, max(places[-1], *sizes) * 1.25)
+    axes.set_xlabel("message size")
+    _ticks(axes.xaxis, places, _size_label)
 
 
 def _rank_axis(axes: Axes, ranks: Sequence[float]) -> None:
-    _log_x(axes, ranks, "ranks")
-    axes.xaxis.set_major_locator(FixedLocator(list(ranks)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(min(ranks) / 1.25, max(ranks) * 1.25)
+    axes.set_xlabel("ranks")
+    _ticks(axes.xaxis, ranks, "{:.0f}".format)
 
 
 def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
-    """Log axis from one of 1, 2, 5, 10, ... to another, so that the narrowest range has two ticks."""
+    """Log axis from one round number to another, so that the narrowest range has two ticks."""
     values = _finite(part for curve in curves for part in (curve.y, curve.low, curve.high))
-    powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
-    steps = [step * 10.0**power for power in powers for step in (1, 2, 5)]
-    low = max(step for step in steps if step <= min(values) * 1.001)
-    high = min(step for step in steps if step >= max(values) / 1.001)
-    inside = [step for step in steps if low <= step <= high]
+    least, most = min(values), max(values)
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if most < 6 * least else (1, 2, 5) if most < 300 * least else (1,)
+    rungs = [step * 10.0**power for power in powers for step in steps]
+    low = max(rung for rung in rungs if rung <= least * 1.001)
+    high = min(rung for rung in rungs if rung >= most / 1.001)
     axes.set_yscale("log")
-    axes.set_ylim(low / 1.1, high * 1.1)
-    axes.yaxis.set_major_locator(FixedLocator(inside if len(inside) <= 9 else inside[-1 * len(inside) :: 1]))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.set_ylim(low / 1.05, high * 1.05)
+    _ticks(axes.yaxis, [rung for rung in rungs if low <= rung <= high], "{:,.10g}".format)
 
 
 def _ratio_axis(axes: Axes, curves: Iterable[Curve]) -> None:
     """Log axis around 1, since twice as fast and half as fast are equally far from it."""
     values = [1.0, *_finite(curve.y for curve in curves)]
-    low, high = min(values) / 1.08, max(values) * 1.08
+    low, high = min(values) / 1.01, max(values) * 1.01
+    powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
+    near = [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if tick > 0]
+    places = [2.0**power for power in powers] if high > 5 * low else near
     axes.set_yscale("log", base=2)
-    axes.set_ylim(low, high)
-    powers = range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)
-    near = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
-    axes.yaxis.set_major_locator(FixedLocator([2.0**power for power in powers] if high / low > 5 else near))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}×"))
+    axes.set_ylim(min(low, places[0]) / 1.02, max(high, places[-1]) * 1.02)
+    _ticks(axes.yaxis, places, "{:.4g}\N{MULTIPLICATION SIGN}".format)
 
 
 def latency_chart(
-    frame: Frame, curves: Sequence[Curve], bound: Curve | None, speedups: Sequence[Curve], baseline: str | None
+    frame: Frame,
+    curves: Sequence[Curve],
+    bound: Curve | None,
+    speedups: Sequence[Curve],
+    baseline: str | None,
 ) -> Figure:
-    """Latency in microseconds over size in bytes; below it the speed-up over ``baseline`` where there is one."""
+    """Latency in microseconds over size in bytes; below it the speed-up over ``baseline``, if any."""
     keys = _keys(frame, curves)
-    dotted = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
+    dotted: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
     if bound:
         keys.append(Line2D([], [], label=BOUND, **dotted))
     figure = _figure(frame, 5.6 if speedups else 3.8, keys)
@@ -207,7 +217,7 @@ def latency_chart(
         upper.plot(bound.x, bound.y, **dotted)
     _draw(upper, frame, curves)
     _latency_axis(upper, [*curves, *([bound] if bound else [])])
-    upper.set_ylabel("latency (µs)\nmedian and 5–95 % band")
+    upper.set_ylabel("latency (µs)\nmedian and 5 to 95 % band")
     for axes in lower:
         axes.axhline(1, color=GREY, linewidth=1.2)
         _draw(axes, frame, speedups)
@@ -241,7 +251,7 @@ def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]]) -> Figur
         _rank_axis(axes, curves[0].x)
         axes.set_title(format_size(size), fontsize=10, loc="left")
     for axes in grid[:, 0]:
-        axes.set_ylabel("latency (µs)\nmedian and 5–95 % band")
+        axes.set_ylabel("latency (µs)\nmedian and 5 to 95 % band")
     for axes in grid[:-1].flat:
         axes.set_xlabel("")
     return figure
@@ -254,7 +264,7 @@ def _mixed(colour: str, share: float) -> tuple[float, ...]:
 
 
 def _ink(paper: tuple[float, ...]) -> str:
-    return "black" if 0.3 * paper[0] + 0.6 * paper[1] + 0.1 * paper[2] > 0.5 else "white"
+    return "black" if 0.3 * paper[0] + 0.6 * paper[1] + 0.1 * paper[2] > 0.38 else "white"
 
 
 def _tile(axes: Axes, frame: Frame, place: tuple[int, int], win: Win | None) -> None:
@@ -262,24 +272,24 @@ def _tile(axes: Axes, frame: Frame, place: tuple[int, int], win: Win | None) -> 
     paper = _mixed(frame.styles[win.name][0], 1.0 if win.clear else 0.35) if win else (0.95, 0.95, 0.95)
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=paper, edgecolor="white", linewidth=1.5))
     factor = win.factor if win else None
-    text = "" if win is None else "only" if factor is None else f"{factor:.2f}" if factor < 9.995 else f"{factor:.0f}"
+    text = "-" if win is None else "only" if factor is None else f"{factor:.2f}" if factor < 9.995 else f"{factor:.0f}"
     axes.text(column, row, text, ha="center", va="center", fontsize=8, color=_ink(paper))
 
 
-def best_chart(
-    frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Mapping[tuple[int, int], Win]
-) -> Figure:
+def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Mapping[tuple[int, int], Win]) -> Figure:
     """A grid of configurations and sizes; ``wins`` by row and column; a place without one has no number."""
     names = sorted({win.name for win in wins.values()}, key=lambda name: (name not in KNOWN, name))
     keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in names]
     room = 0.6 + 0.09 * max(map(len, rows))
-    figure = _figure(frame, 0.7 + 0.27 * len(rows), keys, max(WIDTH, room + 0.43 * len(sizes)))
+    figure = _figure(frame, 0.7 + 0.27 * len(rows), keys, max(WIDTH, room + 0.38 * len(sizes)))
     axes = figure.subplots()
     for place in ((row, column) for row in range(len(rows)) for column in range(len(sizes))):
         _tile(axes, frame, place, wins.get(place))
     axes.set_xlim(-0.5, len(sizes) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xticks(range(len(sizes)), [_two_lines(size) for size in sizes], fontsize=9)
+    labels = [_size_label(size) for size in sizes]
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    axes.set_xticks(range(len(sizes)), labels, fontsize=min(9, 45 / longest))
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel("message size")
     axes.grid(False)

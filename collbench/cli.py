@@ -39,7 +39,7 @@ def _stack(decorators: list[Callable[[F], F]]) -> Callable[[F], F]:
 @cli.command(short_help="Time every backend on every case.")
 @_stack(options.SWEEP)
 @click.pass_context
-def sweep(context: click.Context, **given: Any) -> None:
+def sweep(context: click.Context, /, **given: Any) -> None:
     """Time every backend on every case; CSV and sidecar into results/, table on stdout.
 
     Under mpiexec or srun it uses the ranks it is given; otherwise it starts its own.
@@ -51,8 +51,8 @@ def sweep(context: click.Context, **given: Any) -> None:
 
 @cli.command(short_help="Draw charts from results.")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("plots"), show_default=True,
-              help="Folder for the charts.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("plots"),
+              show_default=True, help="Folder for the charts.")  # fmt: skip
 @click.option("--baseline", help="Backend that speed-ups are measured against.  [default: nccl, else mpi]",
               shell_complete=options.complete_backend)  # fmt: skip
 def plot(results: tuple[Path, ...], output: Path, baseline: str | None) -> None:
@@ -67,8 +67,9 @@ def plot(results: tuple[Path, ...], output: Path, baseline: str | None) -> None:
 @cli.command(short_help="Ratios between two backends or two files.")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path), required=False)
-@click.option("--backend", "names", help="With one file: two backends, A,B (default: every other against the baseline). "
-              "With two files: only these.", shell_complete=options.complete_backend)  # fmt: skip
+@click.option("--backend", "names", shell_complete=options.complete_backend,
+              help="With one file: two backends, A,B.  [default: every other against nccl, else mpi]  "
+              "With two files: only these.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 def compare(a: Path, b: Path | None, names: str | None, as_json: bool) -> None:
     """How many times slower A is than B, with a 95 % interval, for every case that both have."""

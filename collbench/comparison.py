@@ -103,7 +103,12 @@ def _table(rows: Sequence[Comparison]) -> Table:
     table = [["size", f"{rows[0].a} µs", f"{rows[0].b} µs", "ratio", "95 % interval", "so A is"]]
     for row in sorted(rows, key=lambda row: row.record.bytes):
         interval = f"{row.ratio.low:.3f} to {row.ratio.high:.3f}"
-        cells = [format_size(row.record.bytes), show_us(row.a_us), show_us(row.b_us), f"{row.ratio.value:.3f}"]
+        cells = [
+            format_size(row.record.bytes),
+            show_us(row.a_us),
+            show_us(row.b_us),
+            f"{row.ratio.value:.3f}",
+        ]
         table.append([*cells, interval, row.ratio.verdict])
     return table
 
@@ -112,8 +117,8 @@ def _caution(launches: int) -> str:
     if launches >= 6:
         return f"Intervals over {launches} launches: they hold for another launch too."
     return (
-        f"Intervals inside {launches} launch{'es' if launches > 1 else ''}: another launch may differ by more than they "
-        "say; six launches (--launches 6) tell."
+        f"Intervals inside {launches} launch{'es' if launches > 1 else ''}: another launch may differ by more than "
+        "they say; six launches (--launches 6) tell."
     )
 
 
@@ -121,4 +126,12 @@ def _plain(row: Comparison) -> dict[str, object]:
     names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "fabric", "mode", "in_place")
     case = {name: getattr(row.record, name) for name in names}
     found = dataclasses.asdict(row.ratio)
-    return {**case, "a": row.a, "b": row.b, "a_us": row.a_us, "b_us": row.b_us, **found, "verdict": row.ratio.verdict}
+    return {
+        **case,
+        "a": row.a,
+        "b": row.b,
+        "a_us": row.a_us,
+        "b_us": row.b_us,
+        **found,
+        "verdict": row.ratio.verdict,
+    }

@@ -29,7 +29,8 @@ class Dtype:
         if self.name == "bfloat16":
             import ml_dtypes
 
-            return np.dtype(ml_dtypes.bfloat16)
+            kind: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+            return kind
         return np.dtype(self.name)
 
     @property

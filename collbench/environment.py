@@ -103,7 +103,12 @@ def gpu_count() -> int:
     return len([entry for entry in allowed.split(",") if entry.strip() and not entry.startswith("-")])
 
 
-GPU_PACKAGES = {"cupy": "cupy-cuda13x", "cuda.bindings": "cuda-python", "cuda.core": "cuda-core", "nccl": "nccl4py"}
+GPU_PACKAGES = {
+    "cupy": "cupy-cuda13x",
+    "cuda.bindings": "cuda-python",
+    "cuda.core": "cuda-core",
+    "nccl": "nccl4py",
+}
 
 
 def gpu_missing(**more: str) -> str | None:

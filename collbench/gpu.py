@@ -179,10 +179,8 @@ class Graph:
     def kernels(self) -> tuple[str, ...]:
         """Names of the kernels in it, each once."""
         nodes = check(driver.cuGraphGetNodes(int(self._graph), self._count()))[0]
-        names = []
-        for node in nodes:
-            if check(driver.cuGraphNodeGetType(node)) == driver.CUgraphNodeType.CU_GRAPH_NODE_TYPE_KERNEL:
-                names.append(_kernel_name(node))
+        kernel = driver.CUgraphNodeType.CU_GRAPH_NODE_TYPE_KERNEL
+        names = [_kernel_name(node) for node in nodes if check(driver.cuGraphNodeGetType(node)) == kernel]
         return tuple(dict.fromkeys(names))
 
     def close(self) -> None:

@@ -35,7 +35,8 @@ __global__ void fill(char* base, u64 stride, u64 count, const T* table, u64 star
 // found[0]: wrong elements; found[1]: the lowest (slot << 40 | index) among them; found[2]: largest error, as bits
 // of a non-negative double, which order like integers.
 template <class T>
-__global__ void judge(const char* base, u64 stride, u64 count, const double* expected, u64 start, u64 step, u64* found) {
+__global__ void judge(const char* base, u64 stride, u64 count, const double* expected, u64 start, u64 step,
+                      u64* found) {
   const T* out = (const T*)(base + blockIdx.y * stride);
   u64 shift = start + blockIdx.y * step, wrong = 0, first = ~0ull;
   double worst = 0;
@@ -85,7 +86,15 @@ class Patterns:
     def judge(self, arena: Array, region: Region, expected: Array, start: int, step: int) -> Finding:
         """As ``Device.judge``; waits for the stream."""
         self._found.set(self._clear)
-        self._launch(self._kernels[f"judge<{_JUDGED[region.dtype.name]}>"], arena, region, expected, start, step, self._found)
+        self._launch(
+            self._kernels[f"judge<{_JUDGED[region.dtype.name]}>"],
+            arena,
+            region,
+            expected,
+            start,
+            step,
+            self._found,
+        )
         wrong, first, worst = cupy.asnumpy(self._found)
         units = float(worst.view(np.float64))
         return Finding(int(wrong), *divmod(int(first), 1 << 40), units) if wrong else Finding(units=units)
@@ -94,7 +103,9 @@ class Patterns:
         """Keep the stream busy for that long."""
         self._kernels["hold"]((1,), (1,), (np.uint64(nanoseconds),))
 
-    def _launch(self, kernel: Any, arena: Array, region: Region, table: Array, start: int, step: int, *more: Array) -> None:
+    def _launch(
+        self, kernel: Any, arena: Array, region: Region, table: Array, start: int, step: int, *more: Array
+    ) -> None:
         blocks = min(MOST_BLOCKS, -(-region.count // THREADS))
         base = np.uint64(arena.data.ptr + region.offset)
         sizes = (np.uint64(region.stride), np.uint64(region.count))

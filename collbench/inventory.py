@@ -22,12 +22,16 @@ def _backends() -> list[dict[str, str | None]]:
 def show(as_json: bool) -> str:
     """Backends with their state on this machine, then collectives, types, operations and modes."""
     found = _backends()
-    others = {"collectives": list(COLLECTIVES), "dtypes": list(DTYPES), "ops": list(OPS), "modes": list(MODES)}
+    others = {
+        "collectives": list(COLLECTIVES),
+        "dtypes": list(DTYPES),
+        "ops": list(OPS),
+        "modes": list(MODES),
+    }
     if as_json:
         return json.dumps({"backends": found, **others}, indent=1)
     table = [["backend", "on", "here", "times"]]
-    for each in found:
-        table.append([str(each["name"]), str(each["on"]), "no" if each["missing"] else "yes", str(each["times"])])
+    table += [[str(x["name"]), str(x["on"]), "no" if x["missing"] else "yes", str(x["times"])] for x in found]
     missing = [f"{each['name']}: {each['missing']}" for each in found if each["missing"]]
     lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
     return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])

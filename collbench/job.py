@@ -20,8 +20,9 @@ from collbench import backends, environment, fabric, world
 from collbench.device import Device, open_device
 from collbench.errors import UsageError
 from collbench.layout import Layout
-from collbench.plan import Plan, Sweep, Workload, make_plan
+from collbench.plan import Case, Plan, Sweep, leave_out, make_plan
 from collbench.records import Record, ResultFile, case_identity, sidecar_path
+from collbench.refusals import refusal
 from collbench.rows import Row, RowMaker
 from collbench.runner import Runner
 from collbench.topology import Topology, layouts_for
@@ -46,15 +47,8 @@ class Order:
     argv: tuple[str, ...]
 
 
-def kind_of(name: str) -> str:
-    """The kind of device that a backend works on."""
-    return backends.find(name).DEVICE
-
-
-def refusal(work: Workload, name: str, shared: str | None = None) -> str | None:
-    """Why a backend cannot run a workload here, or None. ``shared``: which ranks share a GPU."""
-    backend = backends.find(name)
-    return backend.missing() or (shared if backend.DEVICE == "gpu" else None) or backend.refuses(work)
+def _is_in(finished: set[tuple[object, ...]]) -> Callable[[Case], bool]:
+    return lambda case: case_identity(case) in finished
 
 
 def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Record]) -> tuple[int, Plan] | None:
@@ -63,8 +57,7 @@ def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Re
     for record in finished:
         done.setdefault(record.launch, set()).add(record.identity)
     for launch in range(sweep.launches):
-        have = done.get(launch, set())
-        plan = make_plan(sweep, layouts, launch, refusal, lambda case: case_identity(case) in have)  # noqa: B023
+        plan = make_plan(sweep, layouts, launch, refusal, _is_in(done.get(launch, set())))
         if plan.groups or plan.skips:
             return launch, plan
     return None
@@ -101,7 +94,9 @@ def _shared_gpus(everyone: World, devices: dict[str, Device]) -> str | None:
     mine = (everyone.hosts[everyone.launch.Get_rank()], devices["gpu"].facts()["pci"])
     all_of_them = everyone.launch.allgather(mine)
     twice = next((place for place in all_of_them if all_of_them.count(place) > 1), None)
-    return f"{all_of_them.count(twice)} ranks share GPU {twice[1]} of {twice[0]}" if twice else None
+    if twice is None:
+        return None
+    return f"{all_of_them.count(twice)} ranks share GPU {twice[1]} of {twice[0]}; start one rank a GPU"
 
 
 def _write_sidecar(order: Order, run_id: str, launch: int, everyone: World, facts: list[Any]) -> None:
@@ -133,10 +128,12 @@ def run(order: Order, tell: Progress | None) -> None:
         if made is None:
             return
         file, launch, plan, finished = made
-        kinds = {kind_of(case.backend) for group in plan.groups for case in group}
+        kinds = {backends.find(case.backend).DEVICE for group in plan.groups for case in group}
         devices = {kind: open_device(kind, everyone) for kind in sorted(kinds)}
         for device in devices.values():
             teardown.callback(device.close)
+        shared = _shared_gpus(everyone, devices)
+        plan = leave_out(plan, lambda case: shared if backends.find(case.backend).DEVICE == "gpu" else None)
         rows = _row_maker(order, launch, devices, everyone, finished)
         facts = everyone.launch.gather({kind: device.facts() for kind, device in devices.items()})
         if everyone.rank == 0:
@@ -175,4 +172,3 @@ def new_run_id() -> str:
 def _watchdog(sweep: Sweep, everyone: World) -> Watchdog:
     me = everyone.launch.Get_rank()
     return Watchdog(f"rank {me} on {everyone.hosts[me]}", sweep.timeout, MPI.COMM_WORLD.Abort)
-

@@ -41,9 +41,7 @@ class Communicator:
 
     def all_reduce(self, array: Array, stream: int) -> None:
         """Sum ``array`` (float32) in place over the ranks."""
-        lib.all_reduce(
-            array.data.ptr, array.data.ptr, array.size, int(nc.FLOAT32), int(nc.SUM), self._handle, stream
-        )
+        lib.all_reduce(array.data.ptr, array.data.ptr, array.size, int(nc.FLOAT32), int(nc.SUM), self._handle, stream)
 
     def call(self, workload: Workload, send: Array, recv: Array, stream: int) -> Call:
         """The workload as a call that enqueues it on ``stream`` (a cudaStream_t)."""

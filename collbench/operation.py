@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collbench.backends import Backend, Session
-from collbench.device import Call, Device, Finding
+from collbench.device import Call, Device, Finding, Sampler
 from collbench.plan import Workload
 from collbench.verify import Proof, lay_out, stride_of
 from collbench.world import World
@@ -52,15 +52,26 @@ def calls_per_sample(work: Workload, device: Device, seconds: float) -> int:
 
 
 def slots_for(work: Workload, device: Device, calls: int) -> int:
-    """Slots to go round: one a call, or as many as there is room for."""
-    return max(FEWEST_SLOTS, min(calls, _most_slots(work, device)))
+    """Slots to go round: one a call, or as many as there is room for; the same one again where two exceed the cache,
+    as in nccl-tests."""
+    most = _most_slots(work, device)
+    if work.cache == "hot" and not work.in_place and most * stride_of(work) > device.hot_bytes:
+        return 1
+    return min(calls, most)
 
 
 class Operation:
     """One workload on one backend. Every rank of the world makes the same calls on it in the same order."""
 
     def __init__(
-        self, device: Device, world: World, backend: Backend, session: Session, work: Workload, slots: int, prove: bool
+        self,
+        device: Device,
+        world: World,
+        backend: Backend,
+        session: Session,
+        work: Workload,
+        slots: int,
+        prove: bool,
     ) -> None:
         self._device, self._world, self._session, self._work = device, world, session, work
         buffers, arena = lay_out(work, world.rank, slots), session.arena
@@ -70,7 +81,7 @@ class Operation:
             session.prepare(work, device.view(arena, buffers.send, slot), device.view(arena, buffers.recv, slot))
             for slot in range(slots)
         ]
-        self._sampler = None
+        self._sampler: Sampler | None = None
         self._used = slots
         self.iteration = 0
 
@@ -87,12 +98,18 @@ class Operation:
             return total, None
         for _ in range(self._proof.layers):
             self._proof.load(self.iteration, self._used)
+            self._meet()
             self._run_once()
             found, said = self._proof.check(self.iteration, self._used)
             total = Finding(total.wrong + found.wrong, units=max(total.units, found.units))
             words = words or said
             self.iteration += 1
         return total, words
+
+    def _meet(self) -> None:
+        """Wait until all ranks have their inputs in place: one-sided libraries may read and write from now on."""
+        self._device.settle()
+        self._world.comm.Barrier()
 
     def _run_once(self) -> None:
         for call in self._calls:

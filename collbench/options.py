@@ -27,7 +27,7 @@ def backend_names() -> list[str]:
     return names()
 
 
-class Parsed(click.ParamType):
+class Parsed(click.ParamType[Any]):
     """A text that ``parse`` turns into a value; UsageError becomes click's own error."""
 
     def __init__(self, name: str, parse: Callable[[str], Any], known: Callable[[], Sequence[str]] = tuple) -> None:
@@ -108,8 +108,8 @@ _SIZE = Parsed("size", parse_size)
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
 SWEEP: list[Callable[[Any], Any]] = [
-    click.option("--collective", default="all_reduce", show_default=True, type=_names("collective", lambda: list(COLLECTIVES)),
-                 help="What to time."),
+    click.option("--collective", default="all_reduce", show_default=True, help="What to time.",
+                 type=_names("collective", lambda: list(COLLECTIVES))),
     click.option("--sizes", type=Parsed("sizes", parse_sizes), help=f"4K:64M, 4K:64M:x4, 1M:8M:+1M, 8,4K,1.5M.  "
                  f"[default: {DEFAULT_SIZES}]"),
     click.option("-b", "begin", type=_SIZE, help="First size, as in nccl-tests."),
@@ -118,8 +118,8 @@ SWEEP: list[Callable[[Any], Any]] = [
     click.option("-i", "step", type=_SIZE, help="Bytes between sizes, as in nccl-tests."),
     click.option("--backend", type=_names("backend", backend_names), help="Who is timed.  [default: all that can run "
                  "here: on GPUs where there are some, else on CPU ranks]"),
-    click.option("--dtype", type=_names("dtype", lambda: list(DTYPES)), help="Element types.  [default: bfloat16 on GPUs, "
-                 "float32 on CPU ranks]"),
+    click.option("--dtype", type=_names("dtype", lambda: list(DTYPES)),
+                 help="Element types.  [default: bfloat16 on GPUs, float32 on CPU ranks]"),
     click.option("--op", default="sum", show_default=True, type=_names("op", lambda: OPS), help="Reductions."),
     click.option("--mode", default="chain", show_default=True, type=_names("mode", lambda: MODES),
                  help="One call at a time, a graph of calls, or calls back to back."),
@@ -131,14 +131,16 @@ SWEEP: list[Callable[[Any], Any]] = [
     click.option("--nodes", default=(), type=_COUNTS, help="Node counts to sweep.  [default: as many as needed]"),
     click.option("--layout", default=(), type=Parsed("NxG", _layouts), help="N nodes of G ranks; virtual where a host "
                  "has them all."),
-    click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0), help="Calls before timing, at least."),
+    click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),
+                 help="Calls before timing, at least."),
     click.option("--samples", type=click.IntRange(min=1), help="Samples a case.  [default: until the median is known "
                  "within 1 %]"),
     click.option("--max-seconds", default=1.0, show_default=True, type=_POSITIVE, help="Cap for timing one case."),
-    click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1), help="Fresh launches, one file."),
+    click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
+                 help="Fresh launches, one file."),
     click.option("--seed", default=1, show_default=True, type=int, help="Of the order of cases."),
-    click.option("--timeout", default=120.0, show_default=True, type=_POSITIVE, help="Seconds without progress that end "
-                 "the job."),
+    click.option("--timeout", default=120.0, show_default=True, type=_POSITIVE,
+                 help="Seconds without progress that end the job."),
     click.option("--verify/--no-verify", default=True, help="Prove every answer.  [default: verify]"),
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file.  "
                  "[default: results/<time>-<machine>-<ranks>r.csv]"),

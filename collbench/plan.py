@@ -125,8 +125,9 @@ def make_plan(
 ) -> Plan:
     """Cases to run in this launch and cases to skip.
 
-    ``refuse`` says why a backend cannot run a workload; ``done`` whether an earlier call finished a case. Worlds keep their order (each is opened once); inside a world, workloads and the
-    backends of a workload are shuffled by the seed and the launch.
+    ``refuse`` says why a backend cannot run a workload; ``done`` whether an earlier call finished a case. Worlds keep
+    their order (each is opened once); inside a world, workloads and the backends of a workload are shuffled by the
+    seed and the launch.
     """
     draw = random.Random(f"{sweep.seed}/{launch}")
     groups: list[tuple[Case, ...]] = []
@@ -143,3 +144,10 @@ def make_plan(
             if runnable:
                 groups.append(tuple(runnable))
     return Plan(tuple(groups), tuple(skips))
+
+
+def leave_out(plan: Plan, why: Callable[[Case], str | None]) -> Plan:
+    """The plan with cases turned into skips where ``why`` gives a reason."""
+    groups = [tuple(case for case in group if not why(case)) for group in plan.groups]
+    skips = [Skip(case, reason) for group in plan.groups for case in group if (reason := why(case))]
+    return Plan(tuple(group for group in groups if group), (*plan.skips, *skips))

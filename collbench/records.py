@@ -200,9 +200,7 @@ class ResultFile:
     def create(cls, path: Path, force: bool) -> ResultFile:
         """A new run at ``path``; UsageError where one exists already, unless ``force``."""
         if path.exists() and not force:
-            raise UsageError(
-                f"{path} exists; give another -o, --resume to go on with it, or --force to replace it."
-            )
+            raise UsageError(f"{path} exists; give another -o, --resume to go on with it, or --force to replace it.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(dump(()), encoding="utf-8")

@@ -92,7 +92,9 @@ def aligned(table: Table) -> str:
 
 
 def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    cells = [cell.rjust(width) if side else cell.ljust(width) for cell, width, side in zip(row, widths, right, strict=True)]
+    cells = [
+        cell.rjust(width) if side else cell.ljust(width) for cell, width, side in zip(row, widths, right, strict=True)
+    ]
     return "  ".join(cells).rstrip()
 
 
@@ -108,7 +110,8 @@ def why_not(records: Iterable[Record]) -> str:
     counts: dict[tuple[str, str, str], int] = {}
     for record in records:
         if record.reason:
-            key = (record.status, record.backend, record.reason)
+            remark = record.reason.split(":")[0] if record.status == "ok" else record.reason
+            key = (record.status, record.backend, remark)
             counts[key] = counts.get(key, 0) + 1
     return "\n".join(
         f"{'note' if status == 'ok' else status} ×{count}: {backend}: {reason}"

@@ -76,7 +76,13 @@ class RowMaker:
         return Row(replace(self._blank(case, "wrong", words), wrong=wrong))
 
     def timed(
-        self, case: Case, backend: Backend, track: Track, kernels: Iterable[str], remarks: Iterable[str], proven: bool
+        self,
+        case: Case,
+        backend: Backend,
+        track: Track,
+        kernels: Iterable[str],
+        remarks: Iterable[str],
+        proven: bool,
     ) -> Row:
         """A case with right answers and a latency."""
         samples = np.array(track.seconds)

@@ -45,9 +45,7 @@ class Contestant:
 class Runner:
     """Everything that one launch needs to run cases. ``emit`` is called on rank 0 of the case's world."""
 
-    def __init__(
-        self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit
-    ) -> None:
+    def __init__(self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit) -> None:
         self._sweep, self._rows, self._devices, self._dog, self._emit = sweep, rows, devices, dog, emit
 
     def run(self, plan: Plan, everyone: World) -> None:

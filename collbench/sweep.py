@@ -11,18 +11,18 @@ from pathlib import Path
 
 import click
 
-from collbench import backends, launcher, report
+from collbench import backends, launcher, preview, report
 from collbench.environment import gpu_count
 from collbench.errors import Exit, UsageError
-from collbench.layout import number_nodes
 from collbench.options import Given, sizes_of
-from collbench.plan import Case, Plan, Sweep, make_plan
+from collbench.plan import Sweep
+from collbench.progress import progress
 from collbench.records import Record, ResultFile, load
-from collbench.sizes import format_size
 from collbench.topology import Topology, layouts_for
 
 CPU_RANKS = 4
-CHILD = "COLLBENCH_CHILD"  # set to 1 for ranks that we started, 2 where our own stderr is a terminal
+CHILD = "COLLBENCH_CHILD"  # set for ranks that we started: they leave the report to us
+ON_TERMINAL, OFF_TERMINAL = "on a terminal", "off"
 
 
 def default_backends() -> tuple[str, ...]:
@@ -83,7 +83,9 @@ def run(given: Given, argv: Sequence[str]) -> int:
     sweep, topology = sweep_of(given), topology_of(given)
     launch = launcher.detect(os.environ)
     if given.dry_run:
-        return dry_run(given, sweep, topology)
+        ranks = ranks_to_start(given, topology)
+        click.echo(preview.show(sweep, topology, ranks, given.as_json))
+        return Exit.FINE
     if launch is None:
         return start_ranks(given, sweep, topology, argv)
     return run_here(given, sweep, topology, argv, launch)
@@ -107,7 +109,7 @@ def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[s
         arguments += ["-o", str(path)]
     if not given.resume:
         arguments.append("--resume")
-    os.environ[CHILD] = "2" if sys.stderr.isatty() else "1"
+    os.environ[CHILD] = ON_TERMINAL if sys.stderr.isatty() else OFF_TERMINAL
     code = 0
     for _ in range(sweep.launches):
         code = launcher.run_ranks(ranks, arguments)
@@ -131,23 +133,23 @@ def run_here(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str]
     launcher.check_world(launch, MPI.COMM_WORLD.Get_size())
     if sweep.launches > 1 and not given.resume:
         raise UsageError(
-            f"{launch.name} starts one launch, and --launches {sweep.launches} asks for more: run this command that many "
-            "times with --resume and one -o, or leave the launcher away and collbench starts the ranks itself."
+            f"{launch.name} starts one launch, and --launches {sweep.launches} asks for more: run this command that "
+            "many times with --resume and one -o, or leave the launcher away and collbench starts the ranks itself."
         )
     path = given.output or default_path(MPI.COMM_WORLD.Get_size())
     path = MPI.COMM_WORLD.bcast(path)
     order = job.Order(sweep, topology, path, given.resume, given.force, tuple(argv))
     child = os.environ.get(CHILD)
-    with progress(MPI.COMM_WORLD.Get_rank() == 0 and (child == "2" or sys.stderr.isatty())) as step:
+    with progress(MPI.COMM_WORLD.Get_rank() == 0 and (child == ON_TERMINAL or sys.stderr.isatty())) as step:
         job.run(order, step)
     if child:
         return Exit.FINE  # whoever started us reads the rows and judges
-    code = 0
+    code: int = Exit.FINE
     if MPI.COMM_WORLD.Get_rank() == 0:
         records = load(path)
         tell(given, records, path)
         code = exit_code(records)
-    return MPI.COMM_WORLD.bcast(code)
+    return int(MPI.COMM_WORLD.bcast(code))
 
 
 def tell(given: Given, records: Sequence[Record], path: Path) -> None:
@@ -164,85 +166,3 @@ def exit_code(records: Iterable[Record]) -> int:
     if "wrong" in statuses:
         return Exit.WRONG
     return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
-
-
-class _Terminal:
-    """stderr as a terminal: mpiexec puts a pipe between it and its ranks, but the user's end is one."""
-
-    def __init__(self) -> None:
-        self.write, self.flush = sys.stderr.write, sys.stderr.flush
-
-    def isatty(self) -> bool:
-        return True
-
-
-class progress:  # noqa: N801 - used like click.progressbar
-    """A progress bar on stderr that learns its length from the first row; none where ``wanted`` is false."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._wanted, self._bar = wanted, None
-
-    def __enter__(self) -> progress:
-        return self
-
-    def __call__(self, record: Record, total: int) -> None:
-        if not self._wanted:
-            return
-        if self._bar is None:
-            self._bar = click.progressbar(
-                length=total, file=_Terminal(), item_show_func=lambda row: _label(row) if row else ""
-            )
-            self._bar.__enter__()
-        self._bar.update(1, record)
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-
-
-def _label(record: Record) -> str:
-    return f"{record.backend} {record.collective} {format_size(record.bytes)} on {record.ranks}"
-
-
-def dry_run(given: Given, sweep: Sweep, topology: Topology) -> int:
-    """Print the cases of the first launch, as planned for ranks of this machine, and what would be skipped."""
-    ranks = ranks_to_start(given, topology)
-    hosts = ["here"] * ranks
-    layouts, _ = layouts_for(topology, hosts)
-    from collbench.job import refusal
-
-    plan = make_plan(sweep, layouts, 0, refusal)
-    click.echo(_dry_json(plan) if given.as_json else _dry_text(plan, ranks, len(set(number_nodes(hosts)))))
-    return Exit.FINE
-
-
-def _facts(case: Case) -> dict[str, object]:
-    work = case.workload
-    return {
-        "backend": case.backend, "collective": work.collective.name, "dtype": work.dtype.name, "op": work.op,
-        "bytes": work.bytes or work.size, "ranks": work.layout.size, "layout": str(work.layout), "mode": work.mode,
-        "cache": work.cache, "in_place": work.in_place,
-    }  # fmt: skip
-
-
-def _dry_json(plan: Plan) -> str:
-    import json
-
-    cases = [{**_facts(case), "status": "planned"} for group in plan.groups for case in group]
-    skips = [{**_facts(skip.case), "status": "skipped", "reason": skip.reason} for skip in plan.skips]
-    return json.dumps([*cases, *skips], indent=1)
-
-
-def _dry_text(plan: Plan, ranks: int, nodes: int) -> str:
-    cases = [_facts(case) for group in plan.groups for case in group]
-    skips = [{**_facts(skip.case), "reason": skip.reason} for skip in plan.skips]
-    table = [["backend", "collective", "dtype", "op", "size", "layout", "mode", "cache", "skipped because"]]
-    for fact in [*sorted(cases, key=_by_size), *sorted(skips, key=_by_size)]:
-        words = [str(fact[key]) for key in ("backend", "collective", "dtype", "op")]
-        size = format_size(int(str(fact["bytes"])))
-        table.append([*words, size, str(fact["layout"]), str(fact["mode"]), str(fact["cache"]), str(fact.get("reason", ""))])
-    return f"{report.aligned(table)}\n\n{len(cases)} cases to run, {len(skips)} skipped, on {ranks} ranks"
-
-
-def _by_size(fact: dict[str, object]) -> tuple[str, int, str]:
-    return str(fact["collective"]), int(str(fact["bytes"])), str(fact["backend"])

@@ -107,4 +107,5 @@ def disturbance(world: World, track: Track) -> str | None:
     change = median(track.seconds) / median(alone)
     if max(change, 1 / change) < DISTURBED or (low <= mixed_high and mixed_low <= high):
         return None
-    return f"alone {median(alone) * 1e6:.4g} us, between other backends {median(track.seconds) * 1e6:.4g} us"
+    mixed = median(track.seconds)
+    return f"other latency when timed alone: {median(alone) * 1e6:.4g} us instead of {mixed * 1e6:.4g} us"

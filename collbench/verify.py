@@ -88,7 +88,13 @@ class Proof:
     """
 
     def __init__(
-        self, device: Device, arena: Array, buffers: Buffers, work: Workload, rank: int, emulate: Emulator | None
+        self,
+        device: Device,
+        arena: Array,
+        buffers: Buffers,
+        work: Workload,
+        rank: int,
+        emulate: Emulator | None,
     ) -> None:
         self._device, self._arena, self._buffers, self._work, self._rank = device, arena, buffers, work, rank
         self._pieces = work.collective.pieces(work.count, work.layout.size, rank)
@@ -152,9 +158,7 @@ class Proof:
         return [shift_of(i, slot) + piece.origin for i, slot in before if i >= 0 and slot >= 0]
 
 
-def diagnose(
-    values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, stale: list[int]
-) -> str:
+def diagnose(values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, stale: list[int]) -> str:
     """The likeliest cause of the wrong element ``values[index]``, in words.
 
     ``shift``: table entry of element 0; ``stale``: where it would be if the buffer held an earlier call's answer.
@@ -183,4 +187,3 @@ def diagnose(
         away = (int(places[0]) - shift - index + PERIOD // 2) % PERIOD - PERIOD // 2
         return f"displaced, it belongs {abs(away)} elements {'later' if away > 0 else 'earlier'} ({told})"
     return told
-

@@ -6,7 +6,7 @@ import platform
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from mpi4py import MPI
@@ -63,7 +63,7 @@ class World:
         me = self.launch.Get_rank()
         color = 0 if me in layout.members else MPI.UNDEFINED
         comm = self.launch.Split(color, me)
-        return World(self.launch, comm, layout, self.hosts, self.teardown)
+        return World(self.launch, cast(MPI.Intracomm, comm), layout, self.hosts, self.teardown)
 
     def free(self) -> None:
         """Release a sub-world's communicator; members call it together."""
@@ -72,7 +72,7 @@ class World:
 
     def bcast(self, value: T) -> T:
         """Rank 0's value on every member."""
-        return self.comm.bcast(value, root=0)
+        return cast(T, self.comm.bcast(value, root=0))
 
     def highest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Element-wise maximum over members of arrays of one shape."""
@@ -121,7 +121,11 @@ def open_launch(teardown: ExitStack) -> World:
 def library() -> dict[str, Any]:
     """The MPI that mpi4py loaded: its name and version, and the file it came from."""
     text = MPI.Get_library_version().strip().strip("\0")
-    return {"library": " ".join(text.splitlines()[0].split()), "standard": ".".join(map(str, MPI.Get_version())), "path": mapped_path()}
+    return {
+        "library": " ".join(text.splitlines()[0].split()),
+        "standard": ".".join(map(str, MPI.Get_version())),
+        "path": mapped_path(),
+    }
 
 
 def mapped_path() -> str | None:

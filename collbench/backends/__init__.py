@@ -65,9 +65,7 @@ ENTRY_POINTS = "collbench.backends"
 
 def own_names() -> list[str]:
     """Names of the backends in this folder."""
-    return [
-        name.replace("_", "-") for _, name, _ in pkgutil.iter_modules(__path__) if not name.startswith("_")
-    ]
+    return [name.replace("_", "-") for _, name, _ in pkgutil.iter_modules(__path__) if not name.startswith("_")]
 
 
 def names() -> list[str]:

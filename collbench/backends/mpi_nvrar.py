@@ -72,7 +72,7 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def node_sum(parts: Values, combine: Combine) -> Values:
     """Phase 1's arithmetic: ``parts`` of shape (G, n) combined in order, one rounding."""
-    total = parts[0].astype(wide(parts.dtype))
+    total: Values = parts[0].astype(wide(parts.dtype))
     for part in parts[1:]:
         total = combine(total, part.astype(total.dtype))
     return total.astype(parts.dtype)
@@ -86,7 +86,8 @@ def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:
 
 def average(total: Values, ranks: int) -> Values:
     """The last step of ``avg``: one division, one rounding."""
-    return (total.astype(wide(total.dtype)) / ranks).astype(total.dtype)
+    quotient: Values = total.astype(wide(total.dtype)) / ranks
+    return quotient.astype(total.dtype)
 
 
 def emulate(workload: Workload) -> Emulator | None:
@@ -184,7 +185,9 @@ class Schedule:
 
     def _exchange(self, tag: int, pairs: list[tuple[int, Values | None, Values | None]]) -> Exchange:
         requests = [
-            self._comm.Recv_init(message(self._work, theirs), peer, tag) for peer, _, theirs in pairs if theirs is not None
+            self._comm.Recv_init(message(self._work, theirs), peer, tag)
+            for peer, _, theirs in pairs
+            if theirs is not None
         ]
         requests += [
             self._comm.Send_init(message(self._work, mine), peer, tag) for peer, mine, _ in pairs if mine is not None
@@ -206,7 +209,11 @@ class Schedule:
         if node + core >= layout.node_count:
             return None, steps, None
         extra = twins[node + core]
-        return self._exchange(3, [(extra, None, self._theirs)]), steps, self._exchange(4, [(extra, self._shard, None)])
+        return (
+            self._exchange(3, [(extra, None, self._theirs)]),
+            steps,
+            self._exchange(4, [(extra, self._shard, None)]),
+        )
 
     def __call__(self) -> None:
         self._parts[self._me] = self._input

@@ -89,9 +89,7 @@ def _start(world: World) -> None:
     rank = world.launch.Get_rank()
     uid = nvshmem.get_unique_id(empty=rank != 0)
     world.launch.Bcast(uid._data.view(np.int8), root=0)
-    nvshmem.init(
-        device=CoreDevice(), uid=uid, rank=rank, nranks=world.launch.Get_size(), initializer_method="uid"
-    )
+    nvshmem.init(device=CoreDevice(), uid=uid, rank=rank, nranks=world.launch.Get_size(), initializer_method="uid")
     world.teardown.callback(nvshmem.finalize)
 
 

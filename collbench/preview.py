@@ -1,0 +1,50 @@
+"""What ``sweep --dry-run`` prints: the cases of the first launch, and what would be skipped and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from collbench.plan import Case, Plan, Sweep, make_plan
+from collbench.refusals import refusal
+from collbench.report import aligned
+from collbench.sizes import format_size
+from collbench.topology import Topology, layouts_for
+
+Fact = dict[str, Any]
+COLUMNS = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache")
+
+
+def show(sweep: Sweep, topology: Topology, ranks: int, as_json: bool) -> str:
+    """The plan for ``ranks`` ranks of this machine as a table, or as JSON."""
+    layouts, _ = layouts_for(topology, ["here"] * ranks)
+    facts = _facts(make_plan(sweep, layouts, 0, refusal))
+    if as_json:
+        return json.dumps(facts, indent=1)
+    table = [[*(name.replace("bytes", "size") for name in COLUMNS), "skipped because"], *map(_row, facts)]
+    skipped = sum("reason" in fact for fact in facts)
+    return f"{aligned(table)}\n\n{len(facts) - skipped} cases to run, {skipped} skipped, on {ranks} ranks"
+
+
+def _facts(plan: Plan) -> list[Fact]:
+    cases = [{**_fact(case), "status": "planned"} for group in plan.groups for case in group]
+    skips = [{**_fact(skip.case), "status": "skipped", "reason": skip.reason} for skip in plan.skips]
+    return [*sorted(cases, key=_order), *sorted(skips, key=_order)]
+
+
+def _order(fact: Fact) -> tuple[Any, ...]:
+    return fact["collective"], fact["dtype"], fact["layout"], fact["mode"], fact["bytes"], fact["backend"]
+
+
+def _fact(case: Case) -> Fact:
+    work = case.workload
+    return {
+        "backend": case.backend, "collective": work.collective.name, "dtype": work.dtype.name, "op": work.op,
+        "bytes": work.bytes or work.size, "ranks": work.layout.size, "layout": str(work.layout), "mode": work.mode,
+        "cache": work.cache, "in_place": work.in_place,
+    }  # fmt: skip
+
+
+def _row(fact: Fact) -> list[str]:
+    cells = [format_size(fact[name]) if name == "bytes" else str(fact[name]) for name in COLUMNS]
+    return [*cells, str(fact.get("reason", ""))]
