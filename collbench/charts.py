@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from collbench.sizes import format_size
 
 WIDTH = 9.0  # inches: 900 px of a README at 100 px an inch
 GREY = "#6b6b6b"
-BOUND = "lower bound"
+DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 # Okabe and Ito's palette, and three darker colours that keep their distance from it under colour blindness.
 KNOWN = {
     "nccl": ("#0072B2", "o"),
@@ -30,7 +31,8 @@ KNOWN = {
     "mpi": ("#000000", "o"),
     "mpi-nvrar": ("#E69F00", "D"),
 }
-OTHERS = (("#CC79A7", "v"), ("#882255", "P"), ("#999933", "X"), ("#332288", "*"))
+OTHERS = ("#CC79A7", "#882255", "#999933", "#332288")
+MARKERS = "vPX*<>p"  # 7 beside 4 colours: 28 pairs before one comes back
 # The hash salt makes the names inside an SVG repeatable.
 LOOK: Mapping[str, Any] = {
     "svg.hashsalt": "collbench",
@@ -85,7 +87,7 @@ class Win:
 def styles(names: Iterable[str]) -> dict[str, Style]:
     """Colour and marker of each name: fixed for the known ones, from the rest in sorted order for others."""
     others = sorted(set(names) - KNOWN.keys())
-    return {**KNOWN, **{name: OTHERS[index % len(OTHERS)] for index, name in enumerate(others)}}
+    return {**KNOWN, **{name: (OTHERS[i % len(OTHERS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(others)}}
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -106,13 +108,14 @@ def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: 
     longest = max(len(str(key.get_label())) for key in keys)
     columns = max(1, min(len(keys), int(width / (0.7 + 0.085 * longest))))
     top = 0.42 + 0.22 * math.ceil(len(keys) / columns)
-    below = 0.1 + 0.14 * len(frame.foot.splitlines())
+    foot = [line for text in frame.foot.splitlines() for line in textwrap.wrap(text, int(16 * width))]
+    below = 0.1 + 0.14 * len(foot)
     height += top + below
     figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("constrained", rect=(0, below / height, 0.99, 1 - (top + below) / height))
+    figure.set_layout_engine("constrained", rect=(0.007, below / height, 0.983, 1 - (top + below) / height))
     title = figure.text(0.1 / width, 1 - 0.1 / height, frame.title, va="top", weight="bold")
-    title.set_fontsize(min(11.5, 11.5 * 88 * width / WIDTH / len(frame.title)))
-    figure.text(0.1 / width, 0.07 / height, frame.foot, va="bottom", fontsize=7, color=GREY)
+    title.set_fontsize(min(11.5, 11.5 * 92 * width / WIDTH / len(frame.title)))
+    figure.text(0.1 / width, 0.07 / height, "\n".join(foot), va="bottom", fontsize=7, color=GREY)
     place: dict[str, Any] = {"bbox_to_anchor": (0.1 / width, 1 - 0.38 / height), "ncols": columns}
     room: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.6, "handletextpad": 0.6}
     figure.legend(handles=keys, loc="upper left", frameon=False, **place, **room)
@@ -120,8 +123,7 @@ def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: 
 
 
 def _keys(frame: Frame, curves: Iterable[Curve]) -> list[Line2D | Patch]:
-    names = sorted({curve.name for curve in curves} - {BOUND}, key=lambda name: (name not in KNOWN, name))
-    lines = {name: frame.styles[name] for name in names}
+    lines = {name: frame.styles[name] for name in sorted({curve.name for curve in curves})}
     return [Line2D([], [], color=colour, marker=marker, label=name) for name, (colour, marker) in lines.items()]
 
 
@@ -160,7 +162,8 @@ def _size_axis(axes: Axes, sizes: Sequence[float]) -> None:
     first, last = math.floor(math.log2(min(sizes))), math.ceil(math.log2(max(sizes)))
     places = [2.0**power for power in range(first, last + 1, math.ceil((last - first + 1) / 16))]
     axes.set_xscale("log", base=2)
-    axes.set_xlim(min(places[0], *sizes) / 1.25, max(places[-1], *sizes) * 1.25)
+    shown = sizes if any(min(sizes) <= place <= max(sizes) for place in places) else places
+    axes.set_xlim(min(shown) / 1.25, max(shown) * 1.25)
     axes.set_xlabel("message size")
     _ticks(axes.xaxis, places, _size_label)
 
@@ -181,6 +184,7 @@ def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
     rungs = [step * 10.0**power for power in powers for step in steps]
     low = max(rung for rung in rungs if rung <= least * 1.001)
     high = min(rung for rung in rungs if rung >= most / 1.001)
+    axes.set_ylabel("latency (µs)\nmedian and 5 to 95 % band")
     axes.set_yscale("log")
     axes.set_ylim(low / 1.05, high * 1.05)
     _ticks(axes.yaxis, [rung for rung in rungs if low <= rung <= high], "{:,.10g}".format)
@@ -189,42 +193,38 @@ def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
 def _ratio_axis(axes: Axes, curves: Iterable[Curve]) -> None:
     """Log axis around 1, since twice as fast and half as fast are equally far from it."""
     values = [1.0, *_finite(curve.y for curve in curves)]
-    low, high = min(values) / 1.01, max(values) * 1.01
+    low, high = min(values) / 1.03, max(values) * 1.03  # so that no noise of a percent fills the axis
     powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
     near = [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if tick > 0]
-    places = [2.0**power for power in powers] if high > 5 * low else near
+    far = [2.0**power for power in powers if power % math.ceil(len(powers) / 6) == 0]
+    places = far if high > 5 * low else near
     axes.set_yscale("log", base=2)
-    axes.set_ylim(min(low, places[0]) / 1.02, max(high, places[-1]) * 1.02)
-    _ticks(axes.yaxis, places, "{:.4g}\N{MULTIPLICATION SIGN}".format)
+    axes.set_ylim(min(low, *places) / 1.01, max(high, *places) * 1.01)
+    _ticks(axes.yaxis, places, "{:.3g}\N{MULTIPLICATION SIGN}".format)
+
+
+def _draw_speedups(axes: Axes, frame: Frame, speedups: Sequence[Curve], baseline: str) -> None:
+    axes.axhline(1, color=GREY, linewidth=1.2)
+    _draw(axes, frame, speedups)
+    _ratio_axis(axes, speedups)
+    axes.set_ylabel(f"speed-up over {baseline}\nabove 1 is faster")
 
 
 def latency_chart(
-    frame: Frame,
-    curves: Sequence[Curve],
-    bound: Curve | None,
-    speedups: Sequence[Curve],
-    baseline: str | None,
+    frame: Frame, curves: Sequence[Curve], bounds: Sequence[Curve], speedups: Sequence[Curve], baseline: str
 ) -> Figure:
-    """Latency in microseconds over size in bytes; below it the speed-up over ``baseline``, if any."""
-    keys = _keys(frame, curves)
-    dotted: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
-    if bound:
-        keys.append(Line2D([], [], label=BOUND, **dotted))
+    """Latency in microseconds over size in bytes, and lower bounds; below it speed-ups over ``baseline``, if any."""
+    keys = [*_keys(frame, curves), *(Line2D([], [], label=bound.name, **DOTTED) for bound in bounds)]
     figure = _figure(frame, 5.6 if speedups else 3.8, keys)
     heights = [5, 3] if speedups else [1]
     upper, *lower = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    if bound:
-        upper.plot(bound.x, bound.y, **dotted)
+    for bound in bounds:
+        upper.plot(bound.x, bound.y, **DOTTED)
     _draw(upper, frame, curves)
-    _latency_axis(upper, [*curves, *([bound] if bound else [])])
-    upper.set_ylabel("latency (µs)\nmedian and 5 to 95 % band")
+    _latency_axis(upper, [*curves, *bounds])
     for axes in lower:
-        axes.axhline(1, color=GREY, linewidth=1.2)
-        _draw(axes, frame, speedups)
-        _ratio_axis(axes, speedups)
-        axes.set_ylabel(f"speed-up over {baseline}\nabove 1 is faster")
-    _size_axis((lower or [upper])[0], curves[0].x)
-    upper.set_xlabel("" if lower else "message size")
+        _draw_speedups(axes, frame, speedups, baseline)
+    _size_axis([upper, *lower][-1], curves[0].x)
     return figure
 
 
@@ -250,8 +250,8 @@ def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]]) -> Figur
         _latency_axis(axes, curves)
         _rank_axis(axes, curves[0].x)
         axes.set_title(format_size(size), fontsize=10, loc="left")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("latency (µs)\nmedian and 5 to 95 % band")
+    for axes in grid[:, 1:].flat:
+        axes.set_ylabel("")
     for axes in grid[:-1].flat:
         axes.set_xlabel("")
     return figure
@@ -278,8 +278,8 @@ def _tile(axes: Axes, frame: Frame, place: tuple[int, int], win: Win | None) -> 
 
 def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Mapping[tuple[int, int], Win]) -> Figure:
     """A grid of configurations and sizes; ``wins`` by row and column; a place without one has no number."""
-    names = sorted({win.name for win in wins.values()}, key=lambda name: (name not in KNOWN, name))
-    keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in names]
+    winners = sorted({win.name for win in wins.values()})
+    keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in winners]
     room = 0.6 + 0.09 * max(map(len, rows))
     figure = _figure(frame, 0.7 + 0.27 * len(rows), keys, max(WIDTH, room + 0.38 * len(sizes)))
     axes = figure.subplots()

@@ -43,9 +43,9 @@ def _launch() -> Finding:
         return Finding("launcher", True, "none; collbench starts its own ranks")
     from mpi4py import MPI
 
-    if not MPI.Is_initialized():
-        MPI.Init()
+    MPI.Init()  # looking for the library left it uninitialised
     size = MPI.COMM_WORLD.Get_size()
+    MPI.Finalize()
     told = f"{launch.name} started {launch.size} processes, the MPI world has {size} ranks"
     try:
         launcher.check_world(launch, size)

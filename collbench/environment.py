@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import platform
@@ -25,16 +26,20 @@ _NAMES = frozenset({
     "MPI4PY_LIBMPI", "SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION", "SLURM_NNODES", "SLURM_NTASKS",
     "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
 })  # fmt: skip
+# What launchers set for themselves: addresses, process ids and one-time keys, other in every run.
+_INTERNAL = ("OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", "COLLBENCH_CHILD")
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASS|CRED|AUTH|COOKIE", re.IGNORECASE)
 
 
 def allowed_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that may be recorded: settings of communication libraries and the job."""
-    return {
-        name: value
-        for name, value in sorted(variables.items())
-        if (name in _NAMES or name.startswith(_PREFIXES)) and not _SECRET.search(name)
-    }
+    return {name: value for name, value in sorted(variables.items()) if _is_allowed(name)}
+
+
+def _is_allowed(name: str) -> bool:
+    if name.startswith(_INTERNAL) or _SECRET.search(name):
+        return False
+    return name in _NAMES or name.startswith(_PREFIXES)
 
 
 def versions() -> dict[str, str]:
@@ -79,6 +84,15 @@ def git_revision(folder: Path) -> str | None:
     return run.stdout.strip()
 
 
+def source_hash() -> str:
+    """SHA-256 of this package's own source files: says which code ran where there is no git."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def sidecar(run_id: str, argv: list[str], **parts: Any) -> dict[str, Any]:
     """Everything about a run that does not fit into a row; ``parts`` come from those who know."""
     return {
@@ -87,6 +101,7 @@ def sidecar(run_id: str, argv: list[str], **parts: Any) -> dict[str, Any]:
         "argv": argv,
         "executable": Path(sys.executable).name,
         "git": git_revision(Path(__file__).parent),
+        "source_sha256": source_hash(),
         "versions": versions(),
         "machine": machine(),
         "variables": allowed_variables(os.environ),

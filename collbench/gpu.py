@@ -46,7 +46,7 @@ class Gpu:
         cupy.cuda.Device(self.index).use()
         traits = cupy.cuda.runtime.getDeviceProperties(self.index)
         self.name = traits["name"].decode()
-        self.hot_bytes, self.cold_bytes = traits["l2CacheSize"] // 2, 2 * traits["l2CacheSize"]
+        self.hot_bytes, self.cold_bytes = traits["l2CacheSize"] // 8, 2 * traits["l2CacheSize"]
         self.stream = cupy.cuda.Stream(non_blocking=True)
         self.stream.use()
         self.patterns = Patterns()

@@ -29,7 +29,7 @@ MIB = 1 << 20
 # How to read each kind of chart, for its foot.
 LATENCY = "Median over launches of each launch's median; bands: 5th to 95th percentile of the iterations."
 BANDWIDTH = "Median over launches of each launch's bus bandwidth, as nccl-tests defines it."
-LEAD = "How many times faster than the next best; pale: the 95 % interval of that ratio includes 1; -: no number."
+LEAD = "Number: times faster than the next best; pale: its 95 % interval includes 1; only: no other; -: none was timed."
 
 
 def _timed(launches: Group) -> Group:
@@ -74,10 +74,9 @@ def _has_numbers(curve: Curve) -> bool:
     return any(map(math.isfinite, curve.y))
 
 
-def _bound(records: Group, sizes: Sequence[int]) -> Curve | None:
+def _bounds(records: Group, sizes: Sequence[int]) -> list[Curve]:
     y = [_middle((record for record in records if record.bytes == size), "bound_us") for size in sizes]
-    curve = Curve(charts.BOUND, sizes, y)
-    return curve if _has_numbers(curve) else None
+    return [curve for curve in [Curve("lower bound", sizes, y)] if _has_numbers(curve)]
 
 
 def _timing(record: Record) -> Timing:
@@ -211,7 +210,7 @@ def _latency_chart(records: Group, styles: Styles, baseline: str | None) -> Figu
     base = baseline or default_baseline(_names(cells)) or ""
     frame = Frame(_title(records), _foot(records, LATENCY), styles)
     speedups = _speedups(cells, sizes, base)
-    return charts.latency_chart(frame, _latency(cells, sizes), _bound(records, sizes), speedups, base)
+    return charts.latency_chart(frame, _latency(cells, sizes), _bounds(records, sizes), speedups, base)
 
 
 def _bandwidth_chart(records: Group, styles: Styles) -> Figure:
@@ -252,7 +251,10 @@ def _labels(rows: Sequence[Record]) -> list[str]:
 def _best_chart(records: Group, styles: Styles) -> Figure:
     rows = sorted(panels(records).values(), key=lambda row: (row[0].mode, row[0].dtype, row[0].nodes, row[0].ranks))
     sizes = _sizes(records)
-    frame = Frame(f"Fastest backend · {_title(records)}", _foot(records, LEAD), styles)
+    rivals = sorted({name for row in rows for name in _names(_cells(row))})
+    frame = Frame(
+        f"Fastest backend · {_title(records)}", _foot(records, f"Compared: {', '.join(rivals)}. {LEAD}"), styles
+    )
     return charts.best_chart(frame, _labels([row[0] for row in rows]), sizes, _wins(rows, sizes))
 
 

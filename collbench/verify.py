@@ -23,6 +23,9 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+Answer = tuple[patterns.Floats, int]  # one period of an answer, and the entry of it that element 0 holds
+
+
 @dataclass(frozen=True)
 class Buffers:
     """Where one rank's inputs, outputs and guard bytes of a workload lie in its arena, for a number of slots."""
@@ -150,18 +153,23 @@ class Proof:
         values = self._device.download(self._arena, region, found.slot)
         shift = shift_of(iteration, found.slot) + piece.origin
         where = f"{layer.name} layer, element {piece.start + found.index}"
-        cause = diagnose(values, found.index, shift, layer, number, piece, self._stale_shifts(iteration, found, piece))
+        cause = diagnose(values, found.index, shift, layer, number, piece, self._earlier(iteration, number, found.slot))
         return f"{where}: {cause}"
 
-    def _stale_shifts(self, iteration: int, found: Finding, piece: Piece) -> list[int]:
-        before = [(iteration - len(self._layers), found.slot), (iteration, found.slot - 1)]
-        return [shift_of(i, slot) + piece.origin for i, slot in before if i >= 0 and slot >= 0]
+    def _earlier(self, iteration: int, number: int, slot: int) -> list[Answer]:
+        """The answers that a stale buffer could hold: of the same slot before, and of the slot before."""
+        before = [(i, slot) for i in range(iteration - 1, max(-1, iteration - 1 - self.layers), -1)]
+        before += [(iteration, slot - 1)] if slot else []
+        origin = self._pieces[number].origin
+        return [(self._layer(i).expected[number].middle, shift_of(i, at) + origin) for i, at in before]
 
 
-def diagnose(values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, stale: list[int]) -> str:
+def diagnose(
+    values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, earlier: list[Answer]
+) -> str:
     """The likeliest cause of the wrong element ``values[index]``, in words.
 
-    ``shift``: table entry of element 0; ``stale``: where it would be if the buffer held an earlier call's answer.
+    ``shift``: table entry of element 0; ``earlier``: the answers of earlier calls.
     """
     expected = layer.expected[number].middle
     got, want = float(values[index]), expected[(shift + index) % PERIOD]
@@ -173,8 +181,8 @@ def diagnose(values: Values, index: int, shift: int, layer: Layer, number: int, 
     right = expected[(shift + sample) % PERIOD]
     bad = ~(np.abs(seen - right) <= layer.expected[number].tolerance[(shift + sample) % PERIOD])
     sample, seen, right = sample[bad], seen[bad], right[bad]
-    for before in stale:
-        if np.array_equal(seen, expected[(before + sample) % PERIOD]):
+    for answer, start in earlier:
+        if np.allclose(seen, answer[(start + sample) % PERIOD], rtol=1e-2, atol=0):
             return f"stale, it is the answer of an earlier call ({told})"
     for source in piece.sources if len(piece.sources) > 1 else ():
         part = layer.inputs[source][(shift + sample) % PERIOD].astype(np.float64)

@@ -1,0 +1,151 @@
+"""All-reduces that are wrong in the ways that real ones have been; installed by an entry point, as a user's are."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from collbench.backends.mpi import message
+from collbench.device import Array, Call, Device
+from collbench.patterns import Emulator
+from collbench.plan import Workload
+
+Mistake = Callable[["Session", Workload, Array, Array], Call]
+
+
+@dataclass(frozen=True)
+class Session:
+    """An MPI communicator and what is done wrong with it."""
+
+    world: Any
+    arena: Array
+    mistake: Mistake
+
+    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+        return self.mistake(self, workload, send, recv)
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A backend with one mistake."""
+
+    mistake: Mistake
+    DEVICE: str = "cpu"
+    SUMMARY: str = "wrong on purpose"
+
+    def missing(self) -> str | None:
+        return None
+
+    def refuses(self, workload: Workload) -> str | None:
+        return None if workload.collective.name == "all_reduce" else "all-reduce only"
+
+    def emulate(self, workload: Workload) -> Emulator | None:
+        return None
+
+    def wire_bytes(self, workload: Workload) -> float | None:
+        return None
+
+    def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
+        return Session(world, device.arena(arena_bytes), self.mistake)
+
+
+def _reduce(session: Session, workload: Workload, send: Array, recv: Array) -> None:
+    session.world.comm.Allreduce(message(workload, send), message(workload, recv))
+
+
+def _drop(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Rank 1 contributes nothing."""
+    empty = np.zeros_like(send)
+    return lambda: _reduce(session, workload, empty if session.world.rank == 1 else send, recv)
+
+
+def _double(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Rank 0 contributes twice."""
+    return lambda: _reduce(session, workload, send + send if session.world.rank == 0 else send, recv)
+
+
+def _tail(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """The last three elements are left alone, as by a division rounded down."""
+    return lambda: _reduce(session, workload, send[:-3], recv[:-3])
+
+
+def _stale(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Each slot hands out its previous result, once it has one."""
+    result, calls = np.empty_like(recv), [0]
+
+    def call() -> None:
+        calls[0] += 1
+        before = result.copy()
+        _reduce(session, workload, send, result)
+        recv[...] = before if calls[0] > 3 else result
+
+    return call
+
+
+def _later(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Right for the calls that a proof before timing makes, wrong later: element 5 of rank 0 only."""
+    calls = [0]
+
+    def call() -> None:
+        calls[0] += 1
+        _reduce(session, workload, send, recv)
+        if calls[0] > 20 and session.world.rank == 0:
+            recv[5] += 1
+
+    return call
+
+
+def _past(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """One element is written behind the output."""
+    longer = np.lib.stride_tricks.as_strided(recv, (len(recv) + 1,))
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        longer[-1] = 1
+
+    return call
+
+
+def _on_rank_1(action: Callable[[], object]) -> Mistake:
+    def mistake(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+        def call() -> None:
+            if session.world.rank == 1 and workload.bytes >= 8192:
+                action()
+            _reduce(session, workload, send, recv)
+
+        return call
+
+    return mistake
+
+
+def _raise() -> None:
+    raise ArithmeticError("planted")
+
+
+def _refuse(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    if session.world.rank == 1:
+        raise RuntimeError("planted: no resources")
+    return lambda: None
+
+
+drops_a_rank = Broken(_drop)
+doubles_a_rank = Broken(_double)
+leaves_the_tail = Broken(_tail)
+returns_stale = Broken(_stale)
+wrong_when_timed = Broken(_later)
+writes_past_the_end = Broken(_past)
+raises = Broken(_on_rank_1(_raise))
+dies = Broken(_on_rank_1(lambda: os.kill(os.getpid(), 9)))
+hangs = Broken(_on_rank_1(lambda: time.sleep(600)))
+fails_to_prepare = Broken(_refuse)

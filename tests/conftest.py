@@ -1,0 +1,104 @@
+"""Running collbench for real: as a command, under both MPIs, with backends that are broken on purpose."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from collbench.records import Record, load
+
+HERE = Path(__file__).parent
+BROKEN = HERE / "broken"
+PYTHONS = {"mpich": Path(sys.prefix) / "bin" / "python", "openmpi": Path(sys.prefix) / "openmpi" / "bin" / "python"}
+# Open MPI refuses root and more ranks than cores unless told.
+OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMPI_MCA_osc": "^ucx",
+}
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without anything that a launcher or an earlier test left in it."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PMI", "OMPI", "SLURM", "COLLBENCH"))
+    }
+    return {**kept, **more}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Mpi:
+    """One MPI library: how to run collbench with it, alone or under its mpiexec."""
+
+    name: str
+    folder: Path
+
+    @property
+    def python(self) -> str:
+        return str(PYTHONS[self.name])
+
+    def command(self, *arguments: str, ranks: int | None = None) -> list[str]:
+        """The command line; ``ranks``: under mpiexec."""
+        launcher = [] if ranks is None else [str(PYTHONS[self.name].parent / "mpiexec"), "-n", str(ranks)]
+        return [*launcher, self.python, "-m", "collbench", *arguments]
+
+    def environment(self, variables: dict[str, str], under_launcher: bool) -> dict[str, str]:
+        """Open MPI's permissions are for those who call mpiexec themselves; collbench brings its own."""
+        needed = OPEN_MPI if self.name == "openmpi" and under_launcher else {}
+        return clean_environment(**needed, **variables)
+
+    def run(self, *arguments: str, ranks: int | None = None, **variables: str) -> Ran:
+        """Run to its end, two minutes at most."""
+        done = subprocess.run(
+            self.command(*arguments, ranks=ranks),
+            cwd=self.folder, env=self.environment(variables, ranks is not None),
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, ranks: int | None = None, **variables: str) -> subprocess.Popen[str]:
+        """Start in a session of its own, so that it can be interrupted as a terminal does it."""
+        return subprocess.Popen(
+            self.command(*arguments, ranks=ranks),
+            cwd=self.folder, env=self.environment(variables, ranks is not None), start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def rows(self, name: str = "r.csv") -> list[Record]:
+        """The rows of a results file in the test's folder."""
+        return load(self.folder / name)
+
+
+@pytest.fixture(params=PYTHONS)
+def mpi(request: pytest.FixtureRequest, tmp_path: Path) -> Mpi:
+    """Both MPI libraries, one after the other."""
+    if not PYTHONS[request.param].exists():
+        pytest.skip(f"no environment with {request.param} beside {sys.prefix}; `make test` makes it")
+    return Mpi(request.param, tmp_path)
+
+
+@pytest.fixture
+def mpich(tmp_path: Path) -> Mpi:
+    """MPICH alone, where the library makes no difference."""
+    return Mpi("mpich", tmp_path)
+
+
+def statuses(records: Sequence[Record]) -> set[str]:
+    """The statuses that occur."""
+    return {record.status for record in records}

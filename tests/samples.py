@@ -1,0 +1,102 @@
+"""Ready-made values for tests; each test changes only what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from collbench.collectives import COLLECTIVES
+from collbench.dtypes import DTYPES
+from collbench.layout import Layout
+from collbench.plan import Sweep, Workload
+from collbench.records import Record
+
+
+def a_record(**changes: Any) -> Record:
+    """A row of a case that ran well: an all-reduce of 4 KiB on 4 ranks of one host."""
+    record = Record(
+        run_id="20260102T030405-here",
+        launch=0,
+        collective="all_reduce",
+        backend="mpi",
+        dtype="float32",
+        op="sum",
+        bytes=4096,
+        count=1024,
+        ranks=4,
+        nodes=1,
+        gpus_per_node=4,
+        fabric="shm",
+        mode="chain",
+        in_place=False,
+        params="cache=hot",
+        status="ok",
+        reason="",
+        samples=20,
+        warmups=10,
+        latency_us_median=10.0,
+        latency_us_ci_low=9.9,
+        latency_us_ci_high=10.1,
+        latency_us_mean=10.2,
+        latency_us_min=9.0,
+        latency_us_p05=9.5,
+        latency_us_p95=11.0,
+        latency_us_p99=12.0,
+        latency_us_max=13.0,
+        algbw_gb_s=0.4096,
+        busbw_gb_s=0.6144,
+        wrong=0,
+    )
+    return replace(record, **changes)
+
+
+def timed(median_us: float, **changes: Any) -> Record:
+    """A row with this median in microseconds, known within 1 %."""
+    return a_record(
+        latency_us_median=median_us,
+        latency_us_ci_low=median_us * 0.99,
+        latency_us_ci_high=median_us * 1.01,
+        **changes,
+    )
+
+
+def untimed(status: str, reason: str = "", **changes: Any) -> Record:
+    """A row of a case without a number."""
+    return a_record(
+        status=status,
+        reason=reason,
+        samples=None,
+        latency_us_median=None,
+        latency_us_ci_low=None,
+        latency_us_ci_high=None,
+        algbw_gb_s=None,
+        busbw_gb_s=None,
+        **changes,
+    )
+
+
+def a_layout(ranks: int, nodes: int = 1, virtual: bool = False) -> Layout:
+    """``ranks`` ranks, spread evenly over ``nodes`` nodes."""
+    return Layout(tuple(range(ranks)), tuple(rank * nodes // ranks for rank in range(ranks)), virtual)
+
+
+def a_workload(name: str = "all_reduce", dtype: str = "float32", ranks: int = 4, **changes: Any) -> Workload:
+    """An out-of-place sum of 4 KiB with hot buffers."""
+    op = "sum" if COLLECTIVES[name].reduces else ""
+    work = Workload(a_layout(ranks), COLLECTIVES[name], DTYPES[dtype], op, 4096, "chain", "hot", False)
+    return replace(work, **changes)
+
+
+def a_sweep(**changes: Any) -> Sweep:
+    """One case: an all-reduce of 4 KiB on ``mpi``."""
+    sweep = Sweep(
+        collectives=("all_reduce",),
+        backends=("mpi",),
+        sizes=(4096,),
+        dtypes=("float32",),
+        ops=("sum",),
+        modes=("chain",),
+        caches=("hot",),
+        in_place=(False,),
+    )
+    return replace(sweep, **changes)

@@ -1,0 +1,139 @@
+"""What each collective means: against plain definitions, NCCL's conventions and the bus factors of nccl-tests."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from collbench.collectives import COLLECTIVES, ROOT, Collective, find
+
+Ints = NDArray[np.int64]
+EACH = pytest.mark.parametrize("what", COLLECTIVES.values(), ids=COLLECTIVES)
+RANKS = range(1, 10)
+MULTIPLES = (1, 2, 5, 64)
+
+
+def elements(what: Collective, ranks: int) -> list[int]:
+    """Counts to try: multiples of the ranks, and anything else where the collective does not split."""
+    return [m * ranks for m in MULTIPLES] + ([] if what.splits else [1, 7, 13])
+
+
+def definition(name: str, inputs: Sequence[Ints], rank: int) -> Ints:
+    """The output of one rank, as a textbook has it."""
+    if name == "all_reduce":
+        return np.sum(inputs, axis=0)
+    if name == "reduce_scatter":
+        return np.split(np.sum(inputs, axis=0), len(inputs))[rank]
+    if name == "all_gather":
+        return np.concatenate(inputs)
+    if name == "gather":
+        return np.concatenate(inputs) if rank == ROOT else np.empty(0, np.int64)
+    return inputs[ROOT] if name == "broadcast" else inputs[rank - 1]
+
+
+def by_pieces(what: Collective, n: int, inputs: Sequence[Ints], rank: int) -> Ints:
+    """The output of one rank, put together from its pieces."""
+    out = np.full(what.recv(n, len(inputs), rank), -1)
+    for piece in what.pieces(n, len(inputs), rank):
+        parts = [inputs[source][piece.origin : piece.origin + piece.count] for source in piece.sources]
+        out[piece.start : piece.start + piece.count] = np.sum(parts, axis=0)
+    return out
+
+
+def test_the_definitions_below_cover_every_collective() -> None:
+    assert set(COLLECTIVES) == {"all_reduce", "reduce_scatter", "all_gather", "broadcast", "gather", "send_recv"}
+
+
+@EACH
+@pytest.mark.parametrize("ranks", RANKS)
+def test_pieces_mean_what_the_textbook_says(what: Collective, ranks: int) -> None:
+    draw = np.random.default_rng(ranks)
+    for n in elements(what, ranks):
+        inputs = [draw.integers(0, 1 << 40, what.send(n, ranks, rank)) for rank in range(ranks)]
+        for rank in range(ranks):
+            np.testing.assert_array_equal(by_pieces(what, n, inputs, rank), definition(what.name, inputs, rank))
+
+
+@EACH
+@pytest.mark.parametrize("ranks", RANKS)
+def test_pieces_cover_each_output_exactly_once(what: Collective, ranks: int) -> None:
+    for n in elements(what, ranks):
+        for rank in range(ranks):
+            covered = np.zeros(what.recv(n, ranks, rank), np.int64)
+            for piece in what.pieces(n, ranks, rank):
+                assert piece.start + piece.count <= len(covered)
+                covered[piece.start : piece.start + piece.count] += 1
+            assert (covered == 1).all()
+
+
+@EACH
+def test_n_is_the_larger_buffer(what: Collective) -> None:
+    sizes = [max(what.send(24, 4, rank), what.recv(24, 4, rank)) for rank in range(4)]
+    assert max(sizes) == 24
+
+
+@pytest.mark.parametrize(
+    ("name", "at_2", "at_3", "at_8"),
+    [  # nccl-tests, doc/PERFORMANCE.md
+        ("all_reduce", 1.0, 4 / 3, 1.75),
+        ("reduce_scatter", 0.5, 2 / 3, 0.875),
+        ("all_gather", 0.5, 2 / 3, 0.875),
+        ("gather", 0.5, 2 / 3, 0.875),
+        ("broadcast", 1.0, 1.0, 1.0),
+        ("send_recv", 1.0, 1.0, 1.0),
+    ],
+)
+def test_bus_factors_are_those_of_nccl_tests(name: str, at_2: float, at_3: float, at_8: float) -> None:
+    assert [find(name).bus_factor(ranks) for ranks in (2, 3, 8)] == pytest.approx([at_2, at_3, at_8])
+
+
+@EACH
+@settings(deadline=None, max_examples=30)
+@given(size=st.integers(0, 1 << 40), itemsize=st.sampled_from([1, 2, 4, 8]), ranks=st.integers(1, 1000))
+def test_sizes_round_down_to_whole_elements_for_every_rank(
+    what: Collective, size: int, itemsize: int, ranks: int
+) -> None:
+    count, step = what.count(size, itemsize, ranks), ranks if what.splits else 1
+    assert count % step == 0
+    assert count * itemsize <= size < (count + step) * itemsize
+
+
+@pytest.mark.parametrize(
+    ("name", "offsets"),
+    [  # nccl/collectives: recvbuff == sendbuff + rank * recvcount; sendbuff == recvbuff + rank * sendcount
+        ("all_reduce", [0, 0, 0, 0]),
+        ("broadcast", [0, 0, 0, 0]),
+        ("reduce_scatter", [0, -3, -6, -9]),
+        ("all_gather", [0, 3, 6, 9]),
+    ],
+)
+def test_buffers_in_place_lie_where_nccl_wants_them(name: str, offsets: list[int]) -> None:
+    in_place = find(name).in_place
+    assert in_place is not None
+    assert [in_place(12, 4, rank) for rank in range(4)] == offsets
+
+
+@EACH
+@pytest.mark.parametrize("ranks", RANKS)
+def test_in_place_the_smaller_buffer_is_inside_the_larger(what: Collective, ranks: int) -> None:
+    if what.in_place is None:
+        assert what.name in ("gather", "send_recv")
+        return
+    for rank in range(ranks):
+        n = 6 * ranks
+        shift, sent, received = what.in_place(n, ranks, rank), what.send(n, ranks, rank), what.recv(n, ranks, rank)
+        assert max(shift, 0) + sent <= n
+        assert max(-shift, 0) + received <= n
+
+
+@EACH
+def test_a_collective_travels_by_name(what: Collective) -> None:
+    there: Any = pickle.loads(pickle.dumps(what))
+    assert there is what

@@ -1,0 +1,154 @@
+"""Which cases a sweep makes, what is skipped and why, and in which order the rest runs."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from itertools import chain, product
+
+import pytest
+from samples import a_layout, a_sweep, a_workload
+
+from collbench.collectives import COLLECTIVES
+from collbench.plan import Case, Plan, Sweep, Workload, leave_out, make_plan
+from collbench.records import case_identity
+
+WORLDS = (a_layout(2), a_layout(4), a_layout(4, nodes=2, virtual=True))
+WIDE = a_sweep(
+    collectives=("all_reduce", "reduce_scatter", "all_gather"),
+    backends=("mpi", "mpi-nvrar", "nccl"),
+    sizes=(1024, 4096),
+    dtypes=("float32", "bfloat16"),
+    ops=("sum", "max"),
+    modes=("isolated", "chain"),
+    caches=("hot", "cold"),
+    in_place=(False, True),
+)
+
+
+def planned(plan: Plan) -> list[Case]:
+    """Every case that runs, in its order."""
+    return list(chain.from_iterable(plan.groups))
+
+
+def facts(case: Case) -> tuple[object, ...]:
+    """Everything that tells a case from another."""
+    work = case.workload
+    return (
+        work.layout, work.collective.name, work.dtype.name, work.op, work.size, work.mode, work.cache, work.in_place,
+        case.backend,
+    )  # fmt: skip
+
+
+def every_combination(sweep: Sweep) -> set[tuple[object, ...]]:
+    """What ``facts`` of all cases must be."""
+    ops = {"all_reduce": sweep.ops, "reduce_scatter": sweep.ops, "all_gather": ("",)}
+    rest = (sweep.sizes, sweep.modes, sweep.caches, sweep.in_place, sweep.backends)
+    return {
+        combination
+        for name in sweep.collectives
+        for combination in product(WORLDS, (name,), sweep.dtypes, ops[name], *rest)
+    }
+
+
+def test_every_combination_is_planned_once_and_operations_only_where_something_is_reduced() -> None:
+    counts = Counter(map(facts, planned(make_plan(WIDE, WORLDS, 0))))
+    assert counts.keys() == every_combination(WIDE)
+    assert set(counts.values()) == {1}
+
+
+def test_a_group_is_one_workload_on_every_backend() -> None:
+    plan = make_plan(WIDE, WORLDS, 0)
+    assert all(len({case.workload for case in group}) == 1 for group in plan.groups)
+    assert all({case.backend for case in group} == set(WIDE.backends) for group in plan.groups)
+
+
+def test_worlds_keep_their_order_and_are_opened_once() -> None:
+    plan = make_plan(WIDE, WORLDS, 0)
+    layouts = [group[0].workload.layout for group in plan.groups]
+    assert [layout for i, layout in enumerate(layouts) if layout != layouts[i - 1]] == list(WORLDS)
+    assert plan.layouts == WORLDS
+
+
+def test_the_order_follows_from_seed_and_launch() -> None:
+    assert make_plan(WIDE, WORLDS, 1) == make_plan(WIDE, WORLDS, 1)
+    orders = {make_plan(a_sweep(sizes=tuple(range(64, 96, 4)), seed=seed), WORLDS, launch).groups
+              for seed in (1, 2, 11) for launch in (0, 1, 2, 11)}  # fmt: skip
+    assert len(orders) == 12
+
+
+def test_another_launch_has_the_same_cases() -> None:
+    assert set(planned(make_plan(WIDE, WORLDS, 0))) == set(planned(make_plan(WIDE, WORLDS, 1)))
+
+
+def test_backends_take_turns_at_going_first() -> None:
+    first = Counter(group[0].backend for group in make_plan(WIDE, WORLDS, 0).groups)
+    assert min(first[name] for name in WIDE.backends) > len(make_plan(WIDE, WORLDS, 0).groups) / 6
+
+
+@pytest.mark.parametrize(
+    ("work", "reason"),
+    [
+        (a_workload(ranks=1), "a collective needs at least 2 ranks"),
+        (a_workload(size=3), "3 B hold no float32"),
+        (a_workload("all_gather", ranks=8, size=31), "31 B hold no float32 for each of 8 ranks"),
+        (a_workload("gather", in_place=True), "gather has no in-place form"),
+        (a_workload("send_recv", in_place=True), "send_recv has no in-place form"),
+        (a_workload(dtype="int32", op="avg"), "an average of int32 is not a whole number"),
+        (a_workload(size=4), None),
+        (a_workload("all_gather", ranks=8, size=32, in_place=True), None),
+        (a_workload(dtype="int32", op="max"), None),
+        (a_workload(dtype="bfloat16", op="avg"), None),
+    ],
+)
+def test_what_nobody_can_run(work: Workload, reason: str | None) -> None:
+    assert work.refusal() == reason
+
+
+def test_what_cannot_run_is_skipped_with_its_reason_on_every_backend() -> None:
+    plan = make_plan(a_sweep(backends=("mpi", "nccl"), sizes=(2, 4096)), (a_layout(2),), 0)
+    assert [(skip.case.backend, skip.case.workload.size, skip.reason) for skip in plan.skips] == [
+        ("mpi", 2, "2 B hold no float32"),
+        ("nccl", 2, "2 B hold no float32"),
+    ]
+    assert {case.workload.size for case in planned(plan)} == {4096}
+
+
+def test_a_backend_that_refuses_is_skipped_and_the_others_run() -> None:
+    sweep = a_sweep(backends=("mpi", "nccl"))
+    plan = make_plan(sweep, (a_layout(2),), 0, lambda work, name: "no GPU" if name == "nccl" else None)
+    assert [case.backend for case in planned(plan)] == ["mpi"]
+    assert [(skip.case.backend, skip.reason) for skip in plan.skips] == [("nccl", "no GPU")]
+
+
+def test_done_cases_are_left_out_whether_they_ran_or_were_skipped() -> None:
+    sweep = a_sweep(backends=("mpi", "nccl"), sizes=(2, 64, 128))
+    whole = make_plan(sweep, (a_layout(2),), 0)
+    left = make_plan(sweep, (a_layout(2),), 0, done=lambda case: case.backend == "mpi" or case.workload.size == 64)
+    assert {(case.backend, case.workload.size) for case in planned(left)} == {("nccl", 128)}
+    assert [(skip.case.backend, skip.case.workload.size) for skip in left.skips] == [("nccl", 2)]
+    assert make_plan(sweep, (a_layout(2),), 0, done=lambda case: True) == Plan((), ())
+    assert len(planned(whole)) == 4
+
+
+def test_cases_left_out_later_become_skips() -> None:
+    plan = make_plan(a_sweep(backends=("mpi", "nccl"), sizes=(2, 64)), (a_layout(2),), 0)
+    left = leave_out(plan, lambda case: "shared" if case.backend == "nccl" else None)
+    assert [case.backend for case in planned(left)] == ["mpi"]
+    assert [skip.reason for skip in left.skips] == ["2 B hold no float32", "2 B hold no float32", "shared"]
+    assert leave_out(plan, lambda case: "all").groups == ()
+
+
+def test_a_plan_travels_between_ranks() -> None:
+    plan = make_plan(a_sweep(collectives=tuple(COLLECTIVES), sizes=(2, 4096)), WORLDS, 0)
+    there = pickle.loads(pickle.dumps(plan))
+    assert there == plan
+    assert {hash(case) for case in planned(there)} == {hash(case) for case in planned(plan)}
+    assert all(case.workload.collective is COLLECTIVES[case.workload.collective.name] for case in planned(there))
+
+
+# BUG plan.py workloads(): sizes that round down to the same message make rows that nothing can tell apart (--resume
+# and compare go by identity), and compare then counts them as launches: two launches of three such sizes are "six".
+def test_sizes_that_round_to_one_message_are_one_case() -> None:
+    plan = make_plan(a_sweep(sizes=(4096, 4097, 4098)), (a_layout(2),), 0)
+    assert Counter(map(case_identity, planned(plan))).most_common(1)[0][1] == 1

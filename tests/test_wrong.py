@@ -1,0 +1,64 @@
+"""Backends that are wrong on purpose are caught, named and end the sweep with exit code 3."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import BROKEN, Mpi
+
+QUICK = ("--samples", "3", "--max-seconds", "0.05", "-o", "r.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("drops-a-rank", "the contribution of rank 1 is missing"),
+        ("doubles-a-rank", "the contribution of rank 0 is counted twice"),
+        ("leaves-the-tail", "element 1021: never written"),
+        ("returns-stale", "stale, it is the answer of an earlier call"),
+        ("wrong-when-timed", "in timed calls: rank 0"),
+        ("writes-past-the-end", "bytes were written past the end of the output"),
+    ],
+)
+def test_each_mistake_is_caught_and_named(mpich: Mpi, name: str, words: str) -> None:
+    ran = mpich.run(
+        "sweep", "--ranks", "3", "--sizes", "4K", "--backend", f"mpi,{name}", *QUICK, PYTHONPATH=str(BROKEN)
+    )
+    assert ran.code == 3, ran.err
+    right, wrong = sorted(mpich.rows(), key=lambda row: row.backend != "mpi")
+    assert (right.backend, right.status, right.wrong) == ("mpi", "ok", 0)
+    assert (wrong.backend, wrong.status) == (name, "wrong")
+    assert words in wrong.reason
+    assert wrong.wrong
+    assert wrong.latency_us_median is None
+    assert "WRONG" in ran.out
+    assert words in ran.out
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int32"])
+def test_a_dropped_rank_shows_in_every_type(mpich: Mpi, dtype: str) -> None:
+    ran = mpich.run(
+        "sweep", "--ranks", "4", "--sizes", "1000", "--dtype", dtype, "--backend", "drops-a-rank", *QUICK,
+        PYTHONPATH=str(BROKEN),
+    )  # fmt: skip
+    assert ran.code == 3
+    assert "rank 1 is missing" in mpich.rows()[0].reason
+
+
+def test_without_verification_nothing_is_claimed(mpich: Mpi) -> None:
+    ran = mpich.run(
+        "sweep",
+        "--ranks",
+        "2",
+        "--sizes",
+        "4K",
+        "--backend",
+        "drops-a-rank",
+        "--no-verify",
+        *QUICK,
+        PYTHONPATH=str(BROKEN),
+    )
+    assert ran.code == 0
+    (row,) = mpich.rows()
+    assert row.status == "ok"
+    assert row.wrong is None
+    assert row.error_units is None
