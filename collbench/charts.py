@@ -108,7 +108,7 @@ def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: 
     longest = max(len(str(key.get_label())) for key in keys)
     columns = max(1, min(len(keys), int(width / (0.7 + 0.085 * longest))))
     top = 0.42 + 0.22 * math.ceil(len(keys) / columns)
-    foot = [line for text in frame.foot.splitlines() for line in textwrap.wrap(text, int(16 * width))]
+    foot = [line for text in frame.foot.splitlines() for line in textwrap.wrap(text, int(17.5 * width))]
     below = 0.1 + 0.14 * len(foot)
     height += top + below
     figure = Figure(figsize=(width, height))
@@ -199,7 +199,9 @@ def _ratio_axis(axes: Axes, curves: Iterable[Curve]) -> None:
     far = [2.0**power for power in powers if power % math.ceil(len(powers) / 6) == 0]
     places = far if high > 5 * low else near
     axes.set_yscale("log", base=2)
-    axes.set_ylim(min(low, *places) / 1.01, max(high, *places) * 1.01)
+    bottom, top = min(low, *places), max(high, *places)
+    edge = (top / bottom) ** 0.03
+    axes.set_ylim(bottom / edge, top * edge)
     _ticks(axes.yaxis, places, "{:.3g}\N{MULTIPLICATION SIGN}".format)
 
 
@@ -289,7 +291,8 @@ def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Ma
     axes.set_ylim(len(rows) - 0.5, -0.5)
     labels = [_size_label(size) for size in sizes]
     longest = max(len(line) for label in labels for line in label.splitlines())
-    axes.set_xticks(range(len(sizes)), labels, fontsize=min(9, 45 / longest))
+    fitting = 110 * (figure.get_figwidth() - room) / len(sizes) / longest
+    axes.set_xticks(range(len(sizes)), labels, fontsize=min(9, fitting))
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel("message size")
     axes.grid(False)

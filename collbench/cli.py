@@ -55,12 +55,13 @@ def sweep(context: click.Context, /, **given: Any) -> None:
               show_default=True, help="Folder for the charts.")  # fmt: skip
 @click.option("--baseline", help="Backend that speed-ups are measured against.  [default: nccl, else mpi]",
               shell_complete=options.complete_backend)  # fmt: skip
-def plot(results: tuple[Path, ...], output: Path, baseline: str | None) -> None:
+@options.ONLY
+def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tuple[tuple[str, str], ...]) -> None:
     """Latency with speed-up, bus bandwidth, scaling over ranks and a best-backend map, as PNG and SVG."""
     from collbench.plots import draw_all
-    from collbench.records import load_all
+    from collbench.records import load_all, select
 
-    for path in draw_all(load_all(results), output, results[0].stem, baseline):
+    for path in draw_all(select(load_all(results), dict(only)), output, results[0].stem, baseline):
         click.echo(path)
 
 
@@ -70,17 +71,20 @@ def plot(results: tuple[Path, ...], output: Path, baseline: str | None) -> None:
 @click.option("--backend", "names", shell_complete=options.complete_backend,
               help="With one file: two backends, A,B.  [default: every other against nccl, else mpi]  "
               "With two files: only these.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-def compare(a: Path, b: Path | None, names: str | None, as_json: bool) -> None:
+@options.ONLY
+@click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
+@click.option("--markdown", "form", flag_value="markdown", help="The table in Markdown.")
+def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
     """How many times slower A is than B, with a 95 % interval, for every case that both have."""
     from collbench.comparison import compare_backends, compare_files, show
-    from collbench.records import load
+    from collbench.records import load, select
 
     chosen = tuple(name.strip() for name in names.split(",")) if names else ()
-    rows = compare_files(load(a), load(b), chosen) if b else compare_backends(load(a), chosen)
+    one, *other = [select(load(path), dict(only)) for path in (a, b) if path]
+    rows = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if not rows:
         raise UsageError(f"{a}{f' and {b}' if b else ''}: no case was timed on both sides.")
-    click.echo(show(rows, as_json))
+    click.echo(show(rows, form))
 
 
 @cli.command("list", short_help="Backends and what is missing here.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from collbench.analysis import Ratio, Timing, ratio
 from collbench.errors import UsageError, pick
 from collbench.records import Record
-from collbench.report import Table, aligned, show_us, title_of
+from collbench.report import Table, aligned, markdown, show_us, title_of
 from collbench.sizes import format_size
 
 BASELINES = ("nccl", "mpi")
@@ -87,14 +87,15 @@ def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str]
     ]
 
 
-def show(rows: Sequence[Comparison], as_json: bool) -> str:
-    """A titled table for each panel and pair, or JSON."""
-    if as_json:
+def show(rows: Sequence[Comparison], form: str | None = None) -> str:
+    """A titled table for each panel and pair; ``form`` may be ``markdown`` or ``json``."""
+    if form == "json":
         return json.dumps([_plain(row) for row in rows], indent=1)
     groups: dict[tuple[str, str, str], list[Comparison]] = {}
     for row in rows:
         groups.setdefault((title_of(row.record), row.a, row.b), []).append(row)
-    parts = [f"{title} · {a} ÷ {b}\n\n{aligned(_table(group))}" for (title, a, b), group in groups.items()]
+    drawn = markdown if form == "markdown" else aligned
+    parts = [f"{title} · {a} ÷ {b}\n\n{drawn(_table(group))}" for (title, a, b), group in groups.items()]
     fewest = min(row.ratio.launches for row in rows)
     return "\n\n".join([*parts, _caution(fewest)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from collbench.records import VIRTUAL
 
@@ -22,19 +23,25 @@ def network() -> str:
 
 
 def gpu_link() -> str:
-    """How the GPUs of this host are connected: ``nvlink`` where a link is up, else ``pcie``."""
-    import pynvml
-
+    """How the GPUs of this host are connected: ``nvlink`` where a link is up, ``pcie``, or ``unknown`` without GPUs."""
+    try:
+        import pynvml
+    except ImportError:
+        return "unknown"
     with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        for link in range(pynvml.NVML_NVLINK_MAX_LINKS):
-            if pynvml.nvmlDeviceGetNvLinkState(handle, link):
-                return "nvlink"
-    return "pcie"
+        return "nvlink" if _has_nvlink(pynvml) else "pcie"
+    return "unknown"
+
+
+def _has_nvlink(pynvml: Any) -> bool:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    with suppress(pynvml.NVMLError):  # raised from the first link on that this GPU does not have
+        return any(pynvml.nvmlDeviceGetNvLinkState(handle, link) for link in range(pynvml.NVML_NVLINK_MAX_LINKS))
+    return False
 
 
 def fabric_name(device: str, one_host: bool, virtual: bool) -> str:
-    """``shm``, ``nvlink``, ``pcie``, ``tcp``, ``slingshot``, ``infiniband``; with ``-virtual`` for virtual nodes."""
+    """What connects ranks inside one host, or between hosts; ends in ``-virtual`` for virtual nodes."""
     inside = gpu_link() if device == "gpu" else "shm"
     return (inside if one_host else network()) + (VIRTUAL if virtual else "")

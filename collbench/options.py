@@ -103,6 +103,16 @@ class Given:
     dry_run: bool
 
 
+def _condition(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError(f"{text!r} is no condition; write COLUMN=VALUE, for example mode=chain.")
+    return name.strip(), value.strip()
+
+
+ONLY = click.option(
+    "--only", multiple=True, type=Parsed("COLUMN=VALUE", _condition), help="Only rows with this value; may be repeated."
+)
 _COUNTS = Parsed("N,...", _counts)
 _SIZE = Parsed("size", parse_size)
 _POSITIVE = click.FloatRange(min=0, min_open=True)

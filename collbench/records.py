@@ -8,12 +8,12 @@ import io
 import os
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from collbench.errors import UsageError
+from collbench.errors import UsageError, pick
 from collbench.plan import Case
 
 STATUSES = ("ok", "wrong", "failed", "skipped", "timeout")
@@ -166,6 +166,13 @@ def load(path: Path) -> list[Record]:
 def load_all(paths: Iterable[Path]) -> list[Record]:
     """Records of several files, one after another."""
     return [record for path in paths for record in load(path)]
+
+
+def select(records: Iterable[Record], conditions: Mapping[str, str]) -> list[Record]:
+    """Records whose columns, as the file writes them, have the values of ``conditions``."""
+    for name in conditions:
+        pick("column", name, COLUMNS)
+    return [r for r in records if all(_cell(getattr(r, name)) == value for name, value in conditions.items())]
 
 
 def dump(records: Iterable[Record], header: bool = True) -> str:

@@ -27,10 +27,11 @@ def elements(what: Collective, ranks: int) -> list[int]:
 
 def definition(name: str, inputs: Sequence[Ints], rank: int) -> Ints:
     """The output of one rank, as a textbook has it."""
+    total: Ints = np.sum(inputs, axis=0) if name in ("all_reduce", "reduce_scatter") else inputs[ROOT]
     if name == "all_reduce":
-        return np.sum(inputs, axis=0)
+        return total
     if name == "reduce_scatter":
-        return np.split(np.sum(inputs, axis=0), len(inputs))[rank]
+        return np.split(total, len(inputs))[rank]
     if name == "all_gather":
         return np.concatenate(inputs)
     if name == "gather":
