@@ -199,9 +199,7 @@ def _ratio_axis(axes: Axes, curves: Iterable[Curve]) -> None:
     far = [2.0**power for power in powers if power % math.ceil(len(powers) / 6) == 0]
     places = far if high > 5 * low else near
     axes.set_yscale("log", base=2)
-    bottom, top = min(low, *places), max(high, *places)
-    edge = (top / bottom) ** 0.03
-    axes.set_ylim(bottom / edge, top * edge)
+    axes.set_ylim(min(low, *places) / (high / low) ** 0.04, max(high, *places) * (high / low) ** 0.04)
     _ticks(axes.yaxis, places, "{:.3g}\N{MULTIPLICATION SIGN}".format)
 
 
@@ -280,8 +278,7 @@ def _tile(axes: Axes, frame: Frame, place: tuple[int, int], win: Win | None) -> 
 
 def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Mapping[tuple[int, int], Win]) -> Figure:
     """A grid of configurations and sizes; ``wins`` by row and column; a place without one has no number."""
-    winners = sorted({win.name for win in wins.values()})
-    keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in winners]
+    keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in sorted({win.name for win in wins.values()})]
     room = 0.6 + 0.09 * max(map(len, rows))
     figure = _figure(frame, 0.7 + 0.27 * len(rows), keys, max(WIDTH, room + 0.38 * len(sizes)))
     axes = figure.subplots()

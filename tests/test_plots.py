@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
 
@@ -22,7 +23,7 @@ from collbench.plots import draw_all
 from collbench.records import Record
 from collbench.report import title_of
 
-SIZES = (4096, 65536, 1 << 20, 1 << 22)
+SIZES = (4096, 65536, 1 << 18, 1 << 20, 1 << 22)
 Draw = Callable[..., dict[str, Figure]]
 
 
@@ -130,7 +131,7 @@ def test_files_are_written_and_hold_pictures(tmp_path: Path) -> None:
 def test_same_records_give_the_same_bytes_whatever_the_users_settings(tmp_path: Path) -> None:
     records = rows(TWO)
     first = draw_all(records, tmp_path / "a", "run", None)
-    with mpl.rc_context({"font.size": 20, "svg.hashsalt": None, "axes.grid": False, "savefig.dpi": 50}):
+    with mpl.rc_context({"font.size": 20, "svg.hashsalt": None, "legend.fontsize": 30, "lines.linestyle": "--"}):
         second = draw_all(records[::-1], tmp_path / "b", "run", None)
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     svg = next(path for path in first if path.suffix == ".svg").read_text()
@@ -178,10 +179,10 @@ def test_a_size_without_a_number_breaks_the_line(draw: Draw, status: str) -> Non
     gap = row("nvrar", SIZES[1], None, status=status)
     figures = draw([*(record for record in rows(TWO) if record.identity != gap.identity), gap])
     for name in ("x-latency", "x-bandwidth"):
-        assert [math.isnan(y) for y in line(figures[name], "nvrar")] == [False, True, False, False]
+        assert [math.isnan(y) for y in line(figures[name], "nvrar")] == [False, True, False, False, False]
         assert not any(math.isnan(y) for y in line(figures[name], "nccl"))
         assert f"1 {status}" in foot(figures[name])
-    assert [math.isnan(y) for y in line(figures["x-latency"], "nvrar", axes=1)] == [False, True, False, False]
+    assert [math.isnan(y) for y in line(figures["x-latency"], "nvrar", axes=1)] == [False, True, False, False, False]
 
 
 def test_a_size_that_another_backend_alone_has_breaks_the_line(draw: Draw) -> None:
@@ -203,8 +204,11 @@ def test_line_and_band_are_medians_over_launches(draw: Draw) -> None:
     assert "3 launches" in foot(figure)
 
 
-def test_a_lone_point_keeps_its_band(draw: Draw) -> None:
-    assert band(draw([row("nccl", 4096, 10.0)])["x-latency"]) == pytest.approx((9.0, 12.0))
+def test_a_lone_point_keeps_its_band_as_a_bar(draw: Draw) -> None:
+    alone, joined = draw([row("nccl", 4096, 10.0)])["x-latency"], draw(rows({"nccl": 10.0}))["x-latency"]
+    (bar,) = (shape for shape in alone.axes[0].collections if isinstance(shape, LineCollection))
+    assert [numbers(end[1] for end in ends) for ends in bar.get_segments()] == [pytest.approx([9.0, 12.0])]
+    assert not any(isinstance(shape, LineCollection) for shape in joined.axes[0].collections)
 
 
 def test_axes_are_logarithmic_without_twins_and_in_binary_units(draw: Draw) -> None:
@@ -259,7 +263,8 @@ def test_a_faster_backend_is_above_1(draw: Draw) -> None:
 
 def test_speed_up_pairs_the_launches(draw: Draw) -> None:
     us = {"nccl": (10.0, 20.0, 30.0), "nvrar": (1.0, 20.0, 10.0)}
-    records = [row(name, 4096, us[name][launch], launch=launch) for launch in (2, 0, 1) for name in us]
+    order = [("nccl", 0), ("nvrar", 2), ("nccl", 1), ("nccl", 2), ("nvrar", 0), ("nvrar", 1)]
+    records = [row(name, 4096, us[name][launch], launch=launch) for name, launch in order]
     assert line(draw(records)["x-latency"], "nvrar", axes=1) == pytest.approx([3.0])  # of 10, 1, 3; not 20 / 10
 
 
@@ -334,7 +339,7 @@ def test_titles_and_labels_stay_inside_the_figure(draw: Draw) -> None:
 def test_scaling_needs_two_numbers_of_ranks(draw: Draw) -> None:
     assert "x-scaling" not in draw(rows(TWO))
     figure = draw([*rows(TWO, ranks=8, gpus_per_node=8), *rows({"nccl": 8.0, "nvrar": 5.0})])["x-scaling"]
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["4 KiB", "1 MiB", "4 MiB"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["4 KiB", "256 KiB", "1 MiB", "4 MiB"]
     assert line(figure, "nvrar") == [5.0, 10.0]
     assert title(figure) == "all_reduce · float32 · sum · 4, 8 ranks on 1 node (nvlink) · chain"
 
