@@ -21,6 +21,7 @@ from collbench.sizes import format_size
 
 WIDTH = 9.0  # inches: 900 px of a README at 100 px an inch
 GREY = "#6b6b6b"
+SLOWEST_SHOWN = 0.25  # speed-ups far below 1 would press those near 1 into a line
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 # Okabe and Ito's palette, and three darker colours that keep their distance from it under colour blindness.
 KNOWN = {
@@ -190,9 +191,9 @@ def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
     _ticks(axes.yaxis, [rung for rung in rungs if low <= rung <= high], "{:,.10g}".format)
 
 
-def _ratio_axis(axes: Axes, curves: Iterable[Curve]) -> None:
+def _ratio_axis(axes: Axes, ratios: Iterable[float]) -> None:
     """Log axis around 1, since twice as fast and half as fast are equally far from it."""
-    values = [1.0, *_finite(curve.y for curve in curves)]
+    values = [1.0, *(max(value, SLOWEST_SHOWN) for value in ratios)]
     low, high = min(values) / 1.03, max(values) * 1.03  # so that no noise of a percent fills the axis
     powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
     near = [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if tick > 0]
@@ -206,8 +207,10 @@ def _ratio_axis(axes: Axes, curves: Iterable[Curve]) -> None:
 def _draw_speedups(axes: Axes, frame: Frame, speedups: Sequence[Curve], baseline: str) -> None:
     axes.axhline(1, color=GREY, linewidth=1.2)
     _draw(axes, frame, speedups)
-    _ratio_axis(axes, speedups)
-    axes.set_ylabel(f"speed-up over {baseline}\nabove 1 is faster")
+    ratios = _finite(curve.y for curve in speedups)
+    _ratio_axis(axes, ratios)
+    cut = ";\nfar slower is cut off" if min(ratios) < SLOWEST_SHOWN else ""
+    axes.set_ylabel(f"speed-up over {baseline}\nabove 1 is faster{cut}")
 
 
 def latency_chart(
