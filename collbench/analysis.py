@@ -105,4 +105,6 @@ def ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
     if len(ratios) >= FEWEST_FOR_INTERVAL:
         return Ratio(value, *median_interval(ratios), len(ratios))
     pairs = list(zip(a, b, strict=False))
-    return Ratio(value, min(x.low / y.high for x, y in pairs), max(x.high / y.low for x, y in pairs), len(ratios))
+    low = min(x.low / y.high for x, y in pairs)
+    high = max(x.high / y.low if y.low else math.inf for x, y in pairs)
+    return Ratio(value, low, high, len(ratios))

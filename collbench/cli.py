@@ -61,7 +61,7 @@ def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tu
     from collbench.plots import draw_all
     from collbench.records import load_all, select
 
-    for path in draw_all(select(load_all(results), dict(only)), output, results[0].stem, baseline):
+    for path in draw_all(select(load_all(results), only), output, results[0].stem, baseline):
         click.echo(path)
 
 
@@ -80,7 +80,7 @@ def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, s
     from collbench.records import load, select
 
     chosen = tuple(name.strip() for name in names.split(",")) if names else ()
-    one, *other = [select(load(path), dict(only)) for path in (a, b) if path]
+    one, *other = [select(load(path), only) for path in (a, b) if path]
     rows = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if not rows:
         raise UsageError(f"{a}{f' and {b}' if b else ''}: no case was timed on both sides.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from collbench.analysis import Ratio, Timing, ratio
 from collbench.errors import UsageError, pick
 from collbench.records import Record
-from collbench.report import Table, aligned, markdown, show_us, title_of
+from collbench.report import Table, aligned, markdown, median_us, show_us, title_of
 from collbench.sizes import format_size
 
 BASELINES = ("nccl", "mpi")
@@ -38,8 +39,10 @@ def default_baseline(names: Iterable[str]) -> str | None:
 def _timings(records: Iterable[Record], with_backend: bool) -> dict[Key, list[Record]]:
     """Rows with a latency by case, in the order of their launches."""
     found: dict[Key, list[Record]] = {}
-    for record in sorted(records, key=lambda record: record.launch):
-        if record.latency_us_median is not None:
+    records = sorted(records, key=lambda record: record.launch)
+    wrong = {record.identity for record in records if record.status == "wrong"}
+    for record in records:
+        if record.latency_us_median is not None and record.identity not in wrong:
             key = record.identity if with_backend else record.identity[:-1]
             found.setdefault(key, []).append(record)
     return found
@@ -52,10 +55,10 @@ def _timing(record: Record) -> Timing:
 
 
 def _compare(a: str, b: str, mine: Sequence[Record], theirs: Sequence[Record]) -> Comparison:
-    found = ratio([_timing(record) for record in mine], [_timing(record) for record in theirs])
-    medians = [[record.latency_us_median or 0.0 for record in side] for side in (mine, theirs)]
-    a_us, b_us = (sorted(side)[len(side) // 2] for side in medians)
-    return Comparison(mine[0], a, b, a_us, b_us, found)
+    by_launch = {record.launch: record for record in theirs}
+    pairs = [(x, by_launch[x.launch]) for x in mine if x.launch in by_launch] or list(zip(mine, theirs, strict=False))
+    found = ratio([_timing(x) for x, _ in pairs], [_timing(y) for _, y in pairs])
+    return Comparison(mine[0], a, b, median_us(mine) or 0.0, median_us(theirs) or 0.0, found)
 
 
 def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> list[Comparison]:
@@ -79,6 +82,8 @@ def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> li
 
 def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str] = ()) -> list[Comparison]:
     """File a against file b, for every case that both timed."""
+    for name in names:
+        pick("backend", name, {record.backend for record in [*a, *b]})
     mine, theirs = _timings(a, True), _timings(b, True)
     return [
         _compare(f"{key[-1]} (A)", f"{key[-1]} (B)", records, theirs[key])
@@ -134,5 +139,6 @@ def _plain(row: Comparison) -> dict[str, object]:
         "a_us": row.a_us,
         "b_us": row.b_us,
         **found,
+        "high": row.ratio.high if math.isfinite(row.ratio.high) else None,
         "verdict": row.ratio.verdict,
     }

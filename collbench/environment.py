@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,13 @@ def gpu_count() -> int:
     present = len(list(Path("/dev").glob("nvidia[0-9]*")))
     if allowed is None or not present:
         return present
-    return len([entry for entry in allowed.split(",") if entry.strip() and not entry.startswith("-")])
+    entries = [entry.strip() for entry in allowed.split(",")]
+    return min(present, len(list(takewhile(lambda entry: _is_gpu(entry, present), entries))))
+
+
+def _is_gpu(entry: str, present: int) -> bool:
+    """CUDA uses the entries of its list up to the first that names no device."""
+    return int(entry) < present if entry.isdecimal() else entry.startswith(("GPU-", "MIG-"))
 
 
 GPU_PACKAGES = {

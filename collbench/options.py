@@ -59,7 +59,7 @@ def _names(what: str, known: Callable[[], Sequence[str]]) -> Parsed:
 
 def _counts(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
-    bad = next((part for part in parts if not part.isdigit() or int(part) == 0), None)
+    bad = next((part for part in parts if not part.isdecimal() or int(part) == 0), None)
     if bad is not None:
         raise UsageError(f"{bad!r} is not a count; write positive whole numbers such as 2,4,8.")
     return tuple(dict.fromkeys(map(int, parts)))
@@ -111,7 +111,10 @@ def _condition(text: str) -> tuple[str, str]:
 
 
 ONLY = click.option(
-    "--only", multiple=True, type=Parsed("COLUMN=VALUE", _condition), help="Only rows with this value; may be repeated."
+    "--only",
+    multiple=True,
+    type=Parsed("COLUMN=VALUE", _condition),
+    help="Only rows with this value; may be repeated: several values of one column are alternatives.",
 )
 _COUNTS = Parsed("N,...", _counts)
 _SIZE = Parsed("size", parse_size)

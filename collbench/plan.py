@@ -106,14 +106,22 @@ class Plan:
         return tuple(dict.fromkeys(group[0].workload.layout for group in self.groups))
 
 
+def _distinct(sweep: Sweep, collective: Collective, dtype: Dtype, ranks: int) -> list[int]:
+    """Sizes that differ after rounding down to whole elements; the smallest of those that come to the same."""
+    counts: dict[int, int] = {}
+    for size in sweep.sizes:
+        counts.setdefault(collective.count(size, dtype.itemsize, ranks) or -size, size)
+    return list(counts.values())
+
+
 def workloads(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Workload]:
     """Every combination that the sweep asks for, each once: operations matter only where something is reduced."""
-    for layout, name, dtype, size, mode, cache, in_place in product(
-        layouts, sweep.collectives, sweep.dtypes, sweep.sizes, sweep.modes, sweep.caches, sweep.in_place
-    ):
-        collective = COLLECTIVES[name]
-        for op in sweep.ops if collective.reduces else ("",):
-            yield Workload(layout, collective, DTYPES[dtype], op, size, mode, cache, in_place)
+    for layout, name, dtype_name in product(layouts, sweep.collectives, sweep.dtypes):
+        collective, dtype = COLLECTIVES[name], DTYPES[dtype_name]
+        ops = sweep.ops if collective.reduces else ("",)
+        sizes = _distinct(sweep, collective, dtype, layout.size)
+        for op, size, mode, cache, in_place in product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place):
+            yield Workload(layout, collective, dtype, op, size, mode, cache, in_place)
 
 
 def make_plan(

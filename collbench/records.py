@@ -8,7 +8,7 @@ import io
 import os
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,9 @@ def case_identity(case: Case) -> tuple[object, ...]:
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).replace("\r\n", "\n").replace("\r", "\n")  # a bare \r is not quoted, and reads as a line's end
 
 
 def _parse(name: str, text: str) -> Any:
@@ -132,7 +134,10 @@ def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
     Raises UsageError for an empty file, a foreign or newer schema, a cell that does not parse, and a last row that
     is cut off (unless ``drop_cut_row``).
     """
-    rows = list(csv.reader(io.StringIO(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise UsageError(f"{path} is not a results file of collbench: {error}.") from None
     if not rows:
         raise UsageError(f"{path} is empty: the run that made it wrote no header; run the sweep again.")
     header, records = rows[0], []
@@ -145,6 +150,10 @@ def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
                 f"{path}, line {number}: the last row is cut off; `collbench sweep --resume -o {path} ...` "
                 "drops it and runs its case again."
             )
+        if len(row) != len(header):
+            raise UsageError(
+                f"{path}, line {number}: a cell does not parse (there are {len(row)}, not {len(header)} cells)."
+            )
         try:
             records.append(Record(**{name: _parse(name, row[header.index(name)]) for name in COLUMNS}))
         except (KeyError, ValueError, IndexError) as error:
@@ -154,13 +163,16 @@ def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
 
 def load(path: Path) -> list[Record]:
     """Records of a results file; UsageError with what is wrong and what to do otherwise."""
+    return parse(_read(path), path)
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as a results file: {error}.") from None
-    return parse(text, path)
 
 
 def load_all(paths: Iterable[Path]) -> list[Record]:
@@ -168,11 +180,12 @@ def load_all(paths: Iterable[Path]) -> list[Record]:
     return [record for path in paths for record in load(path)]
 
 
-def select(records: Iterable[Record], conditions: Mapping[str, str]) -> list[Record]:
-    """Records whose columns, as the file writes them, have the values of ``conditions``."""
-    for name in conditions:
-        pick("column", name, COLUMNS)
-    return [r for r in records if all(_cell(getattr(r, name)) == value for name, value in conditions.items())]
+def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> list[Record]:
+    """Records whose columns, as the file writes them, have a wanted value; several for one column are alternatives."""
+    wanted: dict[str, set[str]] = {}
+    for name, value in conditions:
+        wanted.setdefault(pick("column", name, COLUMNS), set()).add(value)
+    return [r for r in records if all(_cell(getattr(r, name)) in values for name, values in wanted.items())]
 
 
 def dump(records: Iterable[Record], header: bool = True) -> str:
@@ -206,8 +219,11 @@ class ResultFile:
     @classmethod
     def create(cls, path: Path, force: bool) -> ResultFile:
         """A new run at ``path``; UsageError where one exists already, unless ``force``."""
-        if path.exists() and not force:
-            raise UsageError(f"{path} exists; give another -o, --resume to go on with it, or --force to replace it.")
+        if path.suffix != ".csv":
+            raise UsageError(f"{path} does not end in .csv; its samples and sidecar are named after it.")
+        taken = next((each for each in (path, samples_path(path), sidecar_path(path)) if each.exists()), None)
+        if taken and not force:
+            raise UsageError(f"{taken} exists; give another -o, --resume to go on with it, or --force to replace it.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(dump(()), encoding="utf-8")
@@ -220,12 +236,13 @@ class ResultFile:
     @classmethod
     def resume(cls, path: Path) -> tuple[ResultFile, list[Record]]:
         """The run at ``path`` and its finished rows; a row that was cut off is dropped from the file."""
-        text = path.read_text(encoding="utf-8")
+        text = _read(path)
         records = parse(text, path, drop_cut_row=True)
         if dump(records) != text:
             scratch = path.with_suffix(".csv.new")
             scratch.write_text(dump(records), encoding="utf-8")
             scratch.replace(path)
+        _drop_samples(samples_path(path), len(records))
         return cls(path, len(records)), records
 
     def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:
@@ -234,6 +251,18 @@ class ResultFile:
         _append(samples_path(self.path), "".join(lines))
         _append(self.path, dump([record], header=False))
         self.rows += 1
+
+
+def _drop_samples(path: Path, rows: int) -> None:
+    """Keep the samples of the first ``rows`` rows: later ones belong to a row that was never finished."""
+    if not path.exists():
+        return
+    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and int(line.split(",")[0]) < rows]
+    if kept != lines:
+        scratch = path.with_suffix(".csv.new")
+        scratch.write_text("".join([head, *kept]), encoding="utf-8")
+        scratch.replace(path)
 
 
 def _append(path: Path, text: str) -> None:

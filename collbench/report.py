@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from statistics import median
 
 from collbench.records import VIRTUAL, Record
@@ -44,7 +45,12 @@ def show_us(value: float) -> str:
     """Microseconds with four significant digits and no exponent."""
     if value >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.{max(0, 3 - len(str(int(value))) + (value < 1))}f}" if value >= 1 else f"{value:.3f}"
+    return f"{value:.{4 - len(str(int(value)))}f}" if value >= 1 else f"{value:.3f}"
+
+
+def _show_gb_s(records: Sequence[Record]) -> str:
+    values = [record.busbw_gb_s for record in records if record.busbw_gb_s is not None]
+    return f"{Decimal(f'{median(values):.3g}'):f}" if values else ""
 
 
 def median_us(records: Sequence[Record]) -> float | None:
@@ -53,9 +59,13 @@ def median_us(records: Sequence[Record]) -> float | None:
     return median(values) if values else None
 
 
+def _bad(records: Sequence[Record]) -> list[str]:
+    return [record.status for record in records if record.status not in ("ok", "skipped")]
+
+
 def _cell(records: Sequence[Record]) -> str:
     value = median_us(records)
-    bad = [record.status for record in records if record.status not in ("ok", "skipped")]
+    bad = _bad(records)
     if bad:
         return bad[0].upper()
     if value is not None:
@@ -74,9 +84,9 @@ def latency_table(records: Sequence[Record]) -> Table:
     for size in sorted({record.bytes for record in records if record.status != "skipped"}):
         of_size = [record for record in records if record.bytes == size]
         cells = [[record for record in of_size if record.backend == name] for name in backends]
-        timed = [record for record in of_size if record.latency_us_median is not None]
-        best = min(timed, key=lambda r: r.latency_us_median or 0.0, default=None)
-        ends = [best.backend, f"{best.busbw_gb_s:.3g}"] if best else ["", ""]
+        timed = [(us, launches) for launches in cells if not _bad(launches) and (us := median_us(launches)) is not None]
+        best = min(timed, key=lambda each: each[0], default=(0.0, []))[1]
+        ends = [best[0].backend, _show_gb_s(best)] if best else ["", ""]
         table.append([format_size(size), *map(_cell, cells), *ends])
     return table
 
@@ -111,7 +121,7 @@ def why_not(records: Iterable[Record]) -> str:
     for record in records:
         if record.reason:
             remark = record.reason.split(":")[0] if record.status == "ok" else record.reason
-            key = (record.status, record.backend, remark)
+            key = (record.status, record.backend, " ".join(remark.split()))
             counts[key] = counts.get(key, 0) + 1
     return "\n".join(
         f"{'note' if status == 'ok' else status} ×{count}: {backend}: {reason}"

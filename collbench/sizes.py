@@ -31,7 +31,7 @@ def parse_size(text: str) -> int:
 
 def _steps(first: int, last: int, step: str, text: str) -> list[int]:
     grows = step[1:]
-    if step[:1] in "xX" and grows.isdigit() and int(grows) >= 2:
+    if step[:1] in "xX" and grows.isdecimal() and int(grows) >= 2:
         factor, add = int(grows), 0
     elif step[:1] == "+":
         factor, add = 1, parse_size(grows)
@@ -40,7 +40,7 @@ def _steps(first: int, last: int, step: str, text: str) -> list[int]:
     sizes = []
     while first < last:
         sizes.append(first)
-        if len(sizes) > MOST_SIZES:
+        if len(sizes) >= MOST_SIZES:
             raise UsageError(f"range {text!r} has more than {MOST_SIZES} sizes; take a larger step.")
         first = first * factor + add
     return [*sizes, last]

@@ -125,7 +125,6 @@ def test_a_verdict_needs_an_interval_without_1(low: float, high: float, verdict:
     assert Ratio(math.sqrt(low * high), low, high, 6).verdict == verdict
 
 
-# BUG analysis.py ratio(): a launch of fewer than six samples has the interval (0, inf), and x.high / y.low divides by
 # zero: `collbench compare` of a run with --samples 5 ends in a traceback.
 def test_launches_without_an_interval_give_an_unclear_ratio() -> None:
     found = ratio([Timing(2.0, 0.0, math.inf)], [Timing(1.0, 0.0, math.inf)])

@@ -110,7 +110,6 @@ def test_launches_are_paired_whatever_their_order_in_the_file() -> None:
     assert (round(found.ratio.low, 6), round(found.ratio.high, 6)) == (2.0, 2.0)
 
 
-# BUG comparison.py _compare(): launches are paired by position, so where one has no latency, all later ones of that
 # side are set against others; plots.py pairs them by number.
 def test_a_launch_without_a_number_does_not_shift_the_others() -> None:
     drifting = [10.0 * 2**launch for launch in range(4)]
@@ -120,7 +119,6 @@ def test_a_launch_without_a_number_does_not_shift_the_others() -> None:
     assert (round(found.ratio.value, 6), found.ratio.launches) == (2.0, 3)
 
 
-# BUG comparison.py _compare(): of an even number of launches the upper one is taken for the median; report.py takes the
 # mean of the two in the middle, so `sweep` and `compare` show different numbers for the same case.
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_the_medians_are_those_of_the_results_table(count: int) -> None:
@@ -129,7 +127,6 @@ def test_the_medians_are_those_of_the_results_table(count: int) -> None:
     assert (found.a_us, found.b_us) == (median_us(mine), median_us(theirs))
 
 
-# BUG comparison.py _timings(): a case that was wrong in one launch gets a verdict from the others; the table says WRONG
 # for it, the charts leave it out, and measurement.md says: wrong results, no timing verdict.
 @pytest.mark.parametrize("status", ["wrong", "failed", "timeout"])
 def test_a_case_that_was_wrong_in_a_launch_gets_no_verdict_by_timing(status: str) -> None:
@@ -139,7 +136,6 @@ def test_a_case_that_was_wrong_in_a_launch_gets_no_verdict_by_timing(status: str
     assert verdicts == ([] if status == "wrong" else ["faster"])
 
 
-# BUG analysis.py ratio(), by way of comparison.py _timing(): division by zero for runs of fewer than six samples.
 def test_rows_without_an_interval_are_compared_without_a_verdict() -> None:
     rows = [a_record(backend=name, latency_us_ci_low=None, latency_us_ci_high=None) for name in ("nvrar", "nccl")]
     (found,) = compare_backends(rows)
@@ -193,7 +189,6 @@ def test_json_has_case_sides_and_ratio() -> None:
     }  # fmt: skip
 
 
-# BUG comparison.py _plain(): an interval without an end is written as Infinity, which is no JSON; null is meant.
 def test_json_of_an_open_interval_is_json() -> None:
     text = show([a_comparison(Ratio(1.2, 0.0, float("inf"), 1))], "json")
     assert json.loads(text, parse_constant=reject)[0]["high"] is None

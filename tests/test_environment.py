@@ -141,7 +141,6 @@ def test_gpus_that_this_process_may_use(visible: str | None, count: int, monkeyp
     assert gpu_count() == count
 
 
-# BUG environment.py gpu_count(): CUDA sees the entries before the first that is invalid (an index that is not there,
 # -1, or a word such as Slurm's NoDevFiles); here all but the negative ones are counted: `sweep` starts too many ranks.
 @pytest.mark.parametrize("gpus", [4], indirect=True)
 @pytest.mark.parametrize(

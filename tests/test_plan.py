@@ -147,7 +147,6 @@ def test_a_plan_travels_between_ranks() -> None:
     assert all(case.workload.collective is COLLECTIVES[case.workload.collective.name] for case in planned(there))
 
 
-# BUG plan.py workloads(): sizes that round down to the same message make rows that nothing can tell apart (--resume
 # and compare go by identity), and compare then counts them as launches: two launches of three such sizes are "six".
 def test_sizes_that_round_to_one_message_are_one_case() -> None:
     plan = make_plan(a_sweep(sizes=(4096, 4097, 4098)), (a_layout(2),), 0)

@@ -38,7 +38,6 @@ def test_large_and_small_latencies_are_shown_without_an_exponent(value: float, s
     assert show_us(value) == shown
 
 
-# BUG report.py:43 show_us(): the docstring promises four significant digits, and below 1000 three are shown (12.3), an
 # error of up to 0.5 %; `(value < 1)` can never be true in its branch. Show four digits, or promise three.
 @settings(deadline=None)
 @given(st.floats(0, 7).map(lambda exponent: 10**exponent))
@@ -99,20 +98,17 @@ def test_a_row_where_nothing_went_well_names_no_fastest() -> None:
     assert latency_table([untimed("failed")])[1] == ["4 KiB", "FAILED", "", ""]
 
 
-# BUG report.py latency_table(): the fastest is who had the best single launch, not who has the lowest number shown.
 def test_the_fastest_is_the_one_with_the_lowest_median_in_the_row() -> None:
     lucky = [timed(us, backend="lucky", launch=launch) for launch, us in enumerate((100.0, 300.0, 300.0))]
     steady = [timed(200.0, backend="steady", launch=launch) for launch in range(3)]
     assert latency_table([*lucky, *steady])[1][:4] == ["4 KiB", show_us(300), show_us(200), "steady"]
 
 
-# BUG report.py latency_table(): a backend whose cell says WRONG can be the fastest, on the strength of another launch.
 def test_who_was_wrong_in_a_launch_is_not_the_fastest() -> None:
     records = [timed(100.0, backend="bad"), untimed("wrong", backend="bad", launch=1), timed(200.0, backend="good")]
     assert latency_table(records)[1][:4] == ["4 KiB", "WRONG", show_us(200), "good"]
 
 
-# BUG report.py latency_table(): .3g shows 1.2e+03 from 1000 GB/s on, and 6e-05 for a few bytes.
 @pytest.mark.parametrize("busbw", [1234.5, 6.1e-5])
 def test_bandwidths_are_shown_without_an_exponent(busbw: float) -> None:
     shown = latency_table([timed(400.0, busbw_gb_s=busbw)])[1][-1]
@@ -186,7 +182,6 @@ def test_reasons_are_counted() -> None:
     ]
 
 
-# BUG report.py why_not(): "one line for each reason", but the error stacks of MPI and CUDA have many.
 def test_a_reason_of_many_lines_is_shown_in_one() -> None:
     (line,) = why_not([untimed("failed", "Other MPI error, error stack:\nPMPI_Send(163): bad rank\n")]).splitlines()
     assert "error stack" in line
