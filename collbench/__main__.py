@@ -9,10 +9,8 @@ import traceback
 import click
 
 from collbench.cli import cli
-from collbench.errors import Exit, UsageError
+from collbench.errors import INTERRUPTED, Exit, UsageError
 from collbench.launcher import detect
-
-INTERRUPTED = 130
 
 
 def _abort_ranks(code: int) -> None:

@@ -88,6 +88,7 @@ class Cpu:
 
     def arena(self, size: int) -> Array:
         if self._arena.size < size:
+            self._arena = np.empty(0, np.uint8)  # not both at once
             raw = np.zeros(size + ALIGNMENT, np.uint8)
             skip = -raw.ctypes.data % ALIGNMENT
             self._arena = raw[skip : skip + size]
@@ -142,6 +143,9 @@ class Cpu:
 
     def facts(self) -> dict[str, Any]:
         return {"kind": self.kind, "name": self.name}
+
+    def leave(self, world: World) -> None:
+        """Samplers share nothing."""
 
     def close(self) -> None:
         self._arena = np.empty(0, np.uint8)

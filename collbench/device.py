@@ -65,7 +65,7 @@ class Device(Protocol):
     cold_bytes: int
 
     def arena(self, size: int) -> Array:
-        """``size`` bytes that all backends of this device can use; the same ones for every backend."""
+        """``size`` bytes, the same for every backend that does not bring memory of its own."""
 
     def view(self, arena: Array, region: Region, slot: int) -> Array:
         """One slot of a region as an array of its type (16-bit patterns for bfloat16 on GPUs)."""
@@ -95,7 +95,8 @@ class Device(Protocol):
         """A sampler that makes ``calls`` once a sample; throughput, chain or isolated as ``mode`` says."""
 
     def kernels(self, call: Call) -> tuple[str, ...]:
-        """Names of the GPU kernels that ``call`` launches, found without running them; none on a CPU."""
+        """Names of the GPU kernels that ``call`` launches, found without running them; none on a CPU, and none where
+        the call cannot be captured."""
 
     def throttled(self) -> str | None:
         """Why clocks are held down at this moment, or None."""
@@ -103,8 +104,11 @@ class Device(Protocol):
     def facts(self) -> dict[str, Any]:
         """What the sidecar says of this device."""
 
+    def leave(self, world: World) -> None:
+        """Release what samplers on ``world`` shared; collective over its members."""
+
     def close(self) -> None:
-        """Release memory and communicators; collective over the launch."""
+        """Release memory."""
 
 
 def open_device(kind: str, world: World) -> Device:

@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from itertools import takewhile
@@ -94,19 +93,16 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def sidecar(run_id: str, argv: list[str], **parts: Any) -> dict[str, Any]:
-    """Everything about a run that does not fit into a row; ``parts`` come from those who know."""
+def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
+    """Everything about a launch that does not fit into a row; ``parts`` come from those who know."""
     return {
-        "schema": SCHEMA,
-        "run_id": run_id,
+        **parts,
         "argv": argv,
-        "executable": Path(sys.executable).name,
         "git": git_revision(Path(__file__).parent),
         "source_sha256": source_hash(),
         "versions": versions(),
         "machine": machine(),
         "variables": allowed_variables(os.environ),
-        **parts,
     }
 
 

@@ -19,6 +19,9 @@ class Exit(enum.IntEnum):
     NO_VERDICT = 6
 
 
+INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+
+
 class UsageError(ValueError):
     """Bad input: one sentence that says what, where, and what to do. Ends the command with exit code 2."""
 

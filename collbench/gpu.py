@@ -32,7 +32,7 @@ def check(result: Any) -> Any:
     error, *values = result
     if int(error) != 0:
         raise RuntimeError(f"CUDA: {error.name}")
-    return values[0] if len(values) == 1 else values
+    return values[0] if len(values) == 1 else tuple(values)
 
 
 class Gpu:
@@ -55,6 +55,7 @@ class Gpu:
 
     def arena(self, size: int) -> Array:
         if self._arena is None or self._arena.size < size:
+            self._arena = None  # not both at once
             self._arena = nccl.allocate(size)
         return self._arena
 
@@ -94,7 +95,10 @@ class Gpu:
 
     def kernels(self, call: Call) -> tuple[str, ...]:
         """Names of the kernels that ``call`` launches, read from a graph that captured it; they do not run."""
-        graph = Graph(self.stream.ptr, [call])
+        try:
+            graph = Graph(self.stream.ptr, [call])
+        except RuntimeError:
+            return ()
         try:
             return graph.kernels()
         finally:
@@ -122,10 +126,12 @@ class Gpu:
             "nccl": nccl.version(),
         }
 
-    def close(self) -> None:
-        for aligner in self._aligners.values():
+    def leave(self, world: World) -> None:
+        aligner = self._aligners.pop(world.layout, None)
+        if aligner is not None:
             aligner.close()
-        self._aligners.clear()
+
+    def close(self) -> None:
         self._arena = None
 
 
@@ -158,11 +164,12 @@ class Graph:
             for call in calls:
                 call()
         finally:
-            ended = cudart.cudaStreamEndCapture(stream)
-        self._graph = check(ended)
-        if self._count() < len(calls):
-            raise RuntimeError(f"CUDA graph holds {self._count()} nodes for {len(calls)} calls: some were not captured")
+            error, self._graph = cudart.cudaStreamEndCapture(stream)
+        check((error,))
         self._exec: Any = None
+        if self._count() < len(calls):
+            self.close()
+            raise RuntimeError(f"the CUDA graph holds fewer nodes than {len(calls)} calls: some were not captured")
 
     def _count(self) -> int:
         return int(check(cudart.cudaGraphGetNodes(self._graph, 0))[1])

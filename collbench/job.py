@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -18,10 +18,10 @@ from mpi4py import MPI
 
 from collbench import backends, environment, fabric, world
 from collbench.device import Device, open_device
-from collbench.errors import UsageError
+from collbench.errors import INTERRUPTED, Exit, UsageError
 from collbench.layout import Layout
 from collbench.plan import Case, Plan, Sweep, leave_out, make_plan
-from collbench.records import Record, ResultFile, case_identity, sidecar_path
+from collbench.records import Record, ResultFile, case_identity, doing_path, sidecar_path
 from collbench.refusals import refusal
 from collbench.rows import Row, RowMaker
 from collbench.runner import Runner
@@ -30,13 +30,14 @@ from collbench.watchdog import Watchdog
 from collbench.world import World
 
 Progress = Callable[[Record, int], None]
+Prepared = tuple[ResultFile, int, Plan, list[Record]]
 
 
 @dataclass(frozen=True)
 class Order:
     """What one call of ``sweep`` is to do: the sweep, on which worlds, into which file.
 
-    ``resume`` goes on with a file that exists; ``announce(done, total)`` is told of every row on rank 0.
+    ``resume`` goes on with a file that exists, ``force`` replaces it; ``argv`` is for the record.
     """
 
     sweep: Sweep
@@ -63,8 +64,9 @@ def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Re
     return None
 
 
-def _prepare(order: Order, everyone: World) -> tuple[ResultFile, int, Plan, list[Record]] | None:
-    """On rank 0: open the file and plan the launch."""
+def _prepare(order: Order, everyone: World) -> Prepared | None:
+    """On rank 0: open the file and plan the launch; None where nothing is left to do."""
+    _earlier_launches(order)
     layouts, misfits = layouts_for(order.topology, everyone.hosts)
     for misfit in misfits:
         print(f"collbench: left out: {misfit}", file=sys.stderr)
@@ -77,7 +79,7 @@ def _prepare(order: Order, everyone: World) -> tuple[ResultFile, int, Plan, list
     return (file, *todo, finished) if todo else None
 
 
-def _share(everyone: World, order: Order) -> tuple[Any, UsageError | None]:
+def _share(everyone: World, order: Order) -> tuple[Prepared | None, UsageError | None]:
     """Rank 0 prepares, everyone learns the plan or the mistake."""
     made, mistake = None, None
     if everyone.rank == 0:
@@ -99,26 +101,48 @@ def _shared_gpus(everyone: World, devices: dict[str, Device]) -> str | None:
     return f"{all_of_them.count(twice)} ranks share GPU {twice[1]} of {twice[0]}; start one rank a GPU"
 
 
-def _write_sidecar(order: Order, run_id: str, launch: int, everyone: World, facts: list[Any]) -> None:
-    """The sidecar, rewritten by each launch; launches before this one stay in it."""
+KNOBS = ("warmup", "samples", "max_seconds", "seed", "verify")
+
+
+def _earlier_launches(order: Order) -> list[dict[str, Any]]:
+    """What the sidecar says of the launches before this one; UsageError where they were measured in another way."""
     path = sidecar_path(order.path)
-    earlier = json.loads(path.read_text(encoding="utf-8"))["launches"] if order.resume and path.exists() else []
-    mine = {"launch": launch, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "pid": os.getpid()}
-    content = environment.sidecar(
-        run_id,
+    if not order.resume or not path.exists():
+        return []
+    launches: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["launches"]
+    now = asdict(order.sweep)
+    for knob in KNOBS:
+        then = launches[-1]["sweep"][knob] if launches else now[knob]
+        if then != now[knob]:
+            raise UsageError(
+                f"{order.path} was measured with {knob} = {then}, now it is {now[knob]}; resume with the same, or give "
+                "another -o."
+            )
+    return launches
+
+
+def _write_sidecar(order: Order, run_id: str, launch: int, everyone: World, facts: list[Any]) -> None:
+    """The sidecar, one entry a launch; it is complete at any time."""
+    mine = environment.launch_facts(
         list(order.argv),
+        launch=launch,
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         sweep=asdict(order.sweep),
         mpi=world.library(),
         ranks=[{"rank": rank, "host": everyone.hosts[rank], **fact} for rank, fact in enumerate(facts)],
-        launches=[*earlier, mine],
     )
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    content = {"schema": environment.SCHEMA, "run_id": run_id, "launches": [*_earlier_launches(order), mine]}
+    path = sidecar_path(order.path)
+    scratch = path.with_suffix(".json.new")
+    scratch.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    scratch.replace(path)
 
 
 def run(order: Order, tell: Progress | None) -> None:
-    """Run the next launch of ``order`` on the ranks of this launch; collective. Raises UsageError everywhere.
+    """Run the next launch of ``order`` on the ranks of this launch; collective. Raises UsageError on every rank.
 
-    ``tell(record, total)`` is called on rank 0 for every row.
+    ``tell(record, total)`` is called on rank 0 for every row. Any other exception ends all ranks at once: to unwind
+    would be to wait for the others in collective clean-up.
     """
     with ExitStack() as teardown:
         everyone = world.open_launch(teardown)
@@ -127,27 +151,46 @@ def run(order: Order, tell: Progress | None) -> None:
             raise mistake
         if made is None:
             return
-        file, launch, plan, finished = made
-        kinds = {backends.find(case.backend).DEVICE for group in plan.groups for case in group}
-        devices = {kind: open_device(kind, everyone) for kind in sorted(kinds)}
-        for device in devices.values():
-            teardown.callback(device.close)
-        shared = _shared_gpus(everyone, devices)
-        plan = leave_out(plan, lambda case: shared if backends.find(case.backend).DEVICE == "gpu" else None)
-        rows = _row_maker(order, launch, devices, everyone, finished)
-        facts = everyone.launch.gather({kind: device.facts() for kind, device in devices.items()})
-        if everyone.rank == 0:
-            _write_sidecar(order, rows.run_id, launch, everyone, facts or [])
-        total = sum(map(len, plan.groups)) + len(plan.skips)
-
-        def emit(row: Row) -> None:
-            file.append(row.record, row.samples_us)
-            if tell and everyone.rank == 0:
-                tell(row.record, total)
-
         dog = _watchdog(order.sweep, everyone)
-        teardown.callback(dog.close)
-        Runner(order.sweep, rows, devices, dog, emit).run(plan, everyone)
+        teardown.callback(dog.close)  # first in, last out: clean-up is watched too
+        try:
+            _run_launch(order, everyone, dog, made, tell)
+        except BaseException as error:
+            _end_all(order, everyone, error)
+
+
+def _end_all(order: Order, everyone: World, error: BaseException) -> None:
+    if isinstance(error, KeyboardInterrupt):  # the user's doing, not the case's: it may be tried again
+        doing_path(order.path).unlink(missing_ok=True)
+        code = INTERRUPTED
+    else:
+        traceback.print_exception(error)
+        code = Exit.FAILED
+    sys.stderr.flush()
+    everyone.launch.Abort(code)
+
+
+def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, tell: Progress | None) -> None:
+    file, launch, plan, finished = made
+    dog.beat("opening devices")
+    kinds = {backends.find(case.backend).DEVICE for group in plan.groups for case in group}
+    devices = {kind: open_device(kind, everyone) for kind in sorted(kinds)}
+    for device in devices.values():
+        everyone.teardown.callback(device.close)
+    shared = _shared_gpus(everyone, devices)
+    plan = leave_out(plan, lambda case: shared if backends.find(case.backend).DEVICE == "gpu" else None)
+    rows = _row_maker(order, launch, devices, everyone, finished)
+    facts = everyone.launch.gather({kind: device.facts() for kind, device in devices.items()})
+    if everyone.rank == 0:
+        _write_sidecar(order, rows.run_id, launch, everyone, facts or [])
+    total = sum(map(len, plan.groups)) + len(plan.skips)
+
+    def emit(row: Row) -> None:
+        file.append(row.record, row.samples_us)
+        if tell:
+            tell(row.record, total)
+
+    Runner(order.sweep, rows, devices, dog, emit, lambda row: file.begin(row.record)).run(plan, everyone)
 
 
 def _row_maker(

@@ -14,16 +14,18 @@ from types import FrameType
 
 from collbench.errors import UsageError
 
-# (name, rank, size, and what must also be set: SLURM_* exist in a batch script too, which is not a step)
+# (name, rank, size). srun comes first: its plugins set the variables of others as well. Its size is that of the step,
+# since SLURM_NTASKS exists in a batch script too.
 _SIGNS = (
-    ("mpiexec of Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", None),
-    ("mpiexec", "PMI_RANK", "PMI_SIZE", None),
-    ("mpiexec of Cray PALS", "PALS_RANKID", "PALS_SIZE", None),
-    ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_ID"),
-    ("flux run", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", None),
-    ("an unknown launcher", "PMIX_RANK", "", None),
+    ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ("mpiexec of Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("mpiexec", "PMI_RANK", "PMI_SIZE"),
+    ("mpiexec of Cray PALS", "PALS_RANKID", "PALS_SIZE"),
+    ("flux run", "FLUX_TASK_RANK", "FLUX_JOB_SIZE"),
+    ("an unknown launcher", "PMIX_RANK", ""),
 )
 STOP_SECONDS = 8.0
+_HYDRA_HERE = ("-launcher", "fork", "-hosts", "localhost")  # inside an allocation it would take the allocation's nodes
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,15 @@ class Launch:
 
 
 def detect(variables: Mapping[str, str]) -> Launch | None:
-    """The launcher that started this process, or None."""
-    for name, rank, size, needs in _SIGNS:
-        if variables.get(rank, "").isdigit() and (needs is None or needs in variables):
-            count = variables.get(size, "")
+    """The launcher that started this process, or None.
+
+    A Slurm step of one task is none: salloc and ``srun --pty`` put a shell into one.
+    """
+    for name, rank, size in _SIGNS:
+        count = variables.get(size, "")
+        if name == "srun" and (count in ("", "1") or "SLURM_STEP_ID" not in variables):
+            continue
+        if variables.get(rank, "").isdigit():
             return Launch(name, int(variables[rank]), int(count) if count.isdigit() else None)
     return None
 
@@ -102,7 +109,8 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
     do not end by themselves within a few seconds are killed.
     """
     mpiexec, vendor = find_mpiexec()
-    command = [str(mpiexec), "-n", str(ranks), sys.executable, "-m", "collbench", *arguments]
+    here = _HYDRA_HERE if vendor == "MPICH" and "SLURM_JOB_ID" in os.environ else ()
+    command = [str(mpiexec), *here, "-n", str(ranks), sys.executable, "-m", "collbench", *arguments]
     child = subprocess.Popen(command, env={**_settings(vendor), **os.environ})
     seen: list[int] = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,22 +81,27 @@ def _random(dtype: Dtype, ranks: int, draw: np.random.Generator) -> Values:
     return draw.standard_normal((ranks, PERIOD)).astype(dtype.numpy)
 
 
+@lru_cache(maxsize=64)
 def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
     """One period of every rank's input, shape (ranks, PERIOD).
 
     ``routing``: where something is reduced, each element is non-neutral on one rank only, with a code of its own.
     ``exact``: whole numbers whose sums are exact in any order (nccl-tests, verifiable.cu).
-    ``bound``: random data from a normal distribution.
+    ``bound``: random data from a normal distribution, also for the layer ``emulated``. Read-only: it is shared.
     """
     draw = np.random.default_rng(2511)
     if layer == "routing":
-        return _routing(dtype, op, ranks)
-    if layer == "exact" or not dtype.is_float:
-        return _whole_numbers(dtype, ranks, draw)
-    return _random(dtype, ranks, draw)
+        values = _routing(dtype, op, ranks)
+    elif layer == "exact" or not dtype.is_float:
+        values = _whole_numbers(dtype, ranks, draw)
+    else:
+        values = _random(dtype, ranks, draw)
+    values.setflags(write=False)
+    return values
 
 
-def _exactly(value: Values) -> Expectation:
+def exactly(value: Values) -> Expectation:
+    """Every bit of ``value``, shape (PERIOD,)."""
     middle = value.astype(np.float64)
     zero = np.zeros(PERIOD)
     return Expectation(middle, zero, zero, value)
@@ -121,16 +127,17 @@ def expect(layer: str, parts: Values, dtype: Dtype, op: str) -> Expectation:
     """
     ranks = len(parts)
     if ranks == 1 and op != "avg":
-        return _exactly(parts[0])
+        return exactly(parts[0])
     if op in ("min", "max"):
-        return _exactly((np.minimum if op == "min" else np.maximum).reduce(parts, axis=0))
+        return exactly((np.minimum if op == "min" else np.maximum).reduce(parts, axis=0))
     power_of_two = ranks & (ranks - 1) == 0
     if dtype.is_float and (layer == "bound" or (op == "avg" and not power_of_two)):
         return _within(parts, dtype, op, ranks - 1 + (2 if op == "avg" else 0))
     wide = parts.astype(np.float64 if dtype.is_float else np.int64).sum(axis=0)
-    return _exactly((wide / ranks if op == "avg" else wide).astype(dtype.numpy))
+    return exactly((wide / ranks if op == "avg" else wide).astype(dtype.numpy))
 
 
-def emulated(parts: Values, emulate: Emulator) -> Expectation:
-    """What a backend's own documented order and roundings give, to the bit."""
-    return _exactly(emulate(parts))
+@lru_cache(maxsize=256)
+def expectation(layer: str, dtype: Dtype, op: str, ranks: int, sources: tuple[int, ...]) -> Expectation:
+    """What reducing the inputs of ``sources`` must give."""
+    return expect(layer, inputs(layer, dtype, op, ranks)[list(sources)], dtype, op)

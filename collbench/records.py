@@ -24,8 +24,9 @@ VIRTUAL = "-virtual"
 class Record:
     """One row: what was run, what became of it, how long it took (microseconds) and how right it was.
 
-    ``latency_us_*`` are over iterations of the maximum over ranks, except ``latency_us_mean``: the mean over
-    iterations and ranks, the figure of nccl-tests. ``algbw_gb_s`` and ``busbw_gb_s`` are in 10**9 bytes per second;
+    ``latency_us_*`` are over samples of the maximum over ranks, a sample being the mean of ``calls=`` calls (in
+    ``params``); ``latency_us_mean`` is the mean over samples and ranks, the figure of nccl-tests. ``warmups`` counts
+    samples. ``algbw_gb_s`` and ``busbw_gb_s`` are in 10**9 bytes per second;
     ``wire_bytes`` is what one rank sends, where the backend knows; ``bound_us`` a lower bound of the latency,
     where the link is known; ``error_units`` the largest error in units of u times the sum of magnitudes;
     ``wrong`` the number of wrong elements.
@@ -75,7 +76,7 @@ class Record:
     def identity(self) -> tuple[object, ...]:
         """What makes two rows the same case: everything that was chosen, nothing that came out."""
         return (
-            self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes,
+            self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
             self.fabric.endswith(VIRTUAL), self.mode, self.in_place, self.param.get("cache", "hot"), self.backend,
         )  # fmt: skip
 
@@ -90,7 +91,7 @@ def case_identity(case: Case) -> tuple[object, ...]:
     layout = work.layout
     return (
         work.collective.name, work.dtype.name, work.op, work.bytes or work.size, layout.size, layout.node_count,
-        layout.virtual, work.mode, work.in_place, work.cache, case.backend,
+        layout.per_node, layout.virtual, work.mode, work.in_place, work.cache, case.backend,
     )  # fmt: skip
 
 
@@ -209,6 +210,11 @@ def sidecar_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
+def doing_path(path: Path) -> Path:
+    """Where a run notes the case that it is at; gone when the case has its row."""
+    return path.with_suffix(".doing")
+
+
 @dataclass
 class ResultFile:
     """An open run of ``rows`` rows: appends rows and their samples, each flushed to the disk at once."""
@@ -228,7 +234,8 @@ class ResultFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(dump(()), encoding="utf-8")
             samples_path(path).write_text("row,sample,latency_us\n", encoding="utf-8")
-            sidecar_path(path).unlink(missing_ok=True)
+            for leftover in (sidecar_path(path), doing_path(path)):
+                leftover.unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}; give another -o.") from None
         return cls(path)
@@ -243,13 +250,23 @@ class ResultFile:
             scratch.write_text(dump(records), encoding="utf-8")
             scratch.replace(path)
         _drop_samples(samples_path(path), len(records))
-        return cls(path, len(records)), records
+        file = cls(path, len(records))
+        if doing_path(path).exists():  # the job died in this case: it is not tried again
+            for record in parse(_read(doing_path(path)), doing_path(path), drop_cut_row=True):
+                file.append(record)
+                records.append(record)
+        return file, records
+
+    def begin(self, record: Record) -> None:
+        """Leave a note of what is being done: the row it gets if nobody lives to write another."""
+        doing_path(self.path).write_text(dump([record]), encoding="utf-8")
 
     def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:
         """Write the samples behind a row, by its number from 0, then the row; both survive the process."""
         lines = (f"{self.rows},{index},{value:.3f}\n" for index, value in enumerate(samples_us))
         _append(samples_path(self.path), "".join(lines))
         _append(self.path, dump([record], header=False))
+        doing_path(self.path).unlink(missing_ok=True)
         self.rows += 1
 
 
@@ -257,7 +274,7 @@ def _drop_samples(path: Path, rows: int) -> None:
     """Keep the samples of the first ``rows`` rows: later ones belong to a row that was never finished."""
     if not path.exists():
         return
-    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
     kept = [line for line in lines if line.endswith("\n") and int(line.split(",")[0]) < rows]
     if kept != lines:
         scratch = path.with_suffix(".csv.new")

@@ -89,10 +89,11 @@ class RowMaker:
         us = summarise(samples * MICRO)
         work = case.workload
         algbw = work.bytes / (us.median / MICRO) / 1e9
-        names = "+".join(kernels)
+        names, calls = "+".join(kernels), track.operation.rounds.calls
+        late = [f"late={track.late}"] if track.late else []
         record = replace(
             self._blank(case, "ok", "; ".join(remark for remark in remarks if remark)),
-            params=f"cache={work.cache}" + (f";kernel={names}" if names else ""),
+            params=";".join([f"cache={work.cache}", f"calls={calls}", *late, *([f"kernel={names}"] if names else [])]),
             samples=len(samples),
             warmups=track.warmups,
             latency_us_median=us.median,

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collbench import backends
 from collbench.backends import Backend, Session
+from collbench.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
 from collbench.device import Device
 from collbench.errors import CannotRunError
-from collbench.operation import (
-    FEWEST_SLOTS,
-    Operation,
-    arena_bytes,
-    calls_per_sample,
-    slots_for,
-)
+from collbench.layout import Layout
+from collbench.operation import Operation
 from collbench.plan import Case, Plan, Skip, Sweep
 from collbench.records import case_identity
 from collbench.rows import Row, RowMaker
@@ -25,138 +22,183 @@ from collbench.watchdog import Watchdog
 from collbench.world import World, rest_until_all
 
 Emit = Callable[[Row], None]
+Group = tuple[Case, ...]
+TRIES = 3  # to find how many calls make a sample long enough
+
+
+@dataclass(frozen=True)
+class Open:
+    """A backend that is open on the current world, or the error for which it is not."""
+
+    backend: Backend
+    device: Device
+    session: Session | None
+    error: str | None = None
 
 
 @dataclass
 class Contestant:
-    """One case on its way to a row."""
+    """One case on its way to a row. ``units`` is the largest error that its proof saw, over all ranks."""
 
     case: Case
-    backend: Backend
-    session: Session
-    device: Device
-    calls: int = 1
+    opened: Open
     track: Track | None = None
     problem: Row | None = None
-    kernels: tuple[str, ...] = field(default=())
-    remark: str = ""
+    kernels: tuple[str, ...] = ()
+    units: float = 0.0
+    remarks: list[str] = field(default_factory=list)
 
 
 class Runner:
-    """Everything that one launch needs to run cases. ``emit`` is called on rank 0 of the case's world."""
+    """Everything that one launch needs to run cases.
 
-    def __init__(self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit) -> None:
-        self._sweep, self._rows, self._devices, self._dog, self._emit = sweep, rows, devices, dog, emit
+    ``emit`` is called on rank 0 of the case's world with every row, ``begin`` before a case with the row that it gets
+    should the job die in it.
+    """
+
+    def __init__(
+        self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit, begin: Emit
+    ) -> None:
+        self._sweep, self._rows, self._devices, self._dog = sweep, rows, devices, dog
+        self._emit_row, self._begin = emit, begin
 
     def run(self, plan: Plan, everyone: World) -> None:
         """All groups of the plan, world by world; ranks outside a world rest until it is done."""
-        self._report_skips(plan.skips, everyone)
-        for layout in plan.layouts:
-            groups = [group for group in plan.groups if group[0].workload.layout == layout]
-            world = everyone.split(layout)
-            self._dog.beat(f"opening backends on {layout}")
-            sessions = self._open(world, groups)
-            if world.member:
-                for group in groups:
-                    self._run_group(world, group, sessions)
-            with self._dog.paused():
-                rest_until_all(world.launch)
-            for _, session in sessions.values():
-                session.close()
-            world.free()
-
-    def _report_skips(self, skips: Iterable[Skip], everyone: World) -> None:
         if everyone.rank == 0:
-            for skip in skips:
+            for skip in plan.skips:
                 self._emit(self._rows.skipped(skip))
+        for layout in plan.layouts:
+            self._run_world(layout, [group for group in plan.groups if group[0].workload.layout == layout], everyone)
 
-    def _open(self, world: World, groups: list[tuple[Case, ...]]) -> dict[str, tuple[Backend, Session]]:
-        names = sorted({case.backend for group in groups for case in group})
-        sessions = {}
-        for name in names:
-            backend = backends.find(name)
-            device = self._devices[backend.DEVICE]
-            size = max(arena_bytes(group[0].workload, device) for group in groups)
-            sessions[name] = (backend, backend.open(world, device, size))
-        return sessions
+    def _run_world(self, layout: Layout, groups: Sequence[Group], everyone: World) -> None:
+        world = everyone.split(layout)
+        self._dog.beat(f"opening backends on {layout}")
+        opened = {name: self._open(world, name, groups) for name in sorted({c.backend for g in groups for c in g})}
+        if world.member:
+            for group in groups:
+                self._run_group(world, [Contestant(case, opened[case.backend]) for case in group])
+        with self._dog.paused():
+            rest_until_all(world.launch)
+        self._dog.beat(f"closing backends on {layout}")
+        for each in opened.values():
+            if each.session is not None:
+                each.session.close()
+        for device in self._devices.values():
+            device.leave(world)
+        world.free()
 
-    def _run_group(self, world: World, group: tuple[Case, ...], sessions: dict[str, tuple[Backend, Session]]) -> None:
+    def _open(self, world: World, name: str, groups: Sequence[Group]) -> Open:
+        """Collective over the launch: a backend that fails to open on one rank is open on none."""
+        backend = backends.find(name)
+        device, sessions = self._devices[backend.DEVICE], []
+        size = world.launch.allreduce(max(arena_bytes(group[0].workload, device) for group in groups), op=max)
+        error = _attempt(lambda: sessions.append(backend.open(world, device, size)))
+        errors = world.launch.allgather(None if error is None else str(error))
+        first = next((f"rank {rank}: {text}" for rank, text in enumerate(errors) if text is not None), None)
+        return Open(backend, device, sessions[0] if first is None else None, first)
+
+    def _emit(self, row: Row) -> None:
+        self._emit_row(row)
+        self._dog.on_timeout = len  # this row is written: whatever hangs next is not its fault
+
+    def _run_group(self, world: World, field: list[Contestant]) -> None:
         """All backends on one workload: each proven first, then timed in turns."""
-        field = [self._contestant(case, *sessions[case.backend]) for case in group]
         for one in field:
             self._get_ready(world, one)
-        running = [one for one in field if one.track]
+        running = [(one, one.track) for one in field if one.track]
         self._take_turns(world, running)
-        if len(running) > 1:
-            for one in running:
-                self._beat(world, "alone", one.case)
-                assert one.track
-                one.remark = disturbance(world, one.track) or ""
-        for one in field:
-            if one.track:
-                one.track.operation.close()
-            if world.rank == 0:
+        for one, track in running if len(running) > 1 else []:
+            self._beat(world, "timing alone", one.case)
+            one.remarks.append(disturbance(world, track) or "")
+        for _, track in running:
+            track.operation.close()
+        if world.rank == 0:
+            for one in field:
                 self._emit(self._finish(one))
-
-    def _contestant(self, case: Case, backend: Backend, session: Session) -> Contestant:
-        return Contestant(case, backend, session, self._devices[backend.DEVICE])
 
     def _beat(self, world: World, doing: str, case: Case) -> None:
         """Tell the watchdog what comes next, and which row to write should it be the last."""
         work = case.workload
         if world.rank == 0:
-            self._dog.on_timeout = lambda state: self._emit(self._rows.timeout(case, state))
+            self._begin(self._rows.failed(case, f"the job ended while {doing}"))
+            self._dog.on_timeout = lambda state: self._emit_row(self._rows.timeout(case, state))
         self._dog.beat(
             f"{doing}: {case.backend} {work.collective.name} {work.dtype.name} {work.op} {work.bytes} B {work.mode} "
             f"on {work.layout}"
         )
 
     def _get_ready(self, world: World, one: Contestant) -> None:
-        """Prove the case, choose the calls in a sample, prepare them and warm up; or say why it cannot be timed."""
-        work, device = one.case.workload, one.device
-        self._beat(world, "proving", one.case)
-        trial = self._prepare(world, one, FEWEST_SLOTS)
-        if trial is None:
+        """Prove the case, find how many calls make a sample, and warm up; or say why it cannot be timed."""
+        if one.opened.error:
+            one.problem = self._rows.failed(one.case, f"{one.case.backend} does not open: {one.opened.error}")
             return
+        seconds = self._try_out(world, one)
+        work, device = one.case.workload, one.opened.device
+        rounds: Rounds | None = None
+        for _ in range(TRIES):
+            if one.problem or (better := world.bcast(rounds_for(work, device, seconds))) == rounds:
+                return
+            if rounds is not None and better.calls < 2 * rounds.calls:
+                return  # long enough
+            if one.track:
+                one.track.operation.close()
+            rounds = better
+            seconds = self._warm_up(world, one, rounds)
+
+    def _try_out(self, world: World, one: Contestant) -> float:
+        """Prove the case on a few calls and return how long one takes, in seconds."""
+        self._beat(world, "proving", one.case)
+        trial = self._prepare(world, one, trial_rounds(one.case.workload, one.opened.device))
+        if trial is None:
+            return 0.0
         found, words = trial.prove()
+        one.units = float(world.comm.allreduce(found.units, op=max))
         words = world.first_words(words)
         if words:
             one.problem = self._rows.wrong(one.case, world.highest_int(found.wrong), words)
-            trial.close()
-            return
-        trial.start_sampling(1)
-        first = Track(trial)
-        seconds, _ = take(world, first, 3)
-        one.calls = calls_per_sample(work, device, world.bcast(min(seconds, default=0.0)))
+        else:
+            one.problem = self._trouble(world, one, trial.start_sampling)
+        seconds = take(world, Track(trial), 5)[0] if not one.problem else []
         trial.close()
-        self._beat(world, "preparing", one.case)
-        operation = self._prepare(world, one, slots_for(work, device, one.calls))
-        if operation is None:
-            return
-        one.problem = self._trouble(world, one, lambda: operation.start_sampling(one.calls))
-        if one.problem:
-            return
-        one.track = Track(operation, units=found.units)
-        self._beat(world, "warming up", one.case)
-        warm_up(world, one.track, self._sweep, one.calls)
+        return min(seconds, default=0.0)
 
-    def _prepare(self, world: World, one: Contestant, slots: int) -> Operation | None:
-        """The operation, or None with a row ``failed`` where any rank's library refused."""
+    def _warm_up(self, world: World, one: Contestant, rounds: Rounds) -> float:
+        """Make the operation that is timed, and warm it up; returns seconds per call."""
+        self._beat(world, "warming up", one.case)
+        one.track = None
+        operation = self._prepare(world, one, rounds)
+        if operation is None:
+            return 0.0
+        one.problem = self._trouble(world, one, operation.start_sampling)
+        if one.problem:
+            operation.close()
+            return 0.0
+        one.track = Track(operation, units=one.units)
+        return warm_up(world, one.track, self._sweep)
+
+    def _prepare(self, world: World, one: Contestant, rounds: Rounds) -> Operation | None:
+        """The operation, or None with a row where any rank's library refused."""
         made: list[Operation] = []
-        work = one.case.workload
+        opened, session = one.opened, one.opened.session
+        assert session is not None, "a backend that did not open has no cases to prepare"
 
         def make() -> None:
-            made.append(Operation(one.device, world, one.backend, one.session, work, slots, self._sweep.verify))
-            one.kernels = one.device.kernels(made[0].first_call)
+            work, checked = one.case.workload, self._sweep.verify
+            made.append(Operation(world, opened.backend, session, opened.device, work, rounds, checked))
+            one.kernels = opened.device.kernels(made[0].calls[0])
 
         one.problem = self._trouble(world, one, make)
         if one.problem:
-            one.session.release()
+            session.release()
             return None
         return made[0]
 
     def _trouble(self, world: World, one: Contestant, action: Callable[[], object]) -> Row | None:
-        """Run ``action`` on all members; the row of the case where a library refused on any of them, else None."""
+        """Run ``action`` on all members; the row of the case where it failed on any of them, else None.
+
+        Only for what a library may refuse before it waits for others: an error inside a collective call leaves the
+        others waiting, and must end the job.
+        """
         found = world.first(_attempt(action))
         if found is None:
             return None
@@ -165,34 +207,37 @@ class Runner:
             return self._rows.skipped(Skip(one.case, str(error)))
         return self._rows.failed(one.case, f"rank {rank}: {error}")
 
-    def _take_turns(self, world: World, running: list[Contestant]) -> None:
+    def _take_turns(self, world: World, running: list[tuple[Contestant, Track]]) -> None:
         """Blocks of samples, backends in a new random order each round, until each has enough."""
         left = list(running)
-        draw = random.Random(f"{self._sweep.seed}/{self._rows.launch}/{[case_identity(one.case) for one in running]}")
+        names = [case_identity(one.case) for one, _ in running]
+        draw = random.Random(f"{self._sweep.seed}/{self._rows.launch}/{names}")
         while left:
             draw.shuffle(left)
-            for one in list(left):
-                assert one.track
+            for one, track in list(left):
                 self._beat(world, "timing", one.case)
-                if add_block(world, one.track, self._sweep):
-                    left.remove(one)
+                if add_block(world, track, self._sweep):
+                    left.remove((one, track))
 
     def _finish(self, one: Contestant) -> Row:
         if one.problem:
             return one.problem
-        assert one.track
-        if one.track.wrong:
-            return self._rows.wrong(one.case, one.track.wrong, f"in timed calls: {one.track.words}")
-        if not one.track.seconds:
+        track = one.track
+        if track is None or not track.seconds:
             return self._rows.failed(one.case, "the host was late for every sample; are its cores overloaded?")
-        remarks = [one.remark, one.device.throttled() or ""]
-        return self._rows.timed(one.case, one.backend, one.track, one.kernels, remarks, self._sweep.verify)
+        if track.wrong:
+            return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
+        remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]
+        return self._rows.timed(one.case, one.opened.backend, track, one.kernels, remarks, self._sweep.verify)
 
 
 def _attempt(action: Callable[[], object]) -> Exception | None:
-    """Run ``action``; the error that a library reported, or None. Errors of our own making are not caught."""
+    """Run ``action``; the error that it raised, fit to travel between ranks, or None."""
     try:
         action()
-    except (RuntimeError, OSError) as error:
-        return error if isinstance(error, CannotRunError) else RuntimeError(f"{type(error).__name__}: {error}")
+    except CannotRunError as error:
+        return error
+    except Exception as error:  # libraries raise what they like: it becomes a row, and is told here in full
+        traceback.print_exc()
+        return RuntimeError(f"{type(error).__name__}: {error}")
     return None

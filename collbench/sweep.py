@@ -13,14 +13,15 @@ import click
 
 from collbench import backends, launcher, preview, report
 from collbench.environment import gpu_count
-from collbench.errors import Exit, UsageError
+from collbench.errors import INTERRUPTED, Exit, UsageError
 from collbench.options import Given, sizes_of
 from collbench.plan import Sweep
 from collbench.progress import progress
-from collbench.records import Record, ResultFile, load
+from collbench.records import Record, ResultFile, doing_path, load
 from collbench.topology import Topology, layouts_for
 
 CPU_RANKS = 4
+TERMINATED = 143  # 128 + SIGTERM
 CHILD = "COLLBENCH_CHILD"  # set for ranks that we started: they leave the report to us
 ON_TERMINAL, OFF_TERMINAL = "on a terminal", "off"
 
@@ -62,14 +63,14 @@ def topology_of(given: Given) -> Topology:
         raise UsageError("--gpus and --ranks say the same thing twice; give one of them.")
     if given.layout and given.nodes:
         raise UsageError("--layout and --nodes contradict each other; give one of them.")
-    if given.gpus and not gpu_count():
-        raise UsageError("--gpus asks for GPUs and this machine has none; use --ranks for CPU ranks.")
     return Topology(given.ranks or given.gpus, given.nodes, given.layout)
 
 
 def ranks_to_start(given: Given, topology: Topology) -> int:
     """Ranks of a launch of our own: what the worlds need, else one a GPU, else four."""
     gpus = gpu_count()
+    if given.gpus and not gpus:
+        raise UsageError("--gpus asks for GPUs and this machine has none; use --ranks for CPU ranks.")
     wanted = topology.wanted_ranks(gpus or CPU_RANKS)
     if given.gpus and wanted > gpus:
         raise UsageError(f"--gpus {wanted} asks for more than the {gpus} GPUs of this machine.")
@@ -119,6 +120,8 @@ def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[s
         return code
     records = load(path)
     tell(given, records, path)
+    if code in (INTERRUPTED, TERMINATED):
+        doing_path(path).unlink(missing_ok=True)  # not the case's fault: it may be tried again
     if code and code != Exit.TIMEOUT:
         click.echo(f"The ranks ended early (code {code}); --resume -o {path} goes on with the next case.", err=True)
     return code or exit_code(records)
@@ -144,12 +147,18 @@ def run_here(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str]
         job.run(order, step)
     if child:
         return Exit.FINE  # whoever started us reads the rows and judges
-    code: int = Exit.FINE
-    if MPI.COMM_WORLD.Get_rank() == 0:
+    return int(MPI.COMM_WORLD.bcast(_report(given, path) if MPI.COMM_WORLD.Get_rank() == 0 else None))
+
+
+def _report(given: Given, path: Path) -> int:
+    """Rows and exit code, on one rank: a mistake here must not leave the others waiting for the code."""
+    try:
         records = load(path)
-        tell(given, records, path)
-        code = exit_code(records)
-    return int(MPI.COMM_WORLD.bcast(code))
+    except UsageError as mistake:
+        click.echo(f"collbench: {mistake}", err=True)
+        return Exit.USAGE
+    tell(given, records, path)
+    return exit_code(records)
 
 
 def tell(given: Given, records: Sequence[Record], path: Path) -> None:

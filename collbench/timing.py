@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from collbench.analysis import median_interval, relative_width
-from collbench.operation import Operation
+from collbench.operation import Operation, Sample
 from collbench.plan import Sweep
 from collbench.world import World
 
@@ -26,7 +26,7 @@ class Track:
     """What has been measured of one operation in this launch. Seconds per call, one entry a sample.
 
     ``seconds`` is the maximum over ranks, ``means`` the mean over ranks; ``late`` samples, where some host was late
-    to enqueue, are counted and hold no measurement.
+    to enqueue, are counted and hold no measurement; ``throttled`` says why some rank's clocks were held down.
     """
 
     operation: Operation
@@ -37,6 +37,7 @@ class Track:
     wrong: int = 0
     units: float = 0.0
     words: str | None = None
+    throttled: str | None = None
     spent: float = 0.0
     block: int = SMALLEST_BLOCK
 
@@ -45,34 +46,44 @@ def take(world: World, track: Track, count: int) -> tuple[list[float], list[floa
     """``count`` samples as (maximum over ranks, mean over ranks); what was found wrong goes into ``track``."""
     begin = time.perf_counter()
     samples = [track.operation.sample() for _ in range(count)]
+    throttled = track.operation.device.throttled()  # at once, before the clocks rest
     seconds = np.array([sample.seconds for sample in samples])
-    flags = np.array([[sample.late, sample.finding.wrong, sample.finding.units] for sample in samples], np.float64)
+    flags = np.array([_flags(sample, throttled is not None) for sample in samples])
     highest, means, flags = world.highest(seconds), world.mean(seconds), world.highest(flags)
-    if flags[:, 1].any():
-        track.wrong += int(flags[:, 1].sum())
+    late, wrong, units, held = flags.T
+    if wrong.any():
+        track.wrong += int(wrong.sum())
         words = next((sample.words for sample in samples if sample.words), None)
         track.words = track.words or world.first_words(words)
-    track.units = max(track.units, float(flags[:, 2].max()))
-    track.late += int(flags[:, 0].sum())
+    if held.any():
+        track.throttled = track.throttled or world.first_words(throttled)
+    track.units = max(track.units, float(units.max()))
+    track.late += int(late.sum())
     track.spent += time.perf_counter() - begin
-    on_time = flags[:, 0] == 0
-    return list(highest[on_time]), list(means[on_time])
+    return list(highest[late == 0]), list(means[late == 0])
 
 
-def warm_up(world: World, track: Track, sweep: Sweep, calls: int) -> None:
-    """At least ``sweep.warmup`` calls, then until the median is steady or a quarter of the time is spent."""
-    count = max(2, -(-sweep.warmup // calls))
-    before = 0.0
+def _flags(sample: Sample, throttled: bool) -> tuple[float, ...]:
+    return float(sample.late), float(sample.finding.wrong), sample.finding.units, float(throttled)
+
+
+def warm_up(world: World, track: Track, sweep: Sweep) -> float:
+    """At least ``sweep.warmup`` calls, then until the median is steady or a quarter of the time is spent.
+
+    Returns the last median in seconds per call, 0 where every sample was late; the same on every rank.
+    """
+    count = max(2, -(-sweep.warmup // track.operation.rounds.calls))
+    before = now = 0.0
     for _ in range(WARM_BLOCKS):
         seconds, _ = take(world, track, count)
         track.warmups += count
-        now = median(seconds) if seconds else 0.0
+        before, now = now, median(seconds) if seconds else 0.0
         if world.bcast(abs(now - before) < STEADY * now or track.spent > sweep.max_seconds / 4):
             break
-        before = now
     each = track.spent / track.warmups
     track.block = world.bcast(max(SMALLEST_BLOCK, min(LARGEST_BLOCK, round(BLOCK_SECONDS / each))))
     track.spent = 0.0
+    return world.bcast(now)
 
 
 def is_done(track: Track, sweep: Sweep) -> bool:

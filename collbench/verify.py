@@ -8,79 +8,27 @@ from typing import Any
 import numpy as np
 
 from collbench import patterns
+from collbench.buffers import Buffers
 from collbench.collectives import Piece
-from collbench.device import Array, Device, Finding, Region
-from collbench.dtypes import Dtype
-from collbench.patterns import PERIOD, SLOT_STEP, Emulator, Values, shift_of
+from collbench.device import Array, Device, Finding
+from collbench.patterns import PERIOD, Emulator, Values, shift_of
 from collbench.plan import Workload
 
-GUARD_BYTES = 256
-BYTE = Dtype("uint8", 1, 0.0, 8)
-ALIGNMENT = 512
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
+GUARD = 0xA5
 Answer = tuple[patterns.Floats, int]  # one period of an answer, and the entry of it that element 0 holds
 
 
 @dataclass(frozen=True)
-class Buffers:
-    """Where one rank's inputs, outputs and guard bytes of a workload lie in its arena, for a number of slots."""
-
-    send: Region
-    recv: Region
-    guard: Region
-
-    @property
-    def size(self) -> int:
-        """Bytes of arena that they take."""
-        return self.send.slots * self.send.stride
-
-
-def stride_of(workload: Workload) -> int:
-    """Bytes from one slot to the next, the same on every rank."""
-    whole = _aligned(workload.bytes + GUARD_BYTES)
-    return whole if workload.in_place else _aligned(workload.bytes) + whole
-
-
-def lay_out(workload: Workload, rank: int, slots: int) -> Buffers:
-    """Input, then output, then guard bytes right behind its last element; in place, the smaller is in the larger."""
-    what, n, ranks, width = workload.collective, workload.count, workload.layout.size, workload.dtype.itemsize
-    stride = stride_of(workload)
-    sent, received = what.send(n, ranks, rank), what.recv(n, ranks, rank)
-    if workload.in_place and what.in_place:
-        shift = what.in_place(n, ranks, rank) * width
-        send_at, recv_at = max(0, shift), max(0, -shift)
-        end = workload.bytes
-    else:
-        send_at, recv_at = 0, _aligned(workload.bytes)
-        end = recv_at + received * width
-    return Buffers(
-        Region(send_at, stride, slots, sent, workload.dtype),
-        Region(recv_at, stride, slots, received, workload.dtype),
-        Region(end, stride, slots, GUARD_BYTES, BYTE),
-    )
-
-
-@dataclass(frozen=True)
 class Layer:
-    """One kind of data: every rank's input, and on the device this rank's input and what each piece must be."""
+    """One kind of data: every rank's input, and on the device this rank's input, the input as it must still be after a
+    call, and what each piece of output must be."""
 
     name: str
     inputs: Values
     table: Array
+    unchanged: Any
     expected: tuple[patterns.Expectation, ...]
     judged: tuple[Any, ...]
-
-
-def _expectation(name: str, inputs: Values, piece: Piece, work: Workload, emulate: Emulator | None) -> Any:
-    parts = inputs[list(piece.sources)]
-    if name == "emulated" and emulate is not None:
-        return patterns.emulated(parts, emulate)
-    return patterns.expect(name, parts, work.dtype, work.op)
 
 
 class Proof:
@@ -91,29 +39,30 @@ class Proof:
     """
 
     def __init__(
-        self,
-        device: Device,
-        arena: Array,
-        buffers: Buffers,
-        work: Workload,
-        rank: int,
-        emulate: Emulator | None,
+        self, device: Device, arena: Array, buffers: Buffers, work: Workload, rank: int, emulate: Emulator | None
     ) -> None:
         self._device, self._arena, self._buffers, self._work, self._rank = device, arena, buffers, work, rank
         self._pieces = work.collective.pieces(work.count, work.layout.size, rank)
         names = (*patterns.LAYERS, "emulated") if emulate and work.dtype.is_float else patterns.LAYERS
         self._layers = tuple(self._make_layer(name, emulate) for name in names)
-        ones = np.full(PERIOD, 0xA5, np.uint8)
-        self._guard_table = device.upload(ones)
-        self._guard_expected = device.expectation(patterns.expect("exact", ones[None], BYTE, ""))
-        device.fill(arena, buffers.guard, self._guard_table, 0, 0)
+        guard = np.full(PERIOD, GUARD, np.uint8)
+        self._guard_table, self._guarded = device.upload(guard), device.expectation(patterns.exactly(guard))
+        self._set_guards()
 
     def _make_layer(self, name: str, emulate: Emulator | None) -> Layer:
-        work = self._work
-        inputs = patterns.inputs(name, work.dtype, work.op, work.layout.size)
-        expected = tuple(_expectation(name, inputs, piece, work, emulate) for piece in self._pieces)
-        judged = tuple(self._device.expectation(each) for each in expected)
-        return Layer(name, inputs, self._device.upload(inputs[self._rank]), expected, judged)
+        kind, op, ranks = self._work.dtype, self._work.op, self._work.layout.size
+        inputs, device = patterns.inputs(name, kind, op, ranks), self._device
+        if name == "emulated" and emulate is not None:
+            expected = tuple(patterns.exactly(emulate(inputs)) for _ in self._pieces)
+        else:
+            expected = tuple(patterns.expectation(name, kind, op, ranks, piece.sources) for piece in self._pieces)
+        mine = inputs[self._rank]
+        judged = tuple(device.expectation(each) for each in expected)
+        return Layer(name, inputs, device.upload(mine), device.expectation(patterns.exactly(mine)), expected, judged)
+
+    def _set_guards(self) -> None:
+        for guard in self._buffers.guards:
+            self._device.fill(self._arena, guard, self._guard_table, 0, 0)
 
     @property
     def layers(self) -> int:
@@ -123,45 +72,64 @@ class Proof:
     def _layer(self, iteration: int) -> Layer:
         return self._layers[iteration % len(self._layers)]
 
-    def load(self, iteration: int, slots: int) -> None:
-        """Poison the outputs of the first ``slots`` slots and write the inputs of ``iteration``."""
-        send, recv = self._buffers.send.first(slots), self._buffers.recv.first(slots)
-        if recv.count:
-            self._device.poison(self._arena, recv)
-        if send.count:
-            self._device.fill(self._arena, send, self._layer(iteration).table, shift_of(iteration), SLOT_STEP)
+    def load(self, iteration: int) -> None:
+        """Poison the outputs and write the inputs of ``iteration``, in all slots."""
+        buffers, device = self._buffers, self._device
+        if buffers.outputs.count:
+            device.poison(self._arena, buffers.outputs)
+        if buffers.inputs.count:
+            device.fill(self._arena, buffers.inputs, self._layer(iteration).table, shift_of(iteration), buffers.step)
 
-    def check(self, iteration: int, slots: int) -> tuple[Finding, str | None]:
+    def check(self, iteration: int) -> tuple[Finding, str | None]:
         """What is wrong in the outputs of ``iteration``: counts, and the first mistake in words."""
         layer, total, words = self._layer(iteration), Finding(), None
-        for piece, judged, number in zip(self._pieces, layer.judged, range(len(self._pieces)), strict=True):
-            region = self._buffers.recv.first(slots).part(piece.start, piece.count)
-            start = (shift_of(iteration) + piece.origin) % PERIOD
-            found = self._device.judge(self._arena, region, judged, start, SLOT_STEP)
+        for number, (piece, judged) in enumerate(zip(self._pieces, layer.judged, strict=True)):
+            region = self._buffers.answers.part(piece.start, piece.count)
+            start = (self._start(iteration, 0) + piece.origin) % PERIOD
+            found = self._device.judge(self._arena, region, judged, start, self._buffers.step)
             if found.wrong and words is None:
                 words = self._explain(iteration, number, found)
             total = replace(total, wrong=total.wrong + found.wrong, units=max(total.units, found.units))
-        guard = self._device.judge(self._arena, self._buffers.guard.first(slots), self._guard_expected, 0, 0)
-        if guard.wrong:
-            words = words or f"{guard.wrong} bytes were written past the end of the output"
-            self._device.fill(self._arena, self._buffers.guard, self._guard_table, 0, 0)
-        return replace(total, wrong=total.wrong + guard.wrong), words
+        outside = self._check_guards()
+        if outside:
+            words = words or f"{outside} bytes were written outside the output"
+        return replace(total, wrong=total.wrong + outside), words
+
+    def _check_guards(self) -> int:
+        outside = sum(self._device.judge(self._arena, g, self._guarded, 0, 0).wrong for g in self._buffers.guards)
+        if outside:
+            self._set_guards()
+        return outside
+
+    def check_inputs(self, iteration: int) -> tuple[int, str | None]:
+        """How many elements of the inputs of ``iteration`` were changed, out of place; and that in words."""
+        inputs = self._buffers.inputs
+        if self._work.in_place or not inputs.count:
+            return 0, None
+        unchanged = self._layer(iteration).unchanged
+        found = self._device.judge(self._arena, inputs, unchanged, shift_of(iteration), self._buffers.step)
+        return found.wrong, f"the input was changed, first in element {found.index}" if found.wrong else None
+
+    def _start(self, iteration: int, answer: int) -> int:
+        """Table entry at which the data of a surviving answer starts."""
+        return shift_of(iteration) + (self._buffers.first_answer + answer) * self._buffers.step
 
     def _explain(self, iteration: int, number: int, found: Finding) -> str:
         piece, layer = self._pieces[number], self._layer(iteration)
-        region = self._buffers.recv.part(piece.start, piece.count)
+        region = self._buffers.answers.part(piece.start, piece.count)
         values = self._device.download(self._arena, region, found.slot)
-        shift = shift_of(iteration, found.slot) + piece.origin
+        shift = self._start(iteration, found.slot) + piece.origin
         where = f"{layer.name} layer, element {piece.start + found.index}"
         cause = diagnose(values, found.index, shift, layer, number, piece, self._earlier(iteration, number, found.slot))
         return f"{where}: {cause}"
 
-    def _earlier(self, iteration: int, number: int, slot: int) -> list[Answer]:
-        """The answers that a stale buffer could hold: of the same slot before, and of the slot before."""
-        before = [(i, slot) for i in range(iteration - 1, max(-1, iteration - 1 - self.layers), -1)]
-        before += [(iteration, slot - 1)] if slot else []
+    def _earlier(self, iteration: int, number: int, answer: int) -> list[Answer]:
+        """The answers that a stale buffer could hold: of this slot in earlier samples, of slots before in this one."""
+        past = range(iteration - 1, max(-1, iteration - 1 - self.layers), -1)
+        slots = range(-self._buffers.first_answer - answer, 0)
+        before = [(i, answer) for i in past] + [(iteration, answer + slot) for slot in slots]
         origin = self._pieces[number].origin
-        return [(self._layer(i).expected[number].middle, shift_of(i, at) + origin) for i, at in before]
+        return [(self._layer(i).expected[number].middle, self._start(i, at) + origin) for i, at in before]
 
 
 def diagnose(

@@ -64,11 +64,11 @@ class Mpi:
         return clean_environment(**needed, **variables)
 
     def run(self, *arguments: str, ranks: int | None = None, **variables: str) -> Ran:
-        """Run to its end, two minutes at most."""
+        """Run to its end, one minute at most."""
         done = subprocess.run(
             self.command(*arguments, ranks=ranks),
             cwd=self.folder, env=self.environment(variables, ranks is not None),
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from collbench import environment
-from collbench.environment import allowed_variables, git_revision, gpu_count, gpu_missing, machine, sidecar, versions
+from collbench.environment import (
+    allowed_variables,
+    git_revision,
+    gpu_count,
+    gpu_missing,
+    launch_facts,
+    machine,
+    versions,
+)
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "planted-1",
@@ -57,16 +65,16 @@ def test_settings_are_recorded_and_nothing_else() -> None:
 def test_no_secret_gets_into_the_sidecar(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**SECRETS, **SETTINGS}.items():
         monkeypatch.setenv(name, value)
-    content = sidecar("run", ["sweep", "--sizes", "4K"])
+    content = launch_facts(["sweep", "--sizes", "4K"])
     assert "planted" not in json.dumps(content)
     assert content["variables"].items() >= SETTINGS.items()
 
 
 def test_the_sidecar_is_json_and_holds_what_it_is_given() -> None:
-    content = sidecar("run-1", ["sweep"], ranks=[{"rank": 0, "host": "here"}])
+    content = launch_facts(["sweep"], ranks=[{"rank": 0, "host": "here"}])
     there = json.loads(json.dumps(content))
     assert there == content
-    assert (there["schema"], there["run_id"], there["argv"]) == (environment.SCHEMA, "run-1", ["sweep"])
+    assert there["argv"] == ["sweep"]
     assert there["ranks"] == [{"rank": 0, "host": "here"}]
     assert there["machine"]["cores"] == len(os.sched_getaffinity(0))
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BROKEN, Mpi
+from conftest import BROKEN, Mpi, statuses
 
 # 4 KiB runs, 8 KiB is where the planted fault strikes.
 FAULTY = ("sweep", "--sizes", "4K,8K", "--samples", "3", "--max-seconds", "0.05", "-o", "r.csv", "--seed", "1")
@@ -38,6 +38,10 @@ def test_the_same_where_collbench_started_the_ranks(mpi: Mpi) -> None:
     assert time.monotonic() - began < 12
     assert "--resume -o r.csv goes on" in ran.err
     _order_is_small_first(mpi)
+    again = mpi.run(*FAULTY, "--ranks", "3", "--backend", "raises", "--resume", PYTHONPATH=str(BROKEN))
+    assert again.code == 1, "the case that ended the job is not tried again"
+    assert [(row.bytes, row.status) for row in mpi.rows()] == [(4096, "ok"), (8192, "failed")]
+    assert mpi.rows()[1].reason == "the job ended while proving"
 
 
 def test_a_hang_is_a_row_and_exit_5(mpi: Mpi) -> None:
@@ -67,7 +71,8 @@ def test_an_interrupt_ends_everything_and_keeps_rows(mpi: Mpi, ranks: int | None
     os.killpg(child.pid, signal.SIGINT)
     child.communicate(timeout=10)
     assert child.returncode not in (0, 2)
-    assert mpi.rows()
+    assert statuses(mpi.rows()) == {"ok"}
+    assert ranks or not (mpi.folder / "r.doing").exists()  # a user's mpiexec may kill ranks before they can tidy up
     with pytest.raises(ProcessLookupError):
         _outlive(child.pid)
 
@@ -99,4 +104,5 @@ def test_no_secret_is_recorded_anywhere(mpich: Mpi) -> None:
     assert ran.code == 0, ran.err
     texts = [path.read_text() for path in mpich.folder.iterdir()] + [ran.out, ran.err]
     assert not any(secret in text for text in texts)
-    assert json.loads((mpich.folder / "r.json").read_text())["variables"]["NCCL_DEBUG"] == "WARN"
+    (launch,) = json.loads((mpich.folder / "r.json").read_text())["launches"]
+    assert launch["variables"]["NCCL_DEBUG"] == "WARN"

@@ -7,8 +7,8 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
+from collbench.buffers import MOST_CALLS
 from collbench.dtypes import DTYPES, Dtype
-from collbench.operation import MOST_CALLS
 from collbench.patterns import (
     LAYERS,
     PERIOD,
@@ -16,7 +16,7 @@ from collbench.patterns import (
     Expectation,
     Values,
     codes,
-    emulated,
+    exactly,
     expect,
     inputs,
     shift_of,
@@ -245,6 +245,6 @@ def test_inputs_are_the_same_on_every_rank_that_makes_them(dtype: Dtype, layer: 
 
 def test_an_emulated_answer_is_to_the_bit() -> None:
     parts = inputs("bound", DTYPES["float32"], "sum", 3)
-    expected = emulated(parts, lambda each: (each[0] + each[1]) + each[2])
+    expected = exactly((parts[0] + parts[1]) + parts[2])
     assert passes(expected, (parts[0] + parts[1]) + parts[2]).all()
     assert not passes(expected, parts[0] + (parts[1] + parts[2])).all()

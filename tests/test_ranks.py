@@ -85,8 +85,9 @@ def test_it_starts_its_own_ranks(mpi: Mpi) -> None:
     ran = mpi.run("sweep", "--sizes", "4K", *QUICK, "--json")
     assert ran.code == 0, ran.err
     assert [row["ranks"] for row in json.loads(ran.out)] == [4, 4]
-    sidecar = json.loads((mpi.folder / "r.json").read_text())
-    assert {"mpich": "MPICH", "openmpi": "Open MPI"}[mpi.name] in sidecar["mpi"]["library"]
+    (launch,) = json.loads((mpi.folder / "r.json").read_text())["launches"]
+    assert {"mpich": "MPICH", "openmpi": "Open MPI"}[mpi.name] in launch["mpi"]["library"]
+    assert [rank["rank"] for rank in launch["ranks"]] == [0, 1, 2, 3]
 
 
 def test_launches_are_merged_and_resumed(mpich: Mpi) -> None:
@@ -98,6 +99,9 @@ def test_launches_are_merged_and_resumed(mpich: Mpi) -> None:
     assert sorted(row.launch for row in mpich.rows()) == [0, 0, 1, 1, 2, 2]
     launches = json.loads((mpich.folder / "r.json").read_text())["launches"]
     assert [launch["launch"] for launch in launches] == [0, 1, 2]
+    refused = mpich.run(*arguments, "--launches", "4", "--resume", "--seed", "9")
+    assert refused.code == 2
+    assert "measured with seed = 1, now it is 9" in refused.err
 
 
 def test_one_launch_a_call_under_a_launcher(mpich: Mpi) -> None:

@@ -1,4 +1,7 @@
-"""The MPI library's own collectives on host memory."""
+"""The MPI library's own collectives on host memory.
+
+MPI knows no 16-bit floats: their reductions are an operation of ours, in numpy, called by the library.
+"""
 
 from __future__ import annotations
 

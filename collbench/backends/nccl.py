@@ -1,4 +1,7 @@
-"""NCCL as its users get it: default tuning, buffers that are not registered."""
+"""NCCL as its users get it: default tuning, buffers that we do not register.
+
+The memory comes from ncclMemAlloc, so in a CUDA graph NCCL registers it by itself (NCCL_GRAPH_REGISTER, on by default).
+"""
 
 from __future__ import annotations
 

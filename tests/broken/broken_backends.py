@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ class Session:
     world: Any
     arena: Array
     mistake: Mistake
+    memory: list[Any] = field(default_factory=list)
 
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         return self.mistake(self, workload, send, recv)
@@ -117,6 +119,54 @@ def _past(session: Session, workload: Workload, send: Array, recv: Array) -> Cal
     return call
 
 
+def _skip_unchanged(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Hands out its last answer where the input is that of the call before: fast, where data never changes."""
+    memory = session.memory
+
+    def call() -> None:
+        if not memory or not np.array_equal(memory[0], send):
+            _reduce(session, workload, send, recv)
+            memory[:] = [send.copy(), recv.copy()]
+        recv[...] = memory[1]
+
+    return call
+
+
+def _two_late(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """From the fifth call on hands out the answer of the call two before, as one parity taken for the other does."""
+    past: list[Any] = session.memory
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        past.append(recv.copy())
+        if len(past) > 4:
+            recv[...] = past[-3]
+            del past[0]
+
+    return call
+
+
+def _change_input(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Leaves a mark in its input."""
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        send[7] = 0.5
+
+    return call
+
+
+def _before(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """One element is written before the output."""
+    place = np.ctypeslib.as_array((ctypes.c_float * 1).from_address(recv.ctypes.data - recv.itemsize))
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        place[0] = 1
+
+    return call
+
+
 def _on_rank_1(action: Callable[[], object]) -> Mistake:
     def mistake(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
         def call() -> None:
@@ -140,6 +190,10 @@ def _refuse(session: Session, workload: Workload, send: Array, recv: Array) -> C
 
 
 drops_a_rank = Broken(_drop)
+skips_unchanged = Broken(_skip_unchanged)
+two_late = Broken(_two_late)
+changes_its_input = Broken(_change_input)
+writes_before = Broken(_before)
 doubles_a_rank = Broken(_double)
 leaves_the_tail = Broken(_tail)
 returns_stale = Broken(_stale)
