@@ -1,0 +1,63 @@
+"""The README is true: its tables are what its commands print, its figures and files exist, its options are known."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from collbench.cli import cli
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = re.findall(r"```console\n\$ (collbench [^\n]+)\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command for command, _ in SHOWN])
+def test_tables_are_what_the_commands_print(command: str, output: str) -> None:
+    words = [sys.executable, "-m", *shlex.split(command)]
+    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == output.strip()
+
+
+def test_there_are_tables_for_cpu_and_gpu() -> None:
+    assert ["cpu" in command for command, _ in SHOWN] == [True, False]
+
+
+def test_figures_and_files_exist() -> None:
+    links = re.findall(r"\]\((?!http)([^)]+)\)", TEXT) + re.findall(
+        r"`((?:results|plots|collbench)/[\w./-]+\.\w+)`", TEXT
+    )
+    placeholders = {"results/RUN.csv"}
+    assert links
+    assert [link for link in links if link not in placeholders and not (ROOT / link).exists()] == []
+
+
+def test_numbers_beside_nccl_tests_are_the_file_s() -> None:
+    with (ROOT / "results" / "h200x4-nccl-tests.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert all(abs(float(row["mean_ratio"]) - 1) < 0.03 for row in rows)
+    line = next(line for line in TEXT.splitlines() if line.startswith("| `nccl`, chain, same statistic"))
+    shown = [cell.strip() for cell in line.split("|")[2:-1]]
+    means = [f"{float(row['collbench_mean_us']):.2f}" for row in rows]
+    assert len(shown) == 6
+    assert [mean for mean in means if mean in shown] == shown
+
+
+def test_every_option_it_names_is_one() -> None:
+    known = {
+        option
+        for command in cli.commands.values()
+        for param in command.params
+        for option in [*param.opts, *param.secondary_opts]
+    }
+    shell = "\n".join(re.findall(r"```(?:sh|console)\n(.*?)```", TEXT, re.DOTALL))
+    named = {
+        word for line in shell.splitlines() if "collbench " in line for word in re.findall(r"\s(--?[a-z][\w-]*)", line)
+    }
+    assert named - known - {"-n"} == set()
