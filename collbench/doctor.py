@@ -31,9 +31,9 @@ def _mpi() -> Finding:
         path, _ = launcher.find_mpiexec()
     except UsageError as error:
         return Finding("MPI", False, str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module")
-    from collbench.world import library
+    from collbench.world import mpi_facts
 
-    facts = library()
+    facts = mpi_facts()
     return Finding("MPI", True, f"{facts['library']}; library {facts['path']}; mpiexec {path}")
 
 

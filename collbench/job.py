@@ -128,7 +128,7 @@ def _write_sidecar(order: Order, run_id: str, launch: int, everyone: World, fact
         launch=launch,
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         sweep=asdict(order.sweep),
-        mpi=world.library(),
+        mpi=world.mpi_facts(),
         ranks=[{"rank": rank, "host": everyone.hosts[rank], **fact} for rank, fact in enumerate(facts)],
     )
     content = {"schema": environment.SCHEMA, "run_id": run_id, "launches": [*_earlier_launches(order), mine]}

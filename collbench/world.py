@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -118,14 +119,14 @@ def open_launch(teardown: ExitStack) -> World:
     return World(comm, comm, layout, hosts, teardown)
 
 
-def library() -> dict[str, Any]:
+def mpi_facts() -> dict[str, Any]:
     """The MPI that mpi4py loaded: its name and version, and the file it came from."""
     text = MPI.Get_library_version().strip().strip("\0")
-    return {
-        "library": " ".join(text.splitlines()[0].split()),
-        "standard": ".".join(map(str, MPI.Get_version())),
-        "path": mapped_path(),
-    }
+    path = mapped_path()
+    if path and path.startswith(sys.prefix):
+        path = f"environment{path.removeprefix(sys.prefix)}"  # where the environment lies is nobody's business
+    version = ".".join(map(str, MPI.Get_version()))
+    return {"library": " ".join(text.splitlines()[0].split()), "standard": version, "path": path}
 
 
 def mapped_path() -> str | None:
