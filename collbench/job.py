@@ -21,6 +21,7 @@ from collbench.device import Device, open_device
 from collbench.errors import INTERRUPTED, Exit, UsageError
 from collbench.layout import Layout
 from collbench.plan import Case, Plan, Sweep, leave_out, make_plan
+from collbench.progress import Step
 from collbench.records import Record, ResultFile, case_identity, doing_path, sidecar_path
 from collbench.refusals import refusal
 from collbench.rows import Row, RowMaker
@@ -29,7 +30,6 @@ from collbench.topology import Topology, layouts_for
 from collbench.watchdog import Watchdog
 from collbench.world import World
 
-Progress = Callable[[Record, int], None]
 Prepared = tuple[ResultFile, int, Plan, list[Record]]
 
 
@@ -138,7 +138,7 @@ def _write_sidecar(order: Order, run_id: str, launch: int, everyone: World, fact
     scratch.replace(path)
 
 
-def run(order: Order, tell: Progress | None) -> None:
+def run(order: Order, tell: Step | None) -> None:
     """Run the next launch of ``order`` on the ranks of this launch; collective. Raises UsageError on every rank.
 
     ``tell(record, total)`` is called on rank 0 for every row. Any other exception ends all ranks at once: to unwind
@@ -170,7 +170,7 @@ def _end_all(order: Order, everyone: World, error: BaseException) -> None:
     everyone.launch.Abort(code)
 
 
-def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, tell: Progress | None) -> None:
+def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, tell: Step | None) -> None:
     file, launch, plan, finished = made
     dog.beat("opening devices")
     kinds = {backends.find(case.backend).DEVICE for group in plan.groups for case in group}

@@ -1,0 +1,124 @@
+"""Where buffers lie: nothing overlaps that must not, guards touch the outputs, data differs from call to call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from collbench.buffers import (
+    ALIGNMENT,
+    COLD_ARENA,
+    FEWEST_SLOTS,
+    GUARD_BYTES,
+    MOST_CALLS,
+    Rounds,
+    arena_bytes,
+    lay_out,
+    rounds_for,
+    trial_rounds,
+)
+from collbench.collectives import COLLECTIVES
+from collbench.cpu import Cpu
+from collbench.device import Device, Region
+from collbench.dtypes import DTYPES
+from collbench.layout import Layout
+from collbench.plan import Workload
+
+RANKS = 4
+
+
+@dataclass
+class Small(Cpu):
+    """A device with a small cache."""
+
+    hot_bytes: int = 1 << 16
+    cold_bytes: int = 1 << 17
+
+
+def work(
+    name: str = "all_reduce", size: int = 4096, cache: str = "hot", in_place: bool = False, mode: str = "chain"
+) -> Workload:
+    layout = Layout(tuple(range(RANKS)), (0,) * RANKS)
+    return Workload(layout, COLLECTIVES[name], DTYPES["float32"], "sum", size, mode, cache, in_place)
+
+
+def spans(region: Region) -> list[tuple[int, int]]:
+    """(first byte, one past the last) of each slot."""
+    width = region.count * region.dtype.itemsize
+    return [
+        (region.offset + slot * region.stride, region.offset + slot * region.stride + width)
+        for slot in range(region.slots)
+    ]
+
+
+CASES = [
+    (name, size, in_place) for name in COLLECTIVES for size in (16, 1008, 4096, 100_000) for in_place in (False, True)
+]
+
+
+@pytest.mark.parametrize(("name", "size", "in_place"), CASES)
+@pytest.mark.parametrize("rank", range(RANKS))
+def test_buffers_stay_apart_and_inside(name: str, size: int, in_place: bool, rank: int) -> None:
+    if in_place and COLLECTIVES[name].in_place is None:
+        return
+    case, device = work(name, size, in_place=in_place), Small()
+    rounds = rounds_for(case, device, 1e-5)
+    buffers = lay_out(case, rank, rounds)
+    used = np.zeros(arena_bytes(case, device), np.int8)
+    for region in (buffers.outputs, *buffers.guards, *(() if in_place else (buffers.inputs,))):
+        for low, high in spans(region):
+            assert 0 <= low <= high <= len(used)
+            used[low:high] += 1
+    assert used.max() == 1, "two regions share a byte"
+    before, behind = (spans(guard) for guard in buffers.guards)
+    whole = [(low, low + case.bytes) for low, _ in spans(buffers.outputs)] if in_place else spans(buffers.answers)
+    if not in_place:
+        assert before[0][1] == spans(buffers.outputs)[0][0]
+        assert behind[-1][0] == whole[-1][1]
+    assert all(high - low == GUARD_BYTES for low, high in [*before, *behind])
+
+
+def test_large_messages_share_memory_and_only_the_last_answer_is_judged() -> None:
+    case, device = work(size=1 << 16), Small()
+    rounds = rounds_for(case, device, 1e-4)
+    assert rounds.overlap
+    assert rounds.slots == FEWEST_SLOTS
+    assert rounds.calls % rounds.slots == 0
+    buffers = lay_out(case, 0, rounds)
+    assert spans(buffers.answers) == spans(buffers.recv)[-1:]
+    assert buffers.first_answer == rounds.slots - 1
+    assert buffers.send.stride == buffers.recv.stride == ALIGNMENT == buffers.step * 4
+    assert spans(buffers.inputs) == [(spans(buffers.send)[0][0], spans(buffers.send)[-1][1])]
+
+
+@pytest.mark.parametrize("size", [4, 4096, 1 << 16, 1 << 20])
+@pytest.mark.parametrize("cache", ["hot", "cold"])
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("seconds", [1e-7, 1e-5, 1e-2])
+def test_every_slot_is_used_and_none_twice_where_it_must_not(
+    size: int, cache: str, in_place: bool, seconds: float
+) -> None:
+    case = work(size=size, cache=cache, in_place=in_place)
+    rounds = rounds_for(case, Small(), seconds)
+    assert FEWEST_SLOTS <= rounds.slots <= rounds.calls < MOST_CALLS + FEWEST_SLOTS
+    if cache == "cold" or in_place:
+        assert rounds.calls == rounds.slots
+    else:
+        assert rounds.slots % 2 == 1, "an even number of slots meets one parity only"
+
+
+def test_isolated_calls_come_alone() -> None:
+    assert rounds_for(work(mode="isolated"), Small(), 1e-6) == Rounds(1, 1, False)
+
+
+@pytest.mark.parametrize("cache", ["hot", "cold"])
+def test_the_trial_fits(cache: str) -> None:
+    device: Device = Small()
+    for size in (4, 1 << 16, COLD_ARENA):
+        case = work(size=size, cache=cache)
+        buffers = lay_out(case, 1, trial_rounds(case, device))
+        assert max(high for region in (buffers.outputs, *buffers.guards) for _, high in spans(region)) <= arena_bytes(
+            case, device
+        )
