@@ -93,6 +93,21 @@ class Timing:
     high: float
 
 
+def _middle(side: Sequence[Timing]) -> Timing:
+    """Median over launches, with the interval over launches from six on, else the widest inside them."""
+    medians = [timing.median for timing in side]
+    if len(medians) >= FEWEST_FOR_INTERVAL:
+        return Timing(float(np.median(medians)), *median_interval(medians))
+    return Timing(float(np.median(medians)), min(t.low for t in side), max(t.high for t in side))
+
+
+def unpaired_ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
+    """Ratio a/b of medians over launches that have nothing to do with each other, such as those of two runs."""
+    one, other = _middle(a), _middle(b)
+    high = one.high / other.low if other.low else math.inf
+    return Ratio(one.median / other.median, one.low / other.high, high, min(len(a), len(b)))
+
+
 def ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
     """Ratio a/b of per-launch medians, launch i of a against launch i of b.
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from collbench.analysis import Ratio, Timing, ratio
+from collbench.analysis import Ratio, Timing, ratio, unpaired_ratio
 from collbench.errors import UsageError, pick
 from collbench.records import Record
 from collbench.report import Table, aligned, markdown, median_us, show_us, title_of
@@ -20,7 +20,8 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One case on two sides. ``record`` is a row of side a; medians are in microseconds."""
+    """One case on two sides. ``record`` is a row of side a; medians over launches are in microseconds; ``paired`` sides
+    ran together, launch by launch."""
 
     record: Record
     a: str
@@ -28,6 +29,7 @@ class Comparison:
     a_us: float
     b_us: float
     ratio: Ratio
+    paired: bool = True
 
 
 def default_baseline(names: Iterable[str]) -> str | None:
@@ -54,11 +56,19 @@ def _timing(record: Record) -> Timing:
     return Timing(middle, low if low is not None else 0.0, high if high is not None else float("inf"))
 
 
-def _compare(a: str, b: str, mine: Sequence[Record], theirs: Sequence[Record]) -> Comparison:
-    by_launch = {record.launch: record for record in theirs}
-    pairs = [(x, by_launch[x.launch]) for x in mine if x.launch in by_launch] or list(zip(mine, theirs, strict=False))
-    found = ratio([_timing(x) for x, _ in pairs], [_timing(y) for _, y in pairs])
-    return Comparison(mine[0], a, b, median_us(mine) or 0.0, median_us(theirs) or 0.0, found)
+def _side(records: Sequence[Record]) -> list[Timing]:
+    return [_timing(record) for record in records]
+
+
+def _compare(a: str, b: str, mine: Sequence[Record], theirs: Sequence[Record], paired: bool) -> Comparison:
+    """``paired``: launch i of a ran together with launch i of b; only launches that both have count then."""
+    if paired:
+        common = {record.launch for record in mine} & {record.launch for record in theirs}
+        mine, theirs = ([r for r in side if r.launch in common] or list(side) for side in (mine, theirs))
+        found = ratio(_side(mine), _side(theirs))
+    else:
+        found = unpaired_ratio(_side(mine), _side(theirs))
+    return Comparison(mine[0], a, b, median_us(mine) or 0.0, median_us(theirs) or 0.0, found, paired)
 
 
 def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> list[Comparison]:
@@ -72,7 +82,7 @@ def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> li
     others = [names[0]] if names else sorted(known - {base})
     sides = {name: _timings((r for r in records if r.backend == name), False) for name in known}
     return [
-        _compare(name, base, mine, sides[base][key])
+        _compare(name, base, mine, sides[base][key], True)
         for name in others
         if base is not None
         for key, mine in sides[name].items()
@@ -86,7 +96,7 @@ def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str]
         pick("backend", name, {record.backend for record in [*a, *b]})
     mine, theirs = _timings(a, True), _timings(b, True)
     return [
-        _compare(f"{key[-1]} (A)", f"{key[-1]} (B)", records, theirs[key])
+        _compare(f"{key[-1]} (A)", f"{key[-1]} (B)", records, theirs[key], False)
         for key, records in mine.items()
         if key in theirs and (not names or key[-1] in names)
     ]
@@ -102,11 +112,11 @@ def show(rows: Sequence[Comparison], form: str | None = None) -> str:
     drawn = markdown if form == "markdown" else aligned
     parts = [f"{title} · {a} ÷ {b}\n\n{drawn(_table(group))}" for (title, a, b), group in groups.items()]
     fewest = min(row.ratio.launches for row in rows)
-    return "\n\n".join([*parts, _caution(fewest)])
+    return "\n\n".join([*parts, _caution(fewest, rows[0].paired)])
 
 
 def _table(rows: Sequence[Comparison]) -> Table:
-    table = [["size", f"{rows[0].a} µs", f"{rows[0].b} µs", "ratio", "95 % interval", "so A is"]]
+    table = [["size", f"{rows[0].a} µs", f"{rows[0].b} µs", "ratio", "95 % interval", f"{rows[0].a} is"]]
     for row in sorted(rows, key=lambda row: row.record.bytes):
         interval = f"{row.ratio.low:.3f} to {row.ratio.high:.3f}"
         cells = [
@@ -119,13 +129,12 @@ def _table(rows: Sequence[Comparison]) -> Table:
     return table
 
 
-def _caution(launches: int) -> str:
+def _caution(launches: int, paired: bool) -> str:
+    what = "Of several launches, the ratio is the median of their ratios.\n" if paired else ""
     if launches >= 6:
-        return f"Intervals over {launches} launches: they hold for another launch too."
-    return (
-        f"Intervals inside {launches} launch{'es' if launches > 1 else ''}: another launch may differ by more than "
-        "they say; six launches (--launches 6) tell."
-    )
+        return f"{what}Intervals over {launches} launches hold for another launch too."
+    times = f"{launches} launch{'es' if launches > 1 else ''}"
+    return f"{what}Intervals inside {times}: another may differ by more than they say, six (--launches 6) tell."
 
 
 def _plain(row: Comparison) -> dict[str, object]:

@@ -31,10 +31,10 @@ def _mpi() -> Finding:
         path, _ = launcher.find_mpiexec()
     except UsageError as error:
         return Finding("MPI", False, str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module")
-    from collbench.world import mpi_facts
+    from collbench.world import mapped_path, mpi_facts
 
     facts = mpi_facts()
-    return Finding("MPI", True, f"{facts['library']}; library {facts['path']}; mpiexec {path}")
+    return Finding("MPI", True, f"{facts['library']}; library {mapped_path()}; mpiexec {path}")
 
 
 def _launch() -> Finding:

@@ -12,7 +12,7 @@ from collbench.sizes import format_size
 from collbench.topology import Topology, layouts_for
 
 Fact = dict[str, Any]
-COLUMNS = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache")
+COLUMNS = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache", "in_place")
 
 
 def show(sweep: Sweep, topology: Topology, ranks: int, as_json: bool) -> str:

@@ -18,6 +18,7 @@ from collbench.plan import Case
 
 STATUSES = ("ok", "wrong", "failed", "skipped", "timeout")
 VIRTUAL = "-virtual"
+AGAIN = ", for the second time"
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,17 @@ def _read(path: Path) -> str:
 
 
 def load_all(paths: Iterable[Path]) -> list[Record]:
-    """Records of several files, one after another."""
-    return [record for path in paths for record in load(path)]
+    """Records of several files, one after another; UsageError where two files hold the same case and launch."""
+    found: dict[tuple[object, ...], Path] = {}
+    records = []
+    for path in paths:
+        rows = load(path)
+        for key in {(row.launch, *row.identity) for row in rows}:
+            other = found.setdefault(key, path)
+            if other != path:
+                raise UsageError(f"{other} and {path} hold the same case: `collbench compare` tells them apart.")
+        records += rows
+    return records
 
 
 def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> list[Record]:
@@ -186,7 +196,10 @@ def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> 
     wanted: dict[str, set[str]] = {}
     for name, value in conditions:
         wanted.setdefault(pick("column", name, COLUMNS), set()).add(value)
-    return [r for r in records if all(_cell(getattr(r, name)) in values for name, values in wanted.items())]
+    found = [r for r in records if all(_cell(getattr(r, name)) in values for name, values in wanted.items())]
+    if wanted and not found:
+        raise UsageError(f"no row has {' and '.join(f'{k}={v}' for k, vs in wanted.items() for v in sorted(vs))}.")
+    return found
 
 
 def dump(records: Iterable[Record], header: bool = True) -> str:
@@ -217,10 +230,14 @@ def doing_path(path: Path) -> Path:
 
 @dataclass
 class ResultFile:
-    """An open run of ``rows`` rows: appends rows and their samples, each flushed to the disk at once."""
+    """An open run of ``rows`` rows: appends rows and their samples, each flushed to the disk at once.
+
+    ``retried`` is the case in which an earlier job ended: it is tried once more.
+    """
 
     path: Path
     rows: int = 0
+    retried: tuple[object, ...] | None = None
 
     @classmethod
     def create(cls, path: Path, force: bool) -> ResultFile:
@@ -251,14 +268,18 @@ class ResultFile:
             scratch.replace(path)
         _drop_samples(samples_path(path), len(records))
         file = cls(path, len(records))
-        if doing_path(path).exists():  # the job died in this case: it is not tried again
-            for record in parse(_read(doing_path(path)), doing_path(path), drop_cut_row=True):
+        for record in parse(_read(doing_path(path)), doing_path(path), True) if doing_path(path).exists() else ():
+            if record.reason.endswith(AGAIN):
                 file.append(record)
                 records.append(record)
+            else:
+                file.retried = (record.launch, *record.identity)
         return file, records
 
     def begin(self, record: Record) -> None:
-        """Leave a note of what is being done: the row it gets if nobody lives to write another."""
+        """Leave a note of what is being done: the row it gets if nobody lives to write another, twice in a row."""
+        if (record.launch, *record.identity) == self.retried:
+            record = dataclasses.replace(record, reason=f"{record.reason}{AGAIN}")
         doing_path(self.path).write_text(dump([record]), encoding="utf-8")
 
     def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:

@@ -23,7 +23,8 @@ from collbench.world import World, rest_until_all
 
 Emit = Callable[[Row], None]
 Group = tuple[Case, ...]
-TRIES = 3  # to find how many calls make a sample long enough
+TRIES = 3  # to find how long a call takes, and how many calls make a sample long enough
+LATE = "the host was late for every sample; are its cores overloaded?"
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,12 @@ class Runner:
             one.problem = self._rows.wrong(one.case, world.highest_int(found.wrong), words)
         else:
             one.problem = self._trouble(world, one, trial.start_sampling)
-        seconds = take(world, Track(trial), 5)[0] if not one.problem else []
+        seconds: list[float] = []
+        for _ in range(0 if one.problem else TRIES):
+            seconds = seconds or take(world, Track(trial), 5)[0]
         trial.close()
+        if not seconds and not one.problem:
+            one.problem = self._rows.failed(one.case, LATE)
         return min(seconds, default=0.0)
 
     def _warm_up(self, world: World, one: Contestant, rounds: Rounds) -> float:
@@ -224,7 +229,7 @@ class Runner:
             return one.problem
         track = one.track
         if track is None or not track.seconds:
-            return self._rows.failed(one.case, "the host was late for every sample; are its cores overloaded?")
+            return self._rows.failed(one.case, LATE)
         if track.wrong:
             return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
         remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]

@@ -81,10 +81,12 @@ def ranks_to_start(given: Given, topology: Topology) -> int:
 
 def run(given: Given, argv: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
+    if given.resume and given.output is None:
+        raise UsageError("--resume goes on with a results file; name it with -o.")
     sweep, topology = sweep_of(given), topology_of(given)
     launch = launcher.detect(os.environ)
     if given.dry_run:
-        ranks = ranks_to_start(given, topology)
+        ranks = (launch.size if launch else None) or ranks_to_start(given, topology)
         click.echo(preview.show(sweep, topology, ranks, given.as_json))
         return Exit.FINE
     if launch is None:

@@ -29,6 +29,7 @@ from collbench.records import COLUMNS
         (("--layout", "3x2", "--ranks", "4"), "does not multiply out"),
         (("--layout", "axb"), "does not parse"),
         (("--nodes", "2"), "2 nodes asked for"),
+        (("--resume",), "name it with -o"),
     ],
 )
 def test_bad_input_gets_one_sentence(mpich: Mpi, arguments: tuple[str, ...], words: str) -> None:
@@ -119,6 +120,17 @@ def test_list_says_how_to_get_what_is_missing(mpich: Mpi) -> None:
     }
     assert found["mpi"]["missing"] is None
     assert "GPU" in found["nvshmem"]["missing"]
+
+
+def test_a_backend_that_does_not_load_keeps_nobody_from_the_others(mpich: Mpi) -> None:
+    folder = mpich.folder / "ghost-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: ghost\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text("[collbench.backends]\nghost = nowhere\nhollow = json\n")
+    ran = mpich.run("list", PYTHONPATH=str(mpich.folder))
+    assert ran.code == 0, ran.err
+    assert "ghost: it does not load (ModuleNotFoundError" in ran.out
+    assert "hollow: it defines no DEVICE" in ran.out
 
 
 def test_doctor_tells_library_and_launcher(mpi: Mpi) -> None:

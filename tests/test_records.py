@@ -114,6 +114,8 @@ def test_rows_are_selected_by_their_cells() -> None:
     assert select(records, [("in_place", "true"), ("ranks", "8")]) == [records[2]]
     assert select(records, [("in_place", "true"), ("in_place", "false")]) == records
     assert select(records, [("gpus_per_node", "")]) == [records[3]]
+    with pytest.raises(UsageError, match="no row has ranks=7"):
+        select(records, [("ranks", "7")])
     with pytest.raises(UsageError, match="unknown column 'rank'; did you mean 'ranks'"):
         select([], [("rank", "8")])
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, cast
+
+from collbench.errors import CannotRunError
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
@@ -73,9 +76,52 @@ def names() -> list[str]:
     return sorted({*own_names(), *(point.name for point in entry_points(group=ENTRY_POINTS))})
 
 
+MEMBERS = ("DEVICE", "SUMMARY", "missing", "refuses", "emulate", "wire_bytes", "open")
+
+
+@dataclass
+class Unusable:
+    """Stands for a backend that cannot be loaded, so that it keeps nobody from using the others."""
+
+    reason: str
+    DEVICE: str = "cpu"
+    SUMMARY: str = "cannot be loaded"
+
+    def missing(self) -> str | None:
+        """What is wrong with its file."""
+        return self.reason
+
+    def refuses(self, workload: Workload) -> str | None:
+        """Everything."""
+        return self.reason
+
+    def emulate(self, workload: Workload) -> Emulator | None:
+        """Nothing."""
+        return None
+
+    def wire_bytes(self, workload: Workload) -> float | None:
+        """Nothing."""
+        return None
+
+    def open(self, world: World, device: Device, arena_bytes: int) -> Session:
+        """Never: it is skipped before."""
+        raise CannotRunError(self.reason)
+
+
 def find(name: str) -> Backend:
-    """The backend called ``name``; ours win over installed ones."""
+    """The backend called ``name``; ours win over installed ones. One that does not load comes as ``Unusable``."""
+    try:
+        found = _load(name)
+    except Exception as error:  # a file of somebody else's: anything may be wrong with it
+        return Unusable(f"it does not load ({type(error).__name__}: {error}); mend or remove it")
+    lacks = [member for member in MEMBERS if not hasattr(found, member)]
+    if lacks:
+        return Unusable(f"it defines no {lacks[0]}; a backend has {', '.join(MEMBERS)}")
+    return cast(Backend, found)
+
+
+def _load(name: str) -> object:
     if name in own_names():
-        return cast(Backend, importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
+        return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     (point, *_) = entry_points(group=ENTRY_POINTS, name=name)
-    return cast(Backend, point.load())
+    return point.load()
