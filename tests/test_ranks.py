@@ -113,6 +113,19 @@ def test_one_launch_a_call_under_a_launcher(mpich: Mpi) -> None:
     assert [row.launch for row in mpich.rows()] == [0, 1]
 
 
+def test_latency_is_that_of_the_slowest_rank(mpich: Mpi) -> None:
+    ran = mpich.run(
+        "sweep", "--ranks", "2", "--sizes", "4K", "--mode", "isolated", "--backend", "slow-rank", "--samples", "10",
+        "-o", "r.csv", PYTHONPATH=str(BROKEN),
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    (row,) = mpich.rows()
+    assert row.latency_us_min is not None
+    assert row.latency_us_mean is not None
+    assert row.latency_us_min >= 5000, "the slowest rank's time, in every sample"
+    assert row.latency_us_mean < 4800, "the mean over ranks: one of the two is quick"
+
+
 def test_a_refusal_on_one_rank_is_a_failed_row(mpich: Mpi) -> None:
     ran = mpich.run(
         "sweep", "--ranks", "2", "--sizes", "4K", "--backend", "mpi,fails-to-prepare", *QUICK, PYTHONPATH=str(BROKEN)

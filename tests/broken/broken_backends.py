@@ -179,6 +179,17 @@ def _on_rank_1(action: Callable[[], object]) -> Mistake:
     return mistake
 
 
+def _slow(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Right, but rank 1 needs 5 ms more after everyone else is done."""
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        if session.world.rank == 1:
+            time.sleep(0.005)
+
+    return call
+
+
 def _raise() -> None:
     raise ArithmeticError("planted")
 
@@ -199,6 +210,7 @@ leaves_the_tail = Broken(_tail)
 returns_stale = Broken(_stale)
 wrong_when_timed = Broken(_later)
 writes_past_the_end = Broken(_past)
+slow_rank = Broken(_slow)
 raises = Broken(_on_rank_1(_raise))
 dies = Broken(_on_rank_1(lambda: os.kill(os.getpid(), 9)))
 hangs = Broken(_on_rank_1(lambda: time.sleep(600)))
