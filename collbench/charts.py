@@ -29,10 +29,10 @@ KNOWN = {
     "nccl-symm": ("#56B4E9", "s"),
     "nvshmem": ("#009E73", "^"),
     "nvrar": ("#D55E00", "D"),
-    "mpi": ("#000000", "o"),
+    "mpi": ("#882255", "o"),
     "mpi-nvrar": ("#E69F00", "D"),
 }
-OTHERS = ("#CC79A7", "#882255", "#999933", "#332288")
+OTHERS = ("#CC79A7", "#000000", "#999933", "#332288")
 MARKERS = "vPX*<>p"  # 7 beside 4 colours: 28 pairs before one comes back
 # The hash salt makes the names inside an SVG repeatable.
 LOOK: Mapping[str, Any] = {

@@ -125,7 +125,7 @@ def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[s
     if code in (INTERRUPTED, TERMINATED):
         doing_path(path).unlink(missing_ok=True)  # not the case's fault: it may be tried again
     if code and code != Exit.TIMEOUT:
-        click.echo(f"The ranks ended early (code {code}); --resume -o {path} goes on with the next case.", err=True)
+        click.echo(f"The ranks ended early (code {code}); --resume -o {path} goes on.", err=True)
     return code or exit_code(records)
 
 
