@@ -123,3 +123,30 @@ def ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
     low = min(x.low / y.high for x, y in pairs)
     high = max(x.high / y.low if y.low else math.inf for x, y in pairs)
     return Ratio(value, low, high, len(ratios))
+
+
+def _student_within(angle: float, freedom: int) -> float:
+    """P(|T| <= sqrt(freedom) tan(angle)) for Student's t, a finite sum (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
+    first = freedom % 2
+    term, total = math.cos(angle) ** first, 0.0
+    for power in range(first, freedom - 1, 2):
+        term *= math.cos(angle) ** 2 * (power - 1) / power if power > first else 1.0
+        total += term
+    value = math.sin(angle) * total
+    return 2 / math.pi * (angle + value) if first else value
+
+
+def student_quantile(confidence: float, freedom: int) -> float:
+    """The t with P(|T| <= t) = ``confidence`` for ``freedom`` degrees of freedom, found by bisection."""
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student_within(middle, freedom) < confidence else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)
+
+
+def mean_interval(values: Sequence[float], confidence: float) -> tuple[float, float]:
+    """Student's t interval of the mean of at least two values."""
+    middle, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    reach = student_quantile(confidence, len(values) - 1) * error
+    return middle - reach, middle + reach

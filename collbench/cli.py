@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from collbench import __version__, options
+from collbench import __version__, options, tune_options, verify_options
 from collbench.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,6 +24,7 @@ def cli() -> None:
     collbench sweep                      ranks of its own: one per GPU, or 4 on a machine without GPUs
     mpiexec -n 8 collbench sweep         the ranks of a launcher
     collbench plot results/RUN.csv       charts
+    collbench verify                     correctness alone, under stress
     """
 
 
@@ -47,6 +48,31 @@ def sweep(context: click.Context, /, **given: Any) -> None:
     from collbench.sweep import run
 
     context.exit(run(options.Given(**given), sys.argv[1:]))
+
+
+@cli.command(short_help="Find the fastest parameters of a backend for each size.")
+@_stack(tune_options.TUNE)
+@click.pass_context
+def tune(context: click.Context, /, **given: Any) -> None:
+    """Time all candidates of a backend once, the fastest few of each size again on fresh launches beside the default,
+    and write what is faster beyond noise into the table that the backend chooses from.
+    """
+    from collbench.tune import run
+
+    context.exit(run(tune_options.TuneGiven(**given)))
+
+
+@cli.command(short_help="Prove every answer under stress; time nothing.", epilog=verify_options.TOLD)
+@_stack(verify_options.VERIFY)
+@click.pass_context
+def verify(context: click.Context, /, **given: Any) -> None:
+    """Correctness alone, under stress: calls without barriers, graph replay, late ranks, odd buffers, NaN and more.
+
+    Under mpiexec or srun it uses the ranks it is given, also where several share a GPU; otherwise it starts its own.
+    """
+    from collbench.prove import run
+
+    context.exit(run(verify_options.VerifyGiven(**given), sys.argv[1:]))
 
 
 @cli.command(short_help="Draw charts from results.")

@@ -56,6 +56,16 @@ class Sampler(Protocol):
         """Release what the sampler holds."""
 
 
+class Recording(Protocol):
+    """Calls that were recorded once, to be made again and again with whatever data their buffers hold then."""
+
+    def launch(self) -> None:
+        """Enqueue all of them, in their order."""
+
+    def close(self) -> None:
+        """Release it; the device has settled before."""
+
+
 class Device(Protocol):
     """Memory, patterns and clocks of the processors that hold the buffers."""
 
@@ -93,6 +103,13 @@ class Device(Protocol):
 
     def sampler(self, world: World, calls: Sequence[Call], mode: str, cold: bool) -> Sampler:
         """A sampler that makes ``calls`` once a sample; throughput, chain or isolated as ``mode`` says."""
+
+    def recorded(self, calls: Sequence[Call]) -> Recording:
+        """``calls`` in a CUDA graph on a GPU; on a CPU nothing but themselves. RuntimeError where one cannot be
+        captured."""
+
+    def hold_back(self, seconds: float) -> None:
+        """Whatever is enqueued next begins that much later."""
 
     def kernels(self, call: Call) -> tuple[str, ...]:
         """Names of the GPU kernels that ``call`` launches, found without running them; none on a CPU, and none where

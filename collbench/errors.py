@@ -30,6 +30,18 @@ class CannotRunError(RuntimeError):
     """A backend finds, on the machine, that it cannot do what its name promises: the case is skipped, with this."""
 
 
+class HangError(RuntimeError):
+    """A kernel gave up waiting for a peer: who waited for whom, in words, in which of its calls. Ends the job with
+    exit code 5."""
+
+    def __init__(self, words: str, call: int) -> None:
+        super().__init__(words, call)  # both, so that it can travel between ranks
+        self.call = call
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 def pick(what: str, name: str, known: Iterable[str]) -> str:
     """Return ``name`` if it is one of ``known``; otherwise raise UsageError with the nearest match."""
     names = sorted(known)

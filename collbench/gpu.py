@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import cupy
@@ -14,7 +14,8 @@ from cuda.bindings import runtime as cudart
 from cuda.core import Device as CoreDevice
 
 from collbench import nccl
-from collbench.device import Array, Call, Finding, Region, Sampler
+from collbench.device import Array, Call, Finding, Recording, Region, Sampler
+from collbench.errors import HangError
 from collbench.gpu_patterns import Patterns
 from collbench.layout import Layout
 from collbench.patterns import Expectation, Values
@@ -46,11 +47,13 @@ class Gpu:
         cupy.cuda.Device(self.index).use()
         traits = cupy.cuda.runtime.getDeviceProperties(self.index)
         self.name = traits["name"].decode()
+        self.arch = f"sm_{traits['major']}{traits['minor']}"
         self.hot_bytes, self.cold_bytes = traits["l2CacheSize"] // 8, 2 * traits["l2CacheSize"]
         self.stream = cupy.cuda.Stream(non_blocking=True)
         self.stream.use()
         self.patterns = Patterns()
         self._arena: Array = None
+        self.alarms: list[Callable[[], HangError | None]] = []  # asked, when the device fails, who gave up waiting
         self._aligners: dict[Layout, Aligner] = {}
 
     def arena(self, size: int) -> Array:
@@ -86,12 +89,32 @@ class Gpu:
         return host.view(region.dtype.numpy)
 
     def settle(self) -> None:
-        self.stream.synchronize()
+        with self.listening():
+            self.stream.synchronize()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Turn a failure of the device into HangError where a kernel gave up waiting and said for whom."""
+        try:
+            yield
+        except Exception as error:
+            hang = next((found for alarm in self.alarms if (found := alarm())), None)
+            if hang is None:
+                raise
+            raise hang from error
 
     def sampler(self, world: World, calls: Sequence[Call], mode: str, cold: bool) -> Sampler:
         if world.layout not in self._aligners:
             self._aligners[world.layout] = Aligner(world, self.stream.ptr)
         return GpuSampler(self, self._aligners[world.layout], calls, mode == "chain", cold)
+
+    def recorded(self, calls: Sequence[Call]) -> Recording:
+        graph = Graph(self.stream.ptr, calls)
+        graph.ready()
+        return graph
+
+    def hold_back(self, seconds: float) -> None:
+        self.patterns.delay(round(seconds * 1e9))
 
     def kernels(self, call: Call) -> tuple[str, ...]:
         """Names of the kernels that ``call`` launches, read from a graph that captured it; they do not run."""
@@ -251,7 +274,8 @@ class GpuSampler:
         self._run()
         check(cudart.cudaEventRecord(self._stop, stream))
         late = cudart.cudaEventQuery(self._start)[0] == cudart.cudaError_t.cudaSuccess
-        check(cudart.cudaEventSynchronize(self._stop))
+        with self._gpu.listening():
+            check(cudart.cudaEventSynchronize(self._stop))
         if late:
             self._delay = min(2 * self._delay, LONGEST_DELAY_NS)
         milliseconds: float = check(cudart.cudaEventElapsedTime(self._start, self._stop))

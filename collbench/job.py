@@ -18,7 +18,7 @@ from mpi4py import MPI
 
 from collbench import backends, environment, fabric, world
 from collbench.device import Device, open_device
-from collbench.errors import INTERRUPTED, Exit, UsageError
+from collbench.errors import INTERRUPTED, Exit, HangError, UsageError
 from collbench.layout import Layout
 from collbench.plan import Case, Plan, Sweep, leave_out, make_plan
 from collbench.progress import Step
@@ -156,12 +156,34 @@ def run(order: Order, tell: Step | None) -> None:
         try:
             _run_launch(order, everyone, dog, made, tell)
         except BaseException as error:
-            _end_all(order, everyone, error)
+            if isinstance(error, KeyboardInterrupt):  # the user's doing, not the case's: it may be tried again
+                doing_path(order.path).unlink(missing_ok=True)
+            end_all(everyone, dog, error)
 
 
-def _end_all(order: Order, everyone: World, error: BaseException) -> None:
-    if isinstance(error, KeyboardInterrupt):  # the user's doing, not the case's: it may be tried again
-        doing_path(order.path).unlink(missing_ok=True)
+HANG_TAG, HANG_SECONDS = 5, 5.0
+
+
+def _told(everyone: World, mine: HangError) -> str:
+    """On rank 0: what the ranks say that gave up waiting, the furthest behind first. Others tell it, and wait."""
+    launch, heard, end = everyone.launch, [mine], time.monotonic() + HANG_SECONDS
+    if launch.Get_rank():
+        launch.isend(mine, 0, HANG_TAG)
+    while time.monotonic() < end:
+        if launch.Get_rank() == 0 and launch.iprobe(tag=HANG_TAG):
+            heard.append(launch.recv(tag=HANG_TAG))
+        time.sleep(0.05)
+    return "; ".join(str(hang) for hang in sorted(heard, key=lambda hang: hang.call))
+
+
+def end_all(everyone: World, dog: Watchdog, error: BaseException) -> None:
+    """End all ranks with the exit code that ``error`` deserves, and tell it; the watchdog's owner writes the row of a
+    kernel that gave up waiting."""
+    if isinstance(error, HangError):
+        print(f"collbench: {error}", file=sys.stderr, flush=True)
+        dog.on_timeout(_told(everyone, error))
+        code: int = Exit.TIMEOUT
+    elif isinstance(error, KeyboardInterrupt):
         code = INTERRUPTED
     else:
         traceback.print_exception(error)

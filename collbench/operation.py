@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from collbench.backends import Backend, Session
-from collbench.buffers import Rounds, lay_out
-from collbench.device import Call, Device, Finding, Sampler
+from collbench.buffers import Buffers, Rounds, lay_out
+from collbench.device import Array, Call, Device, Finding, Sampler
+from collbench.patterns import Values
 from collbench.plan import Workload
 from collbench.verify import Proof
 from collbench.world import World
@@ -22,6 +24,61 @@ class Sample:
     words: str | None
 
 
+class Prepared:
+    """Calls of one workload, one for each slot of its buffers in ``arena``, and the proof of their answers.
+
+    Making one is collective. ``layers`` are the kinds of data that it is proven with, by default all that fit any case;
+    ``first`` is the number of its first iteration: two that take turns begin apart, so that their data differ.
+    """
+
+    def __init__(
+        self, device: Device, backend: Backend, session: Session, work: Workload, rank: int, arena: Array,
+        buffers: Buffers, layers: Sequence[str] = (), first: int = 0,
+    ) -> None:  # fmt: skip
+        self.work, self._device, self._arena, self._buffers = work, device, arena, buffers
+        self._proof = Proof(device, arena, buffers, work, rank, backend.emulate(work), layers)
+        self.calls: list[Call] = [
+            session.prepare(work, device.view(arena, buffers.send, slot), device.view(arena, buffers.recv, slot))
+            for slot in range(buffers.send.slots)
+        ]
+        self.iteration = first
+
+    @property
+    def layers(self) -> int:
+        """Number of layers, so of iterations that meet them all."""
+        return self._proof.layers
+
+    @property
+    def answers(self) -> int:
+        """Number of outputs that are judged in an iteration."""
+        return self._buffers.answers.slots
+
+    def load(self) -> None:
+        """Poison the outputs and write this iteration's inputs."""
+        self._proof.load(self.iteration)
+
+    def check(self) -> tuple[Finding, str | None]:
+        """What is wrong in outputs and guards, the first of it in words; the next iteration has other data."""
+        self.iteration += 1
+        return self._proof.check(self.iteration - 1)
+
+    def check_all(self) -> tuple[Finding, str | None]:
+        """The same, and whether the inputs are as they were."""
+        changed, told = self._proof.check_inputs(self.iteration)
+        found, said = self.check()
+        return replace(found, wrong=found.wrong + changed), said or told
+
+    def spoil(self, slot: int) -> None:
+        """Overwrite the input of one call, in stream order."""
+        sent = self._buffers.send
+        if sent.count:
+            self._device.poison(self._arena, replace(sent, offset=sent.offset + slot * sent.stride, slots=1))
+
+    def answer(self, number: int) -> Values:
+        """The output of the call in the given judged slot, as it is now."""
+        return self._device.download(self._arena, self._buffers.answers, number)
+
+
 class Operation:
     """One workload on one backend. Every rank of the world makes the same calls on it in the same order.
 
@@ -34,29 +91,23 @@ class Operation:
     ) -> None:  # fmt: skip
         self.device, self._world, self._session, self._work = device, world, session, work
         self.rounds, self._checked = rounds, checked
-        buffers, arena = lay_out(work, world.rank, rounds), session.arena
-        self._proof = Proof(device, arena, buffers, work, world.rank, backend.emulate(work))
-        self.calls: list[Call] = [
-            session.prepare(work, device.view(arena, buffers.send, slot), device.view(arena, buffers.recv, slot))
-            for slot in range(rounds.slots)
-        ]
+        buffers = lay_out(work, world.rank, rounds)
+        self._prepared = Prepared(device, backend, session, work, world.rank, session.arena, buffers)
+        self.calls = self._prepared.calls
         self._sampler: Sampler | None = None
-        self._iteration = 0
 
     def prove(self) -> tuple[Finding, str | None]:
         """All layers, on calls back to back without a barrier between them: total of what is wrong, in words."""
         total, words = Finding(), None
-        for _ in range(self._proof.layers):
-            self._proof.load(self._iteration)
+        for _ in range(self._prepared.layers):
+            self._prepared.load()
             self._meet()
             for call in self.calls:
                 call()
             self.device.settle()
-            found, said = self._proof.check(self._iteration)
-            changed, told = self._proof.check_inputs(self._iteration)
-            total = Finding(total.wrong + found.wrong + changed, units=max(total.units, found.units))
-            words = words or said or told
-            self._iteration += 1
+            found, said = self._prepared.check_all()
+            total = Finding(total.wrong + found.wrong, units=max(total.units, found.units))
+            words = words or said
         return (total, words) if self._checked else (Finding(), None)
 
     def _meet(self) -> None:
@@ -67,7 +118,7 @@ class Operation:
     def start_sampling(self) -> None:
         """Set up the sampler: a graph is captured here, once."""
         if not self._checked:
-            self._proof.load(0)  # once: memory that was never written reads faster
+            self._prepared.load()  # once: memory that was never written reads faster
         calls = [self.calls[index % len(self.calls)] for index in range(self.rounds.calls)]
         self._sampler = self.device.sampler(self._world, calls, self._work.mode, self._work.cache == "cold")
 
@@ -76,10 +127,9 @@ class Operation:
         assert self._sampler is not None, "start_sampling comes first"
         if not self._checked:
             return Sample(*self._sampler.sample(), Finding(), None)
-        self._proof.load(self._iteration)
+        self._prepared.load()
         seconds, late = self._sampler.sample()
-        finding, words = self._proof.check(self._iteration)
-        self._iteration += 1
+        finding, words = self._prepared.check()
         return Sample(seconds, late, finding, words)
 
     def close(self) -> None:

@@ -50,11 +50,25 @@ def complete_backend(ctx: click.Context, param: click.Parameter, incomplete: str
     return [CompletionItem(name) for name in backend_names() if name.startswith(incomplete)]
 
 
-def _names(what: str, known: Callable[[], Sequence[str]]) -> Parsed:
+def names(what: str, known: Callable[[], Sequence[str]]) -> Parsed:
+    """The type of an option that takes some of the ``known`` names, joined by commas."""
+
     def parse(text: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(pick(what, part.strip(), known()) for part in text.split(",")))
 
     return Parsed(f"{what},...", parse, known)
+
+
+def backend_spec(text: str) -> str:
+    """A backend's name, or its name with parameters (``NAME:KEY=VALUE:...``); UsageError where there is none."""
+    from collbench.backends import split
+
+    pick("backend", split(text)[0], backend_names())
+    return text
+
+
+def _backends(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(backend_spec(part.strip()) for part in text.split(",")))
 
 
 def _counts(text: str) -> tuple[int, ...]:
@@ -80,6 +94,7 @@ class Given:
     factor: int | None
     step: int | None
     backend: tuple[str, ...] | None
+    contests: Path | None
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
     mode: tuple[str, ...]
@@ -118,42 +133,62 @@ ONLY = click.option(
 )
 _COUNTS = Parsed("N,...", _counts)
 _SIZE = Parsed("size", parse_size)
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+POSITIVE = click.FloatRange(min=0, min_open=True)
+BACKENDS = Parsed("backend,...", _backends, backend_names)
 
-SWEEP: list[Callable[[Any], Any]] = [
-    click.option("--collective", default="all_reduce", show_default=True, help="What to time.",
-                 type=_names("collective", lambda: list(COLLECTIVES))),
-    click.option("--sizes", type=Parsed("sizes", parse_sizes), help=f"4K:64M, 4K:64M:x4, 1M:8M:+1M, 8,4K,1.5M.  "
-                 f"[default: {DEFAULT_SIZES}]"),
-    click.option("-b", "begin", type=_SIZE, help="First size, as in nccl-tests."),
-    click.option("-e", "end", type=_SIZE, help="Last size, as in nccl-tests."),
-    click.option("-f", "factor", type=click.IntRange(min=2), help="Factor between sizes, as in nccl-tests."),
-    click.option("-i", "step", type=_SIZE, help="Bytes between sizes, as in nccl-tests."),
-    click.option("--backend", type=_names("backend", backend_names), help="Who is timed.  [default: all that can run "
-                 "here: on GPUs where there are some, else on CPU ranks]"),
-    click.option("--dtype", type=_names("dtype", lambda: list(DTYPES)),
-                 help="Element types.  [default: bfloat16 on GPUs, float32 on CPU ranks]"),
-    click.option("--op", default="sum", show_default=True, type=_names("op", lambda: OPS), help="Reductions."),
-    click.option("--mode", default="chain", show_default=True, type=_names("mode", lambda: MODES),
-                 help="One call at a time, a graph of calls, or calls back to back."),
-    click.option("--cache", default="hot", show_default=True, type=_names("cache", lambda: CACHES),
-                 help="Buffers that stay in the cache, or none that was touched before."),
-    click.option("--in-place", is_flag=True, help="Output over input."),
+SIZES = click.option(
+    "--sizes",
+    type=Parsed("sizes", parse_sizes),
+    help=f"4K:64M, 4K:64M:x4, 1M:8M:+1M, 8,4K,1.5M.  [default: {DEFAULT_SIZES}]",
+)
+DTYPE = click.option(
+    "--dtype",
+    type=names("dtype", lambda: list(DTYPES)),
+    help="Element types.  [default: bfloat16 on GPUs, float32 on CPU ranks]",
+)
+OP = click.option("--op", default="sum", show_default=True, type=names("op", lambda: OPS), help="Reductions.")
+WORLDS: list[Callable[[Any], Any]] = [
     click.option("--ranks", default=(), type=_COUNTS, help="World sizes to sweep.  [default: all ranks]"),
     click.option("--gpus", default=(), type=_COUNTS, help="The same, where every rank has a GPU."),
     click.option("--nodes", default=(), type=_COUNTS, help="Node counts to sweep.  [default: as many as needed]"),
     click.option("--layout", default=(), type=Parsed("NxG", _layouts), help="N nodes of G ranks; virtual where a host "
                  "has them all."),
+]  # fmt: skip
+ORDER: list[Callable[[Any], Any]] = [
+    click.option("--seed", default=1, show_default=True, type=int, help="Of the order of cases."),
+    click.option("--timeout", default=120.0, show_default=True, type=POSITIVE,
+                 help="Seconds without progress that end the job."),
+]  # fmt: skip
+
+SWEEP: list[Callable[[Any], Any]] = [
+    click.option("--collective", default="all_reduce", show_default=True, help="What to time.",
+                 type=names("collective", lambda: list(COLLECTIVES))),
+    SIZES,
+    click.option("-b", "begin", type=_SIZE, help="First size, as in nccl-tests."),
+    click.option("-e", "end", type=_SIZE, help="Last size, as in nccl-tests."),
+    click.option("-f", "factor", type=click.IntRange(min=2), help="Factor between sizes, as in nccl-tests."),
+    click.option("-i", "step", type=_SIZE, help="Bytes between sizes, as in nccl-tests."),
+    click.option("--backend", type=BACKENDS, help="Who is timed: names, with parameters where one takes some "
+                 "(NAME:KEY=VALUE:...).  [default: all that can run here: on GPUs where there are some, else on CPU "
+                 "ranks]"),
+    click.option("--contests", hidden=True, type=click.Path(path_type=Path, dir_okay=False),
+                 help="Who is timed on what, instead of --backend: a file that tune wrote."),
+    DTYPE,
+    OP,
+    click.option("--mode", default="chain", show_default=True, type=names("mode", lambda: MODES),
+                 help="One call at a time, a graph of calls, or calls back to back."),
+    click.option("--cache", default="hot", show_default=True, type=names("cache", lambda: CACHES),
+                 help="Buffers that stay in the cache, or none that was touched before."),
+    click.option("--in-place", is_flag=True, help="Output over input."),
+    *WORLDS,
     click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),
                  help="Calls before timing, at least."),
     click.option("--samples", type=click.IntRange(min=1), help="Samples a case.  [default: until the median is known "
                  "within 1 %]"),
-    click.option("--max-seconds", default=1.0, show_default=True, type=_POSITIVE, help="Cap for timing one case."),
+    click.option("--max-seconds", default=1.0, show_default=True, type=POSITIVE, help="Cap for timing one case."),
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
                  help="Fresh launches, one file."),
-    click.option("--seed", default=1, show_default=True, type=int, help="Of the order of cases."),
-    click.option("--timeout", default=120.0, show_default=True, type=_POSITIVE,
-                 help="Seconds without progress that end the job."),
+    *ORDER,
     click.option("--verify/--no-verify", default=True, help="Prove every answer.  [default: verify]"),
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file.  "
                  "[default: results/<time>-<machine>-<ranks>r.csv]"),

@@ -8,7 +8,7 @@ element lands on its own value; and every iteration sees other data at every off
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from collbench.dtypes import Dtype
 
 PERIOD = 16381  # prime; fewer than the positive values of a 16-bit float from 1 up, so codes are unique in it
 LAYERS = ("routing", "exact", "bound")
+SPECIAL, SPECIAL_NUMBERS = "special", "special-numbers"  # NaN, infinities, zeros and denormals; the same without NaN
 Values = NDArray[Any]
 Floats = NDArray[np.float64]
 Emulator = Callable[[Values], Values]
@@ -81,17 +82,58 @@ def _random(dtype: Dtype, ranks: int, draw: np.random.Generator) -> Values:
     return draw.standard_normal((ranks, PERIOD)).astype(dtype.numpy)
 
 
+def _of_bits(dtype: Dtype, bits: int) -> float:
+    return float(np.array(bits, f"u{dtype.itemsize}").view(dtype.numpy)[()])
+
+
+def _specials(dtype: Dtype, op: str, with_nan: bool) -> list[tuple[float, float | None, float | None]]:
+    """What stands in a column: on one rank, on another, on the rest; None leaves a whole number there."""
+    inf, nan = float("inf"), float("nan")
+    least, largest_denormal = _of_bits(dtype, 1), _of_bits(dtype, (1 << (dtype.exact_bits - 1)) - 1)
+    most = _of_bits(dtype, int(np.array(inf, dtype.numpy).view(f"u{dtype.itemsize}")) - 1)
+    kinds: list[tuple[float, float | None, float | None]] = [
+        (inf, None, None), (-inf, None, None), (inf, inf, None), (-0.0, None, 0.0), (-0.0, -0.0, -0.0),
+    ]  # fmt: skip
+    if with_nan:
+        kinds += [(nan, None, None), (nan, inf, None), (inf, -inf, None)]
+    if op != "avg":  # divided before or after the addition, these differ
+        kinds += [(least, None, 0.0), (-least, -least, -least), (largest_denormal, None, 0.0), (most, most, 0.0)]
+    return kinds
+
+
+def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.Generator) -> Values:
+    """Whole numbers, but in every other column or so something special on a rank that changes."""
+    values = _whole_numbers(dtype, ranks, draw)
+    kinds = _specials(dtype, op, with_nan)
+    drawn = draw.integers(0, 2 * len(kinds), PERIOD)
+    one = draw.integers(0, ranks, PERIOD)
+    other = (one + draw.integers(1, ranks, PERIOD)) % ranks
+    for number, (first, second, rest) in enumerate(kinds):
+        (here,) = np.nonzero(drawn == number)
+        if rest is not None:
+            values[:, here] = rest
+        if second is not None:
+            values[other[here], here] = second
+        values[one[here], here] = first
+    return values
+
+
 @lru_cache(maxsize=64)
 def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
     """One period of every rank's input, shape (ranks, PERIOD).
 
     ``routing``: where something is reduced, each element is non-neutral on one rank only, with a code of its own.
     ``exact``: whole numbers whose sums are exact in any order (nccl-tests, verifiable.cu).
-    ``bound``: random data from a normal distribution, also for the layer ``emulated``. Read-only: it is shared.
+    ``bound``: random data from a normal distribution, also for the layer ``emulated``.
+    ``special``: NaN, infinities, zeros of both signs, denormals and sums that overflow, all with a result that no
+    order of additions changes; ``special-numbers``: the same without NaN, also as a result. Float types only.
+    Read-only: it is shared.
     """
     draw = np.random.default_rng(2511)
     if layer == "routing":
         values = _routing(dtype, op, ranks)
+    elif layer in (SPECIAL, SPECIAL_NUMBERS):
+        values = _special(dtype, op, ranks, layer == SPECIAL, draw)
     elif layer == "exact" or not dtype.is_float:
         values = _whole_numbers(dtype, ranks, draw)
     else:
@@ -107,6 +149,17 @@ def exactly(value: Values) -> Expectation:
     return Expectation(middle, zero, zero, value)
 
 
+def numerically(value: Values) -> Expectation:
+    """Equal to ``value``, shape (PERIOD,), as numbers are: zeros have no sign and NaN no bits."""
+    zero = np.zeros(PERIOD)
+    return Expectation(value.astype(np.float64), zero, zero, None)
+
+
+def same(got: Values, want: Values) -> NDArray[np.bool_]:
+    """Where two arrays hold the same number, or both NaN."""
+    return np.asarray((got == want) | (np.isnan(got) & np.isnan(want)), np.bool_)
+
+
 def _within(parts: Values, dtype: Dtype, op: str, roundings: int) -> Expectation:
     wide = parts.astype(np.longdouble)
     share = 1 / len(parts) if op == "avg" else 1.0
@@ -116,6 +169,17 @@ def _within(parts: Values, dtype: Dtype, op: str, roundings: int) -> Expectation
     units = np.divide(1, u * magnitude, out=np.zeros(PERIOD), where=magnitude > 0)
     middle = (wide.sum(axis=0) * share).astype(np.float64)
     return Expectation(middle, gamma * magnitude, units, None)
+
+
+def _of_specials(parts: Values, dtype: Dtype, op: str) -> Expectation:
+    """What IEEE 754 says, in whatever order; NaN spreads, also through min and max as in numpy."""
+    with np.errstate(all="ignore"):
+        if op in ("min", "max"):
+            return numerically((np.minimum if op == "min" else np.maximum).reduce(parts, axis=0))
+        if op == "sum":
+            return numerically(parts.astype(np.float64).sum(axis=0).astype(dtype.numpy))
+        near = _within(parts, dtype, op, len(parts) + 1)
+    return replace(numerically(near.middle), tolerance=np.where(np.isfinite(near.middle), near.tolerance, 0))
 
 
 def expect(layer: str, parts: Values, dtype: Dtype, op: str) -> Expectation:
@@ -128,6 +192,8 @@ def expect(layer: str, parts: Values, dtype: Dtype, op: str) -> Expectation:
     ranks = len(parts)
     if ranks == 1 and op != "avg":
         return exactly(parts[0])
+    if layer in (SPECIAL, SPECIAL_NUMBERS):
+        return _of_specials(parts, dtype, op)
     if op in ("min", "max"):
         return exactly((np.minimum if op == "min" else np.maximum).reduce(parts, axis=0))
     power_of_two = ranks & (ranks - 1) == 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from itertools import product
 
 from collbench.collectives import COLLECTIVES, Collective
@@ -16,11 +17,24 @@ CACHES = ("hot", "cold")
 
 
 @dataclass(frozen=True)
+class Contest:
+    """Who is timed on one workload, in a sweep where it is not everybody; ``size`` is the size asked for, in bytes."""
+
+    layout: str
+    collective: str
+    dtype: str
+    op: str
+    size: int
+    backends: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Sweep:
     """Everything the user chose that decides which cases run and how long each is measured.
 
     ``max_seconds`` caps the timed part of one case in one launch; ``samples`` fixes the number of samples instead
-    of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress.
+    of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress. ``contests``,
+    where there are any, say who is timed on what instead of ``backends``.
     """
 
     collectives: tuple[str, ...]
@@ -38,6 +52,13 @@ class Sweep:
     seed: int = 1
     timeout: float = 120.0
     verify: bool = True
+    contests: tuple[Contest, ...] = ()
+
+    def backends_on(self, work: Workload) -> tuple[str, ...]:
+        """Who is timed on ``work``."""
+        if not self.contests:
+            return self.backends
+        return next((each.backends for each in self.contests if each == contest_of(work, each.backends)), ())
 
 
 @dataclass(frozen=True)
@@ -75,6 +96,21 @@ class Workload:
         if self.op == "avg" and not self.dtype.is_float:
             return f"an average of {self.dtype.name} is not a whole number"
         return None
+
+
+def contest_of(work: Workload, names: tuple[str, ...]) -> Contest:
+    """The contest of these backends on ``work``."""
+    return Contest(str(work.layout), work.collective.name, work.dtype.name, work.op, work.size, names)
+
+
+def contests_text(contests: Iterable[Contest]) -> str:
+    """Contests as JSON."""
+    return json.dumps([asdict(each) for each in contests], indent=1) + "\n"
+
+
+def parse_contests(text: str) -> tuple[Contest, ...]:
+    """What ``contests_text`` wrote."""
+    return tuple(Contest(**{**each, "backends": tuple(each["backends"])}) for each in json.loads(text))
 
 
 @dataclass(frozen=True)
@@ -144,7 +180,7 @@ def make_plan(
         of_world = list(workloads(sweep, (layout,)))
         draw.shuffle(of_world)
         for workload in of_world:
-            cases = [case for name in sweep.backends if not done(case := Case(workload, name))]
+            cases = [case for name in sweep.backends_on(workload) if not done(case := Case(workload, name))]
             reasons = {case: workload.refusal() or refuse(workload, case.backend) for case in cases}
             skips += [Skip(case, reason) for case, reason in reasons.items() if reason]
             runnable = [case for case in cases if not reasons[case]]

@@ -10,6 +10,7 @@ import numpy as np
 from collbench import backends
 from collbench.analysis import summarise
 from collbench.backends import Backend
+from collbench.device import Call
 from collbench.layout import Layout
 from collbench.model import bound_seconds, find_link
 from collbench.plan import Case, Skip, Workload
@@ -80,20 +81,27 @@ class RowMaker:
         case: Case,
         backend: Backend,
         track: Track,
+        call: Call | None,
         kernels: Iterable[str],
         remarks: Iterable[str],
         proven: bool,
     ) -> Row:
-        """A case with right answers and a latency."""
+        """A case with right answers and a latency. ``call`` may tell more of itself: ``params`` and ``wire_bytes``."""
         samples = np.array(track.seconds)
         us = summarise(samples * MICRO)
         work = case.workload
         algbw = work.bytes / (us.median / MICRO) / 1e9
-        names, calls = "+".join(kernels), track.operation.rounds.calls
-        late = [f"late={track.late}"] if track.late else []
+        own: Mapping[str, str] = getattr(call, "params", {})
+        params = {
+            "cache": work.cache,
+            "calls": str(track.operation.rounds.calls),
+            **({"late": str(track.late)} if track.late else {}),
+            **({"kernel": "+".join(names)} if (names := tuple(kernels)) else {}),
+            **own,
+        }
         record = replace(
             self._blank(case, "ok", "; ".join(remark for remark in remarks if remark)),
-            params=";".join([f"cache={work.cache}", f"calls={calls}", *late, *([f"kernel={names}"] if names else [])]),
+            params=";".join(f"{name}={text}" for name, text in params.items()),
             samples=len(samples),
             warmups=track.warmups,
             latency_us_median=us.median,
@@ -107,7 +115,7 @@ class RowMaker:
             latency_us_max=us.max,
             algbw_gb_s=algbw,
             busbw_gb_s=algbw * work.collective.bus_factor(work.layout.size),
-            wire_bytes=backend.wire_bytes(work),
+            wire_bytes=getattr(call, "wire_bytes", None) or backend.wire_bytes(work),
             bound_us=self._bound(work, backend.DEVICE),
             error_units=track.units if proven else None,
             wrong=0 if proven else None,

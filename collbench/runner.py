@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from collbench import backends
 from collbench.backends import Backend, Session
 from collbench.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
-from collbench.device import Device
-from collbench.errors import CannotRunError
+from collbench.device import Call, Device
+from collbench.errors import CannotRunError, HangError
 from collbench.layout import Layout
 from collbench.operation import Operation
 from collbench.plan import Case, Plan, Skip, Sweep
@@ -46,6 +46,7 @@ class Contestant:
     track: Track | None = None
     problem: Row | None = None
     kernels: tuple[str, ...] = ()
+    call: Call | None = None
     units: float = 0.0
     remarks: list[str] = field(default_factory=list)
 
@@ -93,7 +94,7 @@ class Runner:
         backend = backends.find(name)
         device, sessions = self._devices[backend.DEVICE], []
         size = world.launch.allreduce(max(arena_bytes(group[0].workload, device) for group in groups), op=max)
-        error = _attempt(lambda: sessions.append(backend.open(world, device, size)))
+        error = attempt(lambda: sessions.append(backend.open(world, device, size)))
         errors = world.launch.allgather(None if error is None else str(error))
         first = next((f"rank {rank}: {text}" for rank, text in enumerate(errors) if text is not None), None)
         return Open(backend, device, sessions[0] if first is None else None, first)
@@ -190,7 +191,8 @@ class Runner:
         def make() -> None:
             work, checked = one.case.workload, self._sweep.verify
             made.append(Operation(world, opened.backend, session, opened.device, work, rounds, checked))
-            one.kernels = opened.device.kernels(made[0].calls[0])
+            one.call = made[0].calls[0]
+            one.kernels = opened.device.kernels(one.call)
 
         one.problem = self._trouble(world, one, make)
         if one.problem:
@@ -204,7 +206,7 @@ class Runner:
         Only for what a library may refuse before it waits for others: an error inside a collective call leaves the
         others waiting, and must end the job.
         """
-        found = world.first(_attempt(action))
+        found = world.first(attempt(action))
         if found is None:
             return None
         rank, error = found
@@ -233,13 +235,15 @@ class Runner:
         if track.wrong:
             return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
         remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]
-        return self._rows.timed(one.case, one.opened.backend, track, one.kernels, remarks, self._sweep.verify)
+        return self._rows.timed(one.case, one.opened.backend, track, one.call, one.kernels, remarks, self._sweep.verify)
 
 
-def _attempt(action: Callable[[], object]) -> Exception | None:
+def attempt(action: Callable[[], object]) -> Exception | None:
     """Run ``action``; the error that it raised, fit to travel between ranks, or None."""
     try:
         action()
+    except HangError:
+        raise  # the device is lost, and so is the job
     except CannotRunError as error:
         return error
     except Exception as error:  # libraries raise what they like: it becomes a row, and is told here in full

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import click
 
@@ -15,7 +16,7 @@ from collbench import backends, launcher, preview, report
 from collbench.environment import gpu_count
 from collbench.errors import INTERRUPTED, Exit, UsageError
 from collbench.options import Given, sizes_of
-from collbench.plan import Sweep
+from collbench.plan import Contest, Sweep, parse_contests
 from collbench.progress import progress
 from collbench.records import Record, ResultFile, doing_path, load
 from collbench.topology import Topology, layouts_for
@@ -34,15 +35,35 @@ def default_backends() -> tuple[str, ...]:
     return on_gpus or tuple(here)
 
 
+class Worlds(Protocol):
+    """The options that say on which ranks."""
+
+    @property
+    def ranks(self) -> tuple[int, ...]: ...
+    @property
+    def gpus(self) -> tuple[int, ...]: ...
+    @property
+    def nodes(self) -> tuple[int, ...]: ...
+    @property
+    def layout(self) -> tuple[tuple[int, int], ...]: ...
+
+
+def default_dtypes(names: Iterable[str]) -> tuple[str, ...]:
+    """The type that is common where these backends run."""
+    on_gpus = any(backends.find(name).DEVICE == "gpu" for name in names)
+    return ("bfloat16",) if on_gpus and gpu_count() else ("float32",)
+
+
 def sweep_of(given: Given) -> Sweep:
     """The sweep that the options ask for."""
-    names = given.backend or default_backends()
-    on_gpus = any(backends.find(name).DEVICE == "gpu" for name in names)
+    contests = read_contests(given.contests) if given.contests else ()
+    competing = tuple(dict.fromkeys(name for contest in contests for name in contest.backends))
+    names = competing or given.backend or default_backends()
     return Sweep(
         collectives=given.collective,
         backends=names,
         sizes=sizes_of(given),
-        dtypes=given.dtype or (("bfloat16",) if on_gpus and gpu_count() else ("float32",)),
+        dtypes=given.dtype or default_dtypes(names),
         ops=given.op,
         modes=given.mode,
         caches=given.cache,
@@ -54,10 +75,19 @@ def sweep_of(given: Given) -> Sweep:
         seed=given.seed,
         timeout=given.timeout,
         verify=given.verify,
+        contests=contests,
     )
 
 
-def topology_of(given: Given) -> Topology:
+def read_contests(path: Path) -> tuple[Contest, ...]:
+    """Who is timed on what, from the file that ``tune`` wrote."""
+    try:
+        return parse_contests(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path} does not say who is timed on what: {error}; `collbench tune` writes it.") from None
+
+
+def topology_of(given: Worlds) -> Topology:
     """The worlds that the options ask for."""
     if given.gpus and given.ranks:
         raise UsageError("--gpus and --ranks say the same thing twice; give one of them.")
@@ -66,7 +96,7 @@ def topology_of(given: Given) -> Topology:
     return Topology(given.ranks or given.gpus, given.nodes, given.layout)
 
 
-def ranks_to_start(given: Given, topology: Topology) -> int:
+def ranks_to_start(given: Worlds, topology: Topology) -> int:
     """Ranks of a launch of our own: what the worlds need, else one a GPU, else four."""
     gpus = gpu_count()
     if given.gpus and not gpus:
@@ -112,12 +142,7 @@ def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[s
         arguments += ["-o", str(path)]
     if not given.resume:
         arguments.append("--resume")
-    os.environ[CHILD] = ON_TERMINAL if sys.stderr.isatty() else OFF_TERMINAL
-    code = 0
-    for _ in range(sweep.launches):
-        code = launcher.run_ranks(ranks, arguments)
-        if code:
-            break
+    code = launch_ranks(ranks, arguments, sweep.launches)
     if code == Exit.USAGE:
         return code
     records = load(path)
@@ -127,6 +152,19 @@ def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[s
     if code and code != Exit.TIMEOUT:
         click.echo(f"The ranks ended early (code {code}); --resume -o {path} goes on.", err=True)
     return code or exit_code(records)
+
+
+def launch_ranks(ranks: int, arguments: Sequence[str], launches: int) -> int:
+    """Run ``collbench ARGUMENTS`` on ranks of our own, launch after launch; the exit code of the last one.
+
+    It stops at the first that does not end well. The ranks leave the report to us.
+    """
+    os.environ[CHILD] = ON_TERMINAL if sys.stderr.isatty() else OFF_TERMINAL
+    for _ in range(launches):
+        code = launcher.run_ranks(ranks, arguments)
+        if code:
+            return code
+    return Exit.FINE
 
 
 def run_here(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str], launch: launcher.Launch) -> int:

@@ -34,7 +34,11 @@ def layouts_for(topology: Topology, hosts: Sequence[str]) -> tuple[tuple[Layout,
     if too_many:
         raise UsageError(f"{too_many} ranks asked for, but this launch has {size}; start it with -n {too_many}.")
     if topology.layouts:
-        return tuple(_imposed(*shape, topology.ranks or (size,), hosts) for shape in topology.layouts), ()
+        wanted = [nodes * each for nodes, each in topology.layouts]
+        sizes = topology.ranks or (
+            wanted if max(wanted) == size else (size,)
+        )  # where one takes all, others may be less
+        return tuple(_imposed(*shape, sizes, hosts) for shape in topology.layouts), ()
     worlds: list[Layout] = []
     misfits: list[str] = []
     for nodes in topology.nodes or (None,):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -24,7 +25,7 @@ class World:
     """The ranks that work on one case: a part of the launch, or all of it.
 
     ``comm`` is null on ranks that sit out; ``launch`` always holds everyone. ``teardown`` runs when the launch
-    ends, on every rank, in reverse order.
+    ends, on every rank, in reverse order. ``shared`` is what several backends share on this world.
     """
 
     launch: MPI.Intracomm
@@ -32,6 +33,7 @@ class World:
     layout: Layout
     hosts: tuple[str, ...]
     teardown: ExitStack = field(compare=False)
+    shared: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def member(self) -> bool:
@@ -66,8 +68,16 @@ class World:
         comm = self.launch.Split(color, me)
         return World(self.launch, cast(MPI.Intracomm, comm), layout, self.hosts, self.teardown)
 
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What backends share on this world under ``name``: made by the first that asks, closed with the world."""
+        if name not in self.shared:
+            self.shared[name] = make()
+        return cast(T, self.shared[name])
+
     def free(self) -> None:
-        """Release a sub-world's communicator; members call it together."""
+        """Release what a sub-world holds; the launch calls it together."""
+        while self.shared:
+            self.shared.popitem()[1].close()
         if self.member:
             self.comm.Free()
 

@@ -153,6 +153,13 @@ def test_a_layout_may_have_any_of_the_counts_asked_for() -> None:
     assert small.members == (0, 1)
 
 
+def test_layouts_of_several_sizes_need_no_counts_where_one_takes_all_ranks() -> None:
+    worlds, _ = layouts_for(Topology(layouts=((2, 2), (3, 1))), ["a"] * 4)
+    assert [each.members for each in worlds] == [(0, 1, 2, 3), (0, 1, 2)]
+    with pytest.raises(UsageError, match="it is 3 ranks, not 4"):
+        layouts_for(Topology(layouts=((3, 1), (2, 1))), ["a"] * 4)
+
+
 @pytest.mark.parametrize(
     ("topology", "words"),
     [

@@ -92,10 +92,11 @@ def average(total: Values, ranks: int) -> Values:
 
 def emulate(workload: Workload) -> Emulator | None:
     """The result of the three phases, to the bit."""
-    return partial(_emulate, layout=workload.layout, op=workload.op)
+    return partial(three_phases, layout=workload.layout, op=workload.op)
 
 
-def _emulate(inputs: Values, layout: Layout, op: str) -> Values:
+def three_phases(inputs: Values, layout: Layout, op: str) -> Values:
+    """The schedule's order of additions and roundings, from inputs of shape (ranks, n) to (n,)."""
     combine, nodes = COMBINE[op], np.array(layout.nodes)
     shards = [node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
     core = doubling_nodes(len(shards))

@@ -7,7 +7,6 @@ would be NCCL in disguise.
 from __future__ import annotations
 
 import ctypes
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 DEVICE = "gpu"
 SUMMARY = "NVSHMEM's own on-stream collectives"
 TYPES = {"float16": "half", "bfloat16": "bfloat16", "float32": "float", "float64": "double", "int32": "int32"}
-INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
 HAS = ("all_reduce", "reduce_scatter", "all_gather", "broadcast")
 
 
@@ -58,9 +56,9 @@ def open(world: World, device: Device, arena_bytes: int) -> Session:
     """Start NVSHMEM on the whole launch if it is not up yet, make a team of the world, take memory from the heap."""
     import nvshmem.core as nvshmem
 
-    nvshmem.get_version()  # loads the library
-    if nvshmem.init_status() != INITIALIZED:
-        _start(world)
+    from collbench import symmetric
+
+    symmetric.start(world)
     arena = nvshmem.array((arena_bytes,), dtype="uint8")
     everyone = int(nvshmem.Teams.TEAM_WORLD)
     if world.size == world.launch.Get_size():
@@ -75,22 +73,6 @@ def _split(parent: int, members: tuple[int, ...]) -> int:
     handle, stride = ctypes.c_int(-1), members[1] - members[0]
     lib.team_split_strided(parent, members[0], stride, len(members), 0, 0, ctypes.addressof(handle))
     return handle.value
-
-
-def _start(world: World) -> None:
-    import numpy as np
-    import nvshmem.core as nvshmem
-    from cuda.core import Device as CoreDevice
-
-    os.environ["NVSHMEM_DISABLE_NCCL"] = "1"
-    if len(set(world.hosts)) == 1:  # one host: no network to look for
-        os.environ.setdefault("NVSHMEM_REMOTE_TRANSPORT", "none")
-        os.environ.setdefault("NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME", "lo")
-    rank = world.launch.Get_rank()
-    uid = nvshmem.get_unique_id(empty=rank != 0)
-    world.launch.Bcast(uid._data.view(np.int8), root=0)
-    nvshmem.init(device=CoreDevice(), uid=uid, rank=rank, nranks=world.launch.Get_size(), initializer_method="uid")
-    world.teardown.callback(nvshmem.finalize)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ import ctypes
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 
 from collbench.backends.mpi import message
 from collbench.device import Array, Call, Device
+from collbench.errors import pick
 from collbench.patterns import Emulator
 from collbench.plan import Workload
 
@@ -27,24 +29,38 @@ class Session:
     arena: Array
     mistake: Mistake
     memory: list[Any] = field(default_factory=list)
+    forgets: bool = False
 
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         return self.mistake(self, workload, send, recv)
 
     def release(self) -> None:
-        """Nothing is held."""
+        """Forget what happened, so that the mistake stays within one story."""
+        if self.forgets:
+            self.memory.clear()
 
     def close(self) -> None:
         """Nothing is held."""
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A backend with one mistake."""
+class Waiting:
+    """Right, but each call takes ``ms`` milliseconds more; with none it does nothing at all. One of ``choices`` is
+    what to tune, the first its default."""
 
-    mistake: Mistake
+    name: str
+    choices: tuple[str, ...]
+    ms: float = 5.0
     DEVICE: str = "cpu"
-    SUMMARY: str = "wrong on purpose"
+    SUMMARY: str = "as slow as its parameter says"
+
+    def configured(self, parameters: dict[str, str]) -> Waiting:
+        for key in parameters:
+            pick(f"parameter of {self.name}", key, ["ms"])
+        return replace(self, ms=float(parameters["ms"]))
+
+    def candidates(self, workload: Workload) -> tuple[str, ...]:
+        return tuple(f"{self.name}:ms={each}" for each in self.choices) if workload.bytes >= 4096 else (self.name,)
 
     def missing(self) -> str | None:
         return None
@@ -59,11 +75,46 @@ class Broken:
         return None
 
     def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
-        return Session(world, device.arena(arena_bytes), self.mistake)
+        return Session(world, device.arena(arena_bytes), _wait(self.ms) if self.ms else _do_nothing)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A backend with one mistake. ``shared`` is a memory that all its sessions have in common until one is released;
+    ``listens`` hears what the device is told to do."""
+
+    mistake: Mistake
+    shared: list[Any] | None = None
+    listens: Callable[[Device, list[Any]], None] | None = None
+    WAYS: dict[str, Any] = field(default_factory=dict)
+    in_place: bool = True
+    DEVICE: str = "cpu"
+    SUMMARY: str = "wrong on purpose"
+
+    def missing(self) -> str | None:
+        return None
+
+    def refuses(self, workload: Workload) -> str | None:
+        if workload.in_place and not self.in_place:
+            return "never in place"
+        return None if workload.collective.name == "all_reduce" else "all-reduce only"
+
+    def emulate(self, workload: Workload) -> Emulator | None:
+        return None
+
+    def wire_bytes(self, workload: Workload) -> float | None:
+        return None
+
+    def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
+        memory: list[Any] = [] if self.shared is None else self.shared
+        if self.listens:
+            self.listens(device, memory)
+        return Session(world, device.arena(arena_bytes), self.mistake, memory, self.shared is not None)
 
 
 def _reduce(session: Session, workload: Workload, send: Array, recv: Array) -> None:
-    session.world.comm.Allreduce(message(workload, send), message(workload, recv))
+    given = MPI.IN_PLACE if workload.in_place else message(workload, send)
+    session.world.comm.Allreduce(given, message(workload, recv))
 
 
 def _drop(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
@@ -190,6 +241,144 @@ def _slow(session: Session, workload: Workload, send: Array, recv: Array) -> Cal
     return call
 
 
+def _wait(ms: float) -> Mistake:
+    def mistake(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+        def call() -> None:
+            _reduce(session, workload, send, recv)
+            time.sleep(ms / 1000)
+
+        return call
+
+    return mistake
+
+
+def _do_nothing(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    return lambda: None
+
+
+def _right(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    return lambda: _reduce(session, workload, send, recv)
+
+
+def _misaligned(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """The last element is left alone where the input is not aligned, as by a loop over vectors."""
+    end = -1 if send.ctypes.data % 64 else None
+    return lambda: _reduce(session, workload, send[:end], recv[:end])
+
+
+def _after_larger(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Wrong after a larger message, whose rest lies in its scratch memory."""
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        if session.memory and session.memory[-1] > workload.bytes:
+            recv[-1] += 1
+        session.memory.append(workload.bytes)
+
+    return call
+
+
+def _mixed_up(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Wrong where the call before was one of another communicator: they share their flags."""
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        if session.memory and session.memory[-1] is not session:
+            recv[0] += 1
+        session.memory.append(session)
+
+    return call
+
+
+def _drop_nan(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """NaN counts as nothing, as where a flag or a missing value is told by it."""
+    return lambda: _reduce(session, workload, np.where(np.isnan(send), np.zeros_like(send), send), recv)
+
+
+def _own_order(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Every rank adds in an order of its own: within any bound, but not the same bits."""
+    everyone = np.empty((workload.layout.size, len(send)), send.dtype)
+
+    def call() -> None:
+        session.world.comm.Allgather(message(workload, send), message(workload, everyone))
+        turned = np.roll(everyone, -session.world.rank, axis=0)
+        recv[...] = turned[0]
+        for part in turned[1:]:
+            recv[...] += part
+
+    return call
+
+
+def _hear_delays(device: Device, memory: list[Any]) -> None:
+    wait = device.hold_back
+
+    def hold_back(seconds: float) -> None:
+        memory.append(seconds)
+        wait(seconds)
+
+    setattr(device, "hold_back", hold_back)  # noqa: B010 - a method, which the type checker would not let us replace
+
+
+def _impatient(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Whoever is half a millisecond ahead of another rank does not wait for it."""
+
+    def call() -> None:
+        late = session.world.comm.allgather(sum(session.memory))
+        session.memory.clear()
+        _reduce(session, workload, send, recv)
+        if late[session.world.rank] < max(late) - 5e-4:
+            recv[0] += 1
+
+    return call
+
+
+def _hear_recordings(device: Device, memory: list[Any]) -> None:
+    record = device.recorded
+
+    def recorded(calls: Any) -> Any:
+        memory.append("recorded")
+        return record(calls)
+
+    setattr(device, "recorded", recorded)  # noqa: B010 - as above
+
+
+def _baked_in(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """Where it was recorded, it hands out the answer of the first replay in every later one."""
+    first: list[Array] = []
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        if session.memory:
+            first.append(recv.copy())
+            recv[...] = first[0]
+
+    return call
+
+
+def _read_late(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """A call is still reading its input when the next one begins."""
+
+    def call() -> None:
+        for earlier in session.memory:
+            earlier()
+        session.memory[:] = [lambda: _reduce(session, workload, send, recv)]
+        session.memory[0]()
+
+    return call
+
+
+def _write_twice(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """A call writes its answer once more when the next one is over."""
+
+    def call() -> None:
+        _reduce(session, workload, send, recv)
+        for output, answer in session.memory:
+            output[...] = answer
+        session.memory[:] = [(recv, recv.copy())]
+
+    return call
+
+
 def _raise() -> None:
     raise ArithmeticError("planted")
 
@@ -202,7 +391,7 @@ def _refuse(session: Session, workload: Workload, send: Array, recv: Array) -> C
 
 drops_a_rank = Broken(_drop)
 skips_unchanged = Broken(_skip_unchanged)
-two_late = Broken(_two_late)
+two_late = Broken(_two_late, shared=[])
 changes_its_input = Broken(_change_input)
 writes_before = Broken(_before)
 doubles_a_rank = Broken(_double)
@@ -210,8 +399,21 @@ leaves_the_tail = Broken(_tail)
 returns_stale = Broken(_stale)
 wrong_when_timed = Broken(_later)
 writes_past_the_end = Broken(_past)
+wrong_if_misaligned = Broken(_misaligned)
+wrong_after_larger = Broken(_after_larger, shared=[])
+mixes_up_communicators = Broken(_mixed_up, shared=[])
+drops_nan = Broken(_drop_nan)
+adds_in_its_own_order = Broken(_own_order)
+impatient = Broken(_impatient, shared=[], listens=_hear_delays)
+bakes_in_its_input = Broken(_baked_in, shared=[], listens=_hear_recordings)
+reads_late = Broken(_read_late, shared=[], in_place=False)
+writes_twice = Broken(_write_twice, shared=[], in_place=False)
+wrong_one_way = Broken(_right, WAYS={"by another path": Broken(_drop).open})
 slow_rank = Broken(_slow)
 raises = Broken(_on_rank_1(_raise))
 dies = Broken(_on_rank_1(lambda: os.kill(os.getpid(), 9)))
 hangs = Broken(_on_rank_1(lambda: time.sleep(600)))
 fails_to_prepare = Broken(_refuse)
+waits = Waiting("waits", ("10", "1", "12"))
+even = Waiting("even", ("3", "3.0", "3.00"))
+cheats = Waiting("cheats", ("10", "0", "1"))

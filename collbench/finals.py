@@ -1,0 +1,144 @@
+"""Tuning without fooling oneself: who is measured again on fresh launches, and who then replaces the default.
+
+The best of many equal candidates looks faster than they are, so the first, wide measurement only nominates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from collbench.analysis import CONFIDENCE, mean_interval
+from collbench.plan import Case, Workload
+from collbench.records import Record, case_identity
+from collbench.report import aligned, median_us, show_us, title_of
+from collbench.sizes import format_size
+
+MARGIN = 0.02  # what is not faster by more than this is not worth another choice
+Field = Mapping[Workload, tuple[str, ...]]  # who competes for a workload, the default first
+Rows = dict[int, Record]  # of one case, by launch
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the finals of one workload found. ``record`` is a row of the default; medians are in microseconds.
+
+    ``ratio`` says how many times slower the best finalist is than the default, with its interval over launches.
+    """
+
+    record: Record
+    best: str
+    default_us: float
+    best_us: float
+    ratio: float
+    low: float
+    high: float
+    launches: int
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the interval excludes the margin: the default stays otherwise."""
+        return self.high < 1 - MARGIN
+
+    @property
+    def words(self) -> str:
+        """The decision."""
+        return "replaces the default" if self.replaces else "default kept"
+
+
+def finalists(field: Field, records: Iterable[Record], count: int) -> Field:
+    """The default and the ``count`` fastest others of each workload, by one launch; none where nothing can be set
+    against the default."""
+    us = {r.identity: r.latency_us_median for r in records if r.status == "ok" and r.latency_us_median is not None}
+    found: dict[Workload, tuple[str, ...]] = {}
+    for work, names in field.items():
+        times = {name: us[key] for name in names if (key := case_identity(Case(work, name))) in us}
+        default, *others = names
+        best = sorted((name for name in others if name in times), key=lambda name: times[name])[:count]
+        if default in times and best:
+            found[work] = (default, *best)
+    return found
+
+
+def verdicts(field: Field, records: Iterable[Record], launches: int) -> list[Verdict]:
+    """Each workload's best finalist against its default; none where the default was not timed in every launch."""
+    rows: dict[tuple[object, ...], Rows] = {}
+    for record in records:
+        if record.status == "ok":
+            rows.setdefault(record.identity, {})[record.launch] = record
+    found = []
+    for work, names in field.items():
+        timed = {name: rows.get(case_identity(Case(work, name)), {}) for name in names}
+        whole = {name: by_launch for name, by_launch in timed.items() if len(by_launch) == launches}
+        default, *others = names
+        if default in whole:
+            rivals = [_judge(whole[default], whole[name], len(others)) for name in others if name in whole]
+            found += [_best(rivals)] if rivals else []
+    return found
+
+
+def _best(rivals: Sequence[Verdict]) -> Verdict:
+    """The fastest of those that beat the default, else the fastest."""
+    return min(rivals, key=lambda verdict: (not verdict.replaces, verdict.ratio))
+
+
+def _judge(default: Rows, rival: Rows, rivals: int) -> Verdict:
+    """One finalist against the default, over at least two launches.
+
+    The interval is Student's, of the mean over launches of the log ratio of the medians in a launch: a launch is one
+    replicate, pairing removes what its launches share, and medians of many samples are near enough to normal. Five
+    launches can give no distribution-free interval at 95 % (that takes six), and a launch that is an outlier widens
+    this one, which keeps the default. Confidence is shared among the finalists (Bonferroni), since the best is taken.
+    """
+    pairs = [(default[launch].latency_us_median, rival[launch].latency_us_median) for launch in sorted(default)]
+    logs = [math.log(mine / theirs) for theirs, mine in pairs if mine and theirs]
+    low, high = mean_interval(logs, 1 - (1 - CONFIDENCE) / rivals)
+    first, other = default[min(default)], rival[min(rival)]
+    middle = math.fsum(logs) / len(logs)
+    return Verdict(
+        record=first,
+        best=other.backend,
+        default_us=median_us(list(default.values())) or 0.0,
+        best_us=median_us(list(rival.values())) or 0.0,
+        ratio=math.exp(middle),
+        low=math.exp(low),
+        high=math.exp(high),
+        launches=len(logs),
+    )
+
+
+def show(found: Sequence[Verdict], as_json: bool) -> str:
+    """A table for each panel, by size; or all of it as JSON."""
+    if as_json:
+        return json.dumps([_plain(verdict) for verdict in found], indent=1)
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in found:
+        groups.setdefault(title_of(verdict.record), []).append(verdict)
+    parts = [f"{title}\n\n{aligned(_table(groups[title]))}" for title in sorted(groups)]
+    return "\n\n".join([*parts, _caution(found)]) if found else "Nothing could be set against the default."
+
+
+def _table(group: Sequence[Verdict]) -> list[list[str]]:
+    table = [["size", "default µs", "best other", "µs", "ratio", "95 % interval", "decision"]]
+    for each in sorted(group, key=lambda verdict: verdict.record.bytes):
+        numbers = [show_us(each.best_us), f"{each.ratio:.3f}", f"{each.low:.3f} to {each.high:.3f}"]
+        table.append([format_size(each.record.bytes), show_us(each.default_us), each.best, *numbers, each.words])
+    return table
+
+
+def _caution(found: Sequence[Verdict]) -> str:
+    launches = min(verdict.launches for verdict in found)
+    return (
+        f"Intervals over {launches} fresh launches, for all finalists together; the default is replaced where they lie "
+        f"below {1 - MARGIN:.2f}."
+    )
+
+
+def _plain(verdict: Verdict) -> dict[str, object]:
+    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "fabric", "mode")
+    case = {name: getattr(verdict.record, name) for name in names}
+    rest = {key: value for key, value in dataclasses.asdict(verdict).items() if key != "record"}
+    return {**case, "default": verdict.record.backend, **rest, "decision": verdict.words}

@@ -1,0 +1,295 @@
+"""Finds kernels by their files and reads what each declares in its header block, without a compiler.
+
+``kernels/nvrar_ll.cu`` is the kernel, and backend, ``nvrar-ll``; a leading underscore or dot hides a file. The first
+comment of a kernel file is its header: ``/* collbench``, lines of TOML, ``*/``. Directories of further kernels stand in
+COLLBENCH_KERNELS. None of them replaces a kernel of another: where two files claim one name, that name is ``Broken``,
+since nobody could say which of them was timed.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from collbench.dtypes import DTYPES
+from collbench.errors import UsageError, pick
+
+VARIABLE = "COLLBENCH_KERNELS"
+CHOICES = {
+    "collective": ("all_reduce",),
+    "dtypes": tuple(DTYPES),
+    "ops": ("sum", "min", "max"),
+    "order": ("flat", "nvrar"),
+    "nodes": ("one", "any"),
+    "cell": ("ll", "lamport"),
+}
+MOST_THREADS = 1024  # of a block, on every GPU
+MOST_BLOCKS = (1 << 31) - 1
+# Set by whoever compiles or launches a kernel: a parameter cannot be called that, with COLL_ or without, in any case.
+TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "pdl")
+_HEADER = re.compile(r"\A\s*/\*[ \t]*collbench[ \t]*\r?\n(?P<toml>.*?)\*/", re.DOTALL)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class KernelFile:
+    """A kernel's file and what its header declares.
+
+    ``order``: how its result is formed, where that is documented. "flat": contributions of all ranks added in rank
+    order, 16-bit floats in fp32 with one rounding; "nvrar": node sums, then recursive doubling, as
+    ``backends.mpi_nvrar`` emulates it. ``nodes``: "one" where every rank must reach every other by load and store.
+    ``wire`` and ``scratch`` are formulas (see ``value``): bytes that one rank sends for a call, and bytes of scratch
+    a parity needs. ``cell``: the region of scratch that it uses. ``defines``: further compile-time parameters. Of the
+    candidates in ``defines``, ``blocks`` and ``threads`` the first is the default. ``max_bytes``: its longest message.
+    """
+
+    name: str
+    path: Path
+    summary: str
+    collective: str
+    dtypes: tuple[str, ...]
+    ops: tuple[str, ...]
+    nodes: str
+    wire: str
+    scratch: str
+    cell: str
+    blocks: tuple[int, ...]
+    threads: tuple[int, ...]
+    order: str | None
+    max_ranks: int | None
+    max_bytes: int | None
+    defines: Mapping[str, tuple[int, ...]] = field(hash=False)
+
+    @property
+    def symbol(self) -> str:
+        """Its entry point."""
+        return self.path.stem
+
+
+FIELDS = tuple(each.name for each in fields(KernelFile) if each.name not in ("name", "path"))
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Stands for a kernel that cannot be used, so that it keeps nobody from using the others."""
+
+    name: str
+    path: Path
+    reason: str
+
+
+def own_folder() -> Path:
+    """Where our kernels are: in the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent
+    packed = package / "share" / "kernels"  # asked first: beside an installed package lies whatever others put there
+    return packed if packed.is_dir() else package.parent / "kernels"
+
+
+def folders() -> tuple[Path, ...]:
+    """Our folder, then those of COLLBENCH_KERNELS; raises UsageError where one of these is no directory."""
+    named = [Path(text).expanduser() for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
+    for folder in named:
+        if not folder.is_dir():
+            raise UsageError(f"{VARIABLE} names {folder}, which is no directory; make it or take it out.")
+    return (own_folder(), *named)
+
+
+def find_kernels() -> dict[str, KernelFile | Broken]:
+    """All kernels by name, in the order of names."""
+    claims: dict[str, list[Path]] = {}
+    for folder in dict.fromkeys(each.resolve() for each in folders()):
+        for path in folder.glob("[!._]*.cu"):
+            claims.setdefault(kernel_name(path), []).append(path)
+    return {name: _load(name, paths) for name, paths in sorted(claims.items())}
+
+
+def kernel_name(path: Path) -> str:
+    """``nvrar-ll`` for ``kernels/nvrar_ll.cu``."""
+    return path.stem.replace("_", "-")
+
+
+def _load(name: str, paths: list[Path]) -> KernelFile | Broken:
+    if len(paths) > 1:
+        files = " and ".join(map(str, paths))
+        return Broken(name, paths[-1], f"{files} are both the kernel {name!r}; rename one of them.")
+    try:
+        return read(paths[0])
+    except UsageError as error:
+        return Broken(name, paths[0], str(error))
+
+
+def read(path: Path) -> KernelFile:
+    """The kernel in the file ``path``; raises UsageError that names the file and what is wrong with it."""
+    try:
+        return _declared(path, _header(path))
+    except (UsageError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _header(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    match = _HEADER.match(text)
+    if match is None:
+        raise UsageError("a kernel file begins with its header block: /* collbench, lines of TOML, */.")
+    above = text[: match.start("toml")].count("\n")
+    return tomllib.loads("\n" * above + match["toml"])  # so that TOML's line numbers are the file's
+
+
+def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
+    if not re.fullmatch(r"[A-Za-z]\w*", path.stem, re.ASCII):
+        raise UsageError("the name of a kernel file is letters, digits and underscores, since its entry point has it.")
+    for name in table:
+        pick("field", name, FIELDS)
+    return KernelFile(
+        name=kernel_name(path),
+        path=path,
+        summary=_one(table, "summary", str, "a line of text"),
+        collective=_choice(table, "collective"),
+        dtypes=_choices(table, "dtypes"),
+        ops=_choices(table, "ops"),
+        nodes=_choice(table, "nodes"),
+        wire=_formula(table, "wire"),
+        scratch=_formula(table, "scratch"),
+        cell=_choice(table, "cell"),
+        blocks=_counts(table, "blocks", MOST_BLOCKS),
+        threads=_counts(table, "threads", MOST_THREADS),
+        order=_choice(table, "order") if "order" in table else None,
+        max_ranks=_limit(table, "max_ranks"),
+        max_bytes=_limit(table, "max_bytes"),
+        defines=_parameters(table.get("defines", {})),
+    )
+
+
+def _is(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _one(table: Mapping[str, Any], name: str, kind: type[T], what: str) -> T:
+    if name not in table:
+        raise UsageError(f"the field {name!r} is missing; it is {what}.")
+    value: T = table[name]
+    if not _is(value, kind) or not value:
+        raise UsageError(f"the field {name!r} must be {what}, not {value!r}.")
+    return value
+
+
+def _many(table: Mapping[str, Any], name: str, kind: type[T], what: str) -> tuple[T, ...]:
+    values = _one(table, name, list, what)
+    if not all(_is(each, kind) for each in values) or len(set(values)) < len(values):
+        raise UsageError(f"the field {name!r} must be {what}, each once, not {values!r}.")
+    return tuple(values)
+
+
+def _choice(table: Mapping[str, Any], name: str) -> str:
+    text = _one(table, name, str, f"one of {', '.join(CHOICES[name])}")
+    return pick(f"value of {name!r}:", text, CHOICES[name])
+
+
+def _choices(table: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = _many(table, name, str, f"a list out of {', '.join(CHOICES[name])}")
+    return tuple(pick(f"value in {name!r}:", text, CHOICES[name]) for text in texts)
+
+
+def _counts(table: Mapping[str, Any], name: str, most: int) -> tuple[int, ...]:
+    values = _many(table, name, int, f"a list of whole numbers from 1 to {most}")
+    if not 1 <= min(values) <= max(values) <= most:
+        raise UsageError(f"the field {name!r} must be a list of whole numbers from 1 to {most}, not {list(values)}.")
+    return values
+
+
+def _limit(table: Mapping[str, Any], name: str) -> int | None:
+    if name not in table:
+        return None
+    value = _one(table, name, int, "a whole number above 0")
+    if value < 1:
+        raise UsageError(f"the field {name!r} must be a whole number above 0, not {value}.")
+    return value
+
+
+def _parameters(table: object) -> dict[str, tuple[int, ...]]:
+    if not isinstance(table, dict):
+        raise UsageError(f"the field 'defines' must be a table of lists of whole numbers, not {table!r}.")
+    for name in table:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name.removeprefix("COLL_").lower() in TAKEN:
+            raise UsageError(f"the parameter {name!r} in 'defines' needs another name: a free C identifier.")
+    return {name: _many(table, name, int, "a list of whole numbers") for name in table}
+
+
+def _formula(table: Mapping[str, Any], name: str) -> str:
+    text = _one(table, name, str, "a formula in P, G, N and S")
+    for sample in SAMPLES:
+        try:
+            result = value(text, **sample)
+        except UsageError as error:
+            raise UsageError(f"the field {name!r}: {error}") from error
+        if not 0 <= result < math.inf:
+            raise UsageError(f"the field {name!r}: {text!r} is {result:g} bytes {_at(sample)}.")
+    return text
+
+
+# ---- Formulas ----
+
+# P ranks, G ranks on each of N nodes, S message bytes. One node and one rank a node are where formulas go wrong.
+SAMPLES: tuple[Mapping[str, float], ...] = (
+    {"P": 8, "G": 8, "N": 1, "S": 4096},
+    {"P": 3, "G": 1, "N": 3, "S": 4096},
+    {"P": 24, "G": 4, "N": 6, "S": 1 << 26},
+)
+LONGEST = 200  # characters: Python's parser is recursive
+_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: math.pow,  # floats alone: 9**9**9 overflows at once instead of filling the memory
+}
+_FUNCTIONS: dict[str, Callable[..., float]] = {"log2": math.log2, "ceil": math.ceil, "max": max, "min": min}
+
+
+def value(formula: str, **names: float) -> float:
+    """What ``formula`` is with P ranks, G ranks on each of N nodes and S message bytes.
+
+    It may hold numbers, the names in ``names``, + - * / ** and parentheses, and log2, ceil, max, min; anything else,
+    and what has no value (a division by zero), raises UsageError.
+    """
+    if len(formula) > LONGEST:
+        raise UsageError(f"a formula has {LONGEST} characters at most, not {len(formula)}.")
+    try:
+        return float(_evaluate(ast.parse(formula.strip(), mode="eval").body, names))
+    except UsageError:
+        raise
+    except SyntaxError as error:
+        raise UsageError(f"{formula!r} is no formula: {error.msg}.") from error
+    except (ArithmeticError, ValueError, TypeError) as error:
+        raise UsageError(f"{formula!r} has no value {_at(names)}: {error}.") from error
+
+
+def _at(names: Mapping[str, float]) -> str:
+    return "for " + ", ".join(f"{name}={number:g}" for name, number in names.items())
+
+
+def _evaluate(node: ast.expr, names: Mapping[str, float]) -> float:
+    match node:
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            return float(number)
+        case ast.Name(id=name):
+            return names[pick("name in a formula:", name, names)]
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return -_evaluate(inner, names)
+        case ast.BinOp(left=left, op=between, right=right) if type(between) in _OPERATORS:
+            return _OPERATORS[type(between)](_evaluate(left, names), _evaluate(right, names))
+        case ast.Call(func=ast.Name(id=name), args=inputs, keywords=[]):
+            return _apply(_FUNCTIONS[pick("function in a formula:", name, _FUNCTIONS)], inputs, names)
+    raise UsageError(f"{ast.unparse(node)!r} has no place in a formula: numbers, names, + - * / ** and functions have.")
+
+
+def _apply(function: Callable[..., float], inputs: Iterable[ast.expr], names: Mapping[str, float]) -> float:
+    return float(function(*(_evaluate(each, names) for each in inputs)))

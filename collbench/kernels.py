@@ -1,0 +1,267 @@
+"""Compiles the files of ``kernels/`` to cubins and keeps these in a cache.
+
+NVRTC and nvJitLink do the work, neither of which needs a GPU or a driver. They run in a process of their own
+(``python -m collbench.kernels OUTPUT``, a ``Job`` as JSON on its standard input): nvJitLink has crashed on combinations
+that it could have refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from collbench import kernel_cache as cache
+from collbench.kernel_files import KernelFile, own_folder
+
+MODULES = {"cuda.core": "cuda-core", "cuda.bindings": "cuda-bindings", "cuda.pathfinder": "cuda-pathfinder"}
+LIBRARIES = {"nvrtc": "nvidia-cuda-nvrtc", "nvJitLink": "nvidia-nvjitlink"}
+HEADERS = {  # a header that must be there, and who brings it
+    "nvshmem": ("device/nvshmemx_defines.h", "nvidia-nvshmem-cu13"),
+    "cudart": ("cuda_fp16.h", "nvidia-cuda-runtime"),
+    "cccl": ("cuda/std/cstdint", "nvidia-cuda-cccl"),
+}
+OPTIONS = {
+    "std": "c++17",
+    "relocatable_device_code": True,
+    "link_time_optimization": True,
+    "device_as_default_execution_space": True,
+}
+COMPILE_SECONDS = 300.0
+SHOWN_LINES = 20
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"]+)[>"]', re.MULTILINE)
+
+
+class KernelError(RuntimeError):
+    """A kernel that cannot be compiled; the text names its file and holds what the compiler says of it."""
+
+
+# ---- What is installed ----
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Include folders of the installed packages, NVSHMEM's device library, and the versions of everything."""
+
+    includes: tuple[str, ...]
+    library: str
+    versions: tuple[str, ...]
+
+
+def missing() -> str | None:
+    """What this machine lacks to compile kernels and how to get it, or None; quick, and loads nothing heavy."""
+    lacking = [package for module, package in MODULES.items() if not _importable(module)]
+    if not lacking:  # there is a pathfinder to ask
+        lacking = [package for name, package in LIBRARIES.items() if _library_version(name) is None]
+        lacking += [package for name, (_, package) in HEADERS.items() if _include_folder(name) is None]
+    if not lacking and _device_library() is None:
+        lacking = [HEADERS["nvshmem"][1]]
+    if not lacking:
+        return None
+    return f"kernels cannot be compiled without {', '.join(lacking)}; pip install {' '.join(lacking)}"
+
+
+def toolchain() -> Toolchain:
+    """What is installed here; raises KernelError with what is missing."""
+    lacking = missing()
+    if lacking:
+        raise KernelError(lacking)
+    libraries = [f"{name} {_library_version(name)}" for name in LIBRARIES]
+    headers = {name: Path(str(_include_folder(name))) for name in HEADERS}
+    sources = [f"{name} {_version(HEADERS[name][1], headers[name] / HEADERS[name][0])}" for name in HEADERS]
+    core = f"cuda-core {metadata.version(MODULES['cuda.core'])}"
+    return Toolchain(tuple(map(str, headers.values())), str(_device_library()), (core, *libraries, *sources))
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _version(package: str, path: Path) -> str:
+    """The version of a wheel, or, where there is no such wheel, where the file that counts is and from when."""
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    state = path.stat()
+    return f"{path} {state.st_size} {state.st_mtime_ns}"
+
+
+def _library_version(name: str) -> str | None:
+    from cuda import pathfinder
+
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(LIBRARIES[name])
+    with suppress(RuntimeError):  # pathfinder finds none
+        return _version(LIBRARIES[name], Path(pathfinder.load_nvidia_dynamic_lib(name).abs_path))
+    return None
+
+
+def _include_folder(name: str) -> Path | None:
+    from cuda import pathfinder
+
+    folder = None
+    with suppress(RuntimeError):  # an older pathfinder does not know the name
+        folder = pathfinder.find_nvidia_header_directory(name)
+    return Path(folder) if folder and Path(folder, HEADERS[name][0]).is_file() else None
+
+
+def _device_library() -> Path | None:
+    include = _include_folder("nvshmem")
+    folders = [include.parent / name for name in ("lib", "lib64")] if include else []
+    return next((each / "libnvshmem_device.a" for each in folders if (each / "libnvshmem_device.a").is_file()), None)
+
+
+# ---- Compiling ----
+
+
+@dataclass(frozen=True)
+class Job:
+    """One compilation, as the process that does it gets it. ``name``: the file, for the compiler's messages."""
+
+    name: str
+    source: str
+    arch: str
+    defines: dict[str, str]
+    includes: tuple[str, ...]
+    library: str
+
+
+def build(file: KernelFile, defines: Mapping[str, str | int], arch: str) -> bytes:
+    """The cubin of ``file`` for ``arch`` (such as sm_90) with ``defines``; COLL_NAME, its entry point, is the stem.
+
+    Raises KernelError with the compiler's own lines.
+    """
+    with _explained(file):
+        return _compiled(_job(file, defines, arch, toolchain()))
+
+
+@contextmanager
+def _explained(file: KernelFile) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # the file went away, no room for temporary ones, no Python to start
+        raise KernelError(f"{file.path} is not compiled: {error}") from error
+
+
+def _job(file: KernelFile, defines: Mapping[str, str | int], arch: str, tools: Toolchain) -> Job:
+    macros = {"COLL_NAME": file.symbol, **{name: str(value) for name, value in defines.items()}}
+    folders = (*map(str, _kernel_folders(file)), *tools.includes)
+    return Job(str(file.path), file.path.read_text(encoding="utf-8"), arch, macros, folders, tools.library)
+
+
+def _kernel_folders(file: KernelFile) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys((file.path.parent.resolve(), own_folder().resolve())))
+
+
+def _compiled(job: Job) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
+        output = Path(folder, "cubin")
+        command = [sys.executable, "-m", __name__, str(output)]
+        try:
+            run = subprocess.run(
+                command, input=json.dumps(asdict(job)), capture_output=True, check=False,
+                encoding="utf-8", errors="replace", timeout=COMPILE_SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise KernelError(f"{job.name} was not compiled in {COMPILE_SECONDS:g} s for {job.arch}") from error
+        if run.returncode or not output.is_file():
+            raise KernelError(f"{job.name} does not compile for {job.arch}{_why(run)}")
+        return output.read_bytes()
+
+
+def _why(run: subprocess.CompletedProcess[str]) -> str:
+    crash = f": the compiler crashed ({signal.strsignal(-run.returncode)})" if run.returncode < 0 else ""
+    lines = error_lines(run.stderr)
+    return f"{crash}:\n" + "\n".join(lines) if lines else crash
+
+
+def error_lines(log: str) -> list[str]:
+    """The errors in a compiler's log without its warnings; where it calls nothing an error, its last lines."""
+    log = log.strip("\0 \n")  # nvJitLink ends its log as C ends a string
+    paragraphs = re.split(r"\n\s*\n", log)
+    errors = [text for text in paragraphs if re.search(r"\berror\b", text)]
+    lines = "\n".join(errors).splitlines() or log.splitlines()[-SHOWN_LINES:]
+    more = len(lines) - SHOWN_LINES
+    return lines if more <= 0 else [*lines[:SHOWN_LINES], f"... and {more} lines more"]
+
+
+def _compile_and_link(job: Job) -> bytes:
+    from cuda.core import Linker, LinkerOptions, ObjectCode, Program, ProgramOptions
+
+    options = ProgramOptions(
+        name=job.name, arch=job.arch, include_path=list(job.includes), define_macro=list(job.defines.items()), **OPTIONS
+    )
+    code = Program(job.source, "c++", options).compile("ltoir")
+    link = LinkerOptions(arch=job.arch, link_time_optimization=True)
+    try:  # with the library, every cubin would hold NVSHMEM's state and have to be made known to NVSHMEM
+        return bytes(Linker(code, options=link).link("cubin").code)
+    except Exception:  # it calls NVSHMEM, or is wrong: which of the two, this says
+        return bytes(Linker(code, ObjectCode.from_library(job.library), options=link).link("cubin").code)
+
+
+def _work(output: Path) -> int:
+    job: dict[str, Any] = json.load(sys.stdin)
+    try:
+        output.write_bytes(_compile_and_link(Job(**job)))
+    except Exception as error:  # whatever it is, the process that waits for us reports it
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+# ---- Through the cache ----
+
+
+def load_or_build(file: KernelFile, defines: Mapping[str, str | int], arch: str) -> bytes:
+    """``build`` through the cache; any number of processes may do it at once.
+
+    An entry belongs to the source, all headers that it includes from folders of kernels, defines, versions, and this
+    file. A damaged one is built again. A cache that cannot be written is no error: it is said once on standard error.
+    """
+    with _explained(file):
+        tools = toolchain()
+        job = _job(file, defines, arch, tools)
+        path = cache.folder() / f"{file.symbol}-{arch}-{_key(file, job, tools)}.cubin"
+        cubin = cache.load(path)
+        if cubin is None:
+            cubin = _compiled(job)
+            cache.store(path, cubin)
+        return cubin
+
+
+def _key(file: KernelFile, job: Job, tools: Toolchain) -> str:
+    headers = _headers(job.source, file.path.resolve(), _kernel_folders(file))
+    how = Path(__file__).read_text(encoding="utf-8")
+    what = [job.source, headers, sorted(job.defines.items()), job.arch, tools.versions, how]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+
+
+def _headers(source: str, path: Path, folders: tuple[Path, ...]) -> list[str]:
+    """The texts of what ``source``, the file ``path``, includes from ``folders`` or relative to itself, and so on."""
+    found, waiting = {path: source}, [path]
+    while waiting:
+        one = waiting.pop()
+        for name in _INCLUDE.findall(found[one]):
+            places = ((folder / name).resolve() for folder in (one.parent, *folders))
+            header = next((place for place in places if place.is_file()), None)
+            if header and header not in found:
+                found[header] = header.read_text(encoding="latin-1")  # whatever its bytes, no two texts are one
+                waiting.append(header)
+    return list(found.values())[1:]
+
+
+if __name__ == "__main__":
+    sys.exit(_work(Path(sys.argv[1])))

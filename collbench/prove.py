@@ -1,0 +1,129 @@
+"""The command ``verify``: fill in defaults, find or start ranks, tell all stories, say what became of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from collbench import launcher
+from collbench.errors import Exit
+from collbench.report import aligned
+from collbench.stories import STORIES, Order, Outcome
+from collbench.sweep import CHILD, default_backends, default_dtypes, launch_ranks, ranks_to_start, topology_of
+from collbench.topology import Topology, layouts_for
+from collbench.verify_options import VerifyGiven
+
+OUTCOMES = "COLLBENCH_OUTCOMES"  # the file into which ranks that we started write what becomes of every story
+
+
+def order_of(given: VerifyGiven, topology: Topology) -> Order:
+    """What the options ask for."""
+    names = given.backend or default_backends()
+    return Order(
+        topology=topology,
+        backends=names,
+        collectives=given.collective,
+        dtypes=given.dtype or default_dtypes(names),
+        ops=given.op,
+        sizes=given.sizes,
+        stories=given.story or tuple(STORIES),
+        rounds=given.rounds,
+        seed=given.seed,
+        timeout=given.timeout,
+    )
+
+
+def run(given: VerifyGiven, argv: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    topology = topology_of(given)
+    launch = launcher.detect(os.environ)
+    if launch is None:
+        return start_ranks(given, topology, argv)
+    return run_here(given, order_of(given, topology), launch)
+
+
+def start_ranks(given: VerifyGiven, topology: Topology, argv: Sequence[str]) -> int:
+    """Run on ranks of our own, and report what they found, also where they ended early."""
+    ranks = ranks_to_start(given, topology)
+    layouts_for(topology, ["here"] * ranks)
+    launcher.find_mpiexec()
+    with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
+        path = Path(folder) / "outcomes.jsonl"
+        path.touch()
+        os.environ[OUTCOMES] = str(path)
+        code = launch_ranks(ranks, argv, 1)
+        found = [Outcome(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    if code == Exit.USAGE:
+        return code
+    report(found, given.as_json)
+    if code and code != Exit.TIMEOUT:
+        click.echo(f"The ranks ended early (code {code}).", err=True)
+    return code or exit_code(found)
+
+
+def run_here(given: VerifyGiven, order: Order, launch: launcher.Launch) -> int:
+    """Run on the ranks that a launcher started."""
+    from mpi4py import MPI
+
+    from collbench import prover
+
+    launcher.check_world(launch, MPI.COMM_WORLD.Get_size())
+    if CHILD in os.environ:
+        prover.run(order, lambda one: append(Path(os.environ[OUTCOMES]), one))
+        return Exit.FINE  # whoever started us reads the outcomes and judges
+    found: list[Outcome] = []
+
+    def emit(one: Outcome) -> None:
+        found.append(one)
+        if one.status == "timeout":  # the last one: the job is about to end
+            report(found, given.as_json)
+
+    prover.run(order, emit)
+    if MPI.COMM_WORLD.Get_rank() == 0:
+        report(found, given.as_json)
+    return int(MPI.COMM_WORLD.bcast(exit_code(found)))
+
+
+def append(path: Path, one: Outcome) -> None:
+    """Add a line of JSON, at once."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(one)) + "\n")
+
+
+def exit_code(found: Iterable[Outcome]) -> int:
+    """The worst that happened: a hang, wrong results, a failure, or nothing that could run at all."""
+    statuses = {one.status for one in found}
+    if "timeout" in statuses:
+        return Exit.TIMEOUT
+    if "wrong" in statuses:
+        return Exit.WRONG
+    return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
+
+
+def report(found: Sequence[Outcome], as_json: bool) -> None:
+    """All outcomes on stdout: a table for each layout, collective, type and operation, or JSON."""
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=1))
+        return
+    for title in dict.fromkeys(map(_title, found)):
+        rows = [_row(one) for one in found if _title(one) == title]
+        click.echo(f"{title}\n\n{aligned([['backend', 'story', 'calls', 'result'], *rows])}\n")
+    told = ", ".join(f"{count} {status}" for status, count in Counter(one.status for one in found).items())
+    click.echo(f"{told or 'nothing was told'}; {sum(one.calls for one in found)} calls checked")
+
+
+def _title(one: Outcome) -> str:
+    return " · ".join(filter(None, [one.collective, one.dtype, one.op, f"{one.ranks} ranks, {one.layout}"]))
+
+
+def _row(one: Outcome) -> list[str]:
+    backend = f"{one.backend} ({one.way})" if one.way else one.backend
+    reason = " ".join(one.reason.split())
+    return [backend, one.story, str(one.calls or ""), f"{one.status}: {reason}" if reason else one.status]

@@ -1,0 +1,153 @@
+"""NVSHMEM's symmetric memory, started once a launch, and the communicators that our kernels have in it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from collbench.cubin import uses_nvshmem
+from collbench.errors import HangError
+from collbench.gpu import check
+
+if TYPE_CHECKING:
+    from collbench.device import Array
+    from collbench.world import World
+
+INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
+# Bytes of scratch for one parity, of flagged and of Lamport cells; a longer message takes several launches. The second
+# holds 64 MiB for two ranks and more in one.
+FLAGGED_HALF, LAMPORT_HALF, GATES = 64 << 20, 200 << 20, 4096
+TICKS = 4096
+PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's patience
+PHASES = {1: "reduce-scatter", 2: "doubling", 3: "fold in", 4: "fold out", 5: "all-gather", 9: "rewinding"}
+
+
+def start(world: World) -> None:
+    """Start NVSHMEM on the whole launch if it is not up yet; it ends with the launch. Collective over the launch."""
+    import nvshmem.core as nvshmem
+    from cuda.core import Device as CoreDevice
+
+    nvshmem.get_version()  # loads the library
+    if nvshmem.init_status() == INITIALIZED:
+        return
+    os.environ["NVSHMEM_DISABLE_NCCL"] = "1"
+    if len(set(world.hosts)) == 1:  # one host: no network to look for
+        os.environ.setdefault("NVSHMEM_REMOTE_TRANSPORT", "none")
+        os.environ.setdefault("NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME", "lo")
+    rank = world.launch.Get_rank()
+    uid = nvshmem.get_unique_id(empty=rank != 0)
+    world.launch.Bcast(uid._data.view(np.int8), root=0)
+    nvshmem.init(device=CoreDevice(), uid=uid, rank=rank, nranks=world.launch.Get_size(), initializer_method="uid")
+    world.teardown.callback(nvshmem.finalize)
+
+
+class Stuck(ctypes.Structure):
+    """Twin of ``Stuck`` in kernels/collbench.cuh: who waited for whom when a kernel gave up."""
+
+    _fields_ = [(name, ctypes.c_uint32) for name in ("set", "place", "phase", "step", "partner", "unused")] + [
+        ("epoch", ctypes.c_uint64), ("cell", ctypes.c_uint64),
+    ]  # fmt: skip
+
+
+def args_type(places: int) -> type[ctypes.Structure]:
+    """Twin of ``Args`` in kernels/collbench.cuh."""
+    pointers = ("in_", "out", "count", "state", "stuck", "marks", "patience")
+    fields = [
+        *((name, ctypes.c_uint64) for name in pointers),
+        ("place", ctypes.c_int32), ("unused", ctypes.c_int32),
+        ("scratch", ctypes.c_uint64 * places), ("pe", ctypes.c_int32 * places),
+    ]  # fmt: skip
+    return type("Args", (ctypes.Structure,), {"_fields_": fields})
+
+
+class Communicator:
+    """Scratch, epoch and peers that all kernels on one world share: one stream, so one call at a time.
+
+    Making and closing it is collective over the launch, since the symmetric heap is; ``first_epoch`` is where it
+    begins to count its calls.
+    """
+
+    def __init__(self, world: World, device: Any, first_epoch: int) -> None:
+        import cupy
+        import nvshmem.core as nvshmem
+
+        start(world)
+        self._world, self._device = world, device
+        self.scratch: Array = nvshmem.array((GATES + 2 * FLAGGED_HALF + 2 * LAMPORT_HALF,), dtype="uint8")
+        self.scratch[: GATES + 2 * FLAGGED_HALF].fill(0)
+        self.scratch[GATES + 2 * FLAGGED_HALF :].fill(0xFF)
+        self._state = cupy.asarray(np.array([first_epoch * TICKS, first_epoch >> 32, 0, 0], np.uint64))
+        self._pinned = cupy.cuda.alloc_pinned_memory(ctypes.sizeof(Stuck))
+        self._stuck = Stuck.from_address(self._pinned.ptr)
+        ctypes.memset(self._pinned.ptr, 0, ctypes.sizeof(Stuck))
+        self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Any, Any]] = {}  # (function, library)
+        self._known: list[Any] = []  # libraries that NVSHMEM was told of
+        order = np.argsort(world.layout.nodes, kind="stable")
+        self.places = tuple(int(rank) for rank in order)  # rank at each place: node after node
+        self._pes = [world.layout.members[rank] for rank in self.places]
+        self.addresses = self._map(self.scratch.data.ptr) if world.member else []
+        device.alarms.append(self.alarm)
+        device.settle()
+        world.launch.Barrier()  # nobody writes before everybody has cleared
+
+    def _map(self, address: int) -> list[int]:
+        """Address of every place's scratch as seen from here, 0 where loads and stores do not reach it."""
+        from nvshmem.bindings import nvshmem as lib
+
+        return [int(lib.ptr(address, pe)) for pe in self._pes]
+
+    def args(self, send: Array, recv: Array, count: int, marks: int = 0) -> ctypes.Structure:
+        """What a kernel is given for ``count`` elements from ``send`` to ``recv``."""
+        places = len(self.places)
+        return args_type(places)(
+            in_=send.data.ptr, out=recv.data.ptr, count=count, state=self._state.data.ptr, stuck=self._pinned.ptr,
+            marks=marks, patience=PATIENCE_NS, place=self.places.index(self._world.rank),
+            scratch=(ctypes.c_uint64 * places)(*self.addresses), pe=(ctypes.c_int32 * places)(*self._pes),
+        )  # fmt: skip
+
+    def function(self, name: str, options: tuple[Any, ...], compiled: Callable[[], bytes]) -> Any:
+        """The kernel ``name`` as it was compiled with ``options``; loaded once, from the cubin that ``compiled``
+        returns, and made known to NVSHMEM."""
+        from cuda.bindings import driver
+        from nvshmem.bindings import nvshmem as lib
+
+        if (name, options) not in self._loaded:
+            library = check(driver.cuLibraryLoadData(cubin := compiled(), [], [], 0, [], [], 0))
+            if uses_nvshmem(cubin):
+                lib.culibrary_init(int(library))
+                self._known.append(library)
+            kernel = check(driver.cuLibraryGetKernel(library, name.encode()))
+            self._loaded[name, options] = (check(driver.cuKernelGetFunction(kernel)), library)
+        return self._loaded[name, options][0]
+
+    def alarm(self) -> HangError | None:
+        """Who waited for whom, once a kernel of this rank gave up; None before."""
+        found = self._stuck
+        if not found.set:
+            return None
+        rank, partner = self.places[found.place], self.places[found.partner]
+        step = f" step {found.step}" if found.phase == 2 else ""
+        return HangError(
+            f"rank {rank} waited {PATIENCE_NS / 1e9:g} s in {PHASES.get(found.phase, '?')}{step} of call {found.epoch} "
+            f"for cell {found.cell} of rank {partner}",
+            found.epoch,
+        )
+
+    def close(self) -> None:
+        """Give the memory back when all ranks are done with it; collective over the launch."""
+        import nvshmem.core as nvshmem
+        from cuda.bindings import driver
+        from nvshmem.bindings import nvshmem as lib
+
+        self._device.settle()
+        self._device.alarms.remove(self.alarm)
+        self._world.launch.Barrier()
+        for library in self._known:
+            lib.culibrary_finalize(int(library))
+        for _, library in self._loaded.values():
+            check(driver.cuLibraryUnload(library))
+        nvshmem.free_array(self.scratch)

@@ -1,0 +1,222 @@
+"""The tuned table: which spec was found fastest for which size, on which system; a TOML file, one line a size.
+
+Two tables are read: the user's own (COLLBENCH_TUNED, else ``collbench/tuned.toml`` in XDG_CONFIG_HOME or ~/.config),
+which wins, and ours (``kernels/tuned.toml``). ``collbench tune`` fills them, in mode ``chain`` with hot buffers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from collbench.errors import UsageError
+from collbench.kernel_files import own_folder
+
+VARIABLE = "COLLBENCH_TUNED"
+NAME = "tuned.toml"
+SCHEMA = 1
+FARTHEST = 2  # a size is believed up to this many times larger or smaller than it was measured
+HEAD = f"""\
+# What `collbench tune` found: for each size in bytes the fastest spec, its latency in microseconds and that of the
+# default. Where both are one, nothing was faster than the default beyond noise.
+schema = {SCHEMA}
+"""
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """What a choice depends on besides the size: it is believed where all of this is the same, and nowhere else.
+
+    ``backend`` is who asks (the one whose candidates were tried), ``device`` the processor's name, ``fabric`` as in
+    the results' column (``-virtual`` for virtual nodes), ``layout`` nodes x ranks a node. Versions are major.minor; ""
+    where the system has no such library.
+    """
+
+    backend: str
+    collective: str
+    dtype: str
+    op: str
+    device: str
+    fabric: str
+    layout: str
+    driver: str
+    nccl: str
+    nvshmem: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The fastest spec at ``bytes``, its median latency over ``launches`` launches in microseconds, and the default's.
+
+    ``run`` is the run_id of the results behind it.
+    """
+
+    bytes: int
+    spec: str
+    us: float
+    default: str
+    default_us: float
+    launches: int
+    run: str
+
+
+Table = Mapping[Key, tuple[Choice, ...]]
+
+
+def _minor(version: object) -> str:
+    """Major.minor of ``2.28.9``, or of CUDA's number for it (13020 is 13.2); "" of None."""
+    if isinstance(version, int):
+        return f"{version // 1000}.{version % 1000 // 10}"
+    return ".".join(str(version or "").split(".")[:2])
+
+
+def key_of(
+    backend: str,
+    collective: str,
+    dtype: str,
+    op: str,
+    nodes: int,
+    per_node: int | None,
+    fabric: str,
+    facts: Mapping[str, Any],
+    versions: Mapping[str, str],
+) -> Key:
+    """The key of a case, the same from a run's files and, at run time, from those who know.
+
+    ``facts`` is ``Device.facts()`` of rank 0, as the sidecar keeps it; ``versions`` is ``environment.versions()`` of
+    rank 0. Take both from rank 0 at run time too: ranks that choose differently hang.
+
+    Versions count to the minor one. What moves an optimum (generated code, transports, protocols and their defaults)
+    comes with minor versions; patches mend bugs. A patch that does move it costs a few per cent of time and never a
+    right answer, while a table that each patch voids would be believed nowhere. CUDA states its driver's version
+    to the minor one only.
+    """
+    return Key(
+        backend=backend,
+        collective=collective,
+        dtype=dtype,
+        op=op,
+        device=str(facts["name"]),
+        fabric=fabric,
+        layout=f"{nodes}x{per_node or 'uneven'}",
+        driver=_minor(facts.get("driver")),
+        nccl=_minor(facts.get("nccl")),
+        nvshmem=_minor(versions.get("nvidia-nvshmem-cu13")),
+    )
+
+
+def choose(tables: Iterable[Table], key: Key, size: int) -> str | None:
+    """The spec measured nearest to ``size`` bytes, in ratio, in the first table that has one within a factor of two.
+
+    Of two sizes equally near the smaller counts. None where no table has one.
+    """
+
+    def distance(choice: Choice) -> Fraction:
+        return Fraction(max(choice.bytes, size), min(choice.bytes, size))
+
+    for table in tables:
+        near = [choice for choice in table.get(key, ()) if distance(choice) <= FARTHEST]
+        if near:
+            return min(near, key=lambda choice: (distance(choice), choice.bytes)).spec
+    return None
+
+
+def merge(old: Table, new: Table) -> Table:
+    """Both tables; where both have a key and size, the new one's choice."""
+    merged: dict[Key, tuple[Choice, ...]] = {}
+    for key in {*old, *new}:
+        of_size = {choice.bytes: choice for choice in (*old.get(key, ()), *new.get(key, ()))}
+        merged[key] = tuple(of_size.values())
+    return merged
+
+
+def user_path() -> Path:
+    """Where the user's own table is, or would be."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    folder = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(folder) if folder else Path.home() / ".config") / "collbench" / NAME
+
+
+def read_tables() -> tuple[Table, ...]:
+    """The user's table, then ours. Call it on rank 0 and broadcast what was chosen: ranks may see other files."""
+    return load(user_path()), load(own_folder() / NAME)
+
+
+def load(path: Path) -> Table:
+    """The table at ``path``, empty where there is no file; UsageError where it is not one of ours."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as a tuned table: {error}.") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Table:
+    """The table in ``text``; ``path`` is for messages."""
+    try:
+        content = tomllib.loads(text)
+        if content["schema"] > SCHEMA:
+            raise UsageError(f"{path} was written by a newer collbench; upgrade collbench.")
+        found: dict[Key, tuple[Choice, ...]] = {}
+        for entry in content.get("tuned", []):
+            rows = tuple(map(_choice, entry.pop("sizes")))
+            key = Key(**entry)
+            found[key] = (*found.get(key, ()), *rows)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not a tuned table of collbench ({error}); mend or remove it.") from None
+    return found
+
+
+def _choice(row: dict[str, Any]) -> Choice:
+    choice = Choice(**row)
+    if not (isinstance(choice.bytes, int) and choice.bytes > 0 and isinstance(choice.spec, str)):
+        raise TypeError(f"bytes = {choice.bytes!r}, spec = {choice.spec!r}")
+    return choice
+
+
+def dump(table: Table) -> str:
+    """TOML text: keys and sizes in order, a line for each, so that what changed is what a diff shows."""
+    return "\n".join([HEAD, *(_entry(key, table[key]) for key in sorted(table))])
+
+
+def _entry(key: Key, choices: Iterable[Choice]) -> str:
+    head = [f"{name} = {_quoted(value)}" for name, value in asdict(key).items()]
+    rows = [f"  {_row(choice)}," for choice in sorted(choices, key=lambda choice: choice.bytes)]
+    return "\n".join(["[[tuned]]", *head, "sizes = [", *rows, "]", ""])
+
+
+def _row(choice: Choice) -> str:
+    cells = ((each.name, getattr(choice, each.name)) for each in fields(choice))
+    return f"{{ {', '.join(f'{name} = {_quoted(value)}' for name, value in cells)} }}"
+
+
+def _quoted(value: str | float) -> str:
+    """A TOML value: JSON's strings and numbers are TOML's, as long as no character is written as two surrogates."""
+    return json.dumps(round(value, 3) if isinstance(value, float) else value, ensure_ascii=False)
+
+
+def save(path: Path, table: Table) -> None:
+    """Write the table all at once: a reader sees the old one or the new one. UsageError where it cannot be written."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with scratch.open("w", encoding="utf-8") as file:
+            file.write(dump(table))
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            scratch.unlink()
+        raise UsageError(f"{path} cannot be written: {error.strerror}; give another -o.") from None

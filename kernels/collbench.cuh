@@ -1,0 +1,420 @@
+// What a kernel needs and what is not plain C++: the launch's arguments, elements, cells, waiting, epochs, NVSHMEM.
+//
+// Everything that touches PTX, the memory model or NVSHMEM stands here and nowhere else, so that a kernel's own file is
+// logic that any C++ compiler can read. The host compiles a kernel for one element type, operation and layout:
+//   COLL_DTYPE, COLL_OP     element type and operation, by name
+//   COLL_NODES, COLL_LOCAL  nodes, and ranks on each
+//   COLL_FLAGGED            1: flagged cells; 0: Lamport cells
+//   COLL_THREADS            threads of a block, at most
+//
+// Ranks are addressed by place: place = node * LOCAL + index on the node.
+//
+// Why two parities of scratch suffice, for every kernel and for calls of different kernels and sizes in any order:
+// call e writes into the half of the scratch that has the parity of e. Take a store of rank A into rank B in call e.
+// A's call e-1 is over, so every element of its result is there, and each depends on B's input, which B sent in its
+// call e-1, which began when B's call e-2 was over (kernels of one stream do not overlap). So B has read, and where it
+// must has cleared, everything that call e-2 left in that half. A call on no elements would break this: the host makes
+// none. Cells carry their own validity, so there is no other order between stores that anything relies on.
+#pragma once
+
+#include <cuda/std/cstdint>
+
+#if COLL_USES_PUT
+#include "non_abi/nvshmem_build_options.h"
+#include "device/nvshmem_defines.h"
+#include "device/nvshmemx_defines.h"
+#endif
+
+using u16 = cuda::std::uint16_t;
+using u32 = cuda::std::uint32_t;
+using u64 = cuda::std::uint64_t;
+
+enum Dtype { float32, float16, bfloat16, int32 };
+enum class Op { sum, min, max };
+
+constexpr Dtype DTYPE = COLL_DTYPE;
+constexpr Op OP = Op::COLL_OP;
+constexpr int floor_log2(int n) { return n < 2 ? 0 : 1 + floor_log2(n / 2); }
+constexpr int NODES = COLL_NODES, LOCAL = COLL_LOCAL, PLACES = NODES * LOCAL;
+
+// ---- What the host passes. Its twin is collbench/symmetric.py; the sizes are compared when a kernel is compiled. ----
+
+struct Stuck {  // in host memory that the device can write: who waited for whom when a spin was given up
+  u32 set, place, phase, step, partner, unused;
+  u64 epoch, cell;
+};
+
+struct alignas(16) State {  // in device memory, one a communicator
+  u64 ticks;    // TICKS for every finished call
+  u64 era;      // upper half of the epoch for which the flagged scratch was last cleared
+  u32 claimed;  // set by the one thread that fills Stuck
+  u32 unused;
+};
+
+struct Args {
+  const char* in;          // any device memory, aligned to one element
+  char* out;               // the same, or the same buffer
+  u64 count;               // elements, at least 1
+  State* state;
+  Stuck* stuck;
+  u64* marks;              // MARKS times a block, where phases are timed
+  u64 patience;            // nanoseconds that one spin may last
+  int place, unused;       // this rank
+  char* scratch[PLACES];   // every rank's scratch as seen from here; null where only a put reaches it
+  int pe[PLACES];          // NVSHMEM's number of every rank
+};
+static_assert(sizeof(Args) == COLL_ARGS_BYTES, "struct Args and its twin in Python differ");
+
+#define KERNEL(a) extern "C" __global__ void __launch_bounds__(COLL_THREADS) COLL_NAME(const __grid_constant__ Args a)
+#define INLINE __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+
+// ---- Single instructions ----
+
+struct alignas(16) Cell { u32 x, y, z, w; };
+
+// Volatile: one 16-byte transaction, never kept in L1, never merged with another. The PTX model promises wholeness for
+// each 4 bytes; NVLink and L2 keep aligned 8 bytes whole (NCCL's LL and NVSHMEM stand on that too). No clobber: cells
+// are never touched in another way, and nothing else needs to be ordered with them.
+INLINE Cell load_cell(const char* p) {
+  Cell c;
+  asm volatile("ld.volatile.global.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(c.x), "=r"(c.y), "=r"(c.z), "=r"(c.w) : "l"(p));
+  return c;
+}
+INLINE void store_cell(char* p, Cell c) {
+  asm volatile("st.volatile.global.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(p), "r"(c.x), "r"(c.y), "r"(c.z), "r"(c.w));
+}
+struct Pair { u64 x, y; };
+INLINE Pair load_pair(const void* p) {
+  Pair v;
+  asm volatile("ld.volatile.global.v2.u64 {%0,%1}, [%2];" : "=l"(v.x), "=l"(v.y) : "l"(p) : "memory");
+  return v;
+}
+INLINE u64 load_word(const u64* p) {
+  u64 v;
+  asm volatile("ld.volatile.global.u64 %0, [%1];" : "=l"(v) : "l"(p) : "memory");
+  return v;
+}
+INLINE void store_word(u64* p, u64 v) { asm volatile("st.volatile.global.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory"); }
+INLINE void add_word(u64* p, u64 v) { asm volatile("red.relaxed.gpu.global.add.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory"); }
+INLINE u64 nanoseconds() {
+  u64 t;
+  asm volatile("mov.u64 %0, %globaltimer;" : "=l"(t));
+  return t;
+}
+// Programmatic dependent launch: the host may let this kernel's blocks settle on the device while the kernel before it
+// still runs. The wait returns when that one is over and its stores are visible, so nothing above changes; it does
+// nothing for an ordinary launch.
+INLINE void wait_for_kernel_before() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+INLINE void let_next_kernel_settle() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// ---- Elements: 32-bit words hold one or two; sums are formed in Wide and rounded once ----
+
+template <bool B, class T, class F> struct Choose { using type = T; };
+template <class T, class F> struct Choose<false, T, F> { using type = F; };
+
+constexpr bool WHOLE = DTYPE == int32;                              // whole numbers: no rounding, no NaN
+constexpr int WIDTH = DTYPE == float16 || DTYPE == bfloat16 ? 2 : 4;  // bytes of an element
+constexpr int PER_WORD = 4 / WIDTH;
+using Wide = Choose<WHOLE, int, float>::type;
+using Element = Choose<WIDTH == 2, u16, u32>::type;  // its bits
+
+INLINE Wide widen(u32 word, int i) {
+  if constexpr (DTYPE == bfloat16) return __uint_as_float(i ? word & 0xffff0000u : word << 16);
+  else if constexpr (DTYPE == float16) {
+    float f;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(u16(i ? word >> 16 : word)));
+    return f;
+  } else if constexpr (DTYPE == float32) return __uint_as_float(word);
+  else return int(word);
+}
+template <class W> INLINE u32 narrow(const W* v) {  // round to nearest, ties to even; a template, since not every
+  u32 word;                                        // branch compiles for every W
+  if constexpr (DTYPE == bfloat16) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(v[1]), "f"(v[0]));
+  else if constexpr (DTYPE == float16) asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(v[1]), "f"(v[0]));
+  else if constexpr (DTYPE == float32) word = __float_as_uint(v[0]);
+  else word = u32(v[0]);
+  return word;
+}
+INLINE Wide combine(Wide a, Wide b) {  // min and max let a NaN through, as IEEE 754-2019 minimum and maximum do
+  if constexpr (OP == Op::sum) {
+    if constexpr (WHOLE) return int(u32(a) + u32(b));
+    else return a + b;
+  } else {
+    const bool first = OP == Op::min ? a <= b : a >= b;
+    return first || a != a ? a : b;
+  }
+}
+
+// ---- Cells: 16 bytes that tell by themselves whether they have arrived ----
+// Flagged: two times 4 bytes of data and 4 bytes of flag (NCCL's LL); the flag is the epoch, both are checked. Half of
+// the bytes are data. Lamport: 16 bytes of data; a word that has not arrived holds EMPTY, a NaN that no sender writes,
+// and whoever has read a word sets it back. Needs wholeness of 4 bytes only, but a type that has a bit pattern to spare.
+
+constexpr bool FLAGGED = COLL_FLAGGED;
+constexpr int WORDS = FLAGGED ? 2 : 4;
+constexpr int CELL = 16, PAYLOAD = 4 * WORDS;
+constexpr u32 EMPTY = 0xffffffffu, OTHER_NAN = 0x7fffffffu;  // as two 16-bit floats these are NaNs as well
+static_assert(FLAGGED || !WHOLE, "whole numbers have no bit pattern to spare: they need flagged cells");
+
+struct alignas(PAYLOAD) Words { u32 w[WORDS]; };
+
+INLINE u32 spare(u32 word) { return word == EMPTY ? OTHER_NAN : word; }
+INLINE Cell pack(Words v, u32 flag) {
+  if constexpr (FLAGGED) return {v.w[0], flag, v.w[1], flag};
+  else return {spare(v.w[0]), spare(v.w[1]), spare(v.w[2]), spare(v.w[3])};
+}
+INLINE Words unpack(Cell c) {
+  if constexpr (FLAGGED) return {c.x, c.z};
+  else return {c.x, c.y, c.z, c.w};
+}
+INLINE bool arrived(Cell c, u32 flag) {
+  if constexpr (FLAGGED) return (c.y == flag) & (c.w == flag);
+  else return (c.x != EMPTY) & (c.y != EMPTY) & (c.z != EMPTY) & (c.w != EMPTY);
+}
+
+// ---- Sums of cells ----
+
+struct Sum { Wide v[WORDS * PER_WORD]; };
+
+INLINE Sum begin_sum(Words x) {
+  Sum s;
+  UNROLL for (int i = 0; i < WORDS * PER_WORD; i++) s.v[i] = widen(x.w[i / PER_WORD], i % PER_WORD);
+  return s;
+}
+INLINE void add(Sum& s, Words x) {
+  UNROLL for (int i = 0; i < WORDS * PER_WORD; i++) s.v[i] = combine(s.v[i], widen(x.w[i / PER_WORD], i % PER_WORD));
+}
+INLINE Words round_sum(const Sum& s) {
+  Words x;
+  UNROLL for (int i = 0; i < WORDS; i++) x.w[i] = narrow(s.v + i * PER_WORD);
+  return x;
+}
+// One addition of two rounded partial sums, rounded again: both partners of an exchange get the same bits.
+INLINE Words add_pair(Words mine, Words theirs) {
+  Sum s = begin_sum(mine);
+  add(s, theirs);
+  return round_sum(s);
+}
+
+// ---- The message: cell c of it is bytes c * PAYLOAD and on; the last may be partly filled ----
+
+// Element by element; out of line, since code that is not run must not crowd the instruction cache. Shifts, since an
+// indexed array would lie in memory.
+__device__ __noinline__ Words load_elements(const char* p, int held) {
+  u64 half[2] = {0, 0};
+#pragma unroll 1
+  for (int i = held - 1; i >= 0; i--) {
+    half[1] = half[1] << (8 * WIDTH) | half[0] >> (64 - 8 * WIDTH);
+    half[0] = half[0] << (8 * WIDTH) | reinterpret_cast<const Element*>(p)[i];
+  }
+  Words x;
+  UNROLL for (int i = 0; i < WORDS; i++) x.w[i] = u32(half[i / 2] >> (32 * (i % 2)));
+  return x;
+}
+__device__ __noinline__ void store_elements(char* p, int held, Words x) {
+  u64 half[2] = {0, 0};
+  UNROLL for (int i = 0; i < WORDS; i++) half[i / 2] |= u64(x.w[i]) << (32 * (i % 2));
+#pragma unroll 1
+  for (int i = 0; i < held; i++) {
+    reinterpret_cast<Element*>(p)[i] = Element(half[0]);
+    half[0] = half[0] >> (8 * WIDTH) | half[1] << (64 - 8 * WIDTH);
+    half[1] >>= 8 * WIDTH;
+  }
+}
+
+struct Message {
+  const char* in;
+  char* out;
+  u32 bytes;  // the scratch holds less than 4 GiB, and so does what one launch reduces
+  bool aligned;  // whole cells can be moved with one instruction
+
+  INLINE Message(const Args& a) : in(a.in), out(a.out), bytes(u32(a.count) * WIDTH) {
+    aligned = ((u64(in) | u64(out)) & (PAYLOAD - 1)) == 0;
+  }
+  INLINE u32 cells() const { return (bytes - 1) / PAYLOAD + 1; }
+  INLINE bool whole(u32 c) const { return aligned && (c + 1) * PAYLOAD <= bytes; }
+  INLINE int held(u32 c) const { return bytes - c * PAYLOAD < PAYLOAD ? int(bytes - c * PAYLOAD) / WIDTH : PAYLOAD / WIDTH; }
+
+  INLINE Words load(u32 c) const {
+    const char* p = in + c * PAYLOAD;
+    return whole(c) ? *reinterpret_cast<const Words*>(p) : load_elements(p, held(c));
+  }
+  INLINE void store(u32 c, Words x) const {
+    char* p = out + c * PAYLOAD;
+    if (whole(c)) *reinterpret_cast<Words*>(p) = x;
+    else store_elements(p, held(c), x);
+  }
+};
+
+// ---- One call: its epoch, its half of the scratch, waiting, and its end ----
+
+constexpr u64 TICKS = 4096;  // a call adds so many, whatever its grid: the epoch moves on with the last block's share
+constexpr u64 HALF = FLAGGED ? COLL_FLAGGED_HALF : COLL_LAMPORT_HALF;     // bytes of one parity
+#ifndef COLL_TILE
+#define COLL_TILE 128
+#endif
+constexpr u32 TILE = COLL_TILE;  // cells of a slot that lie side by side
+constexpr u64 GATES = 0, FLAGGED_AT = 4096, LAMPORT_AT = FLAGGED_AT + 2 * COLL_FLAGGED_HALF;
+static_assert((2 * PLACES + 2) * sizeof(u64) <= FLAGGED_AT, "more ranks than gates");
+
+INLINE void mark(const Args& a, int i) {  // the time at which the last warp of this block came here, where phases are timed
+#if COLL_PHASES
+  if (threadIdx.x % 32 == 0)
+    asm volatile("red.relaxed.gpu.global.max.u64 [%0], %1;" ::"l"(a.marks + blockIdx.x * COLL_MARKS + i), "l"(nanoseconds()) : "memory");
+#endif
+}
+
+struct Where { u32 phase, step, partner; };  // for the report of a spin that was given up
+
+// Never go on with stale data: say who waited for whom, and end the kernel. By value: what is passed by address would
+// have to live in memory.
+__device__ __noinline__ void give_up(State* state, Stuck* stuck, int place, Where w, u64 epoch, u64 cell) {
+  if (atomicExch(&state->claimed, 1) == 0) {
+    volatile Stuck* s = stuck;
+    s->place = place, s->phase = w.phase, s->step = w.step, s->partner = w.partner, s->epoch = epoch, s->cell = cell;
+    __threadfence_system();
+    s->set = 1;
+    __threadfence_system();
+  } else {
+    for (const u64 begin = nanoseconds(); nanoseconds() - begin < 1000000;) {}  // let the other one write
+  }
+  __trap();
+}
+
+INLINE bool too_long(const Args& a, u64& begin) {
+  const u64 now = nanoseconds();
+  if (begin == 0) begin = now;
+  return now - begin > a.patience;
+}
+
+constexpr u32 NONE = 0xffffffffu;  // the offset of no cell
+
+struct Call {
+  const Args& a;
+  u64 epoch, half;
+  char* own;  // this rank's half
+
+  INLINE u32 flag() const { return u32(epoch); }
+
+  // Where cell c of slot `index` lies in a half. The slots are interleaved by tiles, so that what one thread touches lies
+  // close together: one address and small offsets.
+  template <int SLOTS> static INLINE u32 offset(int index, u32 c) {
+    return c / TILE * (SLOTS * TILE * CELL) + c % TILE * CELL + index * (TILE * CELL);
+  }
+
+  // Give the rank at `place` a cell at `offset` of its half.
+  INLINE void send(int place, u32 offset, Words x) const {
+    store_cell(a.scratch[place] + half + offset, pack(x, flag()));
+  }
+
+  // Wait for K cells of this rank's scratch at once; `at(k)` is the offset of one or NONE, `from(k)` where it comes from.
+  template <int K, class At, class From> INLINE void receive(Words (&got)[K], At at, From from) const {
+    u64 begin = 0;
+    for (u32 tries = 1;; tries++) {
+      Cell c[K];
+      bool all = true;
+      UNROLL for (int k = 0; k < K; k++) {
+        c[k] = pack(Words{}, flag());  // what is not waited for counts as arrived
+        if (at(k) != NONE) c[k] = load_cell(own + at(k));
+      }
+      UNROLL for (int k = 0; k < K; k++) all &= arrived(c[k], flag());
+      if (all) {
+        UNROLL for (int k = 0; k < K; k++) {
+          got[k] = unpack(c[k]);
+          if (!FLAGGED && at(k) != NONE) store_cell(own + at(k), {EMPTY, EMPTY, EMPTY, EMPTY});
+        }
+        return;
+      }
+      if (tries % 1024 == 0 && too_long(a, begin)) {
+        u32 missing = 0;
+        Where whose{};
+        UNROLL for (int k = 0; k < K; k++) if (at(k) != NONE && !arrived(c[k], flag())) missing = at(k), whose = from(k);
+        give_up(a.state, a.stuck, a.place, whose, epoch, missing / CELL);
+      }
+    }
+  }
+  INLINE Words receive_one(u32 offset, Where from) const {
+    Words got[1];
+    receive(got, [=](int) { return offset; }, [=](int) { return from; });
+    return got[0];
+  }
+};
+
+// ---- When 32 bits of epoch are used up: the flags in the flagged half could be mistaken for those of 2^32 calls ago.
+// So the first call of a new era meets all ranks, clears, and meets them again; once in 2^32 calls. An era begins with
+// epoch 2: a flag of 0 is a cleared cell, and 2 keeps the parities alternating.
+
+__device__ __noinline__ void meet(const Args& a, u64 epoch, u64 value) {
+  for (int q = threadIdx.x; q < PLACES; q += blockDim.x) {
+    if (a.scratch[q]) store_word(reinterpret_cast<u64*>(a.scratch[q] + GATES) + a.place, value);
+#if COLL_USES_PUT
+    else {
+      u64* mine = reinterpret_cast<u64*>(a.scratch[a.place] + GATES) + PLACES + value % 2;
+      store_word(mine, value);
+      nvshmem_putmem(reinterpret_cast<u64*>(a.scratch[a.place] + GATES) + a.place, mine, sizeof(u64), a.pe[q]);
+    }
+#endif
+    u64 begin = 0;
+    const u64* gate = reinterpret_cast<u64*>(a.scratch[a.place] + GATES) + q;
+    while (load_word(gate) < value)
+      if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {9, 0, u32(q)}, epoch, 0);
+  }
+  __syncthreads();
+}
+
+__device__ __noinline__ void rewind(const Args& a, u64 epoch) {
+  if (blockIdx.x == 0) {
+    meet(a, epoch, 2 * epoch);
+    char* flagged = a.scratch[a.place] + FLAGGED_AT;
+    for (u64 i = threadIdx.x; i < 2 * COLL_FLAGGED_HALF / CELL; i += blockDim.x) store_cell(flagged + i * CELL, {0, 0, 0, 0});
+    __threadfence_system();
+    __syncthreads();
+    meet(a, epoch, 2 * epoch + 1);
+    if (threadIdx.x == 0) store_word(&a.state->era, epoch >> 32);
+  } else if (threadIdx.x == 0) {
+    u64 begin = 0;
+    while (load_word(&a.state->era) < epoch >> 32)
+      if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {9, 1, u32(a.place)}, epoch, 0);
+  }
+  __syncthreads();
+}
+
+INLINE Call begin_call(const Args& a) {
+  wait_for_kernel_before();
+  let_next_kernel_settle();
+  const Pair now = load_pair(a.state);  // ticks and era
+  const u64 epoch = now.x / TICKS;
+  const u64 half = (FLAGGED ? FLAGGED_AT : LAMPORT_AT) + (epoch & 1) * HALF;
+  const Call call{a, epoch, half, a.scratch[a.place] + half};
+  if (epoch >> 32 != now.y) rewind(a, epoch);
+  mark(a, 0);
+  return call;
+}
+
+// Blocks that start late still read this call's epoch: the quotient changes with the last block's share only, and a
+// block adds its share when all its threads have read. The next kernel sees the sum, since this one is over by then.
+INLINE void end_call(const Call& call) {
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  u64 share = blockIdx.x ? 1 : TICKS - gridDim.x + 1;
+  if (blockIdx.x == 0 && u32(call.epoch + 1) == 0) share += 2 * TICKS;  // on to epoch 2 of the next era
+  add_word(&call.a.state->ticks, share);
+}
+
+#if COLL_USES_PUT
+// `cells` cells from offset `from` of this rank's half to offset `to` of that at `place`; whole blocks call it together. No fence and no signal: the cells tell by themselves when they are there. The source may be written
+// again two calls later: by then the target has read them.
+INLINE void put_cells(const Call& call, int place, u32 to, u32 from, u32 cells) {
+  __syncthreads();  // the address is this rank's: NVSHMEM finds the other's copy of the same symmetric memory
+  if (cells) nvshmemx_putmem_nbi_block(call.own + to, call.own + from, cells * CELL, call.a.pe[place]);
+}
+#endif

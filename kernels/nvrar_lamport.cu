@@ -1,0 +1,168 @@
+/* collbench
+summary = "NVRAR for bandwidth: the same three phases on Lamport cells (no flags), in batches and pipelined"
+collective = "all_reduce"
+dtypes = ["float32", "float16", "bfloat16", "int32"]
+ops = ["sum", "min", "max"]
+order = "nvrar"
+nodes = "one"
+cell = "lamport"
+wire = "(2*(G-1)+ceil(log2(N)))*S/G"
+scratch = "(2*G+ceil(log2(N))+2)*S/G"
+blocks = [4, 8, 16, 32, 64, 96, 128]
+threads = [256, 512]
+defines = {COLL_BATCH = [1, 2]}
+*/
+// The algorithm, the order of additions and the slots are those of nvrar_ll.cu. What differs is how bytes move:
+// whole 16-byte cells of data, several of them in flight in every thread, and rounds that overlap: while a thread sends
+// round r of the reduce-scatter it reduces round r-1 and collects round r-2, so the links never wait for a reduction.
+//
+// T = T0 + (2 + log2 N) L + f (2 (G-1) + log2 N) S / (G B), f = 1 (2 for whole numbers, whose cells carry flags).
+//
+// Ordering: as in nvrar_ll.cu; a thread handles cells c of every shard from beginning to end. In place: a thread writes
+// cells of round r after it has read them as sender (round r) and as owner (round r + 1 of the loop).
+#include "collbench.cuh"
+
+constexpr int BATCH = COLL_BATCH;
+constexpr int STEPS = floor_log2(NODES), CORE = 1 << STEPS, EXTRA = NODES - CORE;
+enum Slots { SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD, SLOTS };
+
+struct Job {
+  const Call& call;
+  const Message& message;
+  int place, node, me;
+  u32 cells, shard, first, row, span;  // first: this thread's first cell of a shard; row, span: to its next, next round
+
+  INLINE Job(const Call& c, const Message& m)
+      : call(c), message(m), place(c.a.place), node(place / LOCAL), me(place % LOCAL), cells(m.cells()) {
+    shard = (cells + LOCAL - 1) / LOCAL;
+    row = blockDim.x;
+    span = gridDim.x * row * BATCH;
+    first = blockIdx.x * row * BATCH + threadIdx.x;
+  }
+  INLINE u32 rounds() const { return (shard + span - 1) / span; }
+  INLINE u32 cell(u32 round, int b) const { return first + round * span + b * row; }
+  INLINE bool exists(int g, u32 c) const { return c < shard && g * shard + c < cells; }
+  static INLINE u32 slot(int index, u32 c) { return Call::offset<SLOTS>(index, c); }
+  INLINE int at(int other, int index) const { return other * LOCAL + index; }
+
+  // Phase 1, sending side. Each rank begins with its next neighbour, so that no rank is everybody's first.
+  INLINE void give(u32 round) const {
+    Words x[LOCAL][BATCH];
+    UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < BATCH; b++) {
+      const int g = (me + r) % LOCAL;
+      const u32 c = cell(round, b);
+      if (exists(g, c)) x[r][b] = message.load(g * shard + c);
+    }
+    UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < BATCH; b++) {
+      const int g = (me + r) % LOCAL;
+      const u32 c = cell(round, b);
+      if (exists(g, c)) call.send(at(node, g), slot(SCATTER + me, c), x[r][b]);
+    }
+  }
+
+  // The cells of one slot in a round.
+  INLINE void take(Words (&x)[BATCH], u32 round, int index, Where from) const {
+    call.receive(x,
+        [&](int b) { return exists(me, cell(round, b)) ? slot(index, cell(round, b)) : NONE; },
+        [&](int) { return from; });
+  }
+  INLINE void send(const Words (&x)[BATCH], u32 round, int to, int index) const {
+    UNROLL for (int b = 0; b < BATCH; b++)
+      if (exists(me, cell(round, b))) call.send(to, slot(index, cell(round, b)), x[b]);
+  }
+  INLINE void merge(Words (&sum)[BATCH], const Words (&x)[BATCH]) const {
+    UNROLL for (int b = 0; b < BATCH; b++) sum[b] = add_pair(sum[b], x[b]);
+  }
+
+  // Phase 1, owner's side: the cells of all local ranks at once, then their sum in the order of their index.
+  INLINE void reduce_local(Words (&sum)[BATCH], u32 round) const {
+    Words own[BATCH], got[LOCAL * BATCH];
+    UNROLL for (int b = 0; b < BATCH; b++) {
+      own[b] = Words{};
+      if (exists(me, cell(round, b))) own[b] = message.load(me * shard + cell(round, b));
+    }
+    call.receive(got,
+        [&](int k) {
+          const int g = k / BATCH;
+          const u32 c = cell(round, k % BATCH);
+          return g != me && exists(me, c) ? slot(SCATTER + g, c) : NONE;
+        },
+        [&](int k) { return Where{1, 0, u32(at(node, k / BATCH))}; });
+    UNROLL for (int b = 0; b < BATCH; b++) {
+      Sum total;
+      UNROLL for (int g = 0; g < LOCAL; g++) {
+        const Words x = g == me ? own[b] : got[g * BATCH + b];
+        if (g == 0) total = begin_sum(x);
+        else add(total, x);
+      }
+      sum[b] = round_sum(total);
+    }
+  }
+
+  // Phase 2.
+  INLINE void reduce_between_nodes(Words (&sum)[BATCH], u32 round) const {
+    Words theirs[BATCH];
+    if (node >= CORE) {
+      const int partner = at(node - CORE, me);
+      send(sum, round, partner, FOLD);
+      take(sum, round, UNFOLD, {4, 0, u32(partner)});
+      return;
+    }
+    const int extra = at(node + CORE, me);
+    if (node < EXTRA) {
+      take(theirs, round, FOLD, {3, 0, u32(extra)});
+      merge(sum, theirs);
+    }
+    UNROLL for (int k = 0; k < STEPS; k++) {
+      const int partner = at(node ^ (1 << k), me);
+      send(sum, round, partner, DOUBLING + k);
+      take(theirs, round, DOUBLING + k, {2, u32(k), u32(partner)});
+      merge(sum, theirs);
+      mark(call.a, 2 + k);
+    }
+    if (node < EXTRA) send(sum, round, extra, UNFOLD);
+  }
+
+  // Phases 1 and 2 of the owner, and the sending side of phase 3.
+  INLINE void reduce(u32 round) const {
+    Words sum[BATCH];
+    reduce_local(sum, round);
+    mark(call.a, 1);
+    if constexpr (NODES > 1) reduce_between_nodes(sum, round);
+    UNROLL for (int r = 1; r < LOCAL; r++) send(sum, round, at(node, (me + r) % LOCAL), GATHER + me);
+    UNROLL for (int b = 0; b < BATCH; b++)
+      if (exists(me, cell(round, b))) message.store(me * shard + cell(round, b), sum[b]);
+  }
+
+  // Phase 3, receiving side.
+  INLINE void collect(u32 round) const {
+    Words got[LOCAL * BATCH];
+    call.receive(got,
+        [&](int k) {
+          const int g = k / BATCH;
+          const u32 c = cell(round, k % BATCH);
+          return g != me && exists(g, c) ? slot(GATHER + g, c) : NONE;
+        },
+        [&](int k) { return Where{5, 0, u32(at(node, k / BATCH))}; });
+    UNROLL for (int k = 0; k < LOCAL * BATCH; k++) {
+      const int g = k / BATCH;
+      const u32 c = cell(round, k % BATCH);
+      if (g != me && exists(g, c)) message.store(g * shard + c, got[k]);
+    }
+    mark(call.a, 2 + STEPS);
+  }
+};
+
+KERNEL(a) {
+  const Call call = begin_call(a);
+  const Message message(a);
+  const Job job(call, message);
+  const u32 rounds = job.rounds();
+#pragma unroll 1
+  for (u32 r = 0; r < rounds + 2; r++) {
+    if (r < rounds) job.give(r);
+    if (r >= 1 && r <= rounds) job.reduce(r - 1);
+    if (r >= 2) job.collect(r - 2);
+  }
+  end_call(call);
+}

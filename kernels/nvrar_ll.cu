@@ -1,0 +1,92 @@
+/* collbench
+summary = "NVRAR, plain: reduce-scatter in the node, recursive doubling between nodes, all-gather; flagged cells (LL)"
+collective = "all_reduce"
+dtypes = ["float32", "float16", "bfloat16", "int32"]
+ops = ["sum", "min", "max"]
+order = "nvrar"
+nodes = "one"
+cell = "ll"
+wire = "(2*(G-1)+ceil(log2(N)))*S/G"
+scratch = "(2*G+ceil(log2(N))+2)*S/G"
+blocks = [1, 2, 4, 8, 16, 32, 64, 128]
+threads = [256, 512]
+*/
+// All-reduce in three phases, fused in one launch, for N nodes of G ranks (arXiv 2511.09557). Rank (n, g) owns shard g.
+//
+//   1. Reduce-scatter in the node: every rank sends cell c of shard g to rank (n, g), which adds the G of them in the
+//      order of their index, in fp32 for 16-bit floats, rounded once.
+//   2. Recursive doubling between nodes: in step k the partial sum goes to (n xor 2^k, g) and that rank's is added, one
+//      rounding a step; both partners add the same two numbers. Where N is no power of two, the nodes beyond the
+//      largest one fold their sums into a partner first and get the result from it last.
+//   3. All-gather in the node: the owner sends the result to the other G-1.
+//
+// T = T0 + (2 + log2 N) L + f (2 (G-1) + log2 N) S / (G B), f = 2: half of a flagged cell is flag.
+//
+// Ordering: a thread handles cell c of every shard from beginning to end and waits for the very cells that it uses;
+// nothing waits for a block or for another thread. Slots are told apart by phase, step and sender; their reuse is
+// argued in collbench.cuh. In place is right because the thread that writes an element is the one that has read it.
+#include "collbench.cuh"
+
+constexpr int STEPS = floor_log2(NODES), CORE = 1 << STEPS, EXTRA = NODES - CORE;
+enum Slots { SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD, SLOTS };
+
+KERNEL(a) {
+  const Call call = begin_call(a);
+  const Message message(a);
+  const int node = a.place / LOCAL, me = a.place % LOCAL;
+  const u32 cells = message.cells(), shard = (cells + LOCAL - 1) / LOCAL, threads = gridDim.x * blockDim.x;
+  const auto slot = [](int index, u32 c) { return Call::offset<SLOTS>(index, c); };
+  const auto at = [&](int other, int index) { return other * LOCAL + index; };
+
+  for (u32 c = blockIdx.x * blockDim.x + threadIdx.x; c < shard; c += threads) {
+    const auto exists = [&](int g) { return g * shard + c < cells; };  // the last shards may be shorter
+    const auto pair = [&](Words mine, int other, int index, u32 step) {  // one exchange with another node
+      call.send(at(other, me), slot(index, c), mine);
+      return add_pair(mine, call.receive_one(slot(index, c), {2, step, u32(at(other, me))}));
+    };
+
+    // 1. Reduce-scatter. Each rank begins with its next neighbour, so that no rank is everybody's first.
+    UNROLL for (int r = 1; r < LOCAL; r++) {
+      const int g = (me + r) % LOCAL;
+      if (exists(g)) call.send(at(node, g), slot(SCATTER + me, c), message.load(g * shard + c));
+    }
+    if (exists(me)) {
+      const Words own = message.load(me * shard + c);
+      Words got[LOCAL];
+      call.receive(got,
+          [&](int g) { return g == me ? NONE : slot(SCATTER + g, c); },
+          [&](int g) { return Where{1, 0, u32(at(node, g))}; });
+      Sum total;
+      UNROLL for (int g = 0; g < LOCAL; g++) {
+        const Words x = g == me ? own : got[g];
+        if (g == 0) total = begin_sum(x);
+        else add(total, x);
+      }
+      Words sum = round_sum(total);
+      mark(a, 1);
+
+      // 2. Recursive doubling, with the nodes beyond the power of two folded in before and out after.
+      if (node >= CORE) {
+        call.send(at(node - CORE, me), slot(FOLD, c), sum);
+        sum = call.receive_one(slot(UNFOLD, c), {4, 0, u32(at(node - CORE, me))});
+      } else {
+        if (node < EXTRA) sum = add_pair(sum, call.receive_one(slot(FOLD, c), {3, 0, u32(at(node + CORE, me))}));
+        UNROLL for (int k = 0; k < STEPS; k++) {
+          sum = pair(sum, node ^ (1 << k), DOUBLING + k, k);
+          mark(a, 2 + k);
+        }
+        if (node < EXTRA) call.send(at(node + CORE, me), slot(UNFOLD, c), sum);
+      }
+
+      // 3. All-gather.
+      UNROLL for (int r = 1; r < LOCAL; r++) call.send(at(node, (me + r) % LOCAL), slot(GATHER + me, c), sum);
+      message.store(me * shard + c, sum);
+    }
+    UNROLL for (int r = 1; r < LOCAL; r++) {
+      const int g = (me + r) % LOCAL;
+      if (exists(g)) message.store(g * shard + c, call.receive_one(slot(GATHER + g, c), {5, 0, u32(at(node, g))}));
+    }
+    mark(a, 2 + STEPS);
+  }
+  end_call(call);
+}

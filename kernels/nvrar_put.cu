@@ -1,0 +1,135 @@
+/* collbench
+summary = "NVRAR where nodes reach each other by puts only: packed chunks, one put each, pipelined; flagged cells (LL)"
+collective = "all_reduce"
+dtypes = ["float32", "float16", "bfloat16", "int32"]
+ops = ["sum", "min", "max"]
+order = "nvrar"
+nodes = "any"
+cell = "ll"
+wire = "(2*(G-1)+ceil(log2(N)))*S/G"
+scratch = "(2*G+2*ceil(log2(N))+4)*S/G"
+blocks = [1, 2, 4, 8, 16, 32, 64]
+threads = [256, 512]
+*/
+// The algorithm and the order of additions are those of nvrar_ll.cu. Between nodes there are no loads and stores: a block
+// packs a chunk of cells (one a thread) into an outbox in its own scratch and sends it with one put.
+//
+// Every phase runs over all chunks of a block before the next one begins, so the put of one chunk is under way while
+// the next is added and packed. A thread's partial sum waits in its own cell of the outbox meanwhile.
+//
+// T = T0 + 2 L + log2 N L' + f (S/G) (2 (G-1) / B + log2 N / B'), f = 2; L' and B' are the network's.
+//
+// Ordering: a put may arrive in any order and in pieces of 8 bytes: each half of a cell carries its flag. The threads of a
+// block meet before its put, which reads what all of them packed. An outbox slot is written again two calls later; by
+// the argument in collbench.cuh its target has read what was put from it, so no put needs to be waited for.
+#define COLL_USES_PUT 1
+#define COLL_TILE 4096  // a chunk, one cell a thread, must not cross a tile: blocks of 2^k threads, 4096 at most
+#include "collbench.cuh"
+
+constexpr int STEPS = floor_log2(NODES), CORE = 1 << STEPS, EXTRA = NODES - CORE;
+enum Slots {
+  SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD,
+  OUTBOX, FOLDED = OUTBOX + STEPS, UNFOLDED, SLOTS  // outboxes of the doubling steps, of the fold in and of the fold out
+};
+
+struct Job {
+  const Call& call;
+  const Message& message;
+  int place, node, me;
+  u32 cells, shard, mine;  // mine: cells of the shard that this rank owns
+
+  INLINE Job(const Call& c, const Message& m)
+      : call(c), message(m), place(c.a.place), node(place / LOCAL), me(place % LOCAL), cells(m.cells()) {
+    shard = (cells + LOCAL - 1) / LOCAL;
+    const u32 begin = me * shard;
+    mine = begin >= cells ? 0 : cells - begin < shard ? cells - begin : shard;
+  }
+  static INLINE u32 slot(int index, u32 c) { return Call::offset<SLOTS>(index, c); }
+  INLINE int at(int other) const { return other * LOCAL + me; }
+  INLINE bool exists(int g, u32 c) const { return c < shard && g * shard + c < cells; }
+
+  // All chunks of this block, `work(c)` in every thread for its cell; with `to` >= 0 the chunk is put there afterwards.
+  template <class Work> INLINE void every_chunk(Work work, int to = -1, int index = 0, int outbox = 0) const {
+    for (u32 first = blockIdx.x * blockDim.x; first < shard; first += gridDim.x * blockDim.x) {
+      work(first + threadIdx.x);
+      if (to < 0 || first >= mine) continue;
+      const u32 chunk = mine - first < blockDim.x ? mine - first : blockDim.x;
+      put_cells(call, to, slot(index, first), slot(outbox, first), chunk);
+    }
+  }
+  INLINE void stow(int outbox, u32 c, Words x) const { call.send(place, slot(outbox, c), x); }
+  INLINE Words stowed(int outbox, u32 c) const { return unpack(load_cell(call.own + slot(outbox, c))); }
+  INLINE Words take(int index, u32 c, Where from) const { return call.receive_one(slot(index, c), from); }
+
+  // 1. Reduce-scatter in the node.
+  INLINE void scatter(u32 c) const {
+    UNROLL for (int r = 1; r < LOCAL; r++) {
+      const int g = (me + r) % LOCAL;
+      if (exists(g, c)) call.send(node * LOCAL + g, slot(SCATTER + me, c), message.load(g * shard + c));
+    }
+  }
+  INLINE Words reduce(u32 c) const {
+    Sum total;
+    UNROLL for (int g = 0; g < LOCAL; g++) {
+      const Words x = g == me ? message.load(me * shard + c) : take(SCATTER + g, c, {1, 0, u32(node * LOCAL + g)});
+      if (g == 0) total = begin_sum(x);
+      else add(total, x);
+    }
+    return round_sum(total);
+  }
+
+  // 3. All-gather in the node.
+  INLINE void gather(u32 c, Words sum) const {
+    UNROLL for (int r = 1; r < LOCAL; r++) call.send(node * LOCAL + (me + r) % LOCAL, slot(GATHER + me, c), sum);
+    message.store(me * shard + c, sum);
+  }
+  INLINE void collect(u32 c) const {
+    UNROLL for (int r = 1; r < LOCAL; r++) {
+      const int g = (me + r) % LOCAL;
+      if (exists(g, c)) message.store(g * shard + c, take(GATHER + g, c, {5, 0, u32(node * LOCAL + g)}));
+    }
+  }
+
+  // 2. Between nodes, for the nodes beyond the power of two: give the sum away, wait for the result.
+  INLINE void fold_away() const {
+    every_chunk([&](u32 c) { if (c < mine) stow(FOLDED, c, reduce(c)); }, at(node - CORE), FOLD, FOLDED);
+    every_chunk([&](u32 c) { if (c < mine) gather(c, take(UNFOLD, c, {4, 0, u32(at(node - CORE))})); });
+  }
+  // The sum that goes into doubling step 0.
+  INLINE Words folded(u32 c) const {
+    const Words sum = reduce(c);
+    return node < EXTRA ? add_pair(sum, take(FOLD, c, {3, 0, u32(at(node + CORE))})) : sum;
+  }
+  // The sum after doubling step k.
+  INLINE Words doubled(int k, u32 c) const {
+    return add_pair(stowed(OUTBOX + k, c), take(DOUBLING + k, c, {2, u32(k), u32(at(node ^ (1 << k)))}));
+  }
+  INLINE void double_up() const {
+    every_chunk([&](u32 c) { if (c < mine) stow(OUTBOX, c, folded(c)); }, at(node ^ 1), DOUBLING, OUTBOX);
+    for (int k = 1; k < STEPS; k++)
+      every_chunk([&](u32 c) { if (c < mine) stow(OUTBOX + k, c, doubled(k - 1, c)); }, at(node ^ (1 << k)), DOUBLING + k, OUTBOX + k);
+    const auto finish = [&](u32 c) {
+      if (c >= mine) return;
+      const Words sum = doubled(STEPS - 1, c);
+      if (node < EXTRA) stow(UNFOLDED, c, sum);
+      gather(c, sum);
+    };
+    if (node < EXTRA) every_chunk(finish, at(node + CORE), UNFOLD, UNFOLDED);
+    else every_chunk(finish);
+  }
+};
+
+KERNEL(a) {
+  const Call call = begin_call(a);
+  const Message message(a);
+  const Job job(call, message);
+  job.every_chunk([&](u32 c) { job.scatter(c); });
+  mark(a, 1);
+  if constexpr (NODES == 1) job.every_chunk([&](u32 c) { if (c < job.mine) job.gather(c, job.reduce(c)); });
+  else if (job.node >= CORE) job.fold_away();
+  else job.double_up();
+  mark(a, 2);
+  job.every_chunk([&](u32 c) { job.collect(c); });
+  mark(a, 3);
+  end_call(call);
+}

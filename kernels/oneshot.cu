@@ -1,0 +1,52 @@
+/* collbench
+summary = "one-shot: every rank sends everything to all others and adds for itself; for the smallest messages"
+collective = "all_reduce"
+dtypes = ["float32", "float16", "bfloat16", "int32"]
+ops = ["sum", "min", "max"]
+order = "flat"
+nodes = "one"
+cell = "lamport"
+wire = "(P-1)*S"
+scratch = "P*S"
+max_bytes = 1048576
+blocks = [1, 2, 4, 8, 16, 32, 64, 128]
+threads = [128, 256, 512]
+*/
+// All-reduce in one hop: T = T0 + L + (P-1) S / B (T0 launch, L store to sight, B bandwidth out of a rank).
+//
+//   1. Give: cell c of the input goes to every other rank.
+//   2. Take: wait for cell c of every other rank and add all of them in the order of places, this rank's own among them,
+//      in fp32 for 16-bit floats, rounded once. All ranks add the same numbers in the same order: the same bits.
+//
+// Ordering: every thread reads and writes only its own cells c, and waits for the very words that it uses; reuse of slots
+// is argued in collbench.cuh. In place is right because a thread has read its cell of the input before it writes it.
+#include "collbench.cuh"
+
+KERNEL(a) {
+  const Call call = begin_call(a);
+  const Message message(a);
+  const u32 cells = message.cells();
+  const auto at = [](int place, u32 c) { return Call::offset<PLACES>(place, c); };
+
+  for (u32 c = blockIdx.x * blockDim.x + threadIdx.x; c < cells; c += gridDim.x * blockDim.x) {
+    // 1. Give. Each rank begins with its next neighbour, so that no rank is everybody's first.
+    const Words mine = message.load(c);
+    UNROLL for (int r = 1; r < PLACES; r++) call.send((a.place + r) % PLACES, at(a.place, c), mine);
+    mark(a, 1);
+
+    // 2. Take.
+    Words got[PLACES];
+    call.receive(got,
+        [&](int p) { return p == a.place ? NONE : at(p, c); },
+        [&](int p) { return Where{1, 0, u32(p)}; });
+    Sum total;
+    UNROLL for (int p = 0; p < PLACES; p++) {
+      const Words x = p == a.place ? mine : got[p];
+      if (p == 0) total = begin_sum(x);
+      else add(total, x);
+    }
+    message.store(c, round_sum(total));
+    mark(a, 2);
+  }
+  end_call(call);
+}
