@@ -186,7 +186,7 @@ def end_all(everyone: World, dog: Watchdog, error: BaseException) -> None:
     elif isinstance(error, KeyboardInterrupt):
         code = INTERRUPTED
     else:
-        traceback.print_exception(error)
+        sys.stderr.write("".join(traceback.format_exception(error)))  # at once: a launcher may drop what comes in bits
         code = Exit.FAILED
     sys.stderr.flush()
     everyone.launch.Abort(code)

@@ -8,21 +8,26 @@ since nobody could say which of them was timed.
 
 from __future__ import annotations
 
-import ast
 import math
-import operator
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from collbench.dtypes import DTYPES
 from collbench.errors import UsageError, pick
+from collbench.formula import at, value
 
 VARIABLE = "COLLBENCH_KERNELS"
+# P ranks, G ranks on each of N nodes, S message bytes. One node and one rank a node are where formulas go wrong.
+SAMPLES: tuple[Mapping[str, float], ...] = (
+    {"P": 8, "G": 8, "N": 1, "S": 4096},
+    {"P": 3, "G": 1, "N": 3, "S": 4096},
+    {"P": 24, "G": 4, "N": 6, "S": 1 << 26},
+)
 CHOICES = {
     "collective": ("all_reduce",),
     "dtypes": tuple(DTYPES),
@@ -46,9 +51,11 @@ class KernelFile:
     ``order``: how its result is formed, where that is documented. "flat": contributions of all ranks added in rank
     order, 16-bit floats in fp32 with one rounding; "nvrar": node sums, then recursive doubling, as
     ``backends.mpi_nvrar`` emulates it. ``nodes``: "one" where every rank must reach every other by load and store.
-    ``wire`` and ``scratch`` are formulas (see ``value``): bytes that one rank sends for a call, and bytes of scratch
-    a parity needs. ``cell``: the region of scratch that it uses. ``defines``: further compile-time parameters. Of the
-    candidates in ``defines``, ``blocks`` and ``threads`` the first is the default. ``max_bytes``: its longest message.
+    ``wire`` and ``scratch`` are formulas (see ``formula.value``): bytes that one rank sends for a call, and bytes of
+    scratch that a parity needs. ``cell``: the region of scratch that it uses. ``defines``: further compile-time
+    parameters, the first value of each its default. ``blocks`` and ``threads``: launch shapes worth trying.
+    ``max_bytes``: its longest message. ``phases``: what ends at its marks 1, 2, ...; "doubling" stands for
+    floor(log2(N)) of them.
     """
 
     name: str
@@ -67,6 +74,7 @@ class KernelFile:
     max_ranks: int | None
     max_bytes: int | None
     defines: Mapping[str, tuple[int, ...]] = field(hash=False)
+    phases: tuple[str, ...]
 
     @property
     def symbol(self) -> str:
@@ -165,6 +173,7 @@ def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
         max_ranks=_limit(table, "max_ranks"),
         max_bytes=_limit(table, "max_bytes"),
         defines=_parameters(table.get("defines", {})),
+        phases=_many(table, "phases", str, "a list of names") if "phases" in table else (),
     )
 
 
@@ -231,65 +240,5 @@ def _formula(table: Mapping[str, Any], name: str) -> str:
         except UsageError as error:
             raise UsageError(f"the field {name!r}: {error}") from error
         if not 0 <= result < math.inf:
-            raise UsageError(f"the field {name!r}: {text!r} is {result:g} bytes {_at(sample)}.")
+            raise UsageError(f"the field {name!r}: {text!r} is {result:g} bytes {at(sample)}.")
     return text
-
-
-# ---- Formulas ----
-
-# P ranks, G ranks on each of N nodes, S message bytes. One node and one rank a node are where formulas go wrong.
-SAMPLES: tuple[Mapping[str, float], ...] = (
-    {"P": 8, "G": 8, "N": 1, "S": 4096},
-    {"P": 3, "G": 1, "N": 3, "S": 4096},
-    {"P": 24, "G": 4, "N": 6, "S": 1 << 26},
-)
-LONGEST = 200  # characters: Python's parser is recursive
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: math.pow,  # floats alone: 9**9**9 overflows at once instead of filling the memory
-}
-_FUNCTIONS: dict[str, Callable[..., float]] = {"log2": math.log2, "ceil": math.ceil, "max": max, "min": min}
-
-
-def value(formula: str, **names: float) -> float:
-    """What ``formula`` is with P ranks, G ranks on each of N nodes and S message bytes.
-
-    It may hold numbers, the names in ``names``, + - * / ** and parentheses, and log2, ceil, max, min; anything else,
-    and what has no value (a division by zero), raises UsageError.
-    """
-    if len(formula) > LONGEST:
-        raise UsageError(f"a formula has {LONGEST} characters at most, not {len(formula)}.")
-    try:
-        return float(_evaluate(ast.parse(formula.strip(), mode="eval").body, names))
-    except UsageError:
-        raise
-    except SyntaxError as error:
-        raise UsageError(f"{formula!r} is no formula: {error.msg}.") from error
-    except (ArithmeticError, ValueError, TypeError) as error:
-        raise UsageError(f"{formula!r} has no value {_at(names)}: {error}.") from error
-
-
-def _at(names: Mapping[str, float]) -> str:
-    return "for " + ", ".join(f"{name}={number:g}" for name, number in names.items())
-
-
-def _evaluate(node: ast.expr, names: Mapping[str, float]) -> float:
-    match node:
-        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return float(number)
-        case ast.Name(id=name):
-            return names[pick("name in a formula:", name, names)]
-        case ast.UnaryOp(op=ast.USub(), operand=inner):
-            return -_evaluate(inner, names)
-        case ast.BinOp(left=left, op=between, right=right) if type(between) in _OPERATORS:
-            return _OPERATORS[type(between)](_evaluate(left, names), _evaluate(right, names))
-        case ast.Call(func=ast.Name(id=name), args=inputs, keywords=[]):
-            return _apply(_FUNCTIONS[pick("function in a formula:", name, _FUNCTIONS)], inputs, names)
-    raise UsageError(f"{ast.unparse(node)!r} has no place in a formula: numbers, names, + - * / ** and functions have.")
-
-
-def _apply(function: Callable[..., float], inputs: Iterable[ast.expr], names: Mapping[str, float]) -> float:
-    return float(function(*(_evaluate(each, names) for each in inputs)))

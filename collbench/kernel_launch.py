@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,46 @@ class Launch:
             raise RuntimeError(f"CUDA: {error.name}")
 
 
+def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
+    """What ends at each mark: "doubling" once for every step between nodes."""
+    steps = nodes.bit_length() - 1
+    names: list[str] = []
+    for phase in phases:
+        names += [f"{phase}{step}" for step in range(steps)] if phase == "doubling" else [phase]
+    return tuple(names)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A launch that notes when each block ended each phase; ``marks`` has shape (blocks, MARKS), in nanoseconds, the
+    first for the begin of the kernel."""
+
+    launch: Launch
+    marks: Any
+    phases: Sequence[str]
+
+    def __call__(self) -> None:
+        self.launch()
+
+    def seconds(self) -> dict[str, float]:
+        """For each phase, from its predecessor's end in the last block (or the first block's begin) to its own end in
+        the last block. Waits for the device."""
+        marks = self.marks.get().astype(float)
+        ends = [marks[:, 0].min()]
+        for number in range(1, len(self.phases) + 1):  # a rank that takes no part in a phase has no mark of it
+            ends.append(max(ends[-1], marks[:, number].max()))
+        return {phase: (end - begin) * 1e-9 for phase, begin, end in zip(self.phases, ends, ends[1:], strict=False)}
+
+
 @dataclass(frozen=True)
 class KernelCall:
-    """The launches of one collective call; ``params`` and ``wire_bytes`` are what its row says of them."""
+    """The launches of one collective call; ``params`` and ``wire_bytes`` are what its row says of them. ``marked``
+    makes the same call with the times of its phases, where it is one launch that has some."""
 
     launches: Sequence[Launch]
     params: Mapping[str, str]
     wire_bytes: float | None
+    marked: Callable[[], Marked] | None
 
     def __call__(self) -> None:
         for launch in self.launches:

@@ -111,6 +111,7 @@ class Given:
     seed: int
     timeout: float
     verify: bool
+    phases: bool
     output: Path | None
     force: bool
     resume: bool
@@ -190,6 +191,7 @@ SWEEP: list[Callable[[Any], Any]] = [
                  help="Fresh launches, one file."),
     *ORDER,
     click.option("--verify/--no-verify", default=True, help="Prove every answer.  [default: verify]"),
+    click.option("--phases", is_flag=True, help="Also time the phases of kernels that tell them, into params."),
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file.  "
                  "[default: results/<time>-<machine>-<ranks>r.csv]"),
     click.option("--force", is_flag=True, help="Replace the results file."),

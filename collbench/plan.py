@@ -52,6 +52,7 @@ class Sweep:
     seed: int = 1
     timeout: float = 120.0
     verify: bool = True
+    phases: bool = False
     contests: tuple[Contest, ...] = ()
 
     def backends_on(self, work: Workload) -> tuple[str, ...]:

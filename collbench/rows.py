@@ -10,7 +10,6 @@ import numpy as np
 from collbench import backends
 from collbench.analysis import summarise
 from collbench.backends import Backend
-from collbench.device import Call
 from collbench.layout import Layout
 from collbench.model import bound_seconds, find_link
 from collbench.plan import Case, Skip, Workload
@@ -81,22 +80,20 @@ class RowMaker:
         case: Case,
         backend: Backend,
         track: Track,
-        call: Call | None,
-        kernels: Iterable[str],
+        own: Mapping[str, str],
+        wire_bytes: float | None,
         remarks: Iterable[str],
         proven: bool,
     ) -> Row:
-        """A case with right answers and a latency. ``call`` may tell more of itself: ``params`` and ``wire_bytes``."""
+        """A case with right answers and a latency. ``own`` is what the backend says of its calls, for ``params``."""
         samples = np.array(track.seconds)
         us = summarise(samples * MICRO)
         work = case.workload
         algbw = work.bytes / (us.median / MICRO) / 1e9
-        own: Mapping[str, str] = getattr(call, "params", {})
         params = {
             "cache": work.cache,
             "calls": str(track.operation.rounds.calls),
             **({"late": str(track.late)} if track.late else {}),
-            **({"kernel": "+".join(names)} if (names := tuple(kernels)) else {}),
             **own,
         }
         record = replace(
@@ -115,7 +112,7 @@ class RowMaker:
             latency_us_max=us.max,
             algbw_gb_s=algbw,
             busbw_gb_s=algbw * work.collective.bus_factor(work.layout.size),
-            wire_bytes=getattr(call, "wire_bytes", None) or backend.wire_bytes(work),
+            wire_bytes=wire_bytes,
             bound_us=self._bound(work, backend.DEVICE),
             error_units=track.units if proven else None,
             wrong=0 if proven else None,

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from collbench import backends
 from collbench.backends import Backend, Session
 from collbench.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
@@ -24,6 +26,7 @@ from collbench.world import World, rest_until_all
 Emit = Callable[[Row], None]
 Group = tuple[Case, ...]
 TRIES = 3  # to find how long a call takes, and how many calls make a sample long enough
+PHASE_CALLS, PHASE_SAMPLES = 8, 21
 LATE = "the host was late for every sample; are its cores overloaded?"
 
 
@@ -45,8 +48,9 @@ class Contestant:
     opened: Open
     track: Track | None = None
     problem: Row | None = None
-    kernels: tuple[str, ...] = ()
     call: Call | None = None
+    kernel: dict[str, str] = field(default_factory=dict)
+    phases: dict[str, str] = field(default_factory=dict)
     units: float = 0.0
     remarks: list[str] = field(default_factory=list)
 
@@ -112,7 +116,8 @@ class Runner:
         for one, track in running if len(running) > 1 else []:
             self._beat(world, "timing alone", one.case)
             one.remarks.append(disturbance(world, track) or "")
-        for _, track in running:
+        for one, track in running:
+            one.phases = self._time_phases(world, one)
             track.operation.close()
         if world.rank == 0:
             for one in field:
@@ -192,7 +197,8 @@ class Runner:
             work, checked = one.case.workload, self._sweep.verify
             made.append(Operation(world, opened.backend, session, opened.device, work, rounds, checked))
             one.call = made[0].calls[0]
-            one.kernels = opened.device.kernels(one.call)
+            names = opened.device.kernels(one.call)
+            one.kernel = {"kernel": "+".join(names)} if names else {}
 
         one.problem = self._trouble(world, one, make)
         if one.problem:
@@ -226,6 +232,22 @@ class Runner:
                 if add_block(world, track, self._sweep):
                     left.remove((one, track))
 
+    def _time_phases(self, world: World, one: Contestant) -> dict[str, str]:
+        """Median over samples of the slowest rank's microseconds in each phase, of calls that note them."""
+        marked = getattr(one.call, "marked", None)
+        if not self._sweep.phases or marked is None:
+            return {}
+        self._beat(world, "timing the phases", one.case)
+        call = marked()
+        sampler = one.opened.device.sampler(world, [call] * PHASE_CALLS, "chain", False)
+        found = []
+        for _ in range(PHASE_SAMPLES):
+            sampler.sample()
+            found.append(list(call.seconds().values()))
+        sampler.close()
+        slowest = np.median(world.highest(np.array(found)), axis=0) * 1e6
+        return {f"{name.replace('-', '_')}_us": f"{us:.3f}" for name, us in zip(call.phases, slowest, strict=True)}
+
     def _finish(self, one: Contestant) -> Row:
         if one.problem:
             return one.problem
@@ -235,7 +257,10 @@ class Runner:
         if track.wrong:
             return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
         remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]
-        return self._rows.timed(one.case, one.opened.backend, track, one.call, one.kernels, remarks, self._sweep.verify)
+        backend, work = one.opened.backend, one.case.workload
+        params = {**one.kernel, **getattr(one.call, "params", {}), **one.phases}
+        wire = getattr(one.call, "wire_bytes", None) or backend.wire_bytes(work)
+        return self._rows.timed(one.case, backend, track, params, wire, remarks, self._sweep.verify)
 
 
 def attempt(action: Callable[[], object]) -> Exception | None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import click
 
-from collbench import backends, launcher, preview, report
+from collbench import backends, kernel_backend, launcher, preview, report
 from collbench.environment import gpu_count
 from collbench.errors import INTERRUPTED, Exit, UsageError
 from collbench.options import Given, sizes_of
@@ -29,7 +29,8 @@ ON_TERMINAL, OFF_TERMINAL = "on a terminal", "off"
 
 def default_backends() -> tuple[str, ...]:
     """All that can run here on GPUs if there are some, else all that can run on CPU ranks."""
-    found = {name: backends.find(name) for name in backends.names()}
+    ours = kernel_backend.own_names()  # nvrar picks among them
+    found = {name: backends.find(name) for name in backends.names() if name not in ours}
     here = [name for name, backend in found.items() if backend.missing() is None]
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu")
     return on_gpus or tuple(here)
@@ -75,6 +76,7 @@ def sweep_of(given: Given) -> Sweep:
         seed=given.seed,
         timeout=given.timeout,
         verify=given.verify,
+        phases=given.phases,
         contests=contests,
     )
 

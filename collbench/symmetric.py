@@ -21,7 +21,7 @@ INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
 # Bytes of scratch for one parity, of flagged and of Lamport cells; a longer message takes several launches. The second
 # holds 64 MiB for two ranks and more in one.
 FLAGGED_HALF, LAMPORT_HALF, GATES = 64 << 20, 200 << 20, 4096
-TICKS = 4096
+TICKS, MARKS = 4096, 16
 PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's patience
 PHASES = {1: "reduce-scatter", 2: "doubling", 3: "fold in", 4: "fold out", 5: "all-gather", 9: "rewinding"}
 
@@ -108,6 +108,12 @@ class Communicator:
             marks=marks, patience=PATIENCE_NS, place=self.places.index(self._world.rank),
             scratch=(ctypes.c_uint64 * places)(*self.addresses), pe=(ctypes.c_int32 * places)(*self._pes),
         )  # fmt: skip
+
+    def marks(self, blocks: int) -> Array:
+        """Where that many blocks note the ends of their phases, zeroed."""
+        import cupy
+
+        return cupy.zeros((blocks, MARKS), np.uint64)
 
     def function(self, name: str, options: tuple[Any, ...], compiled: Callable[[], bytes]) -> Any:
         """The kernel ``name`` as it was compiled with ``options``; loaded once, from the cubin that ``compiled``

@@ -85,6 +85,19 @@ class World:
         """Rank 0's value on every member."""
         return cast(T, self.comm.bcast(value, root=0))
 
+    def led(self, action: Callable[[], T]) -> T:
+        """What ``action`` returns on rank 0, on every member; a RuntimeError or ValueError that it raises likewise."""
+        result, error = None, None
+        if self.rank == 0:
+            try:
+                result = action()
+            except (RuntimeError, ValueError) as mistake:
+                error = mistake
+        result, error = self.bcast((result, error))
+        if error is not None:
+            raise error
+        return cast(T, result)
+
     def highest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Element-wise maximum over members of arrays of one shape."""
         out = np.empty_like(values)

@@ -8,6 +8,7 @@ nodes = "one"
 cell = "lamport"
 wire = "(2*(G-1)+ceil(log2(N)))*S/G"
 scratch = "(2*G+ceil(log2(N))+2)*S/G"
+phases = ["reduce-scatter", "doubling", "all-gather"]
 blocks = [4, 8, 16, 32, 64, 96, 128]
 threads = [256, 512]
 defines = {COLL_BATCH = [1, 2]}

@@ -8,6 +8,7 @@ nodes = "one"
 cell = "ll"
 wire = "(2*(G-1)+ceil(log2(N)))*S/G"
 scratch = "(2*G+ceil(log2(N))+2)*S/G"
+phases = ["reduce-scatter", "doubling", "all-gather"]
 blocks = [1, 2, 4, 8, 16, 32, 64, 128]
 threads = [256, 512]
 */

@@ -8,6 +8,7 @@ nodes = "any"
 cell = "ll"
 wire = "(2*(G-1)+ceil(log2(N)))*S/G"
 scratch = "(2*G+2*ceil(log2(N))+4)*S/G"
+phases = ["reduce-scatter", "doubling", "all-gather"]
 blocks = [1, 2, 4, 8, 16, 32, 64]
 threads = [256, 512]
 */
@@ -23,8 +24,9 @@ threads = [256, 512]
 // block meet before its put, which reads what all of them packed. An outbox slot is written again two calls later; by
 // the argument in collbench.cuh its target has read what was put from it, so no put needs to be waited for.
 #define COLL_USES_PUT 1
-#define COLL_TILE 4096  // a chunk, one cell a thread, must not cross a tile: blocks of 2^k threads, 4096 at most
+#define COLL_TILE 4096  // cells: a chunk is one cell a thread and lies side by side, for one put
 #include "collbench.cuh"
+static_assert(TILE % COLL_THREADS == 0, "a chunk would cross a tile");
 
 constexpr int STEPS = floor_log2(NODES), CORE = 1 << STEPS, EXTRA = NODES - CORE;
 enum Slots {
@@ -106,8 +108,11 @@ struct Job {
   }
   INLINE void double_up() const {
     every_chunk([&](u32 c) { if (c < mine) stow(OUTBOX, c, folded(c)); }, at(node ^ 1), DOUBLING, OUTBOX);
-    for (int k = 1; k < STEPS; k++)
+    mark(call.a, 1);
+    for (int k = 1; k < STEPS; k++) {
       every_chunk([&](u32 c) { if (c < mine) stow(OUTBOX + k, c, doubled(k - 1, c)); }, at(node ^ (1 << k)), DOUBLING + k, OUTBOX + k);
+      mark(call.a, 1 + k);
+    }
     const auto finish = [&](u32 c) {
       if (c >= mine) return;
       const Words sum = doubled(STEPS - 1, c);
@@ -116,6 +121,7 @@ struct Job {
     };
     if (node < EXTRA) every_chunk(finish, at(node + CORE), UNFOLD, UNFOLDED);
     else every_chunk(finish);
+    mark(call.a, 1 + STEPS);
   }
 };
 
@@ -124,12 +130,13 @@ KERNEL(a) {
   const Message message(a);
   const Job job(call, message);
   job.every_chunk([&](u32 c) { job.scatter(c); });
-  mark(a, 1);
-  if constexpr (NODES == 1) job.every_chunk([&](u32 c) { if (c < job.mine) job.gather(c, job.reduce(c)); });
+  if constexpr (NODES == 1) {
+    job.every_chunk([&](u32 c) { if (c < job.mine) job.gather(c, job.reduce(c)); });
+    mark(a, 1);
+  }
   else if (job.node >= CORE) job.fold_away();
   else job.double_up();
-  mark(a, 2);
   job.every_chunk([&](u32 c) { job.collect(c); });
-  mark(a, 3);
+  mark(a, 2 + STEPS);
   end_call(call);
 }

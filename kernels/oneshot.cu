@@ -9,6 +9,7 @@ cell = "lamport"
 wire = "(P-1)*S"
 scratch = "P*S"
 max_bytes = 1048576
+phases = ["send", "receive"]
 blocks = [1, 2, 4, 8, 16, 32, 64, 128]
 threads = [128, 256, 512]
 */

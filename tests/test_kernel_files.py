@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from collbench import kernel_files
 from collbench.errors import UsageError
-from collbench.kernel_files import Broken, KernelFile, find_kernels, own_folder, read, value
+from collbench.formula import value
+from collbench.kernel_files import Broken, KernelFile, find_kernels, own_folder, read
 
 FIELDS = {
     "summary": '"one hop"',

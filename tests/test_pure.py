@@ -9,8 +9,8 @@ import sys
 PURE = (
     "errors", "sizes", "layout", "topology", "collectives", "dtypes", "plan", "records", "analysis", "patterns",
     "report", "comparison", "model", "environment", "launcher", "options", "cli", "charts", "plots", "backends",
-    "inventory", "refusals", "fabric", "tuned", "finals", "tune_options", "kernel_files", "kernel_cache", "cubin",
-    "stories", "prove", "verify_options",
+    "inventory", "refusals", "fabric", "tuned", "finals", "tune_options", "formula", "kernel_files",
+    "kernel_cache", "cubin", "stories", "prove", "verify_options",
 )  # fmt: skip
 WATCH = """
 import json, sys

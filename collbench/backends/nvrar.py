@@ -83,7 +83,9 @@ def open(world: World, device: Device, arena_bytes: int) -> Session:
 
 def open_near_wrap(world: World, device: Device, arena_bytes: int) -> Session:
     """On a communicator whose flags are about to be used up."""
-    kernel_backend.open_communicator(world, device, kernel_backend.LAST_EPOCHS)
+    from collbench import kernel_session
+
+    kernel_session.open_near_wrap(world, device)
     return open(world, device, arena_bytes)
 
 
@@ -103,7 +105,7 @@ class Session:
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         """The call of the kernel that rank 0 picks."""
         if workload not in self.picked:
-            spec = self.world.bcast(self._tuned(workload) or default(workload))
+            spec = self.world.led(lambda: self._tuned(workload)) or default(workload)
             self.picked[workload] = backends.find(spec).open(self.world, self.device, self.arena_bytes)
         return self.picked[workload].prepare(workload, send, recv)
 

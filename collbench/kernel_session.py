@@ -1,0 +1,101 @@
+"""A kernel that is open on one world: compiled for the workload, cut to the scratch, launched on its communicator."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from collbench import kernels
+from collbench.errors import CannotRunError
+from collbench.kernel_backend import KernelBackend, plain
+from collbench.kernel_launch import KernelCall, Launch, Marked, phase_names
+from collbench.symmetric import FLAGGED_HALF, LAMPORT_HALF, MARKS, Communicator, args_type
+
+if TYPE_CHECKING:
+    from collbench.device import Array, Call
+    from collbench.plan import Workload
+    from collbench.world import World
+
+COMMUNICATOR = "communicator of the kernels"
+SLACK = 4 << 20  # slots are cut to whole tiles, shards to whole cells
+# Epochs are the flags of cells, in 32 bits; 0 is no flag.
+FIRST_EPOCH, LAST_EPOCHS = 2, (1 << 32) - 6
+Defines = Mapping[str, str | int]
+
+
+def open_communicator(world: World, device: Any, first_epoch: int = FIRST_EPOCH) -> Communicator:
+    """The communicator that all kernels on ``world`` share; collective over the launch. ``first_epoch`` is where it
+    begins to count calls, if this call makes it."""
+    return world.once(COMMUNICATOR, lambda: Communicator(world, device, first_epoch))
+
+
+def open_near_wrap(world: World, device: Any) -> None:
+    """Make that communicator one whose flags are about to be used up."""
+    open_communicator(world, device, LAST_EPOCHS)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A kernel that is open on one world."""
+
+    backend: KernelBackend
+    world: World
+    device: Any
+    arena: Array
+    comm: Communicator
+
+    def prepare(self, work: Workload, send: Array, recv: Array) -> Call:
+        """One launch, or several where the scratch does not hold the message."""
+        backend, comm = self.backend, self.comm
+        if backend.file.nodes == "one" and not all(comm.addresses):
+            raise CannotRunError(f"{backend.file.name} needs loads and stores between all ranks, and some do not reach")
+        shape, step = backend.shape(work), self._piece(work)
+        function = self._function(self._defines(work, shape))
+        pieces = [comm.args(send[at:], recv[at:], min(step, work.count - at)) for at in range(0, work.count, step)]
+        return KernelCall(
+            [Launch(function, piece, shape, self.device.stream.ptr) for piece in pieces],
+            {plain(name): str(number) for name, number in shape.items()},
+            backend.wire_bytes(work),
+            partial(self._marked, work, send, recv) if len(pieces) == 1 and backend.file.phases else None,
+        )
+
+    def _marked(self, work: Workload, send: Array, recv: Array) -> Marked:
+        """The same launch, compiled to note the time at the end of every phase."""
+        shape = self.backend.shape(work)
+        function = self._function({**self._defines(work, shape), "COLL_PHASES": 1, "COLL_MARKS": MARKS})
+        marks = self.comm.marks(shape["blocks"])
+        piece = self.comm.args(send, recv, work.count, marks.data.ptr)
+        launch = Launch(function, piece, shape, self.device.stream.ptr)
+        return Marked(launch, marks, phase_names(self.backend.file.phases, work.layout.node_count))
+
+    def _piece(self, work: Workload) -> int:
+        """Elements that the scratch holds."""
+        half = FLAGGED_HALF // 2 if self.backend.flagged(work) else LAMPORT_HALF
+        size = (half - SLACK) / self.backend.formula(self.backend.file.scratch, work, 1)
+        return int(size) // 65536 * 65536 // work.dtype.itemsize
+
+    def _function(self, defines: Defines) -> Any:
+        """The loaded kernel: rank 0 compiles it or has it in its cache, the others get it from there."""
+        file = self.backend.file
+        build = partial(kernels.load_or_build, file, defines, self.device.arch)
+        return self.comm.function(file.symbol, tuple(defines.items()), lambda: self.world.led(build))
+
+    def _defines(self, work: Workload, shape: Mapping[str, int]) -> Defines:
+        layout = work.layout
+        own = {name: number for name, number in shape.items() if name in self.backend.file.defines}
+        return {
+            "COLL_DTYPE": work.dtype.name, "COLL_OP": work.op,
+            "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
+            "COLL_FLAGGED": int(self.backend.flagged(work)), "COLL_THREADS": shape["threads"],
+            "COLL_FLAGGED_HALF": FLAGGED_HALF, "COLL_LAMPORT_HALF": LAMPORT_HALF,
+            "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)), **own,
+        }  # fmt: skip
+
+    def release(self) -> None:
+        """Calls hold nothing."""
+
+    def close(self) -> None:
+        """The communicator belongs to the world."""
