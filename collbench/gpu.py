@@ -47,6 +47,7 @@ class Gpu:
         cupy.cuda.Device(self.index).use()
         traits = cupy.cuda.runtime.getDeviceProperties(self.index)
         self.name = traits["name"].decode()
+        self.multiprocessors = traits["multiProcessorCount"]
         self.arch = f"sm_{traits['major']}{traits['minor']}"
         self.hot_bytes, self.cold_bytes = traits["l2CacheSize"] // 8, 2 * traits["l2CacheSize"]
         self.stream = cupy.cuda.Stream(non_blocking=True)

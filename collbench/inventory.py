@@ -32,6 +32,10 @@ def show(as_json: bool) -> str:
         return json.dumps({"backends": found, **others}, indent=1)
     table = [["backend", "on", "here", "times"]]
     table += [[str(x["name"]), str(x["on"]), "no" if x["missing"] else "yes", str(x["times"])] for x in found]
-    missing = [f"{each['name']}: {each['missing']}" for each in found if each["missing"]]
+    reasons: dict[str, list[str]] = {}
+    for each in found:
+        if each["missing"]:
+            reasons.setdefault(each["missing"], []).append(str(each["name"]))
+    missing = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
     lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
     return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])

@@ -15,7 +15,7 @@ from collbench.backends import mpi_nvrar
 from collbench.environment import gpu_missing
 from collbench.errors import UsageError, pick
 from collbench.formula import value
-from collbench.kernel_files import Broken, KernelFile, find_kernels, own_folder
+from collbench.kernel_files import MOST_BLOCKS, MOST_THREADS, Broken, KernelFile, find_kernels, own_folder
 from collbench.layout import Layout
 from collbench.patterns import Emulator, Values
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collbench.world import World
 
 FEW_ROUNDS = 4
+MOST = {"blocks": MOST_BLOCKS, "threads": MOST_THREADS}
+MOST_RANKS = 255  # gates in collbench.cuh
 KNOBS = ("blocks", "threads", "pdl")
 NEAR_WRAP = "epoch near its wrap"
 
@@ -90,6 +92,8 @@ class KernelBackend:
             if not text.isdecimal():
                 raise UsageError(f"{self.file.name}: {name}={text!r} is not a whole number.")
             chosen[own.get(known, known)] = int(text)
+            if known in MOST and not 1 <= int(text) <= MOST[known]:
+                raise UsageError(f"{self.file.name}: {name}={text} is not from 1 to {MOST[known]}.")
         return replace(self, parameters=chosen)
 
     def missing(self) -> str | None:
@@ -113,8 +117,9 @@ class KernelBackend:
 
     def _too_large(self, work: Workload) -> str | None:
         file = self.file
-        if file.max_ranks and work.layout.size > file.max_ranks:
-            return f"{file.name} takes {file.max_ranks} ranks at most"
+        most = min(file.max_ranks or MOST_RANKS, MOST_RANKS)
+        if work.layout.size > most:
+            return f"{file.name} takes {most} ranks at most"
         if file.max_bytes and work.bytes > file.max_bytes:
             return f"{file.name} is for messages up to {file.max_bytes} bytes"
         return None

@@ -37,7 +37,7 @@ CHOICES = {
     "cell": ("ll", "lamport"),
 }
 MOST_THREADS = 1024  # of a block, on every GPU
-MOST_BLOCKS = (1 << 31) - 1
+MOST_BLOCKS = 4096  # TICKS in collbench.cuh
 # Set by whoever compiles or launches a kernel: a parameter cannot be called that, with COLL_ or without, in any case.
 TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "pdl")
 _HEADER = re.compile(r"\A\s*/\*[ \t]*collbench[ \t]*\r?\n(?P<toml>.*?)\*/", re.DOTALL)

@@ -61,10 +61,11 @@ class Marked:
     def seconds(self) -> dict[str, float]:
         """For each phase, from its predecessor's end in the last block (or the first block's begin) to its own end in
         the last block. Waits for the device."""
-        marks = self.marks.get().astype(float)
-        ends = [marks[:, 0].min()]
+        marks = self.marks.get()
+        first = marks[:, 0].min()
+        ends = [0.0]
         for number in range(1, len(self.phases) + 1):  # a rank that takes no part in a phase has no mark of it
-            ends.append(max(ends[-1], marks[:, number].max()))
+            ends.append(max(ends[-1], float(max(marks[:, number].max(), first) - first)))
         return {phase: (end - begin) * 1e-9 for phase, begin, end in zip(self.phases, ends, ends[1:], strict=False)}
 
 

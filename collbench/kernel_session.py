@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collbench.world import World
 
 COMMUNICATOR = "communicator of the kernels"
+FIRST_WITH_OVERLAP = 90  # the architecture from which on griddepcontrol exists
 SLACK = 4 << 20  # slots are cut to whole tiles, shards to whole cells
 # Epochs are the flags of cells, in 32 bits; 0 is no flag.
 FIRST_EPOCH, LAST_EPOCHS = 2, (1 << 32) - 6
@@ -49,11 +50,12 @@ class Session:
 
     def prepare(self, work: Workload, send: Array, recv: Array) -> Call:
         """One launch, or several where the scratch does not hold the message."""
-        backend, comm = self.backend, self.comm
-        if backend.file.nodes == "one" and not all(comm.addresses):
-            raise CannotRunError(f"{backend.file.name} needs loads and stores between all ranks, and some do not reach")
-        shape, step = backend.shape(work), self._piece(work)
+        backend, comm, step = self.backend, self.comm, self._piece(work)
+        if not comm.reaches(self._neighbours(work)):
+            raise CannotRunError(f"{backend.file.name} needs loads and stores between more ranks than they reach here")
+        shape = backend.shape(work)
         function = self._function(self._defines(work, shape))
+        shape = self._fitting(function, shape)
         pieces = [comm.args(send[at:], recv[at:], min(step, work.count - at)) for at in range(0, work.count, step)]
         return KernelCall(
             [Launch(function, piece, shape, self.device.stream.ptr) for piece in pieces],
@@ -62,10 +64,25 @@ class Session:
             partial(self._marked, work, send, recv) if len(pieces) == 1 and backend.file.phases else None,
         )
 
+    def _neighbours(self, work: Workload) -> list[int]:
+        """Ranks that this one must reach by loads and stores: all, or those of its node."""
+        nodes = work.layout.nodes
+        anywhere = self.backend.file.nodes == "one"
+        return [rank for rank in range(work.layout.size) if anywhere or nodes[rank] == nodes[self.world.rank]]
+
+    def _fitting(self, function: Any, shape: Mapping[str, int]) -> dict[str, int]:
+        """The launch shape for this device: no more blocks than can be resident, overlap where it is known."""
+        most = self.comm.resident(function, shape["threads"])
+        if shape["blocks"] > most and "blocks" in self.backend.parameters:
+            raise CannotRunError(f"blocks={shape['blocks']} are more than the {most} that can be resident here")
+        overlap = shape["pdl"] if int(self.device.arch.removeprefix("sm_")) >= FIRST_WITH_OVERLAP else 0
+        return {**shape, "blocks": min(shape["blocks"], most), "pdl": overlap}
+
     def _marked(self, work: Workload, send: Array, recv: Array) -> Marked:
         """The same launch, compiled to note the time at the end of every phase."""
         shape = self.backend.shape(work)
         function = self._function({**self._defines(work, shape), "COLL_PHASES": 1, "COLL_MARKS": MARKS})
+        shape = self._fitting(function, shape)
         marks = self.comm.marks(shape["blocks"])
         piece = self.comm.args(send, recv, work.count, marks.data.ptr)
         launch = Launch(function, piece, shape, self.device.stream.ptr)

@@ -101,6 +101,10 @@ def _specials(dtype: Dtype, op: str, with_nan: bool) -> list[tuple[float, float 
     return kinds
 
 
+# Several NaNs of nothing but ones, side by side: what Lamport cells take for "not arrived".
+ALL_ONES_RUN, ALL_ONES_EVERY = 8, 512
+
+
 def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.Generator) -> Values:
     """Whole numbers, but in every other column or so something special on a rank that changes."""
     values = _whole_numbers(dtype, ranks, draw)
@@ -115,6 +119,10 @@ def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.
         if second is not None:
             values[other[here], here] = second
         values[one[here], here] = first
+    if with_nan:
+        bits = values.view(f"u{dtype.itemsize}")
+        for number, start in enumerate(range(0, PERIOD - ALL_ONES_RUN, ALL_ONES_EVERY)):
+            bits[number % ranks, start : start + ALL_ONES_RUN] = np.iinfo(bits.dtype).max
     return values
 
 

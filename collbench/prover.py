@@ -43,7 +43,7 @@ class Prover:
         for subject in all_subjects:
             if not subject.sizes and self.everyone.rank == 0:
                 self.emit(outcome(subject, EVERYTHING, "skipped", subject.refusal))
-        able = [subject for subject in all_subjects if subject.sizes]
+        able = [subject for subject in all_subjects if subject.sizes and self._told(subject)]
         for _, together in groupby(able, lambda one: (one.layout, one.backend, one.way)):
             self._open_and_tell(list(together))
 

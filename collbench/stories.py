@@ -75,7 +75,7 @@ STORIES = {
               shifts=((1, 0), (0, 1))),
         Story("special-values", "NaN, infinities, overflow, denormals and zeros of both signs, in place too",
               in_place=True, ways=False, special=True),
-        Story("same-bits", "random data, ranks held back: all must end with the same bits", ways=False,
+        Story("same-bits", "random and special data, ranks held back: all must end with the same bits", ways=False,
               late="everybody", same_bits=True),
     )
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collbench.world import World
 
 INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
-# Bytes of scratch for one parity, of flagged and of Lamport cells; a longer message takes several launches. The second
-# holds 64 MiB for two ranks and more in one.
+# Bytes of scratch for one parity, of flagged and of Lamport cells. A message that does not fit takes several launches:
+# 64 MiB fit into Lamport cells on one node, between nodes about half of that.
 FLAGGED_HALF, LAMPORT_HALF, GATES = 64 << 20, 200 << 20, 4096
 TICKS, MARKS = 4096, 16
 PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's patience
-PHASES = {1: "reduce-scatter", 2: "doubling", 3: "fold in", 4: "fold out", 5: "all-gather", 9: "rewinding"}
+PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "its only hop", "rewinding")
+DOUBLING = 2
 
 
 def start(world: World) -> None:
@@ -49,8 +50,8 @@ class Stuck(ctypes.Structure):
     """Twin of ``Stuck`` in kernels/collbench.cuh: who waited for whom when a kernel gave up."""
 
     _fields_ = [(name, ctypes.c_uint32) for name in ("set", "place", "phase", "step", "partner", "unused")] + [
-        ("epoch", ctypes.c_uint64), ("cell", ctypes.c_uint64),
-    ]  # fmt: skip
+        ("epoch", ctypes.c_uint64)
+    ]
 
 
 def args_type(places: int) -> type[ctypes.Structure]:
@@ -84,8 +85,10 @@ class Communicator:
         self._pinned = cupy.cuda.alloc_pinned_memory(ctypes.sizeof(Stuck))
         self._stuck = Stuck.from_address(self._pinned.ptr)
         ctypes.memset(self._pinned.ptr, 0, ctypes.sizeof(Stuck))
-        self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Any, Any]] = {}  # (function, library)
-        self._known: list[Any] = []  # libraries that NVSHMEM was told of
+        self._cubins: dict[tuple[str, tuple[Any, ...]], bytes] = {}
+        self._loaded: dict[tuple[str, tuple[Any, ...]], Any] = {}
+        self._libraries: list[tuple[Any, bool]] = []  # and whether NVSHMEM was told of it
+        self._resident: dict[tuple[int, int], int] = {}
         order = np.argsort(world.layout.nodes, kind="stable")
         self.places = tuple(int(rank) for rank in order)  # rank at each place: node after node
         self._pes = [world.layout.members[rank] for rank in self.places]
@@ -93,6 +96,12 @@ class Communicator:
         device.alarms.append(self.alarm)
         device.settle()
         world.launch.Barrier()  # nobody writes before everybody has cleared
+
+    def reaches(self, ranks: Iterable[int]) -> bool:
+        """Whether loads and stores reach the scratch of these ranks of the world from every rank's own list; collective
+        over the members."""
+        mine = all(self.addresses[self.places.index(rank)] for rank in ranks)
+        return bool(self._world.comm.allreduce(mine, op=min))
 
     def _map(self, address: int) -> list[int]:
         """Address of every place's scratch as seen from here, 0 where loads and stores do not reach it."""
@@ -117,18 +126,33 @@ class Communicator:
 
     def function(self, name: str, options: tuple[Any, ...], compiled: Callable[[], bytes]) -> Any:
         """The kernel ``name`` as it was compiled with ``options``; loaded once, from the cubin that ``compiled``
-        returns, and made known to NVSHMEM."""
+        returns, and made known to NVSHMEM. Collective over the members: they hold the same cubins at any time."""
         from cuda.bindings import driver
         from nvshmem.bindings import nvshmem as lib
 
-        if (name, options) not in self._loaded:
-            library = check(driver.cuLibraryLoadData(cubin := compiled(), [], [], 0, [], [], 0))
+        key = (name, options)
+        if key not in self._cubins:
+            self._cubins[key] = compiled()
+        if key not in self._loaded:
+            cubin = self._cubins[key]
+            library = check(driver.cuLibraryLoadData(cubin, [], [], 0, [], [], 0))
+            self._libraries.append((library, uses_nvshmem(cubin)))
             if uses_nvshmem(cubin):
                 lib.culibrary_init(int(library))
-                self._known.append(library)
             kernel = check(driver.cuLibraryGetKernel(library, name.encode()))
-            self._loaded[name, options] = (check(driver.cuKernelGetFunction(kernel)), library)
-        return self._loaded[name, options][0]
+            self._loaded[key] = check(driver.cuKernelGetFunction(kernel))
+        return self._loaded[key]
+
+    def resident(self, function: Any, threads: int) -> int:
+        """Blocks of that many threads that run at once on every rank; collective over the members. A grid of more could
+        wait for blocks that have not started."""
+        from cuda.bindings import driver
+
+        key = (int(function), threads)
+        if key not in self._resident:
+            each = check(driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(function, threads, 0))
+            self._resident[key] = int(self._world.comm.allreduce(each * self._device.multiprocessors, op=min))
+        return self._resident[key]
 
     def alarm(self) -> HangError | None:
         """Who waited for whom, once a kernel of this rank gave up; None before."""
@@ -136,12 +160,9 @@ class Communicator:
         if not found.set:
             return None
         rank, partner = self.places[found.place], self.places[found.partner]
-        step = f" step {found.step}" if found.phase == 2 else ""
-        return HangError(
-            f"rank {rank} waited {PATIENCE_NS / 1e9:g} s in {PHASES.get(found.phase, '?')}{step} of call {found.epoch} "
-            f"for cell {found.cell} of rank {partner}",
-            found.epoch,
-        )
+        where = PHASES[found.phase] + (f" step {found.step}" if found.phase == DOUBLING else "")
+        words = f"rank {rank} waited {PATIENCE_NS / 1e9:g} s in {where} of call {found.epoch} for rank {partner}"
+        return HangError(words, found.epoch)
 
     def close(self) -> None:
         """Give the memory back when all ranks are done with it; collective over the launch."""
@@ -152,8 +173,8 @@ class Communicator:
         self._device.settle()
         self._device.alarms.remove(self.alarm)
         self._world.launch.Barrier()
-        for library in self._known:
-            lib.culibrary_finalize(int(library))
-        for _, library in self._loaded.values():
+        for library, known in self._libraries:
+            if known:
+                lib.culibrary_finalize(int(library))
             check(driver.cuLibraryUnload(library))
         nvshmem.free_array(self.scratch)

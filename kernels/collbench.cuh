@@ -5,7 +5,7 @@
 //   COLL_DTYPE, COLL_OP     element type and operation, by name
 //   COLL_NODES, COLL_LOCAL  nodes, and ranks on each
 //   COLL_FLAGGED            1: flagged cells; 0: Lamport cells
-//   COLL_THREADS            threads of a block, at most
+//   COLL_THREADS            threads of a block, exactly
 //
 // Ranks are addressed by place: place = node * LOCAL + index on the node.
 //
@@ -41,10 +41,10 @@ constexpr int NODES = COLL_NODES, LOCAL = COLL_LOCAL, PLACES = NODES * LOCAL;
 
 struct Stuck {  // in host memory that the device can write: who waited for whom when a spin was given up
   u32 set, place, phase, step, partner, unused;
-  u64 epoch, cell;
+  u64 epoch;
 };
 
-struct alignas(16) State {  // in device memory, one a communicator
+struct State {  // in device memory, one a communicator
   u64 ticks;    // TICKS for every finished call
   u64 era;      // upper half of the epoch for which the flagged scratch was last cleared
   u32 claimed;  // set by the one thread that fills Stuck
@@ -83,12 +83,6 @@ INLINE Cell load_cell(const char* p) {
 }
 INLINE void store_cell(char* p, Cell c) {
   asm volatile("st.volatile.global.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(p), "r"(c.x), "r"(c.y), "r"(c.z), "r"(c.w));
-}
-struct Pair { u64 x, y; };
-INLINE Pair load_pair(const void* p) {
-  Pair v;
-  asm volatile("ld.volatile.global.v2.u64 {%0,%1}, [%2];" : "=l"(v.x), "=l"(v.y) : "l"(p) : "memory");
-  return v;
 }
 INLINE u64 load_word(const u64* p) {
   u64 v;
@@ -144,14 +138,18 @@ template <class W> INLINE u32 narrow(const W* v) {  // round to nearest, ties to
   else word = u32(v[0]);
   return word;
 }
-INLINE Wide combine(Wide a, Wide b) {  // min and max let a NaN through, as IEEE 754-2019 minimum and maximum do
-  if constexpr (OP == Op::sum) {
-    if constexpr (WHOLE) return int(u32(a) + u32(b));
-    else return a + b;
-  } else {
-    const bool first = OP == Op::min ? a <= b : a >= b;
-    return first || a != a ? a : b;
-  }
+// The same bits whichever operand comes first, zeros and NaNs included: two partners add in opposite orders. Minimum and
+// maximum are those of IEEE 754-2019: a NaN goes through, and -0 is below +0. Every NaN comes out as the same one.
+INLINE int combine(int a, int b) {
+  if constexpr (OP == Op::sum) return int(u32(a) + u32(b));
+  else if constexpr (OP == Op::min) return a < b ? a : b;
+  else return a > b ? a : b;
+}
+INLINE float combine(float a, float b) {
+  if constexpr (OP == Op::min) asm("min.NaN.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
+  else if constexpr (OP == Op::max) asm("max.NaN.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
+  else a += b;
+  return a;
 }
 
 // ---- Cells: 16 bytes that tell by themselves whether they have arrived ----
@@ -273,14 +271,16 @@ INLINE void mark(const Args& a, int i) {  // the time at which the last warp of 
 #endif
 }
 
-struct Where { u32 phase, step, partner; };  // for the report of a spin that was given up
+// For the report of a spin that was given up; the host has the names.
+enum Phase : u32 { SCATTERING = 1, STEP, FOLDING_IN, FOLDING_OUT, GATHERING, ONE_HOP, REWIND };
+struct Where { Phase phase; u32 step, partner; };
 
 // Never go on with stale data: say who waited for whom, and end the kernel. By value: what is passed by address would
 // have to live in memory.
-__device__ __noinline__ void give_up(State* state, Stuck* stuck, int place, Where w, u64 epoch, u64 cell) {
+__device__ __noinline__ void give_up(State* state, Stuck* stuck, int place, Where w, u64 epoch) {
   if (atomicExch(&state->claimed, 1) == 0) {
     volatile Stuck* s = stuck;
-    s->place = place, s->phase = w.phase, s->step = w.step, s->partner = w.partner, s->epoch = epoch, s->cell = cell;
+    s->place = place, s->phase = w.phase, s->step = w.step, s->partner = w.partner, s->epoch = epoch;
     __threadfence_system();
     s->set = 1;
     __threadfence_system();
@@ -335,10 +335,9 @@ struct Call {
         return;
       }
       if (tries % 1024 == 0 && too_long(a, begin)) {
-        u32 missing = 0;
         Where whose{};
-        UNROLL for (int k = 0; k < K; k++) if (at(k) != NONE && !arrived(c[k], flag())) missing = at(k), whose = from(k);
-        give_up(a.state, a.stuck, a.place, whose, epoch, missing / CELL);
+        UNROLL for (int k = 0; k < K; k++) if (at(k) != NONE && !arrived(c[k], flag())) whose = from(k);
+        give_up(a.state, a.stuck, a.place, whose, epoch);
       }
     }
   }
@@ -366,7 +365,7 @@ __device__ __noinline__ void meet(const Args& a, u64 epoch, u64 value) {
     u64 begin = 0;
     const u64* gate = reinterpret_cast<u64*>(a.scratch[a.place] + GATES) + q;
     while (load_word(gate) < value)
-      if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {9, 0, u32(q)}, epoch, 0);
+      if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {REWIND, 0, u32(q)}, epoch);
   }
   __syncthreads();
 }
@@ -383,7 +382,7 @@ __device__ __noinline__ void rewind(const Args& a, u64 epoch) {
   } else if (threadIdx.x == 0) {
     u64 begin = 0;
     while (load_word(&a.state->era) < epoch >> 32)
-      if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {9, 1, u32(a.place)}, epoch, 0);
+      if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {REWIND, 1, u32(a.place)}, epoch);
   }
   __syncthreads();
 }
@@ -391,11 +390,10 @@ __device__ __noinline__ void rewind(const Args& a, u64 epoch) {
 INLINE Call begin_call(const Args& a) {
   wait_for_kernel_before();
   let_next_kernel_settle();
-  const Pair now = load_pair(a.state);  // ticks and era
-  const u64 epoch = now.x / TICKS;
+  const u64 epoch = load_word(&a.state->ticks) / TICKS;
   const u64 half = (FLAGGED ? FLAGGED_AT : LAMPORT_AT) + (epoch & 1) * HALF;
   const Call call{a, epoch, half, a.scratch[a.place] + half};
-  if (epoch >> 32 != now.y) rewind(a, epoch);
+  if (u32(epoch) == 2 && epoch != 2) rewind(a, epoch);
   mark(a, 0);
   return call;
 }
@@ -405,16 +403,21 @@ INLINE Call begin_call(const Args& a) {
 INLINE void end_call(const Call& call) {
   __syncthreads();
   if (threadIdx.x != 0) return;
-  u64 share = blockIdx.x ? 1 : TICKS - gridDim.x + 1;
-  if (blockIdx.x == 0 && u32(call.epoch + 1) == 0) share += 2 * TICKS;  // on to epoch 2 of the next era
-  add_word(&call.a.state->ticks, share);
+  u64* ticks = &call.a.state->ticks;
+  const u64 share = blockIdx.x ? 1 : TICKS - gridDim.x + 1;  // a grid has TICKS blocks at most
+  if (u32(call.epoch + 1) != 0) {
+    add_word(ticks, share);
+    return;
+  }
+  const u64 now = atomicAdd(reinterpret_cast<unsigned long long*>(ticks), share) + share;
+  if (now % TICKS == 0) add_word(ticks, 2 * TICKS);  // the last block: on to epoch 2 of the next era
 }
 
 #if COLL_USES_PUT
 // `cells` cells from offset `from` of this rank's half to offset `to` of that at `place`; whole blocks call it together. No fence and no signal: the cells tell by themselves when they are there. The source may be written
 // again two calls later: by then the target has read them.
 INLINE void put_cells(const Call& call, int place, u32 to, u32 from, u32 cells) {
-  __syncthreads();  // the address is this rank's: NVSHMEM finds the other's copy of the same symmetric memory
+  __syncthreads();  // all of the chunk is packed. The address is this rank's: NVSHMEM finds the other's copy of it
   if (cells) nvshmemx_putmem_nbi_block(call.own + to, call.own + from, cells * CELL, call.a.pe[place]);
 }
 #endif

@@ -88,7 +88,7 @@ struct Job {
           const u32 c = cell(round, k % BATCH);
           return g != me && exists(me, c) ? slot(SCATTER + g, c) : NONE;
         },
-        [&](int k) { return Where{1, 0, u32(at(node, k / BATCH))}; });
+        [&](int k) { return Where{SCATTERING, 0, u32(at(node, k / BATCH))}; });
     UNROLL for (int b = 0; b < BATCH; b++) {
       Sum total;
       UNROLL for (int g = 0; g < LOCAL; g++) {
@@ -106,18 +106,18 @@ struct Job {
     if (node >= CORE) {
       const int partner = at(node - CORE, me);
       send(sum, round, partner, FOLD);
-      take(sum, round, UNFOLD, {4, 0, u32(partner)});
+      take(sum, round, UNFOLD, {FOLDING_OUT, 0, u32(partner)});
       return;
     }
     const int extra = at(node + CORE, me);
     if (node < EXTRA) {
-      take(theirs, round, FOLD, {3, 0, u32(extra)});
+      take(theirs, round, FOLD, {FOLDING_IN, 0, u32(extra)});
       merge(sum, theirs);
     }
     UNROLL for (int k = 0; k < STEPS; k++) {
       const int partner = at(node ^ (1 << k), me);
       send(sum, round, partner, DOUBLING + k);
-      take(theirs, round, DOUBLING + k, {2, u32(k), u32(partner)});
+      take(theirs, round, DOUBLING + k, {STEP, u32(k), u32(partner)});
       merge(sum, theirs);
       mark(call.a, 2 + k);
     }
@@ -144,7 +144,7 @@ struct Job {
           const u32 c = cell(round, k % BATCH);
           return g != me && exists(g, c) ? slot(GATHER + g, c) : NONE;
         },
-        [&](int k) { return Where{5, 0, u32(at(node, k / BATCH))}; });
+        [&](int k) { return Where{GATHERING, 0, u32(at(node, k / BATCH))}; });
     UNROLL for (int k = 0; k < LOCAL * BATCH; k++) {
       const int g = k / BATCH;
       const u32 c = cell(round, k % BATCH);

@@ -43,7 +43,7 @@ KERNEL(a) {
     const auto exists = [&](int g) { return g * shard + c < cells; };  // the last shards may be shorter
     const auto pair = [&](Words mine, int other, int index, u32 step) {  // one exchange with another node
       call.send(at(other, me), slot(index, c), mine);
-      return add_pair(mine, call.receive_one(slot(index, c), {2, step, u32(at(other, me))}));
+      return add_pair(mine, call.receive_one(slot(index, c), {STEP, step, u32(at(other, me))}));
     };
 
     // 1. Reduce-scatter. Each rank begins with its next neighbour, so that no rank is everybody's first.
@@ -56,7 +56,7 @@ KERNEL(a) {
       Words got[LOCAL];
       call.receive(got,
           [&](int g) { return g == me ? NONE : slot(SCATTER + g, c); },
-          [&](int g) { return Where{1, 0, u32(at(node, g))}; });
+          [&](int g) { return Where{SCATTERING, 0, u32(at(node, g))}; });
       Sum total;
       UNROLL for (int g = 0; g < LOCAL; g++) {
         const Words x = g == me ? own : got[g];
@@ -69,9 +69,9 @@ KERNEL(a) {
       // 2. Recursive doubling, with the nodes beyond the power of two folded in before and out after.
       if (node >= CORE) {
         call.send(at(node - CORE, me), slot(FOLD, c), sum);
-        sum = call.receive_one(slot(UNFOLD, c), {4, 0, u32(at(node - CORE, me))});
+        sum = call.receive_one(slot(UNFOLD, c), {FOLDING_OUT, 0, u32(at(node - CORE, me))});
       } else {
-        if (node < EXTRA) sum = add_pair(sum, call.receive_one(slot(FOLD, c), {3, 0, u32(at(node + CORE, me))}));
+        if (node < EXTRA) sum = add_pair(sum, call.receive_one(slot(FOLD, c), {FOLDING_IN, 0, u32(at(node + CORE, me))}));
         UNROLL for (int k = 0; k < STEPS; k++) {
           sum = pair(sum, node ^ (1 << k), DOUBLING + k, k);
           mark(a, 2 + k);
@@ -85,7 +85,7 @@ KERNEL(a) {
     }
     UNROLL for (int r = 1; r < LOCAL; r++) {
       const int g = (me + r) % LOCAL;
-      if (exists(g)) message.store(g * shard + c, call.receive_one(slot(GATHER + g, c), {5, 0, u32(at(node, g))}));
+      if (exists(g)) message.store(g * shard + c, call.receive_one(slot(GATHER + g, c), {GATHERING, 0, u32(at(node, g))}));
     }
     mark(a, 2 + STEPS);
   }

@@ -24,7 +24,7 @@ threads = [256, 512]
 // block meet before its put, which reads what all of them packed. An outbox slot is written again two calls later; by
 // the argument in collbench.cuh its target has read what was put from it, so no put needs to be waited for.
 #define COLL_USES_PUT 1
-#define COLL_TILE 4096  // cells: a chunk is one cell a thread and lies side by side, for one put
+#define COLL_TILE 1024  // cells: a chunk is one cell a thread and lies side by side, for one put
 #include "collbench.cuh"
 static_assert(TILE % COLL_THREADS == 0, "a chunk would cross a tile");
 
@@ -73,7 +73,7 @@ struct Job {
   INLINE Words reduce(u32 c) const {
     Sum total;
     UNROLL for (int g = 0; g < LOCAL; g++) {
-      const Words x = g == me ? message.load(me * shard + c) : take(SCATTER + g, c, {1, 0, u32(node * LOCAL + g)});
+      const Words x = g == me ? message.load(me * shard + c) : take(SCATTER + g, c, {SCATTERING, 0, u32(node * LOCAL + g)});
       if (g == 0) total = begin_sum(x);
       else add(total, x);
     }
@@ -88,23 +88,23 @@ struct Job {
   INLINE void collect(u32 c) const {
     UNROLL for (int r = 1; r < LOCAL; r++) {
       const int g = (me + r) % LOCAL;
-      if (exists(g, c)) message.store(g * shard + c, take(GATHER + g, c, {5, 0, u32(node * LOCAL + g)}));
+      if (exists(g, c)) message.store(g * shard + c, take(GATHER + g, c, {GATHERING, 0, u32(node * LOCAL + g)}));
     }
   }
 
   // 2. Between nodes, for the nodes beyond the power of two: give the sum away, wait for the result.
   INLINE void fold_away() const {
     every_chunk([&](u32 c) { if (c < mine) stow(FOLDED, c, reduce(c)); }, at(node - CORE), FOLD, FOLDED);
-    every_chunk([&](u32 c) { if (c < mine) gather(c, take(UNFOLD, c, {4, 0, u32(at(node - CORE))})); });
+    every_chunk([&](u32 c) { if (c < mine) gather(c, take(UNFOLD, c, {FOLDING_OUT, 0, u32(at(node - CORE))})); });
   }
   // The sum that goes into doubling step 0.
   INLINE Words folded(u32 c) const {
     const Words sum = reduce(c);
-    return node < EXTRA ? add_pair(sum, take(FOLD, c, {3, 0, u32(at(node + CORE))})) : sum;
+    return node < EXTRA ? add_pair(sum, take(FOLD, c, {FOLDING_IN, 0, u32(at(node + CORE))})) : sum;
   }
   // The sum after doubling step k.
   INLINE Words doubled(int k, u32 c) const {
-    return add_pair(stowed(OUTBOX + k, c), take(DOUBLING + k, c, {2, u32(k), u32(at(node ^ (1 << k)))}));
+    return add_pair(stowed(OUTBOX + k, c), take(DOUBLING + k, c, {STEP, u32(k), u32(at(node ^ (1 << k)))}));
   }
   INLINE void double_up() const {
     every_chunk([&](u32 c) { if (c < mine) stow(OUTBOX, c, folded(c)); }, at(node ^ 1), DOUBLING, OUTBOX);

@@ -1,5 +1,5 @@
 /* collbench
-summary = "one-shot: every rank sends everything to all others and adds for itself; for the smallest messages"
+summary = "one-shot: every rank sends everything to all others and adds for itself; for small messages, and for two ranks"
 collective = "all_reduce"
 dtypes = ["float32", "float16", "bfloat16", "int32"]
 ops = ["sum", "min", "max"]
@@ -8,7 +8,6 @@ nodes = "one"
 cell = "lamport"
 wire = "(P-1)*S"
 scratch = "P*S"
-max_bytes = 1048576
 phases = ["send", "receive"]
 blocks = [1, 2, 4, 8, 16, 32, 64, 128]
 threads = [128, 256, 512]
@@ -26,20 +25,23 @@ threads = [128, 256, 512]
 KERNEL(a) {
   const Call call = begin_call(a);
   const Message message(a);
-  const u32 cells = message.cells();
+  const u32 cells = message.cells(), span = gridDim.x * blockDim.x;
   const auto at = [](int place, u32 c) { return Call::offset<PLACES>(place, c); };
 
-  for (u32 c = blockIdx.x * blockDim.x + threadIdx.x; c < cells; c += gridDim.x * blockDim.x) {
-    // 1. Give. Each rank begins with its next neighbour, so that no rank is everybody's first.
-    const Words mine = message.load(c);
+  // 1. Give. Each rank begins with its next neighbour, so that no rank is everybody's first.
+  const auto give = [&](u32 c) {
+    Words mine{};
+    if (c >= cells) return mine;
+    mine = message.load(c);
     UNROLL for (int r = 1; r < PLACES; r++) call.send((a.place + r) % PLACES, at(a.place, c), mine);
-    mark(a, 1);
-
-    // 2. Take.
+    return mine;
+  };
+  // 2. Take.
+  const auto take = [&](u32 c, Words mine) {
     Words got[PLACES];
     call.receive(got,
         [&](int p) { return p == a.place ? NONE : at(p, c); },
-        [&](int p) { return Where{1, 0, u32(p)}; });
+        [&](int p) { return Where{ONE_HOP, 0, u32(p)}; });
     Sum total;
     UNROLL for (int p = 0; p < PLACES; p++) {
       const Words x = p == a.place ? mine : got[p];
@@ -47,7 +49,17 @@ KERNEL(a) {
       else add(total, x);
     }
     message.store(c, round_sum(total));
-    mark(a, 2);
+  };
+
+  // A thread gives its next cell before it waits for this one, so the links are busy meanwhile.
+  u32 c = blockIdx.x * blockDim.x + threadIdx.x;
+  Words mine = give(c);
+  mark(a, 1);
+  while (c < cells) {
+    const Words next = give(c + span);
+    take(c, mine);
+    mine = next, c += span;
   }
+  mark(a, 2);
   end_call(call);
 }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -72,6 +76,16 @@ class Mpi:
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
 
+    def values(self, program: str, ranks: int) -> Any:
+        """What a Python program on that many ranks prints as JSON."""
+        command = [*self.command(ranks=ranks)[:-2], "-c", program]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment({}, True),
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     def start(self, *arguments: str, ranks: int | None = None, **variables: str) -> subprocess.Popen[str]:
         """Start in a session of its own, so that it can be interrupted as a terminal does it."""
         return subprocess.Popen(
@@ -97,6 +111,31 @@ def mpi(request: pytest.FixtureRequest, tmp_path: Path) -> Mpi:
 def mpich(tmp_path: Path) -> Mpi:
     """MPICH alone, where the library makes no difference."""
     return Mpi("mpich", tmp_path)
+
+
+@dataclass(frozen=True)
+class GpuSide:
+    """``collbench.symmetric`` and ``collbench.kernel_session``."""
+
+    symmetric: Any
+    session: Any
+
+
+@pytest.fixture(scope="session")
+def gpu_side() -> GpuSide:
+    """What kernels are given by the host. These modules import CUDA's, though what tests want of them does not need
+    any: they are loaded with a stand-in for ``collbench.gpu``, and nobody else finds them so."""
+    names = ("collbench.symmetric", "collbench.kernel_session")
+    stand_in: Any = ModuleType("collbench.gpu")
+    stand_in.check = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, stand_in.__name__, stand_in)
+        before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+        loaded = [importlib.import_module(name) for name in names]
+    for name in names:
+        del sys.modules[name]
+    sys.modules.update(before)
+    return GpuSide(*loaded)
 
 
 def statuses(records: Sequence[Record]) -> set[str]:

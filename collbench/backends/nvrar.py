@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 DEVICE = "gpu"
 SUMMARY = "NVRAR: our kernels over NVSHMEM, the one that fits each size (see collbench tune)"
-ONE_HOP, THREE_PHASES, BY_PUTS = "oneshot", "nvrar-lamport", "nvrar-put"
-# A hop saved is worth that many bytes sent: 1.2 us at 370 GB/s, both measured on 4 x H200. Longer messages want rounds
-# that overlap, which the one-hop kernel has not.
-BYTES_OF_A_HOP, LONGEST_ONE_HOP = 444_000, 512 << 10
+ONE_HOP, PLAIN, THREE_PHASES, BY_PUTS = "oneshot", "nvrar-ll", "nvrar-lamport", "nvrar-put"
+# A hop saved is worth that many bytes sent: 1.2 us at 370 GB/s, both measured on 4 x H200. Beyond so many times more,
+# one hop is not even tried.
+BYTES_OF_A_HOP, HOPELESS = 444_000, 8
 
 
 def missing() -> str | None:
@@ -39,29 +39,33 @@ def refuses(workload: Workload) -> str | None:
 
 
 def default(workload: Workload) -> str:
-    """The kernel for a workload that was not tuned.
+    """The kernel for a workload that was not tuned."""
+    if workload.layout.node_count > 1:
+        return THREE_PHASES if workload.layout.virtual else BY_PUTS
+    return ONE_HOP if _more_in_one_hop(workload) <= BYTES_OF_A_HOP else THREE_PHASES
 
-    One hop sends (P-1) S a rank, two send 2 (P-1)/P S: the difference is (P-1) (1 - 2/P) S.
-    """
-    layout, ranks = workload.layout, workload.layout.size
-    if layout.node_count > 1:
-        return THREE_PHASES if layout.virtual else BY_PUTS
-    more = (ranks - 1) * (1 - 2 / ranks) * workload.bytes * (1 if workload.dtype.is_float else 2)
-    return ONE_HOP if more <= BYTES_OF_A_HOP and workload.bytes <= LONGEST_ONE_HOP else THREE_PHASES
+
+def _more_in_one_hop(workload: Workload) -> float:
+    """Bytes that one hop sends more than two: (P-1) S, and 2 (P-1)/P S."""
+    ranks = workload.layout.size
+    return (ranks - 1) * (1 - 2 / ranks) * workload.bytes * (1 if workload.dtype.is_float else 2)
 
 
 def candidates(workload: Workload) -> tuple[str, ...]:
-    """Every launch shape of every kernel that can run the workload, its own default first.
+    """Every launch shape of every kernel of ours that fits the workload, its own default first.
 
-    Kernels that know of no nodes are left out where there are several: they would time another algorithm.
+    One hop knows of no nodes, so it is left out where there are several: it would be another algorithm. Puts are for
+    nodes that loads and stores do not reach.
     """
-    first = default(workload)
-    specs = [first]
-    for name in kernel_backend.names():
+    layout = workload.layout
+    reached = layout.node_count == 1 or layout.virtual
+    left_out = {BY_PUTS} if reached else {ONE_HOP, PLAIN, THREE_PHASES}
+    if layout.node_count > 1 or _more_in_one_hop(workload) > HOPELESS * BYTES_OF_A_HOP:
+        left_out.add(ONE_HOP)
+    specs = [default(workload)]
+    for name in kernel_backend.own_names():
         backend = backends.find(name)
-        order = getattr(getattr(backend, "file", None), "order", None)
-        knows_nodes = workload.layout.node_count == 1 or order == "nvrar"
-        if knows_nodes and not backend.refuses(workload):
+        if name not in left_out and not backend.refuses(workload):
             specs += backends.candidates(backend, workload)
     return tuple(dict.fromkeys(specs))
 
@@ -105,9 +109,16 @@ class Session:
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         """The call of the kernel that rank 0 picks."""
         if workload not in self.picked:
-            spec = self.world.led(lambda: self._tuned(workload)) or default(workload)
+            spec = self.world.led(lambda: self._tuned(workload)) or self._default(workload)
             self.picked[workload] = backends.find(spec).open(self.world, self.device, self.arena_bytes)
         return self.picked[workload].prepare(workload, send, recv)
+
+    def _default(self, workload: Workload) -> str:
+        """The default, or puts where loads and stores do not reach all ranks: a layout does not tell."""
+        from collbench import kernel_session
+
+        reached = kernel_session.open_communicator(self.world, self.device).reaches(range(workload.layout.size))
+        return default(workload) if reached else BY_PUTS
 
     def _tuned(self, work: Workload) -> str | None:
         from collbench import environment, fabric, tuned

@@ -1,0 +1,151 @@
+"""What the host gives to kernels: twins of C's structures, scratch that holds every piece, words for a hang."""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import re
+from itertools import pairwise, product
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from conftest import GpuSide
+from samples import a_layout, a_workload
+
+from collbench import backends, kernel_backend
+from collbench.errors import HangError
+from collbench.kernel_backend import KernelBackend
+from collbench.kernel_files import own_folder
+from collbench.layout import Layout
+
+KERNELS = tuple(kernel_backend.own_names())
+IN_TURN = Layout((3, 4, 6, 7), (0, 1, 0, 1))  # four ranks of a launch of more, on nodes whose ranks interleave
+LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3),
+           a_layout(56, nodes=7), a_layout(128, nodes=32))  # fmt: skip
+
+
+def fields_of(kind: type[ctypes.Structure]) -> list[tuple[int, int]]:
+    """Where each field begins and ends."""
+    places = [getattr(kind, field[0]) for field in kind._fields_]
+    return [(place.offset, place.offset + place.size) for place in places]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 8, 255])
+def test_arguments_have_the_size_of_the_c_structure(gpu_side: GpuSide, ranks: int) -> None:
+    kind = gpu_side.symmetric.args_type(ranks)
+    assert ctypes.sizeof(kind) == (56 + 8 + 8 * ranks + 4 * ranks + 7) // 8 * 8
+    assert ctypes.sizeof(kind) < 4096, "what a launch may be given"
+    assert [begin for begin, _ in fields_of(kind)] == [0, 8, 16, 24, 32, 40, 48, 56, 60, 64, 64 + 8 * ranks]
+
+
+def test_no_structure_has_a_gap(gpu_side: GpuSide) -> None:
+    for kind in (gpu_side.symmetric.args_type(8), gpu_side.symmetric.Stuck):
+        assert all(end == begin for (_, end), (begin, _) in pairwise(fields_of(kind)))
+
+
+# ---- The communicator, without a device ----
+
+
+def communicator(gpu_side: GpuSide, layout: Layout, rank: int = 0) -> Any:
+    """One that has no memory but what it says of ranks and hangs."""
+    symmetric: Any = gpu_side.symmetric
+    comm = object.__new__(symmetric.Communicator)
+    comm.places = tuple(sorted(range(layout.size), key=lambda each: (layout.nodes[each], each)))
+    comm._pes = [layout.members[each] for each in comm.places]
+    comm.addresses = [1000 + pe for pe in comm._pes]
+    comm._world = SimpleNamespace(rank=rank)
+    comm._state = comm._pinned = SimpleNamespace(ptr=16, data=SimpleNamespace(ptr=32))
+    comm._stuck = symmetric.Stuck()
+    return comm
+
+
+def test_a_rank_is_told_its_place_and_that_of_the_others(gpu_side: GpuSide) -> None:
+    send, recv = (SimpleNamespace(data=SimpleNamespace(ptr=pointer)) for pointer in (64, 128))
+    args = communicator(gpu_side, IN_TURN, rank=1).args(send, recv, 77, 256)
+    assert (args.in_, args.out, args.count, args.state, args.stuck, args.marks) == (64, 128, 77, 32, 16, 256)
+    assert args.patience == gpu_side.symmetric.PATIENCE_NS
+    assert args.place == 2, "rank 1 is the first of the second node"
+    assert (list(args.pe), list(args.scratch)) == ([3, 6, 4, 7], [1003, 1006, 1004, 1007])
+
+
+def test_who_gave_up_says_for_whom_it_waited(gpu_side: GpuSide) -> None:
+    comm = communicator(gpu_side, IN_TURN)
+    assert comm.alarm() is None
+    comm._stuck.place, comm._stuck.phase, comm._stuck.step, comm._stuck.partner, comm._stuck.epoch = 1, 2, 1, 3, 41
+    assert comm.alarm() is None, "it is filled before it is set"
+    comm._stuck.set = 1
+    hang = comm.alarm()
+    assert isinstance(hang, HangError)
+    assert hang.call == 41
+    assert str(hang).startswith("rank 2 waited 10 s in doubling step 1 of call 41 for ")
+    assert str(hang).endswith("rank 3")
+    comm._stuck.phase = 5
+    assert "in all-gather of call 41" in str(comm.alarm())
+
+
+def test_every_phase_of_a_kernel_has_a_name(gpu_side: GpuSide) -> None:
+    text = (own_folder() / "collbench.cuh").read_text()
+    found = re.search(r"enum Phase\b[^{]*\{(.*?)\}", text, re.DOTALL)
+    assert found
+    names = [name.strip() for name in found[1].split(",")]
+    assert names[0].endswith("= 1")
+    assert len(names) == len(gpu_side.symmetric.PHASES) - 1
+    assert gpu_side.symmetric.PHASES[1 + names.index("STEP")] == "doubling"
+
+
+def test_words_and_call_travel_between_ranks() -> None:
+    there = pickle.loads(pickle.dumps(HangError("rank 1 waited", 41)))
+    assert isinstance(there, HangError)
+    assert (str(there), there.call) == ("rank 1 waited", 41)
+
+
+# ---- Pieces ----
+
+
+def session(gpu_side: GpuSide, name: str) -> Any:
+    """A kernel that is open on nothing."""
+    return gpu_side.session.Session(backends.find(name), None, None, None, None)
+
+
+def slots(backend: KernelBackend, layout: Layout) -> int:
+    """Slots that its kernel cuts the scratch into, as its file has them."""
+    steps, local = layout.node_count.bit_length() - 1, layout.size // layout.node_count
+    three_phases = 2 * local + steps + 2
+    return {"oneshot": layout.size, "nvrar-put": three_phases + steps + 2}.get(backend.file.name, three_phases)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_the_scratch_holds_every_piece(gpu_side: GpuSide, name: str, layout: Layout) -> None:
+    opened, symmetric = session(gpu_side, name), gpu_side.symmetric
+    tile = 4096 if name == "nvrar-put" else 128
+    for dtype in opened.backend.file.dtypes:
+        work = a_workload(dtype=dtype, layout=layout, size=1 << 30)
+        flagged = name in ("nvrar-ll", "nvrar-put") or dtype == "int32"
+        piece = opened._piece(work) * work.dtype.itemsize
+        cells = -(-piece // (8 if flagged else 16))
+        shard = cells if name == "oneshot" else -(-cells * layout.node_count // layout.size)
+        used = -(-shard // tile) * tile * 16 * slots(opened.backend, layout)
+        assert used <= (symmetric.FLAGGED_HALF if flagged else symmetric.LAMPORT_HALF)
+        assert piece >= 65536
+        assert piece % 65536 == 0
+
+
+@pytest.mark.parametrize("ranks", [2, 4, 8])
+def test_64_mib_on_one_node_are_one_launch(gpu_side: GpuSide, ranks: int) -> None:
+    opened = session(gpu_side, "nvrar-lamport")
+    assert opened._piece(a_workload(ranks=ranks, dtype="bfloat16")) * 2 >= 64 << 20
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_is_compiled_for_its_workload(gpu_side: GpuSide, name: str) -> None:
+    opened = session(gpu_side, name)
+    for dtype, layout in product(opened.backend.file.dtypes, LAYOUTS):
+        work = a_workload(dtype=dtype, layout=layout, op="max")
+        shape = opened.backend.shape(work) | {"threads": 64}
+        defines = opened._defines(work, shape)
+        assert (defines["COLL_DTYPE"], defines["COLL_OP"], defines["COLL_THREADS"]) == (dtype, "max", 64)
+        assert (defines["COLL_NODES"], defines["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
+        assert defines["COLL_FLAGGED"] == int(dtype == "int32" or opened.backend.file.cell == "ll")
+        assert opened.backend.file.defines.keys() <= defines.keys()
