@@ -115,7 +115,8 @@ def key_of(
 def choose(tables: Iterable[Table], key: Key, size: int) -> str | None:
     """The spec measured nearest to ``size`` bytes, in ratio, in the first table that has one within a factor of two.
 
-    Of two sizes equally near the smaller counts. None where no table has one.
+    Of two sizes equally near the smaller counts. None where no table has one, and where the default was kept: the
+    default of ``size`` may be another than that of its neighbour.
     """
 
     def distance(choice: Choice) -> Fraction:
@@ -124,7 +125,8 @@ def choose(tables: Iterable[Table], key: Key, size: int) -> str | None:
     for table in tables:
         near = [choice for choice in table.get(key, ()) if distance(choice) <= FARTHEST]
         if near:
-            return min(near, key=lambda choice: (distance(choice), choice.bytes)).spec
+            best = min(near, key=lambda choice: (distance(choice), choice.bytes))
+            return None if best.spec == best.default else best.spec
     return None
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import collbench
 from collbench.records import Record, load
 
 HERE = Path(__file__).parent
@@ -134,6 +135,7 @@ def gpu_side() -> GpuSide:
         loaded = [importlib.import_module(name) for name in names]
     for name in names:
         del sys.modules[name]
+        delattr(collbench, name.removeprefix("collbench."))
     sys.modules.update(before)
     return GpuSide(*loaded)
 

@@ -12,6 +12,7 @@ import pytest
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
+import collbench
 from collbench import backends, environment, kernel_backend, tuned
 from collbench.backends import mpi_nvrar, nvrar
 from collbench.dtypes import DTYPES
@@ -69,8 +70,9 @@ def test_candidates_can_run_and_the_default_is_first(layout: Layout, dtype: str)
         specs = nvrar.candidates(work)
         assert specs[0] == nvrar.default(work)
         assert len(set(specs)) == len(specs) > 1
-        assert {backends.split(spec)[0] for spec in specs} <= set(kernel_backend.own_names())
-        assert all(kernel(spec).refuses(work) is None for spec in specs)
+        names = {backends.split(spec)[0] for spec in specs}
+        assert names <= set(kernel_backend.own_names())
+        assert all(kernel(name).refuses(work) is None for name in names)
 
 
 def tried(layout: Layout, size: int) -> set[str]:
@@ -125,7 +127,7 @@ def bits(work: Workload, backend: Any, inputs: Values) -> list[int]:
 
 @pytest.mark.parametrize("layout", [a_layout(8), REAL, VIRTUAL, a_layout(6, nodes=3), a_layout(8, nodes=8)], ids=str)
 def test_its_order_is_that_of_the_three_phases_and_of_every_candidate(layout: Layout) -> None:
-    work, inputs = a_workload(dtype="bfloat16", layout=layout, size=8192), noise(layout.size)
+    work, inputs = a_workload(dtype="bfloat16", layout=layout), noise(layout.size)
     expected = bits(work, nvrar, inputs)
     assert expected == mpi_nvrar.three_phases(inputs, layout, "sum").view(np.uint16).tolist()
     for name in {backends.split(spec)[0] for spec in nvrar.candidates(work)}:
@@ -163,11 +165,34 @@ def table(work: Workload, fabric: str, spec: str) -> Table:
     return {key: (Choice(work.bytes, spec, 2.0, "oneshot", 3.0, 3, "run"),)}
 
 
+def picked(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool = True) -> str:
+    """The spec that a session takes for ``work``, once and for all its calls."""
+    found: list[str] = []
+
+    def find(name: str) -> object:
+        found.append(name)
+        return SimpleNamespace(open=lambda *_: SimpleNamespace(prepare=lambda *_: name))
+
+    comm = SimpleNamespace(reaches=lambda ranks: reached and list(ranks) == list(range(work.layout.size)))
+    kernel_session = SimpleNamespace(open_communicator=lambda *_: comm)
+    monkeypatch.setattr(collbench, "kernel_session", kernel_session, raising=False)
+    monkeypatch.setattr(backends, "find", find)
+    world: Any = Picker()
+    session: Any = nvrar.Session(world, world, 0, None)
+    calls = [session.prepare(work, None, None) for _ in range(2)]
+    assert found == calls[:1]
+    assert calls[0] == calls[1]
+    return found[0]
+
+
+LL = "nvrar-ll:blocks=2:threads=256"
+
+
 @pytest.mark.parametrize(
-    ("asked", "fabric", "spec"),
+    ("work", "fabric", "spec"),
     [
-        (a_workload(), "nvlink", "nvrar-ll:blocks=2:threads=256"),
-        (a_workload(size=8192), "nvlink", "nvrar-ll:blocks=2:threads=256"),
+        (a_workload(), "nvlink", LL),
+        (a_workload(size=8192), "nvlink", LL),
         (a_workload(size=16384), "nvlink", "oneshot"),  # too far from what was measured
         (a_workload(dtype="bfloat16"), "nvlink", "oneshot"),
         (a_workload(ranks=2), "nvlink", "oneshot"),
@@ -175,19 +200,16 @@ def table(work: Workload, fabric: str, spec: str) -> Table:
     ],
 )
 def test_the_tuned_spec_is_taken_where_it_was_measured(
-    monkeypatch: pytest.MonkeyPatch, asked: Workload, fabric: str, spec: str
+    monkeypatch: pytest.MonkeyPatch, work: Workload, fabric: str, spec: str
 ) -> None:
-    picked: list[str] = []
-
-    def find(name: str) -> object:
-        picked.append(name)
-        return SimpleNamespace(open=lambda *_: SimpleNamespace(prepare=lambda *_: name))
-
-    measured = table(a_workload(), "nvlink", "nvrar-ll:blocks=2:threads=256")
+    measured = table(a_workload(), "nvlink", LL)
     monkeypatch.setattr(tuned, "read_tables", lambda: (measured,))
     monkeypatch.setattr("collbench.fabric.gpu_link", lambda: fabric)
-    monkeypatch.setattr(backends, "find", find)
-    world: Any = Picker()
-    session: Any = nvrar.Session(world, world, 0, None)
-    assert [session.prepare(asked, None, None), session.prepare(asked, None, None)] == [spec, spec]
-    assert picked == [spec], "picked once"
+    assert picked(monkeypatch, work) == spec
+
+
+def test_puts_where_loads_and_stores_do_not_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuned, "read_tables", tuple)
+    for work in (a_workload(), a_workload(size=64 << 20), a_workload(layout=VIRTUAL)):
+        assert picked(monkeypatch, work, reached=False) == "nvrar-put"
+        assert picked(monkeypatch, work) == nvrar.default(work) != "nvrar-put"

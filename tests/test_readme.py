@@ -8,10 +8,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from collbench.cli import cli
+from collbench.sizes import parse_size
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,3 +63,44 @@ def test_every_option_it_names_is_one() -> None:
         word for line in shell.splitlines() if "collbench " in line for word in re.findall(r"\s(--?[a-z][\w-]*)", line)
     }
     assert named - known - {"-n"} == set()
+
+
+# Tables of medians: what stands in the corner, and how a row's first cell narrows the file down.
+ROWS = {
+    "": {"ranks": "4", "dtype": "bfloat16", "nodes": "1"},
+    "2 GPUs, bf16": {"ranks": "2", "dtype": "bfloat16", "nodes": "1"},
+    "4 GPUs, fp32": {"ranks": "4", "dtype": "float32", "nodes": "1"},
+    "2 virtual nodes × 2": {"ranks": "4", "dtype": "bfloat16", "nodes": "2"},
+    "4 virtual nodes × 1": {"ranks": "4", "dtype": "bfloat16", "nodes": "4"},
+}
+
+
+def shown_medians(name: str) -> list[tuple[str, str, int, str]]:
+    """(whose rows, backend, bytes, median as shown) of the table whose corner names the file ``name``."""
+    lines = TEXT.splitlines()
+    first = next(
+        number for number, line in enumerate(lines) if line.startswith("| ") and f"`results/{name}.csv` |" in line
+    )
+    sizes = [parse_size(cell) for cell in lines[first].split("|")[2:-1] if cell.strip()]
+    found, whose = [], ""
+    for line in lines[first + 2 :]:
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if not cells:
+            break
+        label, (backend, *values) = ("", cells) if cells[0].startswith("`") else (cells[0], cells[1:])
+        whose = label or whose
+        found += [(whose, backend.strip("`"), size, value) for size, value in zip(sizes, values, strict=True)]
+    return found
+
+
+@pytest.mark.parametrize("name", ["h200x4-nvrar", "h200x4-nvrar-worlds", "h200x4-nvrar-layouts"])
+def test_medians_are_the_file_s(name: str) -> None:
+    with (ROOT / "results" / f"{name}.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    shown = shown_medians(name)
+    assert len(shown) > 20
+    for whose, backend, size, value in shown:
+        wanted = {**ROWS[whose], "backend": backend, "bytes": str(size)}
+        launches = [row["latency_us_median"] for row in rows if all(row[key] == text for key, text in wanted.items())]
+        assert len(launches) == 3
+        assert f"{median(map(float, launches)):.2f}" == value, (whose, backend, size)

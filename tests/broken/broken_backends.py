@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from collbench import job
 from collbench.backends.mpi import message
 from collbench.device import Array, Call, Device
-from collbench.errors import pick
+from collbench.errors import HangError, pick
 from collbench.patterns import Emulator
 from collbench.plan import Workload
 
@@ -230,6 +231,24 @@ def _on_rank_1(action: Callable[[], object]) -> Mistake:
     return mistake
 
 
+def _give_up(rank: int) -> None:
+    """As a kernel does that waits for its peers in vain; the higher the rank, the fewer calls it has made."""
+    job.HANG_SECONDS = 1.0  # ranks of one host are heard sooner
+    time.sleep(0.4 if rank == 0 else 0)  # rank 0 is the last to be out of patience, and must be heard nevertheless
+    raise HangError(f"rank {rank} waited in call {100 - rank}", 100 - rank)
+
+
+def _all_give_up(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    """All ranks wait in vain."""
+
+    def call() -> None:
+        if workload.bytes >= 8192:
+            _give_up(session.world.rank)
+        _reduce(session, workload, send, recv)
+
+    return call
+
+
 def _slow(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
     """Right, but rank 1 needs 5 ms more after everyone else is done."""
 
@@ -413,6 +432,8 @@ slow_rank = Broken(_slow)
 raises = Broken(_on_rank_1(_raise))
 dies = Broken(_on_rank_1(lambda: os.kill(os.getpid(), 9)))
 hangs = Broken(_on_rank_1(lambda: time.sleep(600)))
+gives_up = Broken(_all_give_up)
+gives_up_alone = Broken(_on_rank_1(lambda: _give_up(1)))
 fails_to_prepare = Broken(_refuse)
 waits = Waiting("waits", ("10", "1", "12"))
 even = Waiting("even", ("3", "3.0", "3.00"))
