@@ -96,9 +96,12 @@ def source_hash() -> str:
 
 
 def kernel_hashes() -> dict[str, str]:
-    """SHA-256 of every file that kernels are compiled from, ours and those of COLLBENCH_KERNELS, by file name."""
-    files = [path for folder in kernel_files.folders() for path in sorted(folder.glob("*.cu*"))]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    """SHA-256 of every file that kernels are compiled from: ours by name, those of COLLBENCH_KERNELS by their path."""
+    own, *others = kernel_files.folders()
+    names = {path.name: path for path in own.glob("*.cu*")} | {str(p): p for each in others for p in each.glob("*.cu*")}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(names.items()) if path.is_file()
+    }
 
 
 def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:

@@ -165,12 +165,15 @@ HANG_TAG, HANG_SECONDS = 5, 5.0
 
 
 def _told(everyone: World, mine: HangError) -> str:
-    """On rank 0: what the ranks say that gave up waiting, the furthest behind first. Others tell it, and wait."""
-    launch, heard, end = everyone.launch, [mine], time.monotonic() + HANG_SECONDS
-    if launch.Get_rank():
-        launch.isend(mine, 0, HANG_TAG)
-    while time.monotonic() < end:
-        if launch.Get_rank() == 0 and launch.iprobe(tag=HANG_TAG):
+    """On rank 0: what the ranks say that gave up waiting, the furthest behind first. Others tell it, and wait longer:
+    who is through ends the job, and rank 0 may have given up last."""
+    launch, heard, begin = everyone.launch, [mine], time.monotonic()
+    first = launch.Get_rank() == 0
+    told = None if first else launch.isend(mine, 0, HANG_TAG)
+    while time.monotonic() < begin + HANG_SECONDS * (1 if first else 2):
+        if told is not None:
+            told.Test()
+        elif launch.iprobe(tag=HANG_TAG):
             heard.append(launch.recv(tag=HANG_TAG))
         time.sleep(0.05)
     return "; ".join(str(hang) for hang in sorted(heard, key=lambda hang: hang.call))
@@ -180,7 +183,8 @@ def end_all(everyone: World, dog: Watchdog, error: BaseException) -> None:
     """End all ranks with the exit code that ``error`` deserves, and tell it; the watchdog's owner writes the row of a
     kernel that gave up waiting."""
     if isinstance(error, HangError):
-        print(f"collbench: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"collbench: {error}\n")
+        sys.stderr.flush()
         dog.on_timeout(_told(everyone, error))
         code: int = Exit.TIMEOUT
     elif isinstance(error, KeyboardInterrupt):

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from collbench.world import World
 
 FEW_ROUNDS = 4
-MOST = {"blocks": MOST_BLOCKS, "threads": MOST_THREADS}
+RANGES = {"blocks": range(1, MOST_BLOCKS + 1), "threads": range(1, MOST_THREADS + 1), "pdl": range(2)}
 MOST_RANKS = 255  # gates in collbench.cuh
-KNOBS = ("blocks", "threads", "pdl")
 NEAR_WRAP = "epoch near its wrap"
 
 
@@ -88,12 +87,14 @@ class KernelBackend:
         own = {plain(name): name for name in self.file.defines}
         chosen: dict[str, int] = {}
         for name, text in parameters.items():
-            known = pick(f"parameter of {self.file.name}", name, [*KNOBS, *own])
+            known = pick(f"parameter of {self.file.name}", name, [*RANGES, *own])
             if not text.isdecimal():
                 raise UsageError(f"{self.file.name}: {name}={text!r} is not a whole number.")
+            allowed = RANGES[known] if known in RANGES else self.file.defines[own[known]]
+            if int(text) not in allowed:
+                told = f"from {allowed[0]} to {allowed[-1]}" if known in RANGES else " or ".join(map(str, allowed))
+                raise UsageError(f"{self.file.name}: {name}={text} is not {told}.")
             chosen[own.get(known, known)] = int(text)
-            if known in MOST and not 1 <= int(text) <= MOST[known]:
-                raise UsageError(f"{self.file.name}: {name}={text} is not from 1 to {MOST[known]}.")
         return replace(self, parameters=chosen)
 
     def missing(self) -> str | None:
@@ -140,9 +141,8 @@ class KernelBackend:
         for blocks, threads, *values in product(file.blocks, file.threads, *file.defines.values()):
             batch = dict(zip(file.defines, values, strict=True)).get("COLL_BATCH", 1)
             at_once, cells = blocks * threads * batch, self._cells(work)
-            if (blocks == 1 or at_once // 2 < cells) and (
-                at_once * FEW_ROUNDS >= cells or 2 * blocks >= max(file.blocks)
-            ):
+            busy = blocks == min(file.blocks) or at_once // 2 < cells
+            if busy and (at_once * FEW_ROUNDS >= cells or 2 * blocks >= max(file.blocks)):
                 shapes.append({"blocks": blocks, "threads": threads} | dict(zip(file.defines, values, strict=True)))
         tails = [":".join(f"{plain(name)}={number}" for name, number in shape.items()) for shape in shapes]
         return (file.name, *(f"{file.name}:{tail}" for tail in tails))
@@ -166,7 +166,8 @@ class KernelBackend:
         """Parameters of a launch: as given, else the fewest threads a block with which one round is enough, and as many
         blocks as have work in it."""
         shape = {name: values[0] for name, values in self.file.defines.items()} | dict(self.parameters)
-        cells, batch, most = self._cells(work), shape.get("COLL_BATCH", 1), max(self.file.blocks)
+        cells, batch = self._cells(work), shape.get("COLL_BATCH", 1)
+        most = shape.get("blocks", max(self.file.blocks))
         enough = (threads for threads in sorted(self.file.threads) if threads * batch * most >= cells)
         shape.setdefault("threads", next(enough, max(self.file.threads)))
         shape.setdefault("blocks", max(1, min(most, -(-cells // (shape["threads"] * batch)))))

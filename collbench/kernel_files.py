@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ CHOICES = {
     "nodes": ("one", "any"),
     "cell": ("ll", "lamport"),
 }
+MOST_PHASES = 7  # with the doubling steps of 255 nodes, no more than a block has marks for
 MOST_THREADS = 1024  # of a block, on every GPU
 MOST_BLOCKS = 4096  # TICKS in collbench.cuh
 # Set by whoever compiles or launches a kernel: a parameter cannot be called that, with COLL_ or without, in any case.
@@ -128,10 +130,16 @@ def _load(name: str, paths: list[Path]) -> KernelFile | Broken:
     if len(paths) > 1:
         files = " and ".join(map(str, paths))
         return Broken(name, paths[-1], f"{files} are both the kernel {name!r}; rename one of them.")
+    return _load_one(name, paths[0], paths[0].stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _load_one(name: str, path: Path, changed: int) -> KernelFile | Broken:
+    """The kernel in one file as it was when it was last ``changed``: it is asked for with every row."""
     try:
-        return read(paths[0])
+        return read(path)
     except UsageError as error:
-        return Broken(name, paths[0], str(error))
+        return Broken(name, path, str(error))
 
 
 def read(path: Path) -> KernelFile:
@@ -173,7 +181,7 @@ def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
         max_ranks=_limit(table, "max_ranks"),
         max_bytes=_limit(table, "max_bytes"),
         defines=_parameters(table.get("defines", {})),
-        phases=_many(table, "phases", str, "a list of names") if "phases" in table else (),
+        phases=_phases(table),
     )
 
 
@@ -230,6 +238,13 @@ def _parameters(table: object) -> dict[str, tuple[int, ...]]:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name.removeprefix("COLL_").lower() in TAKEN:
             raise UsageError(f"the parameter {name!r} in 'defines' needs another name: a free C identifier.")
     return {name: _many(table, name, int, "a list of whole numbers") for name in table}
+
+
+def _phases(table: Mapping[str, Any]) -> tuple[str, ...]:
+    names = _many(table, "phases", str, "a list of names") if "phases" in table else ()
+    if len(names) > MOST_PHASES or not all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names):
+        raise UsageError(f"the field 'phases' must be {MOST_PHASES} names at most, of small letters and hyphens.")
+    return names
 
 
 def _formula(table: Mapping[str, Any], name: str) -> str:

@@ -85,7 +85,6 @@ class Communicator:
         self._pinned = cupy.cuda.alloc_pinned_memory(ctypes.sizeof(Stuck))
         self._stuck = Stuck.from_address(self._pinned.ptr)
         ctypes.memset(self._pinned.ptr, 0, ctypes.sizeof(Stuck))
-        self._cubins: dict[tuple[str, tuple[Any, ...]], bytes] = {}
         self._loaded: dict[tuple[str, tuple[Any, ...]], Any] = {}
         self._libraries: list[tuple[Any, bool]] = []  # and whether NVSHMEM was told of it
         self._resident: dict[tuple[int, int], int] = {}
@@ -126,22 +125,29 @@ class Communicator:
 
     def function(self, name: str, options: tuple[Any, ...], compiled: Callable[[], bytes]) -> Any:
         """The kernel ``name`` as it was compiled with ``options``; loaded once, from the cubin that ``compiled``
-        returns, and made known to NVSHMEM. Collective over the members: they hold the same cubins at any time."""
+        returns. Collective over the members: RuntimeError on all of them where it does not load on one."""
+        if (name, options) not in self._loaded:
+            cubin, error = compiled(), None
+            try:
+                function = self._load(cubin, name)
+            except Exception as mistake:  # NVSHMEM's errors are of several kinds
+                error = f"{type(mistake).__name__}: {mistake}"
+            words = self._world.first_words(error)
+            if words:
+                raise RuntimeError(f"the kernel {name} does not load: {words}")
+            self._loaded[name, options] = function
+        return self._loaded[name, options]
+
+    def _load(self, cubin: bytes, name: str) -> Any:
+        """The function ``name`` of ``cubin``, made known to NVSHMEM where it uses that."""
         from cuda.bindings import driver
         from nvshmem.bindings import nvshmem as lib
 
-        key = (name, options)
-        if key not in self._cubins:
-            self._cubins[key] = compiled()
-        if key not in self._loaded:
-            cubin = self._cubins[key]
-            library = check(driver.cuLibraryLoadData(cubin, [], [], 0, [], [], 0))
-            self._libraries.append((library, uses_nvshmem(cubin)))
-            if uses_nvshmem(cubin):
-                lib.culibrary_init(int(library))
-            kernel = check(driver.cuLibraryGetKernel(library, name.encode()))
-            self._loaded[key] = check(driver.cuKernelGetFunction(kernel))
-        return self._loaded[key]
+        library = check(driver.cuLibraryLoadData(cubin, [], [], 0, [], [], 0))
+        self._libraries.append((library, uses_nvshmem(cubin)))
+        if uses_nvshmem(cubin):
+            lib.culibrary_init(int(library))
+        return check(driver.cuKernelGetFunction(check(driver.cuLibraryGetKernel(library, name.encode()))))
 
     def resident(self, function: Any, threads: int) -> int:
         """Blocks of that many threads that run at once on every rank; collective over the members. A grid of more could

@@ -56,7 +56,8 @@ class Watchdog:
 
     def _end(self) -> None:
         state = f"{self._who} made no progress for {self._timeout:g} s while {self._doing}"
-        print(f"collbench: {state}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"collbench: {state}\n")  # in one piece: other ranks write too
+        sys.stderr.flush()
         self.on_timeout(state)
         time.sleep(GRACE_SECONDS)  # let every rank tell its state before the launcher ends them all
         threading.Timer(5, os._exit, (int(Exit.TIMEOUT),)).start()  # should the MPI library be stuck as well

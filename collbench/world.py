@@ -86,13 +86,15 @@ class World:
         return cast(T, self.comm.bcast(value, root=0))
 
     def led(self, action: Callable[[], T]) -> T:
-        """What ``action`` returns on rank 0, on every member; a RuntimeError or ValueError that it raises likewise."""
+        """What ``action`` returns on rank 0, on every member; what it raises likewise, as a RuntimeError if it is
+        neither that nor a ValueError."""
         result, error = None, None
         if self.rank == 0:
             try:
                 result = action()
-            except (RuntimeError, ValueError) as mistake:
-                error = mistake
+            except Exception as mistake:  # whatever it is: the others wait for it
+                known = isinstance(mistake, (RuntimeError, ValueError))
+                error = mistake if known else RuntimeError(f"{type(mistake).__name__}: {mistake}")
         result, error = self.bcast((result, error))
         if error is not None:
             raise error

@@ -90,7 +90,9 @@ INLINE u64 load_word(const u64* p) {
   return v;
 }
 INLINE void store_word(u64* p, u64 v) { asm volatile("st.volatile.global.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory"); }
-INLINE void add_word(u64* p, u64 v) { asm volatile("red.relaxed.gpu.global.add.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory"); }
+INLINE void add_word(u64* p, u64 v) {
+  asm volatile("red.relaxed.gpu.global.add.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory");
+}
 INLINE u64 nanoseconds() {
   u64 t;
   asm volatile("mov.u64 %0, %globaltimer;" : "=l"(t));
@@ -138,8 +140,8 @@ template <class W> INLINE u32 narrow(const W* v) {  // round to nearest, ties to
   else word = u32(v[0]);
   return word;
 }
-// The same bits whichever operand comes first, zeros and NaNs included: two partners add in opposite orders. Minimum and
-// maximum are those of IEEE 754-2019: a NaN goes through, and -0 is below +0. Every NaN comes out as the same one.
+// The same bits whichever operand comes first, zeros and NaNs included: two partners add in opposite orders. Minimum
+// and maximum are those of IEEE 754-2019: a NaN goes through, and -0 is below +0. Every NaN comes out as the same one.
 INLINE int combine(int a, int b) {
   if constexpr (OP == Op::sum) return int(u32(a) + u32(b));
   else if constexpr (OP == Op::min) return a < b ? a : b;
@@ -155,7 +157,7 @@ INLINE float combine(float a, float b) {
 // ---- Cells: 16 bytes that tell by themselves whether they have arrived ----
 // Flagged: two times 4 bytes of data and 4 bytes of flag (NCCL's LL); the flag is the epoch, both are checked. Half of
 // the bytes are data. Lamport: 16 bytes of data; a word that has not arrived holds EMPTY, a NaN that no sender writes,
-// and whoever has read a word sets it back. Needs wholeness of 4 bytes only, but a type that has a bit pattern to spare.
+// and whoever has read a word sets it back. Needs wholeness of 4 bytes only, but a type with a bit pattern to spare.
 
 constexpr bool FLAGGED = COLL_FLAGGED;
 constexpr int WORDS = FLAGGED ? 2 : 4;
@@ -240,7 +242,9 @@ struct Message {
   }
   INLINE u32 cells() const { return (bytes - 1) / PAYLOAD + 1; }
   INLINE bool whole(u32 c) const { return aligned && (c + 1) * PAYLOAD <= bytes; }
-  INLINE int held(u32 c) const { return bytes - c * PAYLOAD < PAYLOAD ? int(bytes - c * PAYLOAD) / WIDTH : PAYLOAD / WIDTH; }
+  INLINE int held(u32 c) const {  // elements
+    return bytes - c * PAYLOAD < PAYLOAD ? int(bytes - c * PAYLOAD) / WIDTH : PAYLOAD / WIDTH;
+  }
 
   INLINE Words load(u32 c) const {
     const char* p = in + c * PAYLOAD;
@@ -264,10 +268,12 @@ constexpr u32 TILE = COLL_TILE;  // cells of a slot that lie side by side
 constexpr u64 GATES = 0, FLAGGED_AT = 4096, LAMPORT_AT = FLAGGED_AT + 2 * COLL_FLAGGED_HALF;
 static_assert((2 * PLACES + 2) * sizeof(u64) <= FLAGGED_AT, "more ranks than gates");
 
-INLINE void mark(const Args& a, int i) {  // the time at which the last warp of this block came here, where phases are timed
+// Where phases are timed: the time at which the last warp of this block came here.
+INLINE void mark(const Args& a, int i) {
 #if COLL_PHASES
-  if (threadIdx.x % 32 == 0)
-    asm volatile("red.relaxed.gpu.global.max.u64 [%0], %1;" ::"l"(a.marks + blockIdx.x * COLL_MARKS + i), "l"(nanoseconds()) : "memory");
+  if (threadIdx.x % 32 != 0) return;
+  u64* p = a.marks + blockIdx.x * COLL_MARKS + i;
+  asm volatile("red.relaxed.gpu.global.max.u64 [%0], %1;" ::"l"(p), "l"(nanoseconds()) : "memory");
 #endif
 }
 
@@ -305,8 +311,8 @@ struct Call {
 
   INLINE u32 flag() const { return u32(epoch); }
 
-  // Where cell c of slot `index` lies in a half. The slots are interleaved by tiles, so that what one thread touches lies
-  // close together: one address and small offsets.
+  // Where cell c of slot `index` lies in a half. The slots are interleaved by tiles, so that what one thread touches
+  // lies close together: one address and small offsets.
   template <int SLOTS> static INLINE u32 offset(int index, u32 c) {
     return c / TILE * (SLOTS * TILE * CELL) + c % TILE * CELL + index * (TILE * CELL);
   }
@@ -316,7 +322,7 @@ struct Call {
     store_cell(a.scratch[place] + half + offset, pack(x, flag()));
   }
 
-  // Wait for K cells of this rank's scratch at once; `at(k)` is the offset of one or NONE, `from(k)` where it comes from.
+  // Wait for K cells of this rank's scratch at once; `at(k)` is the offset of one or NONE, `from(k)` whom it is from.
   template <int K, class At, class From> INLINE void receive(Words (&got)[K], At at, From from) const {
     u64 begin = 0;
     for (u32 tries = 1;; tries++) {
@@ -374,7 +380,8 @@ __device__ __noinline__ void rewind(const Args& a, u64 epoch) {
   if (blockIdx.x == 0) {
     meet(a, epoch, 2 * epoch);
     char* flagged = a.scratch[a.place] + FLAGGED_AT;
-    for (u64 i = threadIdx.x; i < 2 * COLL_FLAGGED_HALF / CELL; i += blockDim.x) store_cell(flagged + i * CELL, {0, 0, 0, 0});
+    constexpr u64 cells = 2 * COLL_FLAGGED_HALF / CELL;
+    for (u64 i = threadIdx.x; i < cells; i += blockDim.x) store_cell(flagged + i * CELL, {0, 0, 0, 0});
     __threadfence_system();
     __syncthreads();
     meet(a, epoch, 2 * epoch + 1);
@@ -414,8 +421,9 @@ INLINE void end_call(const Call& call) {
 }
 
 #if COLL_USES_PUT
-// `cells` cells from offset `from` of this rank's half to offset `to` of that at `place`; whole blocks call it together. No fence and no signal: the cells tell by themselves when they are there. The source may be written
-// again two calls later: by then the target has read them.
+// `cells` cells from offset `from` of this rank's half to offset `to` of that at `place`; whole blocks call it.
+// No fence and no signal: the cells tell by themselves when they are there. The source may be written again two calls
+// later: by then the target has read them.
 INLINE void put_cells(const Call& call, int place, u32 to, u32 from, u32 cells) {
   __syncthreads();  // all of the chunk is packed. The address is this rank's: NVSHMEM finds the other's copy of it
   if (cells) nvshmemx_putmem_nbi_block(call.own + to, call.own + from, cells * CELL, call.a.pe[place]);

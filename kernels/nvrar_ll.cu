@@ -71,7 +71,9 @@ KERNEL(a) {
         call.send(at(node - CORE, me), slot(FOLD, c), sum);
         sum = call.receive_one(slot(UNFOLD, c), {FOLDING_OUT, 0, u32(at(node - CORE, me))});
       } else {
-        if (node < EXTRA) sum = add_pair(sum, call.receive_one(slot(FOLD, c), {FOLDING_IN, 0, u32(at(node + CORE, me))}));
+        if (node < EXTRA) {
+          sum = add_pair(sum, call.receive_one(slot(FOLD, c), {FOLDING_IN, 0, u32(at(node + CORE, me))}));
+        }
         UNROLL for (int k = 0; k < STEPS; k++) {
           sum = pair(sum, node ^ (1 << k), DOUBLING + k, k);
           mark(a, 2 + k);
@@ -85,7 +87,8 @@ KERNEL(a) {
     }
     UNROLL for (int r = 1; r < LOCAL; r++) {
       const int g = (me + r) % LOCAL;
-      if (exists(g)) message.store(g * shard + c, call.receive_one(slot(GATHER + g, c), {GATHERING, 0, u32(at(node, g))}));
+      if (!exists(g)) continue;
+      message.store(g * shard + c, call.receive_one(slot(GATHER + g, c), {GATHERING, 0, u32(at(node, g))}));
     }
     mark(a, 2 + STEPS);
   }

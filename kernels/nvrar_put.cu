@@ -12,17 +12,17 @@ phases = ["reduce-scatter", "doubling", "all-gather"]
 blocks = [1, 2, 4, 8, 16, 32, 64]
 threads = [256, 512]
 */
-// The algorithm and the order of additions are those of nvrar_ll.cu. Between nodes there are no loads and stores: a block
-// packs a chunk of cells (one a thread) into an outbox in its own scratch and sends it with one put.
+// The algorithm and the order of additions are those of nvrar_ll.cu. Between nodes there are no loads and stores: a
+// block packs a chunk of cells (one a thread) into an outbox in its own scratch and sends it with one put.
 //
 // Every phase runs over all chunks of a block before the next one begins, so the put of one chunk is under way while
 // the next is added and packed. A thread's partial sum waits in its own cell of the outbox meanwhile.
 //
 // T = T0 + 2 L + log2 N L' + f (S/G) (2 (G-1) / B + log2 N / B'), f = 2; L' and B' are the network's.
 //
-// Ordering: a put may arrive in any order and in pieces of 8 bytes: each half of a cell carries its flag. The threads of a
-// block meet before its put, which reads what all of them packed. An outbox slot is written again two calls later; by
-// the argument in collbench.cuh its target has read what was put from it, so no put needs to be waited for.
+// Ordering: a put may arrive in any order and in pieces of 8 bytes: each half of a cell carries its flag. The threads
+// of a block meet before its put, which reads what all of them packed. An outbox slot is written again two calls later;
+// by the argument in collbench.cuh its target has read what was put from it, so no put needs to be waited for.
 #define COLL_USES_PUT 1
 #define COLL_TILE 1024  // cells: a chunk is one cell a thread and lies side by side, for one put
 #include "collbench.cuh"
@@ -31,7 +31,7 @@ static_assert(TILE % COLL_THREADS == 0, "a chunk would cross a tile");
 constexpr int STEPS = floor_log2(NODES), CORE = 1 << STEPS, EXTRA = NODES - CORE;
 enum Slots {
   SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD,
-  OUTBOX, FOLDED = OUTBOX + STEPS, UNFOLDED, SLOTS  // outboxes of the doubling steps, of the fold in and of the fold out
+  OUTBOX, FOLDED = OUTBOX + STEPS, UNFOLDED, SLOTS  // outboxes: of the doubling steps, of the fold in, of the fold out
 };
 
 struct Job {
@@ -73,7 +73,8 @@ struct Job {
   INLINE Words reduce(u32 c) const {
     Sum total;
     UNROLL for (int g = 0; g < LOCAL; g++) {
-      const Words x = g == me ? message.load(me * shard + c) : take(SCATTER + g, c, {SCATTERING, 0, u32(node * LOCAL + g)});
+      const Where from{SCATTERING, 0, u32(node * LOCAL + g)};
+      const Words x = g == me ? message.load(me * shard + c) : take(SCATTER + g, c, from);
       if (g == 0) total = begin_sum(x);
       else add(total, x);
     }
@@ -110,7 +111,8 @@ struct Job {
     every_chunk([&](u32 c) { if (c < mine) stow(OUTBOX, c, folded(c)); }, at(node ^ 1), DOUBLING, OUTBOX);
     mark(call.a, 1);
     for (int k = 1; k < STEPS; k++) {
-      every_chunk([&](u32 c) { if (c < mine) stow(OUTBOX + k, c, doubled(k - 1, c)); }, at(node ^ (1 << k)), DOUBLING + k, OUTBOX + k);
+      const auto step = [&](u32 c) { if (c < mine) stow(OUTBOX + k, c, doubled(k - 1, c)); };
+      every_chunk(step, at(node ^ (1 << k)), DOUBLING + k, OUTBOX + k);
       mark(call.a, 1 + k);
     }
     const auto finish = [&](u32 c) {

@@ -1,5 +1,5 @@
 /* collbench
-summary = "one-shot: every rank sends everything to all others and adds for itself; for small messages, and for two ranks"
+summary = "one-shot: every rank sends everything to all others, each adds for itself; for small messages, and for two ranks"
 collective = "all_reduce"
 dtypes = ["float32", "float16", "bfloat16", "int32"]
 ops = ["sum", "min", "max"]
@@ -15,11 +15,12 @@ threads = [128, 256, 512]
 // All-reduce in one hop: T = T0 + L + (P-1) S / B (T0 launch, L store to sight, B bandwidth out of a rank).
 //
 //   1. Give: cell c of the input goes to every other rank.
-//   2. Take: wait for cell c of every other rank and add all of them in the order of places, this rank's own among them,
-//      in fp32 for 16-bit floats, rounded once. All ranks add the same numbers in the same order: the same bits.
+//   2. Take: wait for cell c of every other rank and add all of them in the order of places, this rank's own among
+//      them, in fp32 for 16-bit floats, rounded once. All ranks add the same numbers in the same order: the same bits.
 //
-// Ordering: every thread reads and writes only its own cells c, and waits for the very words that it uses; reuse of slots
-// is argued in collbench.cuh. In place is right because a thread has read its cell of the input before it writes it.
+// Ordering: every thread reads and writes only its own cells c, and waits for the very words that it uses; reuse of
+// slots is argued in collbench.cuh. In place is right because a thread has read its cell of the input before it writes
+// it.
 #include "collbench.cuh"
 
 KERNEL(a) {

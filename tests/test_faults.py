@@ -55,10 +55,6 @@ def test_a_hang_is_a_row_and_exit_5(mpi: Mpi) -> None:
     assert "made no progress for 2 s while proving: hangs all_reduce" in mpi.rows()[1].reason
 
 
-RACE = pytest.mark.xfail(strict=True, reason="ranks that tell rank 0 do not wait until it has written the row")
-
-
-@RACE
 def test_kernels_that_give_up_waiting_are_a_row_and_exit_5(mpi: Mpi) -> None:
     began = time.monotonic()
     ran = mpi.run(*FAULTY, "--ranks", "3", "--backend", "gives-up", PYTHONPATH=str(BROKEN))
@@ -78,7 +74,6 @@ def test_a_kernel_that_gives_up_alone_ends_all_ranks(mpich: Mpi) -> None:
     _order_is_small_first(mpich)
 
 
-@RACE
 def test_verify_says_in_which_story_a_kernel_gave_up(mpich: Mpi) -> None:
     arguments = ("verify", "--ranks", "2", "--sizes", "4K,8K", "--backend", "gives-up", "--json")
     ran = mpich.run(*arguments, PYTHONPATH=str(BROKEN))

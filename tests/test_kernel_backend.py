@@ -98,7 +98,6 @@ def test_a_communicator_near_its_wrap_is_a_way_to_open_one() -> None:
         assert list(backends.ways(backends.find(name))) == [kernel_backend.NEAR_WRAP]
 
 
-@pytest.mark.xfail(strict=True, reason="a directory is read as a file, and of two files with one name one is left out")
 @pytest.mark.parametrize("name", ["folder.cu", "collbench.cuh"])
 def test_a_run_records_the_file_of_every_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     before = kernel_hashes()
@@ -115,7 +114,7 @@ def test_a_run_records_the_file_of_every_kernel(tmp_path: Path, monkeypatch: pyt
 
 
 def test_parameters_are_taken_by_their_plain_names(tmp_path: Path) -> None:
-    hop = a_kernel(tmp_path, defines="{COLL_BATCH = [1, 2], DEPTH = [4]}")
+    hop = a_kernel(tmp_path, defines="{COLL_BATCH = [1, 2], DEPTH = [4, 5]}")
     chosen = hop.configured({"blocks": "3", "threads": "96", "pdl": "0", "batch": "2", "depth": "5"})
     assert chosen.shape(a_workload()) == {"blocks": 3, "threads": 96, "pdl": 0, "COLL_BATCH": 2, "DEPTH": 5}
     assert chosen.file == hop.file
@@ -143,7 +142,6 @@ def test_what_is_no_parameter_is_told(tmp_path: Path, parameters: dict[str, str]
     assert str(caught.value).startswith(words)
 
 
-@pytest.mark.xfail(strict=True, reason="any whole number is taken: batch=0 divides by zero, pdl=2 is pdl=1")
 @pytest.mark.parametrize("parameters", [{"pdl": "2"}, {"batch": "0"}], ids=str)
 def test_what_no_launch_can_have_is_told(tmp_path: Path, parameters: dict[str, str]) -> None:
     with pytest.raises(UsageError):
@@ -243,7 +241,6 @@ def test_explicit_parameters_win(name: str) -> None:
         assert {kernel_backend.plain(key): number for key, number in shape.items()} == given
 
 
-@pytest.mark.xfail(strict=True, reason="shape() counts on the most blocks, whatever was given")
 def test_fewer_blocks_get_more_threads(tmp_path: Path) -> None:
     hop = a_kernel(tmp_path, **FEW).configured({"blocks": "1"})
     assert hop.shape(a_workload(size=8 * 64))["threads"] == 64
@@ -276,7 +273,7 @@ def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
         specs = ours(name).candidates(a_workload(size=size, ranks=8))[1:]
         tried[size] = {backends.split(spec)[1]["blocks"] for spec in specs}
     most = max(ours(name).file.blocks)
-    assert tried[64] <= {"1"}, "more would have nothing to do"
+    assert tried[64] <= {str(min(ours(name).file.blocks))}, "more would have nothing to do"
     assert {int(blocks) for blocks in tried[64 << 20]} == {each for each in ours(name).file.blocks if 2 * each >= most}
     assert tried[128 << 10]
     assert tried[128 << 10].isdisjoint({str(most)})
