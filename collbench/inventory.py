@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from collbench import backends
+from collbench import backends, kernel_backend
 from collbench.collectives import COLLECTIVES, OPS
 from collbench.dtypes import DTYPES
 from collbench.plan import MODES
@@ -37,5 +37,6 @@ def show(as_json: bool) -> str:
         if each["missing"]:
             reasons.setdefault(each["missing"], []).append(str(each["name"]))
     missing = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    missing += kernel_backend.hidden().values()
     lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
     return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])

@@ -162,6 +162,7 @@ def run(order: Order, tell: Step | None) -> None:
 
 
 HANG_TAG, HANG_SECONDS = 5, 5.0
+TOLD_SECONDS = 0.5  # for a launcher to pass on what was said: it may drop it once a rank has aborted
 
 
 def _told(everyone: World, mine: HangError) -> str:
@@ -193,6 +194,7 @@ def end_all(everyone: World, dog: Watchdog, error: BaseException) -> None:
         sys.stderr.write("".join(traceback.format_exception(error)))  # at once: a launcher may drop what comes in bits
         code = Exit.FAILED
     sys.stderr.flush()
+    time.sleep(TOLD_SECONDS)
     everyone.launch.Abort(code)
 
 

@@ -46,6 +46,15 @@ def own_names() -> list[str]:
     return [name for name, file in find_kernels().items() if file.path.parent == own_folder().resolve()]
 
 
+def hidden() -> dict[str, str]:
+    """Kernels that no name leads to, and why: a backend is called the same."""
+    found = find_kernels()
+    return {
+        name: f"{found[name].path}: {name!r} is a backend that is no kernel; rename the file"
+        for name in found.keys() & set(backends.own_names())
+    }
+
+
 def find(name: str) -> Any:
     """The kernel called ``name`` as a backend."""
     file = find_kernels()[name]

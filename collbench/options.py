@@ -145,11 +145,13 @@ SIZES = click.option(
 DTYPE = click.option(
     "--dtype",
     type=names("dtype", lambda: list(DTYPES)),
-    help="Element types.  [default: bfloat16 on GPUs, float32 on CPU ranks]",
+    help=f"Element types: {', '.join(DTYPES)}.  [default: bfloat16 on GPUs, float32 on CPU ranks]",
 )
-OP = click.option("--op", default="sum", show_default=True, type=names("op", lambda: OPS), help="Reductions.")
+OP = click.option(
+    "--op", default="sum", show_default=True, type=names("op", lambda: OPS), help=f"Reductions: {', '.join(OPS)}."
+)
 WORLDS: list[Callable[[Any], Any]] = [
-    click.option("--ranks", default=(), type=_COUNTS, help="World sizes to sweep.  [default: all ranks]"),
+    click.option("--ranks", default=(), type=_COUNTS, help="World sizes.  [default: all ranks]"),
     click.option("--gpus", default=(), type=_COUNTS, help="The same, where every rank has a GPU."),
     click.option("--nodes", default=(), type=_COUNTS, help="Node counts to sweep.  [default: as many as needed]"),
     click.option("--layout", default=(), type=Parsed("NxG", _layouts), help="N nodes of G ranks; virtual where a host "
@@ -177,9 +179,9 @@ SWEEP: list[Callable[[Any], Any]] = [
     DTYPE,
     OP,
     click.option("--mode", default="chain", show_default=True, type=names("mode", lambda: MODES),
-                 help="One call at a time, a graph of calls, or calls back to back."),
+                 help="isolated: one call at a time; chain: a graph of calls; throughput: calls back to back."),
     click.option("--cache", default="hot", show_default=True, type=names("cache", lambda: CACHES),
-                 help="Buffers that stay in the cache, or none that was touched before."),
+                 help="hot: buffers stay in the cache; cold: none was touched before."),
     click.option("--in-place", is_flag=True, help="Output over input."),
     *WORLDS,
     click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),

@@ -135,7 +135,9 @@ def _field(given: TuneGiven, sweep: Sweep, layouts: tuple[Layout, ...]) -> Field
     able = [work for work in workloads(sweep, layouts) if not work.refusal() and not backend.refuses(work)]
     field = {work: names for work in able if len(names := backends.candidates(backend, work)) > 1}
     if not field:
-        raise UsageError(f"{given.backend} has nothing to choose from for what was asked; nothing to tune.")
+        refused = (work.refusal() or backend.refuses(work) for work in workloads(sweep, layouts))
+        reason = next(filter(None, refused), "it has nothing to choose from for what was asked")
+        raise UsageError(f"{given.backend} cannot be tuned: {reason}.")
     return field
 
 

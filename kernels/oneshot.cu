@@ -1,5 +1,5 @@
 /* collbench
-summary = "one-shot: every rank sends everything to all others, each adds for itself; for small messages, and for two ranks"
+summary = "one-shot: every rank sends everything to all others; for small messages, and for two ranks"
 collective = "all_reduce"
 dtypes = ["float32", "float16", "bfloat16", "int32"]
 ops = ["sum", "min", "max"]

@@ -13,7 +13,7 @@ from conftest import Mpi
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends, kernel_backend
+from collbench import backends, inventory, kernel_backend
 from collbench.backends import Unusable, mpi_nvrar, nvrar
 from collbench.dtypes import DTYPES
 from collbench.environment import kernel_hashes
@@ -379,3 +379,11 @@ def test_ours_document_theirs(name: str) -> None:
     nodes = {"flat": 1, "nvrar": 2}[str(ours(name).file.order)]
     expected = mpi_nvrar.emulate(a_workload(dtype="bfloat16", layout=a_layout(4, nodes)))
     assert np.array_equal(sum_of(ours(name).emulate(work), noise(4)), sum_of(expected, noise(4)[[0, 2, 1, 3]]))
+
+
+def test_a_kernel_called_like_a_backend_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernel_backend.hidden() == {}
+    write(tmp_path, "mpi_nvrar.cu", source())
+    monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
+    assert "rename the file" in kernel_backend.hidden()["mpi-nvrar"]
+    assert "mpi_nvrar.cu: 'mpi-nvrar' is a backend" in inventory.show(as_json=False)

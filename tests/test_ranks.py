@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -123,7 +124,9 @@ def test_latency_is_that_of_the_slowest_rank(mpich: Mpi) -> None:
     assert row.latency_us_min is not None
     assert row.latency_us_mean is not None
     assert row.latency_us_min >= 5000, "the slowest rank's time, in every sample"
-    assert row.latency_us_mean < 4800, "the mean over ranks: one of the two is quick"
+    with (mpich.folder / "r.samples.csv").open(encoding="utf-8") as file:
+        slowest = [float(line["latency_us"]) for line in csv.DictReader(file)]
+    assert row.latency_us_mean < 0.95 * sum(slowest) / len(slowest), "the mean over ranks: one of the two is quick"
 
 
 def test_a_refusal_on_one_rank_is_a_failed_row(mpich: Mpi) -> None:

@@ -87,6 +87,8 @@ def shown_medians(name: str) -> list[tuple[str, str, int, str]]:
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
         if not cells:
             break
+        if cells[0].startswith("better NCCL"):
+            continue
         label, (backend, *values) = ("", cells) if cells[0].startswith("`") else (cells[0], cells[1:])
         whose = label or whose
         found += [(whose, backend.strip("`"), size, value) for size, value in zip(sizes, values, strict=True)]
@@ -104,3 +106,13 @@ def test_medians_are_the_file_s(name: str) -> None:
         launches = [row["latency_us_median"] for row in rows if all(row[key] == text for key, text in wanted.items())]
         assert len(launches) == 3
         assert f"{median(map(float, launches)):.2f}" == value, (whose, backend, size)
+
+
+def test_ratios_are_those_to_the_better_nccl() -> None:
+    shown = shown_medians("h200x4-nvrar")
+    of = {(backend, size): float(value) for _, backend, size, value in shown}
+    sizes = [size for _, backend, size, _ in shown if backend == "nvrar"]
+    ratios = [min(of["nccl", size], of["nccl-symm", size]) / of["nvrar", size] for size in sizes]
+    line = next(line for line in TEXT.splitlines() if line.startswith("| better NCCL"))
+    told = [float(cell) for cell in line.split("|")[2:-1]]
+    assert told == pytest.approx(ratios, abs=0.011)

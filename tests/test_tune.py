@@ -69,7 +69,7 @@ def test_dry_run_shows_who_would_compete(mpich: Mpi) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--backend", "mpi"), "mpi has nothing to choose from"),
+        (("--backend", "mpi"), "mpi cannot be tuned: it has nothing to choose from"),
         (("--backend", "waits", "--sizes", "2K"), "nothing to tune"),
         (("--backend", "waits:mss=1"), "did you mean 'ms'?"),
         (("--backend", "wait"), "did you mean 'waits'?"),
