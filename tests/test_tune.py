@@ -70,7 +70,7 @@ def test_dry_run_shows_who_would_compete(mpich: Mpi) -> None:
     ("arguments", "words"),
     [
         (("--backend", "mpi"), "mpi cannot be tuned: it has nothing to choose from"),
-        (("--backend", "waits", "--sizes", "2K"), "nothing to tune"),
+        (("--backend", "waits", "--sizes", "2K"), "nothing to choose from"),
         (("--backend", "waits:mss=1"), "did you mean 'ms'?"),
         (("--backend", "wait"), "did you mean 'waits'?"),
         (("--backend", "nvrar"), "nvrar cannot run here: no NVIDIA GPU"),
