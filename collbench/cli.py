@@ -102,7 +102,7 @@ def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tu
 @click.option("--markdown", "form", flag_value="markdown", help="The table in Markdown.")
 def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
     """How many times slower A is than B, with a 95 % interval, for every case that both have."""
-    from collbench.comparison import compare_backends, compare_files, show
+    from collbench.comparison import compare_backends, compare_files, show, untimed
     from collbench.records import load, select
 
     chosen = tuple(name.strip() for name in names.split(",")) if names else ()
@@ -111,6 +111,8 @@ def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, s
     if not rows:
         raise UsageError(f"{a}{f' and {b}' if b else ''}: no case was timed on both sides.")
     click.echo(show(rows, form))
+    for line in untimed([record for records in (one, *other) for record in records], chosen):
+        click.echo(f"left out: {line}", err=True)
 
 
 @cli.command("list", short_help="Backends and what is missing here.")

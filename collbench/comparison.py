@@ -50,6 +50,17 @@ def _timings(records: Iterable[Record], with_backend: bool) -> dict[Key, list[Re
     return found
 
 
+def untimed(records: Iterable[Record], names: Sequence[str]) -> list[str]:
+    """What of the backends in ``names`` (all, where there are none) ended wrong, failed or hung, and so has no ratio;
+    cases that cannot run are not worth a word."""
+    found = [
+        f"{record.backend} {format_size(record.bytes)}: {record.status} ({record.reason})"
+        for record in records
+        if record.status not in ("ok", "skipped") and (not names or record.backend in names)
+    ]
+    return list(dict.fromkeys(found))
+
+
 def _timing(record: Record) -> Timing:
     middle = record.latency_us_median or 0.0
     low, high = record.latency_us_ci_low, record.latency_us_ci_high

@@ -144,9 +144,9 @@ class Communicator:
         from nvshmem.bindings import nvshmem as lib
 
         library = check(driver.cuLibraryLoadData(cubin, [], [], 0, [], [], 0))
-        self._libraries.append((library, uses_nvshmem(cubin)))
         if uses_nvshmem(cubin):
             lib.culibrary_init(int(library))
+        self._libraries.append((library, uses_nvshmem(cubin)))
         return check(driver.cuKernelGetFunction(check(driver.cuLibraryGetKernel(library, name.encode()))))
 
     def resident(self, function: Any, threads: int) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from samples import a_record, timed, untimed
 
+from collbench import comparison
 from collbench.analysis import Ratio
 from collbench.comparison import Comparison, compare_backends, compare_files, default_baseline, show
 from collbench.errors import UsageError
-from collbench.records import Record
+from collbench.records import Record, load
 from collbench.report import median_us, show_us
 
 
@@ -193,3 +195,11 @@ def test_json_has_case_sides_and_ratio() -> None:
 def test_json_of_an_open_interval_is_json() -> None:
     text = show([a_comparison(Ratio(1.2, 0.0, float("inf"), 1))], "json")
     assert json.loads(text, parse_constant=reject)[0]["high"] is None
+
+
+def test_what_went_wrong_is_told() -> None:
+    records = load(Path(__file__).parent.parent / "results" / "h200x4-wrong.csv")
+    told = comparison.untimed(records, ())
+    assert any(line.startswith("nvshmem 64 KiB: wrong (") for line in told)
+    assert len(told) == len({(record.backend, record.bytes) for record in records if record.status == "wrong"})
+    assert comparison.untimed(records, ("nccl",)) == []

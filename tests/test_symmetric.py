@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import pickle
 import re
+import sys
 from itertools import pairwise, product
 from types import SimpleNamespace
 from typing import Any
@@ -149,3 +150,53 @@ def test_a_kernel_is_compiled_for_its_workload(gpu_side: GpuSide, name: str) -> 
         assert (defines["COLL_NODES"], defines["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
         assert defines["COLL_FLAGGED"] == int(dtype == "int32" or opened.backend.file.cell == "ll")
         assert opened.backend.file.defines.keys() <= defines.keys()
+
+
+# ---- Loading kernels ----
+
+
+class Driver:
+    """A CUDA driver that loads everything, and counts what it loads."""
+
+    loads = 0
+
+    def cuLibraryLoadData(self, *arguments: object) -> int:  # noqa: N802
+        self.loads += 1
+        return self.loads
+
+    def cuLibraryGetKernel(self, library: int, name: bytes) -> tuple[int, bytes]:  # noqa: N802
+        return library, name
+
+    def cuKernelGetFunction(self, kernel: tuple[int, bytes]) -> tuple[int, bytes]:  # noqa: N802
+        return kernel
+
+
+def loader(gpu_side: GpuSide, monkeypatch: pytest.MonkeyPatch, told: list[str | None]) -> tuple[Any, Driver]:
+    """A communicator that can load kernels; ``told`` is what the ranks say of it, this one's words first."""
+    driver = Driver()
+    for name, content in (("cuda.bindings", {"driver": driver}), ("nvshmem.bindings", {"nvshmem": None})):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**content))
+        monkeypatch.setitem(sys.modules, name.split(".")[0], SimpleNamespace())
+    monkeypatch.setattr(gpu_side.symmetric, "check", lambda value: value)
+    monkeypatch.setattr(gpu_side.symmetric, "uses_nvshmem", lambda cubin: False)
+    comm = communicator(gpu_side, IN_TURN)
+    comm._loaded, comm._libraries = {}, []
+    comm._world = SimpleNamespace(first_words=lambda words: words or next(filter(None, told), None))
+    return comm, driver
+
+
+def test_a_kernel_is_loaded_once_for_its_options(gpu_side: GpuSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    comm, driver = loader(gpu_side, monkeypatch, [])
+    functions = [comm.function("hop", options, lambda: b"cubin") for options in (("a",), ("b",), ("a",))]
+    assert functions == [(1, b"hop"), (2, b"hop"), (1, b"hop")]
+    assert (driver.loads, len(comm._libraries)) == (2, 2)
+
+
+def test_what_does_not_load_on_one_rank_is_loaded_on_none(gpu_side: GpuSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str | None] = ["rank 1: out of memory"]
+    comm, driver = loader(gpu_side, monkeypatch, told)
+    with pytest.raises(RuntimeError, match="hop does not load: rank 1: out of memory"):
+        comm.function("hop", (), lambda: b"cubin")
+    told.clear()
+    assert comm.function("hop", (), lambda: b"cubin") == (2, b"hop"), "all ranks try again"
+    assert driver.loads == 2
