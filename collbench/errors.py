@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class Exit(enum.IntEnum):
@@ -17,6 +17,15 @@ class Exit(enum.IntEnum):
     REGRESSION = 4
     TIMEOUT = 5
     NO_VERDICT = 6
+
+
+def exit_of(statuses: Collection[str]) -> Exit:
+    """The worst of what became of all cases: a hang, wrong results, a failure, or nothing that could run at all."""
+    if "timeout" in statuses:
+        return Exit.TIMEOUT
+    if "wrong" in statuses:
+        return Exit.WRONG
+    return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
 
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell says it

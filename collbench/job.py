@@ -79,17 +79,6 @@ def _prepare(order: Order, everyone: World) -> Prepared | None:
     return (file, *todo, finished) if todo else None
 
 
-def _share(everyone: World, order: Order) -> tuple[Prepared | None, UsageError | None]:
-    """Rank 0 prepares, everyone learns the plan or the mistake."""
-    made, mistake = None, None
-    if everyone.rank == 0:
-        try:
-            made = _prepare(order, everyone)
-        except UsageError as error:
-            mistake = error
-    return everyone.bcast((made, mistake))
-
-
 def _shared_gpus(everyone: World, devices: dict[str, Device]) -> str | None:
     if "gpu" not in devices:
         return None
@@ -146,9 +135,7 @@ def run(order: Order, tell: Step | None) -> None:
     """
     with ExitStack() as teardown:
         everyone = world.open_launch(teardown)
-        made, mistake = _share(everyone, order)
-        if mistake:
-            raise mistake
+        made = everyone.led(functools.partial(_prepare, order, everyone))
         if made is None:
             return
         dog = _watchdog(order.sweep, everyone)

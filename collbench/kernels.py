@@ -52,10 +52,10 @@ class KernelError(RuntimeError):
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Include folders of the installed packages, NVSHMEM's device library, and the versions of everything."""
+    """Include folders of the installed packages, the archive of NVSHMEM's device code, and all their versions."""
 
     includes: tuple[str, ...]
-    library: str
+    archive: str
     versions: tuple[str, ...]
 
 
@@ -136,7 +136,7 @@ class Job:
     arch: str
     defines: dict[str, str]
     includes: tuple[str, ...]
-    library: str
+    archive: str
 
 
 def build(file: KernelFile, defines: Mapping[str, str | int], arch: str) -> bytes:
@@ -159,7 +159,7 @@ def _explained(file: KernelFile) -> Iterator[None]:
 def _job(file: KernelFile, defines: Mapping[str, str | int], arch: str, tools: Toolchain) -> Job:
     macros = {"COLL_NAME": file.symbol, **{name: str(value) for name, value in defines.items()}}
     folders = (*map(str, _kernel_folders(file)), *tools.includes)
-    return Job(str(file.path), file.path.read_text(encoding="utf-8"), arch, macros, folders, tools.library)
+    return Job(str(file.path), file.path.read_text(encoding="utf-8"), arch, macros, folders, tools.archive)
 
 
 def _kernel_folders(file: KernelFile) -> tuple[Path, ...]:
@@ -209,7 +209,7 @@ def _compile_and_link(job: Job) -> bytes:
     try:  # with the library, every cubin would hold NVSHMEM's state and have to be made known to NVSHMEM
         return bytes(Linker(code, options=link).link("cubin").code)
     except Exception:  # it calls NVSHMEM, or is wrong: which of the two, this says
-        return bytes(Linker(code, ObjectCode.from_library(job.library), options=link).link("cubin").code)
+        return bytes(Linker(code, ObjectCode.from_library(job.archive), options=link).link("cubin").code)
 
 
 def _work(output: Path) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from collbench import launcher
-from collbench.errors import Exit
+from collbench.errors import Exit, exit_of
 from collbench.report import aligned
 from collbench.stories import STORIES, Order, Outcome
 from collbench.sweep import CHILD, default_backends, default_dtypes, launch_ranks, ranks_to_start, topology_of
@@ -97,14 +97,9 @@ def append(path: Path, one: Outcome) -> None:
         file.write(json.dumps(asdict(one)) + "\n")
 
 
-def exit_code(found: Iterable[Outcome]) -> int:
-    """The worst that happened: a hang, wrong results, a failure, or nothing that could run at all."""
-    statuses = {one.status for one in found}
-    if "timeout" in statuses:
-        return Exit.TIMEOUT
-    if "wrong" in statuses:
-        return Exit.WRONG
-    return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
+def exit_code(found: Iterable[Outcome]) -> Exit:
+    """The worst of what became of them."""
+    return exit_of({one.status for one in found})
 
 
 def report(found: Sequence[Outcome], as_json: bool) -> None:

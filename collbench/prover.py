@@ -15,7 +15,6 @@ from mpi4py import MPI
 from collbench import backends, world
 from collbench.backends import Opening, Session
 from collbench.device import Device, open_device
-from collbench.errors import UsageError
 from collbench.job import end_all
 from collbench.stories import STORIES, Order, Outcome, Story, Subject, outcome, subjects
 from collbench.stress import Stage, arena_bytes, not_open, tell, tried
@@ -114,20 +113,6 @@ def _plan(order: Order, everyone: World) -> list[Subject]:
     return subjects(order, layouts)
 
 
-def _share(order: Order, everyone: World) -> list[Subject]:
-    """Rank 0 plans, everyone learns the plan, or raises the mistake."""
-    made: list[Subject] | UsageError = []
-    if everyone.rank == 0:
-        try:
-            made = _plan(order, everyone)
-        except UsageError as mistake:
-            made = mistake
-    made = everyone.bcast(made)
-    if isinstance(made, UsageError):
-        raise made
-    return made
-
-
 def run(order: Order, emit: Emit) -> None:
     """Tell all stories on the ranks of this launch; collective. Raises UsageError on every rank.
 
@@ -135,7 +120,7 @@ def run(order: Order, emit: Emit) -> None:
     """
     with ExitStack() as teardown:
         everyone = world.open_launch(teardown)
-        planned = _share(order, everyone)
+        planned = everyone.led(partial(_plan, order, everyone))
         me = everyone.launch.Get_rank()
         dog = Watchdog(f"rank {me} on {everyone.hosts[me]}", order.timeout, MPI.COMM_WORLD.Abort)
         teardown.callback(dog.close)

@@ -14,7 +14,7 @@ import click
 
 from collbench import backends, kernel_backend, launcher, preview, report
 from collbench.environment import gpu_count
-from collbench.errors import INTERRUPTED, Exit, UsageError
+from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.options import Given, sizes_of
 from collbench.plan import Contest, Sweep, parse_contests
 from collbench.progress import progress
@@ -209,11 +209,6 @@ def tell(given: Given, records: Sequence[Record], path: Path) -> None:
     click.echo(f"\n{len(records)} rows in {path}", err=True)
 
 
-def exit_code(records: Iterable[Record]) -> int:
-    """The worst that happened: a hang, wrong results, a failed case, or nothing that could run at all."""
-    statuses = {record.status for record in records}
-    if "timeout" in statuses:
-        return Exit.TIMEOUT
-    if "wrong" in statuses:
-        return Exit.WRONG
-    return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
+def exit_code(records: Iterable[Record]) -> Exit:
+    """The worst of what became of them."""
+    return exit_of({record.status for record in records})

@@ -97,8 +97,8 @@ class Communicator:
         world.launch.Barrier()  # nobody writes before everybody has cleared
 
     def reaches(self, ranks: Iterable[int]) -> bool:
-        """Whether loads and stores reach the scratch of these ranks of the world from every rank's own list; collective
-        over the members."""
+        """Whether loads and stores reach the scratch of ``ranks`` of the world, on every member, each with ranks of its
+        own to ask for; collective over the members."""
         mine = all(self.addresses[self.places.index(rank)] for rank in ranks)
         return bool(self._world.comm.allreduce(mine, op=min))
 
