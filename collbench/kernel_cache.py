@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 DIGEST_BYTES = 32  # of SHA-256; an entry is the digest of its content, then the content
@@ -27,6 +28,15 @@ def load(path: Path) -> bytes | None:
         return None
     digest, content = entry[:DIGEST_BYTES], entry[DIGEST_BYTES:]
     return content if hashlib.sha256(content).digest() == digest else None
+
+
+def load_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The content of an entry, made and kept where there is none; any number of processes may do it at once."""
+    content = load(path)
+    if content is None:
+        content = make()
+        store(path, content)
+    return content
 
 
 def store(path: Path, content: bytes) -> None:

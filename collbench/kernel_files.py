@@ -38,10 +38,11 @@ CHOICES = {
     "cell": ("ll", "lamport"),
 }
 MOST_PHASES = 7  # with the doubling steps of 255 nodes, no more than a block has marks for
+USUAL_TILE = 128
 MOST_THREADS = 1024  # of a block, on every GPU
 MOST_BLOCKS = 4096  # TICKS in collbench.cuh
 # Set by whoever compiles or launches a kernel: a parameter cannot be called that, with COLL_ or without, in any case.
-TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "pdl")
+TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "tile", "pdl")
 _HEADER = re.compile(r"\A\s*/\*[ \t]*collbench[ \t]*\r?\n(?P<toml>.*?)\*/", re.DOTALL)
 T = TypeVar("T")
 
@@ -55,9 +56,9 @@ class KernelFile:
     ``backends.mpi_nvrar`` emulates it. ``nodes``: "one" where every rank must reach every other by load and store.
     ``wire`` and ``scratch`` are formulas (see ``formula.value``): bytes that one rank sends for a call, and bytes of
     scratch that a parity needs. ``cell``: the region of scratch that it uses. ``defines``: further compile-time
-    parameters, the first value of each its default. ``blocks`` and ``threads``: launch shapes worth trying.
-    ``max_bytes``: its longest message. ``phases``: what ends at its marks 1, 2, ...; "doubling" stands for
-    floor(log2(N)) of them.
+    parameters, the first value of each its default. ``blocks`` and ``threads``: launch shapes worth trying. ``tile``:
+    cells of a slot that lie side by side in the scratch. ``max_bytes``: its longest message. ``phases``: what ends at
+    its marks 1, 2, ...; "doubling" stands for floor(log2(N)) of them.
     """
 
     name: str
@@ -72,6 +73,7 @@ class KernelFile:
     cell: str
     blocks: tuple[int, ...]
     threads: tuple[int, ...]
+    tile: int
     order: str | None
     max_ranks: int | None
     max_bytes: int | None
@@ -177,6 +179,7 @@ def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
         cell=_choice(table, "cell"),
         blocks=_counts(table, "blocks", MOST_BLOCKS),
         threads=_counts(table, "threads", MOST_THREADS),
+        tile=_limit(table, "tile") or USUAL_TILE,
         order=_choice(table, "order") if "order" in table else None,
         max_ranks=_limit(table, "max_ranks"),
         max_bytes=_limit(table, "max_bytes"),

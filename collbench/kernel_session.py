@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from collbench import kernels
 from collbench.errors import CannotRunError
+from collbench.kernel_abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, ON_GPU, defines, elements_at_once
 from collbench.kernel_backend import KernelBackend, plain
 from collbench.kernel_launch import KernelCall, Launch, Marked, phase_names
-from collbench.symmetric import FLAGGED_HALF, LAMPORT_HALF, MARKS, Communicator, args_type
+from collbench.symmetric import Communicator
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 COMMUNICATOR = "communicator of the kernels"
 FIRST_WITH_OVERLAP = 90  # the architecture from which on griddepcontrol exists
-SLACK = 4 << 20  # slots are cut to whole tiles, shards to whole cells
-# Epochs are the flags of cells, in 32 bits; 0 is no flag.
-FIRST_EPOCH, LAST_EPOCHS = 2, (1 << 32) - 6
 Defines = Mapping[str, str | int]
 
 
@@ -50,11 +47,11 @@ class Session:
 
     def prepare(self, work: Workload, send: Array, recv: Array) -> Call:
         """One launch, or several where the scratch does not hold the message."""
-        backend, comm, step = self.backend, self.comm, self._piece(work)
+        backend, comm, step = self.backend, self.comm, elements_at_once(self.backend, work, ON_GPU)
         if not comm.reaches(self._neighbours(work)):
             raise CannotRunError(f"{backend.file.name} needs loads and stores between more ranks than they reach here")
         shape = backend.shape(work)
-        function = self._function(self._defines(work, shape))
+        function = self._function(defines(backend, work, shape, ON_GPU))
         shape = self._fitting(function, shape)
         pieces = [comm.args(send[at:], recv[at:], min(step, work.count - at)) for at in range(0, work.count, step)]
         return KernelCall(
@@ -81,35 +78,18 @@ class Session:
     def _marked(self, work: Workload, send: Array, recv: Array) -> Marked:
         """The same launch, compiled to note the time at the end of every phase."""
         shape = self.backend.shape(work)
-        function = self._function({**self._defines(work, shape), "COLL_PHASES": 1, "COLL_MARKS": MARKS})
+        function = self._function({**defines(self.backend, work, shape, ON_GPU), "COLL_PHASES": 1, "COLL_MARKS": MARKS})
         shape = self._fitting(function, shape)
         marks = self.comm.marks(shape["blocks"])
         piece = self.comm.args(send, recv, work.count, marks.data.ptr)
         launch = Launch(function, piece, shape, self.device.stream.ptr)
         return Marked(launch, marks, phase_names(self.backend.file.phases, work.layout.node_count))
 
-    def _piece(self, work: Workload) -> int:
-        """Elements that the scratch holds."""
-        half = FLAGGED_HALF // 2 if self.backend.flagged(work) else LAMPORT_HALF
-        size = (half - SLACK) / self.backend.formula(self.backend.file.scratch, work, 1)
-        return int(size) // 65536 * 65536 // work.dtype.itemsize
-
-    def _function(self, defines: Defines) -> Any:
+    def _function(self, options: Defines) -> Any:
         """The loaded kernel: rank 0 compiles it or has it in its cache, the others get it from there."""
         file = self.backend.file
-        build = partial(kernels.load_or_build, file, defines, self.device.arch)
-        return self.comm.function(file.symbol, tuple(defines.items()), lambda: self.world.led(build))
-
-    def _defines(self, work: Workload, shape: Mapping[str, int]) -> Defines:
-        layout = work.layout
-        own = {name: number for name, number in shape.items() if name in self.backend.file.defines}
-        return {
-            "COLL_DTYPE": work.dtype.name, "COLL_OP": work.op,
-            "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
-            "COLL_FLAGGED": int(self.backend.flagged(work)), "COLL_THREADS": shape["threads"],
-            "COLL_FLAGGED_HALF": FLAGGED_HALF, "COLL_LAMPORT_HALF": LAMPORT_HALF,
-            "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)), **own,
-        }  # fmt: skip
+        build = partial(kernels.load_or_build, file, options, self.device.arch)
+        return self.comm.function(file.symbol, tuple(options.items()), lambda: self.world.led(build))
 
     def release(self) -> None:
         """Calls hold nothing."""

@@ -7,23 +7,22 @@ that it could have refused.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
-import re
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from collbench import kernel_cache as cache
-from collbench.kernel_files import KernelFile, own_folder
+from collbench.kernel_files import KernelFile
+from collbench.kernel_sources import KernelError, error_lines, explained, include_folders, key
 
 MODULES = {"cuda.core": "cuda-core", "cuda.bindings": "cuda-bindings", "cuda.pathfinder": "cuda-pathfinder"}
 LIBRARIES = {"nvrtc": "nvidia-cuda-nvrtc", "nvJitLink": "nvidia-nvjitlink"}
@@ -39,12 +38,6 @@ OPTIONS = {
     "device_as_default_execution_space": True,
 }
 COMPILE_SECONDS = 300.0
-SHOWN_LINES = 20
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"]+)[>"]', re.MULTILINE)
-
-
-class KernelError(RuntimeError):
-    """A kernel that cannot be compiled; the text names its file and holds what the compiler says of it."""
 
 
 # ---- What is installed ----
@@ -144,26 +137,14 @@ def build(file: KernelFile, defines: Mapping[str, str | int], arch: str) -> byte
 
     Raises KernelError with the compiler's own lines.
     """
-    with _explained(file):
+    with explained(file):
         return _compiled(_job(file, defines, arch, toolchain()))
-
-
-@contextmanager
-def _explained(file: KernelFile) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:  # the file went away, no room for temporary ones, no Python to start
-        raise KernelError(f"{file.path} is not compiled: {error}") from error
 
 
 def _job(file: KernelFile, defines: Mapping[str, str | int], arch: str, tools: Toolchain) -> Job:
     macros = {"COLL_NAME": file.symbol, **{name: str(value) for name, value in defines.items()}}
-    folders = (*map(str, _kernel_folders(file)), *tools.includes)
+    folders = (*map(str, include_folders(file)), *tools.includes)
     return Job(str(file.path), file.path.read_text(encoding="utf-8"), arch, macros, folders, tools.archive)
-
-
-def _kernel_folders(file: KernelFile) -> tuple[Path, ...]:
-    return tuple(dict.fromkeys((file.path.parent.resolve(), own_folder().resolve())))
 
 
 def _compiled(job: Job) -> bytes:
@@ -186,16 +167,6 @@ def _why(run: subprocess.CompletedProcess[str]) -> str:
     crash = f": the compiler crashed ({signal.strsignal(-run.returncode)})" if run.returncode < 0 else ""
     lines = error_lines(run.stderr)
     return f"{crash}:\n" + "\n".join(lines) if lines else crash
-
-
-def error_lines(log: str) -> list[str]:
-    """The errors in a compiler's log without its warnings; where it calls nothing an error, its last lines."""
-    log = log.strip("\0 \n")  # nvJitLink ends its log as C ends a string
-    paragraphs = re.split(r"\n\s*\n", log)
-    errors = [text for text in paragraphs if re.search(r"\berror\b", text)]
-    lines = "\n".join(errors).splitlines() or log.splitlines()[-SHOWN_LINES:]
-    more = len(lines) - SHOWN_LINES
-    return lines if more <= 0 else [*lines[:SHOWN_LINES], f"... and {more} lines more"]
 
 
 def _compile_and_link(job: Job) -> bytes:
@@ -231,36 +202,12 @@ def load_or_build(file: KernelFile, defines: Mapping[str, str | int], arch: str)
     An entry belongs to the source, all headers that it includes from folders of kernels, defines, versions, and this
     file. A damaged one is built again. A cache that cannot be written is no error: it is said once on standard error.
     """
-    with _explained(file):
+    with explained(file):
         tools = toolchain()
         job = _job(file, defines, arch, tools)
-        path = cache.folder() / f"{file.symbol}-{arch}-{_key(file, job, tools)}.cubin"
-        cubin = cache.load(path)
-        if cubin is None:
-            cubin = _compiled(job)
-            cache.store(path, cubin)
-        return cubin
-
-
-def _key(file: KernelFile, job: Job, tools: Toolchain) -> str:
-    headers = _headers(job.source, file.path.resolve(), _kernel_folders(file))
-    how = Path(__file__).read_text(encoding="utf-8")
-    what = [job.source, headers, sorted(job.defines.items()), job.arch, tools.versions, how]
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
-
-
-def _headers(source: str, path: Path, folders: tuple[Path, ...]) -> list[str]:
-    """The texts of what ``source``, the file ``path``, includes from ``folders`` or relative to itself, and so on."""
-    found, waiting = {path: source}, [path]
-    while waiting:
-        one = waiting.pop()
-        for name in _INCLUDE.findall(found[one]):
-            places = ((folder / name).resolve() for folder in (one.parent, *folders))
-            header = next((place for place in places if place.is_file()), None)
-            if header and header not in found:
-                found[header] = header.read_text(encoding="latin-1")  # whatever its bytes, no two texts are one
-                waiting.append(header)
-    return list(found.values())[1:]
+        how = (sorted(job.defines.items()), job.arch, tools.versions, Path(__file__).read_text(encoding="utf-8"))
+        named = f"{file.symbol}-{arch}-{key(file.path, include_folders(file), *how)}.cubin"
+        return cache.load_or_make(cache.folder() / named, lambda: _compiled(job))
 
 
 if __name__ == "__main__":

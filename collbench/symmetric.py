@@ -12,19 +12,13 @@ import numpy as np
 from collbench.cubin import uses_nvshmem
 from collbench.errors import HangError
 from collbench.gpu import check
+from collbench.kernel_abi import MARKS, ON_GPU, PATIENCE_NS, TICKS, Stuck, alarm_of, args_type
 
 if TYPE_CHECKING:
     from collbench.device import Array
     from collbench.world import World
 
 INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
-# Bytes of scratch for one parity, of flagged and of Lamport cells. A message that does not fit takes several launches:
-# 64 MiB fit into Lamport cells on one node, between nodes about half of that.
-FLAGGED_HALF, LAMPORT_HALF, GATES = 64 << 20, 200 << 20, 4096
-TICKS, MARKS = 4096, 16
-PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's patience
-PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "its only hop", "rewinding")
-DOUBLING = 2
 
 
 def start(world: World) -> None:
@@ -46,25 +40,6 @@ def start(world: World) -> None:
     world.teardown.callback(nvshmem.finalize)
 
 
-class Stuck(ctypes.Structure):
-    """Twin of ``Stuck`` in kernels/collbench.cuh: who waited for whom when a kernel gave up."""
-
-    _fields_ = [(name, ctypes.c_uint32) for name in ("set", "place", "phase", "step", "partner", "unused")] + [
-        ("epoch", ctypes.c_uint64)
-    ]
-
-
-def args_type(places: int) -> type[ctypes.Structure]:
-    """Twin of ``Args`` in kernels/collbench.cuh."""
-    pointers = ("in_", "out", "count", "state", "stuck", "marks", "patience")
-    fields = [
-        *((name, ctypes.c_uint64) for name in pointers),
-        ("place", ctypes.c_int32), ("unused", ctypes.c_int32),
-        ("scratch", ctypes.c_uint64 * places), ("pe", ctypes.c_int32 * places),
-    ]  # fmt: skip
-    return type("Args", (ctypes.Structure,), {"_fields_": fields})
-
-
 class Communicator:
     """Scratch, epoch and peers that all kernels on one world share: one stream, so one call at a time.
 
@@ -78,9 +53,9 @@ class Communicator:
 
         start(world)
         self._world, self._device = world, device
-        self.scratch: Array = nvshmem.array((GATES + 2 * FLAGGED_HALF + 2 * LAMPORT_HALF,), dtype="uint8")
-        self.scratch[: GATES + 2 * FLAGGED_HALF].fill(0)
-        self.scratch[GATES + 2 * FLAGGED_HALF :].fill(0xFF)
+        self.scratch: Array = nvshmem.array((ON_GPU.bytes,), dtype="uint8")
+        self.scratch[: ON_GPU.lamport_at].fill(0)
+        self.scratch[ON_GPU.lamport_at :].fill(0xFF)
         self._state = cupy.asarray(np.array([first_epoch * TICKS, first_epoch >> 32, 0, 0], np.uint64))
         self._pinned = cupy.cuda.alloc_pinned_memory(ctypes.sizeof(Stuck))
         self._stuck = Stuck.from_address(self._pinned.ptr)
@@ -162,13 +137,7 @@ class Communicator:
 
     def alarm(self) -> HangError | None:
         """Who waited for whom, once a kernel of this rank gave up; None before."""
-        found = self._stuck
-        if not found.set:
-            return None
-        rank, partner = self.places[found.place], self.places[found.partner]
-        where = PHASES[found.phase] + (f" step {found.step}" if found.phase == DOUBLING else "")
-        words = f"rank {rank} waited {PATIENCE_NS / 1e9:g} s in {where} of call {found.epoch} for rank {partner}"
-        return HangError(words, found.epoch)
+        return alarm_of(self._stuck, self.places)
 
     def close(self) -> None:
         """Give the memory back when all ranks are done with it; collective over the launch."""

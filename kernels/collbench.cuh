@@ -1,11 +1,13 @@
-// What a kernel needs and what is not plain C++: the launch's arguments, elements, cells, waiting, epochs, NVSHMEM.
+// What a kernel needs: the launch's arguments, elements, cells, waiting, epochs.
 //
-// Everything that touches PTX, the memory model or NVSHMEM stands here and nowhere else, so that a kernel's own file is
-// logic that any C++ compiler can read. The host compiles a kernel for one element type, operation and layout:
+// Everything that touches the memory model stands here, and what is not plain C++ in machine/, so that any C++ compiler
+// can read a kernel's own file: the same sources run on GPUs, on processors and in the emulator. The host compiles a
+// kernel for one element type, operation and layout:
 //   COLL_DTYPE, COLL_OP     element type and operation, by name
 //   COLL_NODES, COLL_LOCAL  nodes, and ranks on each
 //   COLL_FLAGGED            1: flagged cells; 0: Lamport cells
 //   COLL_THREADS            threads of a block, exactly
+//   COLL_TILE               cells of a slot that lie side by side
 //
 // Ranks are addressed by place: place = node * LOCAL + index on the node.
 //
@@ -17,17 +19,13 @@
 // none. Cells carry their own validity, so there is no other order between stores that anything relies on.
 #pragma once
 
-#include <cuda/std/cstdint>
-
-#if COLL_USES_PUT
-#include "non_abi/nvshmem_build_options.h"
-#include "device/nvshmem_defines.h"
-#include "device/nvshmemx_defines.h"
+#if defined(__CUDACC__)
+#include "machine/gpu.cuh"
+#elif COLL_EMULATED
+#include "machine/emulated.h"
+#else
+#include "machine/cpu.h"
 #endif
-
-using u16 = cuda::std::uint16_t;
-using u32 = cuda::std::uint32_t;
-using u64 = cuda::std::uint64_t;
 
 enum Dtype { float32, float16, bfloat16, int32 };
 enum class Op { sum, min, max };
@@ -65,53 +63,6 @@ struct Args {
 };
 static_assert(sizeof(Args) == COLL_ARGS_BYTES, "struct Args and its twin in Python differ");
 
-#define KERNEL(a) extern "C" __global__ void __launch_bounds__(COLL_THREADS) COLL_NAME(const __grid_constant__ Args a)
-#define INLINE __device__ __forceinline__
-#define UNROLL _Pragma("unroll")
-
-// ---- Single instructions ----
-
-struct alignas(16) Cell { u32 x, y, z, w; };
-
-// Volatile: one 16-byte transaction, never kept in L1, never merged with another. The PTX model promises wholeness for
-// each 4 bytes; NVLink and L2 keep aligned 8 bytes whole (NCCL's LL and NVSHMEM stand on that too). No clobber: cells
-// are never touched in another way, and nothing else needs to be ordered with them.
-INLINE Cell load_cell(const char* p) {
-  Cell c;
-  asm volatile("ld.volatile.global.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(c.x), "=r"(c.y), "=r"(c.z), "=r"(c.w) : "l"(p));
-  return c;
-}
-INLINE void store_cell(char* p, Cell c) {
-  asm volatile("st.volatile.global.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(p), "r"(c.x), "r"(c.y), "r"(c.z), "r"(c.w));
-}
-INLINE u64 load_word(const u64* p) {
-  u64 v;
-  asm volatile("ld.volatile.global.u64 %0, [%1];" : "=l"(v) : "l"(p) : "memory");
-  return v;
-}
-INLINE void store_word(u64* p, u64 v) { asm volatile("st.volatile.global.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory"); }
-INLINE void add_word(u64* p, u64 v) {
-  asm volatile("red.relaxed.gpu.global.add.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory");
-}
-INLINE u64 nanoseconds() {
-  u64 t;
-  asm volatile("mov.u64 %0, %globaltimer;" : "=l"(t));
-  return t;
-}
-// Programmatic dependent launch: the host may let this kernel's blocks settle on the device while the kernel before it
-// still runs. The wait returns when that one is over and its stores are visible, so nothing above changes; it does
-// nothing for an ordinary launch.
-INLINE void wait_for_kernel_before() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-INLINE void let_next_kernel_settle() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
-
 // ---- Elements: 32-bit words hold one or two; sums are formed in Wide and rounded once ----
 
 template <bool B, class T, class F> struct Choose { using type = T; };
@@ -126,16 +77,14 @@ using Element = Choose<WIDTH == 2, u16, u32>::type;  // its bits
 INLINE Wide widen(u32 word, int i) {
   if constexpr (DTYPE == bfloat16) return __uint_as_float(i ? word & 0xffff0000u : word << 16);
   else if constexpr (DTYPE == float16) {
-    float f;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(u16(i ? word >> 16 : word)));
-    return f;
+    return half_to_float(u16(i ? word >> 16 : word));
   } else if constexpr (DTYPE == float32) return __uint_as_float(word);
   else return int(word);
 }
 template <class W> INLINE u32 narrow(const W* v) {  // round to nearest, ties to even; a template, since not every
   u32 word;                                        // branch compiles for every W
-  if constexpr (DTYPE == bfloat16) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(v[1]), "f"(v[0]));
-  else if constexpr (DTYPE == float16) asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(v[1]), "f"(v[0]));
+  if constexpr (DTYPE == bfloat16) word = to_bfloats(v[0], v[1]);
+  else if constexpr (DTYPE == float16) word = to_halves(v[0], v[1]);
   else if constexpr (DTYPE == float32) word = __float_as_uint(v[0]);
   else word = u32(v[0]);
   return word;
@@ -148,10 +97,9 @@ INLINE int combine(int a, int b) {
   else return a > b ? a : b;
 }
 INLINE float combine(float a, float b) {
-  if constexpr (OP == Op::min) asm("min.NaN.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
-  else if constexpr (OP == Op::max) asm("max.NaN.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
-  else a += b;
-  return a;
+  if constexpr (OP == Op::min) return least_of(a, b);
+  else if constexpr (OP == Op::max) return largest_of(a, b);
+  else return sum_of(a, b);
 }
 
 // ---- Cells: 16 bytes that tell by themselves whether they have arrived ----
@@ -172,7 +120,7 @@ INLINE Cell pack(Words v, u32 flag) {
   if constexpr (FLAGGED) return {v.w[0], flag, v.w[1], flag};
   else return {spare(v.w[0]), spare(v.w[1]), spare(v.w[2]), spare(v.w[3])};
 }
-INLINE Words unpack(Cell c) {
+template <class W = Words> INLINE W unpack(Cell c) {  // a template, as narrow is
   if constexpr (FLAGGED) return {c.x, c.z};
   else return {c.x, c.y, c.z, c.w};
 }
@@ -209,7 +157,7 @@ INLINE Words add_pair(Words mine, Words theirs) {
 
 // Element by element; out of line, since code that is not run must not crowd the instruction cache. Shifts, since an
 // indexed array would lie in memory.
-__device__ __noinline__ Words load_elements(const char* p, int held) {
+OUTLINE Words load_elements(const char* p, int held) {
   u64 half[2] = {0, 0};
 #pragma unroll 1
   for (int i = held - 1; i >= 0; i--) {
@@ -220,7 +168,7 @@ __device__ __noinline__ Words load_elements(const char* p, int held) {
   UNROLL for (int i = 0; i < WORDS; i++) x.w[i] = u32(half[i / 2] >> (32 * (i % 2)));
   return x;
 }
-__device__ __noinline__ void store_elements(char* p, int held, Words x) {
+OUTLINE void store_elements(char* p, int held, Words x) {
   u64 half[2] = {0, 0};
   UNROLL for (int i = 0; i < WORDS; i++) half[i / 2] |= u64(x.w[i]) << (32 * (i % 2));
 #pragma unroll 1
@@ -261,9 +209,6 @@ struct Message {
 
 constexpr u64 TICKS = 4096;  // a call adds so many, whatever its grid: the epoch moves on with the last block's share
 constexpr u64 HALF = FLAGGED ? COLL_FLAGGED_HALF : COLL_LAMPORT_HALF;     // bytes of one parity
-#ifndef COLL_TILE
-#define COLL_TILE 128
-#endif
 constexpr u32 TILE = COLL_TILE;  // cells of a slot that lie side by side
 constexpr u64 GATES = 0, FLAGGED_AT = 4096, LAMPORT_AT = FLAGGED_AT + 2 * COLL_FLAGGED_HALF;
 static_assert((2 * PLACES + 2) * sizeof(u64) <= FLAGGED_AT, "more ranks than gates");
@@ -273,17 +218,18 @@ INLINE void mark(const Args& a, int i) {
 #if COLL_PHASES
   if (threadIdx.x % 32 != 0) return;
   u64* p = a.marks + blockIdx.x * COLL_MARKS + i;
-  asm volatile("red.relaxed.gpu.global.max.u64 [%0], %1;" ::"l"(p), "l"(nanoseconds()) : "memory");
+  raise_word(p, nanoseconds());
 #endif
 }
 
 // For the report of a spin that was given up; the host has the names.
 enum Phase : u32 { SCATTERING = 1, STEP, FOLDING_IN, FOLDING_OUT, GATHERING, ONE_HOP, REWIND };
 struct Where { Phase phase; u32 step, partner; };
+struct Missing { const void* cell; Where where; u64 epoch; };  // what a thread waits for
 
 // Never go on with stale data: say who waited for whom, and end the kernel. By value: what is passed by address would
 // have to live in memory.
-__device__ __noinline__ void give_up(State* state, Stuck* stuck, int place, Where w, u64 epoch) {
+OUTLINE void give_up(State* state, Stuck* stuck, int place, Where w, u64 epoch) {
   if (atomicExch(&state->claimed, 1) == 0) {
     volatile Stuck* s = stuck;
     s->place = place, s->phase = w.phase, s->step = w.step, s->partner = w.partner, s->epoch = epoch;
@@ -340,11 +286,14 @@ struct Call {
         }
         return;
       }
-      if (tries % 1024 == 0 && too_long(a, begin)) {
-        Where whose{};
-        UNROLL for (int k = 0; k < K; k++) if (at(k) != NONE && !arrived(c[k], flag())) whose = from(k);
-        give_up(a.state, a.stuck, a.place, whose, epoch);
-      }
+      const auto missing = [&] {
+        Missing one{};
+        UNROLL for (int k = 0; k < K; k++)
+          if (at(k) != NONE && !arrived(c[k], flag())) one = {own + at(k), from(k), epoch};
+        return one;
+      };
+      pause(missing);
+      if (tries % 1024 == 0 && too_long(a, begin)) give_up(a.state, a.stuck, a.place, missing().where, epoch);
     }
   }
   INLINE Words receive_one(u32 offset, Where from) const {
@@ -358,7 +307,7 @@ struct Call {
 // So the first call of a new era meets all ranks, clears, and meets them again; once in 2^32 calls. An era begins with
 // epoch 2: a flag of 0 is a cleared cell, and 2 keeps the parities alternating.
 
-__device__ __noinline__ void meet(const Args& a, u64 epoch, u64 value) {
+OUTLINE void meet(const Args& a, u64 epoch, u64 value) {
   for (int q = threadIdx.x; q < PLACES; q += blockDim.x) {
     if (a.scratch[q]) store_word(reinterpret_cast<u64*>(a.scratch[q] + GATES) + a.place, value);
 #if COLL_USES_PUT
@@ -370,13 +319,15 @@ __device__ __noinline__ void meet(const Args& a, u64 epoch, u64 value) {
 #endif
     u64 begin = 0;
     const u64* gate = reinterpret_cast<u64*>(a.scratch[a.place] + GATES) + q;
-    while (load_word(gate) < value)
+    while (load_word(gate) < value) {
+      pause([&] { return Missing{gate, {REWIND, 0, u32(q)}, epoch}; });
       if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {REWIND, 0, u32(q)}, epoch);
+    }
   }
   __syncthreads();
 }
 
-__device__ __noinline__ void rewind(const Args& a, u64 epoch) {
+OUTLINE void rewind(const Args& a, u64 epoch) {
   if (blockIdx.x == 0) {
     meet(a, epoch, 2 * epoch);
     char* flagged = a.scratch[a.place] + FLAGGED_AT;
@@ -388,8 +339,10 @@ __device__ __noinline__ void rewind(const Args& a, u64 epoch) {
     if (threadIdx.x == 0) store_word(&a.state->era, epoch >> 32);
   } else if (threadIdx.x == 0) {
     u64 begin = 0;
-    while (load_word(&a.state->era) < epoch >> 32)
+    while (load_word(&a.state->era) < epoch >> 32) {
+      pause([&] { return Missing{&a.state->era, {REWIND, 1, u32(a.place)}, epoch}; });
       if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {REWIND, 1, u32(a.place)}, epoch);
+    }
   }
   __syncthreads();
 }
@@ -408,8 +361,7 @@ INLINE Call begin_call(const Args& a) {
 // Blocks that start late still read this call's epoch: the quotient changes with the last block's share only, and a
 // block adds its share when all its threads have read. The next kernel sees the sum, since this one is over by then.
 INLINE void end_call(const Call& call) {
-  __syncthreads();
-  if (threadIdx.x != 0) return;
+  if (!last_of_block()) return;
   u64* ticks = &call.a.state->ticks;
   const u64 share = blockIdx.x ? 1 : TICKS - gridDim.x + 1;  // a grid has TICKS blocks at most
   if (u32(call.epoch + 1) != 0) {

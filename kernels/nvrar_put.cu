@@ -6,6 +6,7 @@ ops = ["sum", "min", "max"]
 order = "nvrar"
 nodes = "any"
 cell = "ll"
+tile = 1024                      # a chunk is one cell a thread and lies side by side, for one put
 wire = "(2*(G-1)+ceil(log2(N)))*S/G"
 scratch = "(2*G+2*ceil(log2(N))+4)*S/G"
 phases = ["reduce-scatter", "doubling", "all-gather"]
@@ -24,7 +25,6 @@ threads = [256, 512]
 // of a block meet before its put, which reads what all of them packed. An outbox slot is written again two calls later;
 // by the argument in collbench.cuh its target has read what was put from it, so no put needs to be waited for.
 #define COLL_USES_PUT 1
-#define COLL_TILE 1024  // cells: a chunk is one cell a thread and lies side by side, for one put
 #include "collbench.cuh"
 static_assert(TILE % COLL_THREADS == 0, "a chunk would cross a tile");
 

@@ -16,6 +16,17 @@ from samples import a_layout, a_workload
 
 from collbench import backends, kernel_backend
 from collbench.errors import HangError
+from collbench.kernel_abi import (
+    ON_CPU,
+    ON_GPU,
+    PATIENCE_NS,
+    PHASES,
+    Scratch,
+    Stuck,
+    args_type,
+    defines,
+    elements_at_once,
+)  # fmt: skip
 from collbench.kernel_backend import KernelBackend
 from collbench.kernel_files import own_folder
 from collbench.layout import Layout
@@ -33,15 +44,15 @@ def fields_of(kind: type[ctypes.Structure]) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 8, 255])
-def test_arguments_have_the_size_of_the_c_structure(gpu_side: GpuSide, ranks: int) -> None:
-    kind = gpu_side.symmetric.args_type(ranks)
+def test_arguments_have_the_size_of_the_c_structure(ranks: int) -> None:
+    kind = args_type(ranks)
     assert ctypes.sizeof(kind) == (56 + 8 + 8 * ranks + 4 * ranks + 7) // 8 * 8
     assert ctypes.sizeof(kind) < 4096, "what a launch may be given"
     assert [begin for begin, _ in fields_of(kind)] == [0, 8, 16, 24, 32, 40, 48, 56, 60, 64, 64 + 8 * ranks]
 
 
-def test_no_structure_has_a_gap(gpu_side: GpuSide) -> None:
-    for kind in (gpu_side.symmetric.args_type(8), gpu_side.symmetric.Stuck):
+def test_no_structure_has_a_gap() -> None:
+    for kind in (args_type(8), Stuck):
         assert all(end == begin for (_, end), (begin, _) in pairwise(fields_of(kind)))
 
 
@@ -57,7 +68,7 @@ def communicator(gpu_side: GpuSide, layout: Layout, rank: int = 0) -> Any:
     comm.addresses = [1000 + pe for pe in comm._pes]
     comm._world = SimpleNamespace(rank=rank)
     comm._state = comm._pinned = SimpleNamespace(ptr=16, data=SimpleNamespace(ptr=32))
-    comm._stuck = symmetric.Stuck()
+    comm._stuck = Stuck()
     return comm
 
 
@@ -65,7 +76,7 @@ def test_a_rank_is_told_its_place_and_that_of_the_others(gpu_side: GpuSide) -> N
     send, recv = (SimpleNamespace(data=SimpleNamespace(ptr=pointer)) for pointer in (64, 128))
     args = communicator(gpu_side, IN_TURN, rank=1).args(send, recv, 77, 256)
     assert (args.in_, args.out, args.count, args.state, args.stuck, args.marks) == (64, 128, 77, 32, 16, 256)
-    assert args.patience == gpu_side.symmetric.PATIENCE_NS
+    assert args.patience == PATIENCE_NS
     assert args.place == 2, "rank 1 is the first of the second node"
     assert (list(args.pe), list(args.scratch)) == ([3, 6, 4, 7], [1003, 1006, 1004, 1007])
 
@@ -85,14 +96,14 @@ def test_who_gave_up_says_for_whom_it_waited(gpu_side: GpuSide) -> None:
     assert "in all-gather of call 41" in str(comm.alarm())
 
 
-def test_every_phase_of_a_kernel_has_a_name(gpu_side: GpuSide) -> None:
+def test_every_phase_of_a_kernel_has_a_name() -> None:
     text = (own_folder() / "collbench.cuh").read_text()
     found = re.search(r"enum Phase\b[^{]*\{(.*?)\}", text, re.DOTALL)
     assert found
     names = [name.strip() for name in found[1].split(",")]
     assert names[0].endswith("= 1")
-    assert len(names) == len(gpu_side.symmetric.PHASES) - 1
-    assert gpu_side.symmetric.PHASES[1 + names.index("STEP")] == "doubling"
+    assert len(names) == len(PHASES) - 1
+    assert PHASES[1 + names.index("STEP")] == "doubling"
 
 
 def test_words_and_call_travel_between_ranks() -> None:
@@ -104,9 +115,11 @@ def test_words_and_call_travel_between_ranks() -> None:
 # ---- Pieces ----
 
 
-def session(gpu_side: GpuSide, name: str) -> Any:
-    """A kernel that is open on nothing."""
-    return gpu_side.session.Session(backends.find(name), None, None, None, None)
+def kernel(name: str) -> KernelBackend:
+    """One of ours."""
+    found = backends.find(name)
+    assert isinstance(found, KernelBackend), found
+    return found
 
 
 def slots(backend: KernelBackend, layout: Layout) -> int:
@@ -118,38 +131,40 @@ def slots(backend: KernelBackend, layout: Layout) -> int:
 
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-def test_the_scratch_holds_every_piece(gpu_side: GpuSide, name: str, layout: Layout) -> None:
-    opened, symmetric = session(gpu_side, name), gpu_side.symmetric
-    tile = 4096 if name == "nvrar-put" else 128
-    for dtype in opened.backend.file.dtypes:
+@pytest.mark.parametrize("scratch", [ON_GPU, ON_CPU], ids=["gpu", "cpu"])
+def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scratch) -> None:
+    backend = kernel(name)
+    tile = 1024 if name == "nvrar-put" else 128
+    for dtype in backend.file.dtypes:
         work = a_workload(dtype=dtype, layout=layout, size=1 << 30)
         flagged = name in ("nvrar-ll", "nvrar-put") or dtype == "int32"
-        piece = opened._piece(work) * work.dtype.itemsize
+        piece = elements_at_once(backend, work, scratch) * work.dtype.itemsize
         cells = -(-piece // (8 if flagged else 16))
         shard = cells if name == "oneshot" else -(-cells * layout.node_count // layout.size)
-        used = -(-shard // tile) * tile * 16 * slots(opened.backend, layout)
-        assert used <= (symmetric.FLAGGED_HALF if flagged else symmetric.LAMPORT_HALF)
-        assert piece >= 65536
-        assert piece % 65536 == 0
+        used = -(-shard // tile) * tile * 16 * slots(backend, layout)
+        assert used <= (scratch.flagged_half if flagged else scratch.lamport_half)
+        if scratch is ON_GPU:
+            assert piece >= 65536
+            assert piece % 65536 == 0
 
 
 @pytest.mark.parametrize("ranks", [2, 4, 8])
-def test_64_mib_on_one_node_are_one_launch(gpu_side: GpuSide, ranks: int) -> None:
-    opened = session(gpu_side, "nvrar-lamport")
-    assert opened._piece(a_workload(ranks=ranks, dtype="bfloat16")) * 2 >= 64 << 20
+def test_64_mib_on_one_node_are_one_launch(ranks: int) -> None:
+    work = a_workload(ranks=ranks, dtype="bfloat16")
+    assert elements_at_once(kernel("nvrar-lamport"), work, ON_GPU) * 2 >= 64 << 20
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_a_kernel_is_compiled_for_its_workload(gpu_side: GpuSide, name: str) -> None:
-    opened = session(gpu_side, name)
-    for dtype, layout in product(opened.backend.file.dtypes, LAYOUTS):
+def test_a_kernel_is_compiled_for_its_workload(name: str) -> None:
+    backend = kernel(name)
+    for dtype, layout in product(backend.file.dtypes, LAYOUTS):
         work = a_workload(dtype=dtype, layout=layout, op="max")
-        shape = opened.backend.shape(work) | {"threads": 64}
-        defines = opened._defines(work, shape)
-        assert (defines["COLL_DTYPE"], defines["COLL_OP"], defines["COLL_THREADS"]) == (dtype, "max", 64)
-        assert (defines["COLL_NODES"], defines["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
-        assert defines["COLL_FLAGGED"] == int(dtype == "int32" or opened.backend.file.cell == "ll")
-        assert opened.backend.file.defines.keys() <= defines.keys()
+        shape = backend.shape(work) | {"threads": 64}
+        told = defines(backend, work, shape, ON_GPU)
+        assert (told["COLL_DTYPE"], told["COLL_OP"], told["COLL_THREADS"]) == (dtype, "max", 64)
+        assert (told["COLL_NODES"], told["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
+        assert told["COLL_FLAGGED"] == int(dtype == "int32" or backend.file.cell == "ll")
+        assert backend.file.defines.keys() <= told.keys()
 
 
 # ---- Loading kernels ----

@@ -1,0 +1,114 @@
+"""What kernels and their hosts agree on: twins of the structures in kernels/collbench.cuh, and the scratch."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collbench.errors import HangError
+
+if TYPE_CHECKING:
+    from collbench.kernel_backend import KernelBackend
+    from collbench.plan import Workload
+
+GATES, TICKS, MARKS = 4096, 4096, 16
+STATE_WORDS = 4  # of 64 bits, in ``State``
+# Epochs are the flags of cells, in 32 bits; 0 is no flag.
+FIRST_EPOCH, LAST_EPOCHS = 2, (1 << 32) - 6
+PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's patience
+PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "its only hop", "rewinding")
+DOUBLING = 2
+CELL = 16  # bytes
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Symmetric memory of a communicator: gates, then two parities of flagged and two of Lamport cells, in bytes.
+
+    ``slack``: what a parity holds beyond its slots, since these are cut to whole tiles; None for just what that takes.
+    """
+
+    flagged_half: int
+    lamport_half: int
+    slack: int | None = None
+
+    @property
+    def lamport_at(self) -> int:
+        """Where the cells begin that are empty when all their bits are set; what is before begins as zeros."""
+        return GATES + 2 * self.flagged_half
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return self.lamport_at + 2 * self.lamport_half
+
+
+# 64 MiB fit into Lamport cells on one node, between nodes about half of that; what does not fit takes several launches.
+ON_GPU = Scratch(64 << 20, 200 << 20, slack=4 << 20)
+# Of the shared memory of a host, which containers may limit to 64 MiB, and within its caches.
+ON_CPU = Scratch(1 << 20, 2 << 20)
+
+
+class Stuck(ctypes.Structure):
+    """Twin of ``Stuck`` in kernels/collbench.cuh: who waited for whom when a kernel gave up."""
+
+    _fields_ = [(name, ctypes.c_uint32) for name in ("set", "place", "phase", "step", "partner", "unused")] + [
+        ("epoch", ctypes.c_uint64)
+    ]
+
+
+def args_type(places: int) -> type[ctypes.Structure]:
+    """Twin of ``Args`` in kernels/collbench.cuh."""
+    pointers = ("in_", "out", "count", "state", "stuck", "marks", "patience")
+    fields = [
+        *((name, ctypes.c_uint64) for name in pointers),
+        ("place", ctypes.c_int32), ("unused", ctypes.c_int32),
+        ("scratch", ctypes.c_uint64 * places), ("pe", ctypes.c_int32 * places),
+    ]  # fmt: skip
+    return type("Args", (ctypes.Structure,), {"_fields_": fields})
+
+
+def waiting_words(places: Sequence[int], place: int, phase: int, step: int, partner: int, epoch: int) -> str:
+    """In words, who waits for whom; ``places`` holds the rank at each place."""
+    where = PHASES[phase] + (f" step {step}" if phase == DOUBLING else "")
+    return f"rank {places[place]} waited {{}}in {where} of call {epoch} for rank {places[partner]}"
+
+
+def alarm_of(found: Stuck, places: Sequence[int]) -> HangError | None:
+    """Who waited for whom, once a kernel gave up; None before."""
+    if not found.set:
+        return None
+    words = waiting_words(places, found.place, found.phase, found.step, found.partner, found.epoch)
+    return HangError(words.format(f"{PATIENCE_NS / 1e9:g} s "), found.epoch)
+
+
+def defines(backend: KernelBackend, work: Workload, shape: Mapping[str, int], scratch: Scratch) -> dict[str, str | int]:
+    """What a kernel is compiled with for ``work`` and the launch shape ``shape``."""
+    layout = work.layout
+    own = {name: number for name, number in shape.items() if name in backend.file.defines}
+    return {
+        "COLL_DTYPE": work.dtype.name, "COLL_OP": work.op,
+        "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
+        "COLL_FLAGGED": int(backend.flagged(work)), "COLL_THREADS": shape["threads"], "COLL_TILE": backend.file.tile,
+        "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
+        "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)), **own,
+    }  # fmt: skip
+
+
+def tiles_bytes(backend: KernelBackend, work: Workload) -> int:
+    """Bytes that cutting its slots to whole tiles may cost a kernel: a tile for each."""
+    slots = backend.formula(backend.file.scratch, work, 1) * backend.parts(work)
+    return (math.ceil(slots) + 1) * backend.file.tile * CELL
+
+
+def elements_at_once(backend: KernelBackend, work: Workload, scratch: Scratch) -> int:
+    """Elements that a launch can take with this scratch; 0 where it holds none."""
+    flagged = backend.flagged(work)
+    half = scratch.flagged_half // 2 if flagged else scratch.lamport_half  # half of a flagged cell is flag
+    slack = tiles_bytes(backend, work) if scratch.slack is None else scratch.slack
+    size = max(0, half - slack) / backend.formula(backend.file.scratch, work, 1)
+    unit = 65536 if size >= 65536 else 1024
+    return int(size) // unit * unit // work.dtype.itemsize
