@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass
 
-from collbench import backends, launcher
+from collbench import backends, host_kernels, launcher
 from collbench.environment import gpu_count, machine, versions
 from collbench.errors import UsageError
 
@@ -69,6 +69,13 @@ def _gpus() -> Finding:
     return Finding("GPUs", True, f"{count} NVIDIA" if count else "none: sweeps run on CPU ranks")
 
 
+def _compiler() -> Finding:
+    """Kernels on CPU ranks and in the emulator; a machine with GPUs needs none."""
+    command = host_kernels.compiler()
+    return Finding("C++ compiler", True, " ".join(command) if command else str(host_kernels.missing()),
+                   matters=command is not None)  # fmt: skip
+
+
 def _backend(name: str) -> Finding:
     reason = backends.find(name).missing()
     needed = reason is not None and gpu_count() > 0
@@ -79,7 +86,7 @@ def examine() -> list[Finding]:
     """Everything, in the order in which it would get in the way."""
     host = machine()
     cores = Finding("machine", True, f"{host['host']}: {host['cpu']}, {host['cores']} cores, {host['memory']}")
-    return [cores, _mpi(), _shadowed(), _launch(), _gpus(), *map(_backend, backends.names())]
+    return [cores, _mpi(), _shadowed(), _launch(), _gpus(), _compiler(), *map(_backend, backends.names())]
 
 
 def show(findings: list[Finding], as_json: bool) -> str:

@@ -98,7 +98,9 @@ def source_hash() -> str:
 def kernel_hashes() -> dict[str, str]:
     """SHA-256 of every file that kernels are compiled from: ours by name, those of COLLBENCH_KERNELS by their path."""
     own, *others = kernel_files.folders()
-    names = {path.name: path for path in own.glob("*.cu*")} | {str(p): p for each in others for p in each.glob("*.cu*")}
+    sources = [path for path in own.rglob("*") if path.suffix in (".cu", ".cuh", ".h", ".cpp")]
+    names = {path.relative_to(own).as_posix(): path for path in sources}
+    names |= {str(path): path for each in others for path in each.glob("*.cu*")}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(names.items()) if path.is_file()
     }

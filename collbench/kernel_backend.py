@@ -12,7 +12,7 @@ import numpy as np
 
 from collbench import backends
 from collbench.backends import mpi_nvrar
-from collbench.environment import gpu_missing
+from collbench.environment import gpu_count, gpu_missing
 from collbench.errors import UsageError, pick
 from collbench.formula import value
 from collbench.kernel_files import MOST_BLOCKS, MOST_THREADS, Broken, KernelFile, find_kernels, own_folder
@@ -34,6 +34,26 @@ NEAR_WRAP = "epoch near its wrap"
 def plain(define: str) -> str:
     """The name that users give to a compile-time parameter: ``COLL_BATCH`` is ``batch``."""
     return define.removeprefix("COLL_").lower()
+
+
+def device() -> str:
+    """Where kernels run: on GPUs where there are some, else on processors."""
+    return "gpu" if gpu_count() else "cpu"
+
+
+def missing() -> str | None:
+    """What this machine lacks to run kernels: NVSHMEM and NVIDIA's compiler libraries, or a C++ compiler."""
+    from collbench import host_kernels, kernels
+
+    if device() == "cpu":
+        return host_kernels.missing()
+    return gpu_missing(nvshmem="nvshmem4py-cu13") or kernels.missing()
+
+
+def is_of_kernels(spec: str) -> bool:
+    """Whether a backend is a kernel, or picks among them."""
+    name = backends.split(spec)[0]
+    return name == "nvrar" or name in names()
 
 
 def names() -> list[str]:
@@ -61,7 +81,7 @@ def find(name: str) -> Any:
     if isinstance(file, Broken):
         from collbench.backends import Unusable
 
-        return Unusable(file.reason, DEVICE="gpu")
+        return Unusable(file.reason, DEVICE=device())
     return KernelBackend(file, {})
 
 
@@ -84,7 +104,11 @@ class KernelBackend:
 
     file: KernelFile
     parameters: Mapping[str, int]
-    DEVICE: str = "gpu"
+
+    @property
+    def DEVICE(self) -> str:  # noqa: N802 (the protocol's name)
+        """GPUs where there are some, else the processor."""
+        return device()
 
     @property
     def SUMMARY(self) -> str:  # noqa: N802 (the protocol's name)
@@ -107,10 +131,8 @@ class KernelBackend:
         return replace(self, parameters=chosen)
 
     def missing(self) -> str | None:
-        """A GPU, NVSHMEM and the compiler's libraries."""
-        from collbench import kernels
-
-        return gpu_missing(nvshmem="nvshmem4py-cu13") or kernels.missing()
+        """What a machine needs to compile and run kernels."""
+        return missing()
 
     def refuses(self, work: Workload) -> str | None:
         """What the file's header does not declare."""
@@ -149,7 +171,7 @@ class KernelBackend:
         shapes = []
         for blocks, threads, *values in product(file.blocks, file.threads, *file.defines.values()):
             batch = dict(zip(file.defines, values, strict=True)).get("COLL_BATCH", 1)
-            at_once, cells = blocks * threads * batch, self._cells(work)
+            at_once, cells = blocks * threads * batch, self.cells(work)
             busy = blocks == min(file.blocks) or at_once // 2 < cells
             if busy and (at_once * FEW_ROUNDS >= cells or 2 * blocks >= max(file.blocks)):
                 shapes.append({"blocks": blocks, "threads": threads} | dict(zip(file.defines, values, strict=True)))
@@ -165,17 +187,20 @@ class KernelBackend:
         layout = work.layout
         return value(text, P=layout.size, G=layout.per_node or layout.size, N=layout.node_count, S=size)
 
-    def _cells(self, work: Workload) -> int:
+    def cells(self, work: Workload) -> int:
         """Cells that the threads of a rank share: of the message, or of a shard."""
         payload = 8 if self.flagged(work) else 16
-        parts = 1 if self.file.order == "flat" else work.layout.per_node or 1
-        return -(-work.bytes // payload // parts)
+        return -(-work.bytes // payload // self.parts(work))
+
+    def parts(self, work: Workload) -> int:
+        """Shards that the message is cut into."""
+        return 1 if self.file.order == "flat" else work.layout.per_node or 1
 
     def shape(self, work: Workload) -> dict[str, int]:
         """Parameters of a launch: as given, else the fewest threads a block with which one round is enough, and as many
         blocks as have work in it."""
         shape = {name: values[0] for name, values in self.file.defines.items()} | dict(self.parameters)
-        cells, batch = self._cells(work), shape.get("COLL_BATCH", 1)
+        cells, batch = self.cells(work), shape.get("COLL_BATCH", 1)
         most = shape.get("blocks", max(self.file.blocks))
         enough = (threads for threads in sorted(self.file.threads) if threads * batch * most >= cells)
         shape.setdefault("threads", next(enough, max(self.file.threads)))
@@ -185,6 +210,10 @@ class KernelBackend:
 
     def open(self, world: World, device: Device, arena_bytes: int) -> backends.Session:
         """The communicator that all kernels on this world share."""
+        if device.kind == "cpu":
+            from collbench import cpu_session
+
+            return cpu_session.open_session(self, world, device, arena_bytes)
         from collbench.kernel_session import Session, open_communicator
 
         return Session(self, world, device, device.arena(arena_bytes), open_communicator(world, device))
@@ -195,7 +224,17 @@ class KernelBackend:
         return {NEAR_WRAP: self._open_near_wrap}
 
     def _open_near_wrap(self, world: World, device: Device, arena_bytes: int) -> backends.Session:
-        from collbench.kernel_session import open_near_wrap
-
         open_near_wrap(world, device)
         return self.open(world, device, arena_bytes)
+
+
+def open_near_wrap(world: World, device: Device) -> None:
+    """Make the communicator of the kernels on ``world`` one whose flags are about to be used up."""
+    if device.kind == "cpu":
+        from collbench import cpu_session
+
+        cpu_session.open_near_wrap(world)
+    else:
+        from collbench import kernel_session
+
+        kernel_session.open_near_wrap(world, device)

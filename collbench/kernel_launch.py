@@ -51,7 +51,7 @@ class Marked:
     """A launch that notes when each block ended each phase; ``marks`` has shape (blocks, MARKS), in nanoseconds, the
     first for the begin of the kernel."""
 
-    launch: Launch
+    launch: Callable[[], object]
     marks: Any
     phases: Sequence[str]
 
@@ -74,7 +74,7 @@ class KernelCall:
     """The launches of one collective call; ``params`` and ``wire_bytes`` are what its row says of them. ``marked``
     makes the same call with the times of its phases, where it is one launch that has some."""
 
-    launches: Sequence[Launch]
+    launches: Sequence[Callable[[], object]]
     params: Mapping[str, str]
     wire_bytes: float | None
     marked: Callable[[], Marked] | None

@@ -43,6 +43,10 @@ def order_of(given: VerifyGiven, topology: Topology) -> Order:
 def run(given: VerifyGiven, argv: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
     topology = topology_of(given)
+    if given.emulate:
+        from collbench import emulate
+
+        return emulate.run(given, topology)
     launch = launcher.detect(os.environ)
     if launch is None:
         return start_ranks(given, topology, argv)

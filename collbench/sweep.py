@@ -28,12 +28,16 @@ ON_TERMINAL, OFF_TERMINAL = "on a terminal", "off"
 
 
 def default_backends() -> tuple[str, ...]:
-    """All that can run here on GPUs if there are some, else all that can run on CPU ranks."""
-    ours = kernel_backend.own_names()  # nvrar picks among them
-    found = {name: backends.find(name) for name in backends.names() if name not in ours}
+    """All that can run here on GPUs if there are some, else all that can run on CPU ranks.
+
+    Kernels of ours are timed as ``nvrar`` on GPUs, which picks among them, and each by itself on CPU ranks: there they
+    always have a row, also where it must say that a compiler is missing.
+    """
+    found = {name: backends.find(name) for name in backends.names()}
     here = [name for name, backend in found.items() if backend.missing() is None]
-    on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu")
-    return on_gpus or tuple(here)
+    ours = kernel_backend.own_names()
+    on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
+    return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in ours))
 
 
 class Worlds(Protocol):

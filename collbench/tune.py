@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from collbench import backends, finals, launcher, report, tuned
+from collbench import backends, finals, kernel_backend, launcher, report, tuned
+from collbench.environment import gpu_missing
 from collbench.errors import Exit, UsageError
 from collbench.finals import Field, Verdict
 from collbench.layout import Layout
@@ -88,6 +89,8 @@ def run(given: TuneGiven) -> int:
         return Exit.FINE
     if reason := backends.find(given.backend).missing():
         raise UsageError(f"{given.backend} cannot run here: {reason}.")
+    if kernel_backend.is_of_kernels(given.backend) and (reason := gpu_missing()):
+        raise UsageError(f"{given.backend} cannot be tuned here: {reason}.")  # launch shapes are those of a GPU
     launcher.find_mpiexec()
     table = given.output or tuned.user_path()
     tuned.load(table)  # a table that cannot be read is better known now than in an hour

@@ -31,6 +31,8 @@ class VerifyGiven:
     rounds: int
     seed: int
     timeout: float
+    emulate: bool
+    seeds: int
     as_json: bool
 
 
@@ -51,8 +53,13 @@ VERIFY: list[Callable[[Any], Any]] = [
                  type=options.names("story", lambda: list(STORIES))),
     click.option("--rounds", default=1, show_default=True, type=click.IntRange(min=1),
                  help="How often every story goes through every kind of data."),
-    click.option("--seed", default=1, show_default=True, type=int, help="Of delays and of the order of calls."),
+    click.option("--seed", default=1, show_default=True, type=int,
+                 help="Of delays and of the order of calls; with --emulate the first seed."),
     click.option("--timeout", default=120.0, show_default=True, type=options.POSITIVE,
                  help="Seconds without progress that end the job."),
+    click.option("--emulate", is_flag=True, help="Kernels only, without GPUs and ranks: compiled for this processor, "
+                 "threads and stores in orders that seeds draw.  [default: all kernels, on 1x4, 2x2, 3x2, 7x1, 5x4]"),
+    click.option("--seeds", default=20, show_default=True, type=click.IntRange(min=1),
+                 help="How many, with --emulate."),
     click.option("--json", "as_json", is_flag=True, help="Outcomes as JSON on stdout instead of the table."),
 ]  # fmt: skip

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from collbench import backends, kernel_backend
-from collbench.environment import gpu_missing
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collbench.plan import Workload
     from collbench.world import World
 
-DEVICE = "gpu"
+DEVICE = kernel_backend.device()
 SUMMARY = "NVRAR: our kernels over NVSHMEM, the one that fits each size (see collbench tune)"
 ONE_HOP, PLAIN, THREE_PHASES, BY_PUTS = "oneshot", "nvrar-ll", "nvrar-lamport", "nvrar-put"
 # A hop saved is worth that many bytes sent: 1.2 us at 370 GB/s, both measured on 4 x H200. Beyond so many times more,
@@ -27,10 +26,8 @@ BYTES_OF_A_HOP, HOPELESS = 444_000, 8
 
 
 def missing() -> str | None:
-    """A GPU, NVSHMEM and the compiler's libraries."""
-    from collbench import kernels
-
-    return gpu_missing(nvshmem="nvshmem4py-cu13") or kernels.missing()
+    """What the kernels need."""
+    return kernel_backend.missing()
 
 
 def refuses(workload: Workload) -> str | None:
@@ -87,9 +84,7 @@ def open(world: World, device: Device, arena_bytes: int) -> Session:
 
 def open_near_wrap(world: World, device: Device, arena_bytes: int) -> Session:
     """On a communicator whose flags are about to be used up."""
-    from collbench import kernel_session
-
-    kernel_session.open_near_wrap(world, device)
+    kernel_backend.open_near_wrap(world, device)
     return open(world, device, arena_bytes)
 
 
@@ -115,6 +110,8 @@ class Session:
 
     def _default(self, workload: Workload) -> str:
         """The default, or puts where loads and stores do not reach all ranks: a layout does not tell."""
+        if self.device.kind == "cpu":  # a host's memory, or nothing
+            return default(workload)
         from collbench import kernel_session
 
         reached = kernel_session.open_communicator(self.world, self.device).reaches(range(workload.layout.size))

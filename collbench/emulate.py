@@ -1,0 +1,194 @@
+"""The command ``verify --emulate``: kernels under many seeds of the emulator, in processes that they may crash."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import click
+
+from collbench import backends, host_kernels, kernel_backend, prove
+from collbench.collectives import COLLECTIVES
+from collbench.dtypes import DTYPES
+from collbench.errors import UsageError
+from collbench.kernel_backend import KernelBackend
+from collbench.layout import Layout, parse_layout
+from collbench.plan import Workload
+from collbench.stories import Outcome
+from collbench.topology import Topology, layouts_for
+from collbench.verify_options import VerifyGiven
+
+LAYOUTS = ("1x4", "2x2", "3x2", "7x1", "5x4")
+# Bytes: one element, a cell with a tail, more than a round of all threads, and sizes that are no multiple of anything.
+SIZES = (2, 4, 30, 1026, 2048, 4100)
+BLOCK = 5  # seeds that a process tries before it reports
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One kernel on one layout, with what its seeds draw from."""
+
+    backend: str
+    layout: Layout
+    dtypes: tuple[str, ...]
+    ops: tuple[str, ...]
+    sizes: tuple[int, ...]
+    seeds: range
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of some seeds: how many were tried, ``calls`` checked, and of the first that failed, what and why."""
+
+    seeds: int
+    calls: int
+    failed: int | None = None
+    words: str = ""
+    story: tuple[str, ...] = ()
+
+
+def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
+    """These seeds, up to the first that fails; runs in a process of its own. Seed 0 of a trial is told once more with a
+    rank that never comes."""
+    from collbench import emulation
+    from collbench.errors import CannotRunError
+    from collbench.kernel_sources import KernelError
+
+    backend = backends.find(trial.backend)
+    assert isinstance(backend, KernelBackend), trial.backend
+    calls = 0
+    for number, seed in enumerate(seeds):
+        scene = emulation.draw_scene(trial.layout, seed, trial.dtypes, trial.ops, trial.sizes)
+        scenes = [scene] + ([emulation.alone(scene, seed % trial.layout.size)] if seed == trial.seeds.start else [])
+        for each in scenes:
+            try:
+                verdict = emulation.play(backend, each)
+            except (KernelError, CannotRunError, MemoryError) as error:
+                return Result(number, calls, seed, str(error))
+            if verdict.wrong:
+                return Result(number + 1, calls, seed, verdict.wrong, (str(each), *verdict.story))
+            calls += verdict.calls
+    return Result(len(seeds), calls)
+
+
+def trials(given: VerifyGiven, topology: Topology) -> Iterator[Trial | Outcome]:
+    """What to try, and what cannot be."""
+    if topology == Topology((), (), ()):
+        topology = Topology((), (), tuple(map(parse_layout, LAYOUTS)))
+    ranks = max([nodes * each for nodes, each in topology.layouts] + [*topology.ranks, 2])
+    layouts, misfits = layouts_for(topology, ["here"] * ranks)
+    for misfit in misfits:
+        click.echo(f"collbench: left out: {misfit}", err=True)
+    if given.collective != ("all_reduce",):
+        raise UsageError("--emulate proves kernels, and these are all_reduce; leave --collective away.")
+    for name in given.backend or kernel_backend.names():
+        for layout in layouts:
+            yield _trial(given, name, layout)
+
+
+def _trial(given: VerifyGiven, name: str, layout: Layout) -> Trial | Outcome:
+    backend = backends.find(name)
+    if not isinstance(backend, KernelBackend):
+        reason = backend.missing() if isinstance(backend, backends.Unusable) else None
+        return _outcome(name, layout, given, "skipped", reason or f"{name} is no kernel file; the emulator runs those")
+    wanted = [
+        (dtype, op)
+        for dtype in given.dtype or backend.file.dtypes
+        for op in given.op
+    ]  # fmt: skip
+    able = {pair: _refusal(backend, layout, *pair) for pair in wanted}
+    runs = [pair for pair, reason in able.items() if reason is None]
+    reason = host_kernels.missing() or (None if runs else next(filter(None, able.values()), "nothing to run"))
+    if reason:
+        return _outcome(name, layout, given, "skipped", reason)
+    dtypes, ops = (tuple(dict.fromkeys(each)) for each in zip(*runs, strict=True))
+    return Trial(name, layout, dtypes, ops, given.sizes or SIZES, range(given.seed, given.seed + given.seeds))
+
+
+def _refusal(backend: KernelBackend, layout: Layout, dtype: str, op: str) -> str | None:
+    work = Workload(layout, COLLECTIVES["all_reduce"], DTYPES[dtype], op, 4, "chain", "hot", False)
+    return work.refusal() or backend.refuses(work)
+
+
+def _outcome(name: str, layout: Layout, given: VerifyGiven, status: str, reason: str, calls: int = 0) -> Outcome:
+    dtypes = ", ".join(given.dtype or ("all types",))
+    story = f"{given.seeds} seeds"
+    ops = ", ".join(given.op)
+    return Outcome(str(layout), layout.size, name, "", "all_reduce", dtypes, ops, story, calls, status, reason, 0)
+
+
+def run(given: VerifyGiven, topology: Topology) -> int:
+    """Run the command; returns the exit code."""
+    found: list[Outcome] = []
+    failures: list[str] = []
+    for each in trials(given, topology):
+        if isinstance(each, Trial):
+            results = list(tried(each, given.timeout))
+            found.append(_judged(each, given, results))
+            failures += _told(each, given, results)
+            print(f"{each.backend} on {each.layout}: {found[-1].status}", file=sys.stderr, flush=True)
+        else:
+            found.append(each)
+    prove.report(found, given.as_json)
+    for line in failures:
+        click.echo(line, err=given.as_json)
+    return prove.exit_code(found)
+
+
+def tried(trial: Trial, patience: float) -> Iterator[Result]:
+    """Results of all seeds of a trial, some at a time, on all cores; a process that dies or never ends is a failure."""
+    blocks = [trial.seeds[at : at + BLOCK] for at in range(0, len(trial.seeds), BLOCK)]
+    workers = min(len(blocks), len(os.sched_getaffinity(0)))
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        waiting: dict[Future[Result], range] = {pool.submit(try_seeds, trial, block): block for block in blocks}
+        while waiting:
+            done, _ = wait(waiting, timeout=patience, return_when=FIRST_COMPLETED)
+            if not done:
+                yield Result(0, 0, min(waiting.values(), key=min)[0], f"no answer in {patience:g} s")
+                break
+            for one in done:
+                yield _result(one, waiting.pop(one))
+        for process in multiprocessing.active_children() if waiting else []:
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(one: Future[Result], seeds: range) -> Result:
+    try:
+        return one.result()
+    except BrokenProcessPool:
+        return Result(0, 0, seeds[0], f"the process that ran it crashed, on one of seeds {seeds[0]} to {seeds[-1]}")
+
+
+def _judged(trial: Trial, given: VerifyGiven, results: Sequence[Result]) -> Outcome:
+    calls, bad = sum(each.calls for each in results), [each for each in results if each.failed is not None]
+    if not bad:
+        return _outcome(trial.backend, trial.layout, given, "ok", "", calls)
+    first = min(bad, key=lambda each: each.failed or 0)
+    return _outcome(trial.backend, trial.layout, given, "wrong", f"seed {first.failed}: {first.words}", calls)
+
+
+def _told(trial: Trial, given: VerifyGiven, results: Sequence[Result]) -> list[str]:
+    """The story of the first seed that failed, and how to see it again."""
+    bad = [each for each in results if each.failed is not None]
+    if not bad:
+        return []
+    first = min(bad, key=lambda each: each.failed or 0)
+    told = [f"{trial.backend}, {trial.layout}, seed {first.failed}: {first.words}"]
+    told += [f"  {line}" for line in first.story]
+    return [*told, f"  again: {_again(trial, given, first.failed or 0)}", ""]
+
+
+def _again(trial: Trial, given: VerifyGiven, seed: int) -> str:
+    layout = f"{trial.layout.node_count}x{trial.layout.per_node}"
+    words = ["collbench", "verify", "--emulate", "--backend", trial.backend, "--layout", layout]
+    words += ["--dtype", ",".join(given.dtype)] if given.dtype else []
+    words += ["--op", ",".join(given.op)] if given.op != ("sum",) else []
+    words += ["--sizes", ",".join(map(str, given.sizes))] if given.sizes else []
+    return shlex.join([*words, "--seed", str(seed), "--seeds", "1"])

@@ -1,0 +1,122 @@
+"""Compiles the files of ``kernels/`` for processors with the host's C++ compiler, and loads them.
+
+A kernel becomes a library of its own, whose threads a runtime in ``kernels/machine`` runs: ``cpu.cpp`` for ranks that
+share memory, ``emulator.cpp`` for the emulator. Libraries are kept in the same cache as cubins.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from collbench import kernel_cache as cache
+from collbench.kernel_files import KernelFile, own_folder
+from collbench.kernel_sources import KernelError, error_lines, explained, include_folders, key
+
+COMPILERS = ("c++", "g++", "clang++")
+# Sums are rounded where the source says, as on a GPU; memory that others write is never read by another type's rules.
+# Distributions that fortify by default would take a fiber's return for a smashed stack.
+FLAGS = ("-std=c++17", "-fPIC", "-shared", "-w", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
+COMPILE_SECONDS = 300.0
+CPU, EMULATED = "cpu", "emulated"
+RUNTIMES = {CPU: "cpu.cpp", EMULATED: "emulator.cpp"}
+# In the emulator a call of its runtime is what takes time, and a kernel's own code is compiled once for few calls.
+LEVELS = {CPU: "-O2", EMULATED: "-O1"}
+
+
+@functools.cache
+def compiler() -> tuple[str, ...] | None:
+    """The command of the C++ compiler: CXX, or the first of the usual names; None where there is none."""
+    words = shlex.split(os.environ.get("CXX", ""))
+    found = shutil.which(words[0]) if words else next(filter(None, map(shutil.which, COMPILERS)), None)
+    return (found, *words[1:]) if found else None
+
+
+def missing() -> str | None:
+    """What this machine lacks to compile kernels for processors, and how to get it, or None."""
+    if compiler():
+        return None
+    named = os.environ.get("CXX")
+    if named:
+        return f"CXX names {named!r}, which is no command here; name a C++17 compiler, or unset it"
+    return "kernels need a C++ compiler on CPU ranks (Debian, Ubuntu: apt install g++), or name one in CXX"
+
+
+@functools.cache
+def _version() -> str:
+    command = compiler()
+    if command is None:
+        raise KernelError(str(missing()))
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout + done.stderr
+
+
+def kernel_library(file: KernelFile, defines: Mapping[str, str | int], machine: str) -> bytes:
+    """A library with the kernel's entry point, for ``machine`` (CPU or EMULATED); through the cache.
+
+    Raises KernelError with the compiler's own lines.
+    """
+    macros = {"COLL_NAME": file.symbol, "COLL_EMULATED": int(machine == EMULATED), **defines}
+    with explained(file):
+        return _made(file.path, include_folders(file), macros, machine, LEVELS[machine])
+
+
+def runtime_library(machine: str) -> bytes:
+    """The library that runs the kernels of ``machine``; through the cache."""
+    folder = own_folder()
+    return _made(folder / "machine" / RUNTIMES[machine], (folder,), {}, machine, "-O2")
+
+
+def _made(path: Path, folders: tuple[Path, ...], macros: Mapping[str, str | int], machine: str, level: str) -> bytes:
+    command = [*(compiler() or ()), *FLAGS, level]
+    command += [f"-D{name}={number}" for name, number in macros.items()]
+    named = key(path, folders, command, _version(), platform.machine())
+    entry = cache.folder() / f"{path.stem}-{machine}-{named}.so"
+    return cache.load_or_make(entry, lambda: _compiled(path, [*command, *(f"-I{folder}" for folder in folders)]))
+
+
+def _compiled(path: Path, command: Sequence[str]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
+        output = Path(folder, "library.so")
+        full = [*command, "-o", str(output), "-x", "c++", str(path)]
+        try:
+            run = subprocess.run(
+                full, capture_output=True, check=False, encoding="utf-8", errors="replace", timeout=COMPILE_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise KernelError(f"{path} was not compiled in {COMPILE_SECONDS:g} s by {command[0]}") from error
+        if run.returncode or not output.is_file():
+            lines = "\n".join(error_lines(run.stderr))
+            raise KernelError(f"{path} does not compile for processors with {command[0]}:\n{lines}")
+        return output.read_bytes()
+
+
+@functools.cache
+def load_runtime(content: bytes) -> ctypes.CDLL:
+    """Load a runtime, once in a process: kernels that are loaded later find in it what they call."""
+    return _load(content, ctypes.RTLD_GLOBAL)
+
+
+def _load(content: bytes, mode: int) -> ctypes.CDLL:
+    with tempfile.NamedTemporaryFile(prefix="collbench-", suffix=".so") as file:
+        file.write(content)
+        file.flush()
+        return ctypes.CDLL(file.name, mode=mode)
+
+
+class Kernel:
+    """An entry point that was loaded, with the memory that its blocks share."""
+
+    def __init__(self, content: bytes, symbol: str) -> None:
+        self.library = _load(content, ctypes.RTLD_LOCAL)
+        self.entry = ctypes.cast(getattr(self.library, symbol), ctypes.c_void_p)
+        ends = (ctypes.c_void_p.in_dll(self.library, f"coll_shared_{end}") for end in ("begin", "end"))
+        self.shared = tuple(end.value for end in ends)

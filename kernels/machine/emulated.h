@@ -1,0 +1,74 @@
+// What kernels need of the emulator: every look at shared memory is an event that its scheduler decides on.
+#pragma once
+
+#define HOST(name) coll_emu_##name
+#include "cuda.h"
+#define UNROLL
+
+extern "C" {
+void coll_emu_load(const void* p, void* to, u32 bytes, u32 piece);
+void coll_emu_store(void* p, const void* from, u32 bytes, u32 piece);
+void coll_emu_fence();
+void coll_emu_point();
+void coll_emu_touched(const void* p);
+void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoch);
+void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now);
+void* coll_emu_peer(const void* mine, int pe);
+}
+
+struct alignas(16) Cell { u32 x, y, z, w; };
+
+// Bytes of a cell that become visible together. Flagged cells stand on 8; for the others nothing above the 4 of the PTX
+// model is taken for granted.
+constexpr u32 PIECE = COLL_FLAGGED ? 8 : 4;
+
+INLINE Cell load_cell(const char* p) {
+  Cell c;
+  coll_emu_load(p, &c, sizeof(c), PIECE);
+  return c;
+}
+INLINE void store_cell(char* p, Cell c) { coll_emu_store(p, &c, sizeof(c), PIECE); }
+INLINE u64 load_word(const u64* p) {
+  u64 v;
+  coll_emu_load(p, &v, sizeof(v), sizeof(v));
+  return v;
+}
+INLINE void store_word(u64* p, u64 v) { coll_emu_store(p, &v, sizeof(v), sizeof(v)); }
+
+// Atomic operations act where the memory is, at once.
+template <class T, class Change> INLINE T at_once(T* p, Change change) {
+  coll_emu_point();
+  const T old = *p;
+  *p = change(old);
+  coll_emu_touched(p);
+  return old;
+}
+template <class T, class V> INLINE T atomicAdd(T* p, V v) { return at_once(p, [=](T old) { return T(old + T(v)); }); }
+template <class T, class V> INLINE T atomicExch(T* p, V v) { return at_once(p, [=](T) { return T(v); }); }
+template <class T, class V> INLINE T atomicCAS(T* p, T was, V v) {
+  return at_once(p, [=](T old) { return old == was ? T(v) : old; });
+}
+INLINE void add_word(u64* p, u64 v) { atomicAdd(p, v); }
+INLINE void raise_word(u64* p, u64 v) { if (*p < v) *p = v; }
+
+INLINE void __threadfence() { coll_emu_fence(); }
+INLINE void __threadfence_system() { coll_emu_fence(); }
+INLINE bool last_of_block() {
+  __syncthreads();
+  return threadIdx.x == 0;
+}
+template <class Missing> INLINE void pause(Missing missing) {
+  const auto one = missing();
+  coll_emu_pause(one.cell, one.where.phase, one.where.step, one.where.partner, one.epoch);
+}
+
+INLINE void* nvshmem_ptr(const void* mine, int pe) { return coll_emu_peer(mine, pe); }
+INLINE void nvshmem_putmem(void* to, const void* from, std::size_t bytes, int pe) {
+  coll_emu_put(to, from, bytes, pe, true);
+}
+// Every thread of the block copies its share when it gets there, from what it finds there then or later.
+INLINE void nvshmemx_putmem_nbi_block(void* to, const void* from, std::size_t bytes, int pe) {
+  for (std::size_t at = 16 * std::size_t(threadIdx.x); at < bytes; at += 16 * std::size_t(blockDim.x))
+    coll_emu_put(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, bytes - at < 16 ? bytes - at : 16, pe,
+                 false);
+}

@@ -1,0 +1,294 @@
+// Runs kernels of many ranks in one process, in an order that a seed decides: who goes on, and when which piece of which
+// store becomes visible. `emulator.md` beside this file says what is modelled and what is not.
+//
+// An event is either one step of one thread, up to its next look at shared memory, or the arrival of one piece of a
+// store. Whoever pauses for a cell sleeps until something arrives there; when nobody can go on and nothing is under
+// way, that is a deadlock, and every sleeper knows for whom it waits.
+#define HOST(name) coll_emu_##name
+#include "stores.h"
+
+namespace {
+
+// A look at shared memory: somebody else may go on first.
+void point() {
+  if (w->draw.chance(w->plan.stay)) return;
+  w->able.put(me().index, me().held_back);
+  suspend();
+}
+
+// ---- Kernels of a stream ----
+
+void start(Stream& stream) {
+  const Launch& next = stream.queue.front();
+  const u32 count = next.grid * next.width;
+  stream.launch++;
+  stream.blocks.resize(next.grid);
+  gather(stream.blocks, next.width, next.shared->size());
+  while (stream.runners.size() < count) {
+    if (w->free_runners.empty()) return fail(OVERFLOW);
+    stream.runners.push_back(w->free_runners.back());
+    w->free_runners.pop_back();
+  }
+  stream.alive = count;
+  const Plan& plan = w->plan;
+  for (u32 i = 0; i < count; i++) {
+    Runner& one = w->runners[stream.runners[i]];
+    const u32 block = i / next.width, thread = i % next.width;
+    static_cast<Self&>(one) = {{thread, 0, 0}, {block, 0, 0}, {next.width, 1, 1}, {next.grid, 1, 1}};
+    one.home = &stream.blocks[block], one.stream = &stream, one.pe = stream.pe;
+    one.alive = true, one.meeting = nullptr, one.looked = w->event, one.wait = {};
+    one.held_back = plan.victim == ALL_BUT_A_RANK ? plan.pe != one.pe
+                    : plan.pe != one.pe           ? false
+                    : plan.victim == A_WARP       ? plan.number == i / 32
+                    : plan.victim == A_BLOCK      ? plan.number == block
+                                                  : plan.victim == A_RANK;
+    make(one.fiber);
+    wake(one);
+  }
+}
+// The kernel's end: what it stored on its own device comes before the next kernel; what it stored elsewhere may not.
+void end(Stream& stream) {
+  const u32 count = stream.queue.front().grid * stream.queue.front().width;
+  for (u32 i = 0; i < count; i++) flush(w->runners[stream.runners[i]], false);
+  stream.queue.front().shared->owner = nullptr;
+  stream.queue.pop_front();
+  w->free_runners.insert(w->free_runners.end(), stream.runners.begin(), stream.runners.end());
+  stream.runners.clear();
+  if (!stream.queue.empty()) start(stream);
+}
+
+// ---- Events ----
+
+void step(u32 index) {
+  Runner& one = w->runners[index];
+  if (!one.alive) return;
+  HOST(self) = &one;
+  one.stream->queue.front().shared->enter(one.home);
+  change(scheduler, one.fiber);
+  if (overflowed(one.fiber)) fail(OVERFLOW);
+  if (one.stream->alive == 0 && !one.stream->queue.empty()) end(*one.stream);
+}
+void deliver(u32 number) {
+  if (w->pieces[number].flying) arrive(first_of(number));
+  if (w->pieces[number].flying) w->flying.put(number, w->pieces[number].held_back);  // another one went first
+}
+void wake_everybody() {
+  for (Runner& one : w->runners)
+    if (one.alive && one.asleep && !one.meeting) w->sleepers[one.wait.offset / 16] = 0;
+  for (Runner& one : w->runners)
+    if (one.alive && one.asleep) one.meeting = nullptr, wake(one);
+}
+// Nobody can go on. Keep who waits for whom; then time passes, and the kernels must notice it by themselves.
+void give_up(Outcome why) {
+  fail(why);
+  for (const Runner& one : w->runners)
+    if (one.alive && !one.meeting) w->story.push_back(one.wait);
+  w->given_up = true;
+  w->progress = w->event;
+  wake_everybody();
+}
+// Whether there was something to do.
+bool event() {
+  Queue &able = w->able, &flying = w->flying;
+  const Plan& plan = w->plan;
+  w->event++;
+  bool run = !able.of[0].empty(), come = !flying.of[0].empty();
+  // Threads that look without pausing would keep the held back from ever going on; a GPU keeps nobody for ever.
+  if (w->event - w->progress > 4 * w->runners.size() + 64 && w->event % 16 == 0) run = come = false;
+  if (run && (!come || w->draw.chance(plan.run))) step(able.take(false, Order(plan.run_order), w->draw));
+  else if (come) deliver(flying.take(false, Order(plan.arrival_order), w->draw));
+  else if (!able.of[1].empty()) step(able.take(true, Order(plan.run_order), w->draw));
+  else if (!flying.of[1].empty()) deliver(flying.take(true, Order(plan.arrival_order), w->draw));
+  else if (!able.of[0].empty()) step(able.take(false, Order(plan.run_order), w->draw));
+  else if (!flying.of[0].empty()) deliver(flying.take(false, Order(plan.arrival_order), w->draw));
+  else return false;
+  return true;
+}
+bool anybody() {
+  for (const Stream& stream : w->streams)
+    if (stream.alive) return true;
+  return false;
+}
+
+}  // namespace
+
+void live() {
+  Runner& self = me();
+  self.stream->queue.front().kernel(self.stream->queue.front().args.data());
+  leave(self);
+  self.alive = false;
+  w->progress = w->event;
+  self.stream->alive--;
+  for (;;) suspend();
+}
+void wait_until_moved(const u32& counter, u32 from) {
+  while (counter == from) {
+    me().meeting = &counter;
+    me().asleep = true;
+    suspend();
+  }
+}
+void moved(const u32& counter) {
+  w->progress = w->event;
+  for (u32 index : me().stream->runners) {
+    Runner& one = w->runners[index];
+    if (one.meeting == &counter) one.meeting = nullptr, wake(one);
+  }
+}
+
+extern "C" {
+Self* coll_emu_self;
+
+void coll_emu_point() { point(); }
+void coll_emu_touched(const void* p) { touched(p); }
+void coll_emu_fence() {
+  flush(me(), true);
+  point();
+}
+// Who meets others shows them what it stored on its own device.
+void coll_emu_sync_block() {
+  flush(me(), false);
+  meet_block(me());
+}
+const u64* coll_emu_exchange(u32 lanes, u64 value) {
+  flush(me(), false);
+  return meet_warp(me(), lanes, value);
+}
+// Time stands still until nobody can go on.
+u64 coll_emu_nanoseconds() {
+  point();
+  return w->clock += w->given_up ? 300000 : 0;
+}
+void coll_emu_trap() {  // ends the kernel, and the rank
+  fail(TRAPPED);
+  Stream& stream = *me().stream;
+  w->trapped[stream.pe] = true;
+  for (Stream& other : w->streams)
+    if (other.pe == stream.pe) {
+      for (u32 index : other.runners) w->runners[index].alive = false;
+      other.queue.clear();
+      other.alive = 0;
+    }
+  for (;;) suspend();
+}
+void coll_emu_load(const void* from, void* to, u32 bytes, u32 piece) {
+  point();
+  const u32 pieces = bytes / piece, begin = w->draw.below(pieces);
+  const bool torn = pieces > 1 && w->draw.chance(w->plan.tear);
+  for (u32 i = 0; i < pieces; i++) {
+    if (torn && i) point();
+    const u32 at = (begin + i) % pieces * piece;
+    const char* source = static_cast<const char*>(from) + at;
+    std::memcpy(static_cast<char*>(to) + at, source, piece);
+    if (!in_heap(source)) continue;
+    for (u32 own = w->newest[place(source) / 4]; own; own = w->pieces[own - 1].older) {  // a thread sees its own stores
+      const Piece& one = w->pieces[own - 1];
+      if (one.runner != me().index || one.put) continue;
+      std::memcpy(static_cast<char*>(to) + at, &one.bytes, piece);
+      break;
+    }
+  }
+}
+void coll_emu_store(void* to, const void* from, u32 bytes, u32 piece) {
+  point();
+  const u32 pieces = bytes / piece, begin = w->draw.below(pieces);
+  for (u32 i = 0; i < pieces; i++) {
+    const u32 at = (begin + i) % pieces * piece;
+    u64 value = 0;
+    std::memcpy(&value, static_cast<const char*>(from) + at, piece);
+    send(static_cast<char*>(to) + at, nullptr, value, piece, false);
+  }
+}
+void* coll_emu_peer(const void* mine, int pe) {
+  return w->heap + place(mine) + (std::size_t(pe) - me().pe) * w->plan.stride;
+}
+void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now) {
+  point();
+  flush(me(), false);  // a thread puts what it stored itself; what others of its block stored needs a barrier
+  char* target = static_cast<char*>(coll_emu_peer(to, pe));
+  for (std::size_t at = 0; at < bytes; at += 8) {
+    u64 value;
+    std::memcpy(&value, static_cast<const char*>(from) + at, 8);
+    send(target + at, now ? nullptr : static_cast<const char*>(from) + at, value, 8, true);
+  }
+}
+void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoch) {
+  Runner& self = me();
+  self.wait = {self.pe, self.block.x, self.thread.x, phase, step, partner, epoch, place(cell), 0, 0};
+  std::memcpy(&self.wait.low, static_cast<const char*>(cell) - place(cell) % 16, 16);
+  const std::size_t at = place(cell) / 16;
+  if (w->changed[at] >= self.looked || w->given_up) {
+    w->able.put(self.index, self.held_back);
+  } else {
+    self.next_sleeper = w->sleepers[at];
+    w->sleepers[at] = self.index + 1;
+    self.asleep = true;
+  }
+  suspend();
+  self.looked = w->event;
+}
+
+// Memory for all PEs, zeroed, and room for `threads` threads at once; null where there is none. One world at a time.
+char* coll_emu_open(const Plan* plan, u64 threads, u32 streams) {
+  w = std::make_unique<World>();
+  w->plan = *plan;
+  w->draw = {plan->seed};
+  w->size = plan->pes * plan->stride;
+  char* memory = reserve(threads * STACK);
+  w->heap = reserve(SHADOWED * w->size);
+  if (!w->heap || !memory) return nullptr;
+  w->newest = reinterpret_cast<u32*>(w->heap + w->size);
+  w->changed = reinterpret_cast<u64*>(w->newest + w->size / 4);
+  w->sleepers = reinterpret_cast<u32*>(w->changed + w->size / 16);
+  w->trapped.resize(plan->pes);
+  for (u32 i = 0; i < threads; i++) {
+    w->runners.emplace_back();
+    w->runners[i].fiber.stack = memory + i * STACK;
+    w->runners[i].index = i;
+    w->runners[i].alive = false;
+    w->free_runners.push_back(u32(threads) - 1 - i);
+  }
+  for (u32 i = 0; i < plan->pes * streams; i++) {
+    w->streams.emplace_back();
+    w->streams.back().pe = i / streams;
+  }
+  return w->heap;
+}
+// One more kernel at the end of a stream: `stream` counts those of all PEs, one PE after another.
+void coll_emu_launch(u32 stream, Kernel kernel, const char* args, u64 bytes, u32 grid, u32 width, char* shared, char* end) {
+  Section* section = nullptr;
+  for (Section& one : w->sections)
+    if (one.begin == shared) section = &one;
+  if (!section) section = &w->sections.emplace_back(Section{shared, end});
+  w->streams[stream].queue.push_back({kernel, std::vector<char>(args, args + bytes), grid, width, section});
+}
+// Everything that was launched, to its end; what became of it.
+int coll_emu_run() {
+  for (Stream& stream : w->streams)
+    if (!stream.alive && !stream.queue.empty()) start(stream);
+  while (anybody()) {
+    const bool more = event(), long_since = w->event - w->progress > w->plan.patience || w->event > w->plan.most;
+    if (more && !long_since) continue;
+    if (w->given_up) break;
+    give_up(more ? LIVELOCK : DEADLOCK);
+  }
+  return w->outcome;
+}
+u64 coll_emu_events() { return w->event; }
+int coll_emu_trapped(u32 pe) { return w->trapped[pe]; }
+// Who waited when it was given up, or else for what every thread waited last; returns how many there are.
+u64 coll_emu_story(Waiting* out, u64 most) {
+  if (!w->given_up) {
+    w->story.clear();
+    for (const Runner& one : w->runners) w->story.push_back(one.wait);
+  }
+  for (u64 i = 0; i < most && i < w->story.size(); i++) out[i] = w->story[i];
+  return w->story.size();
+}
+void coll_emu_close() {
+  if (!w) return;
+  munmap(w->heap, SHADOWED * w->size);
+  if (!w->runners.empty()) munmap(w->runners[0].fiber.stack, w->runners.size() * STACK);
+  w.reset();
+}
+}

@@ -1,0 +1,20 @@
+// What kernels that are compiled for a processor and the runtime that runs them agree on. A thread of a kernel is a fiber
+// of the runtime: cpu.cpp or emulator.cpp, which define what is declared here under HOST.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+using u16 = std::uint16_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+
+struct Index { u32 x, y, z; };
+struct Self { Index thread, block, threads, blocks; };
+extern "C" {
+extern Self* HOST(self);
+void HOST(sync_block)();
+const u64* HOST(exchange)(u32 lanes, u64 value);  // what every lane gave, when all of `lanes` have called it
+u64 HOST(nanoseconds)();
+[[noreturn]] void HOST(trap)();
+}
