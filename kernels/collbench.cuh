@@ -286,14 +286,12 @@ struct Call {
         }
         return;
       }
-      const auto missing = [&] {
-        Missing one{};
-        UNROLL for (int k = 0; k < K; k++)
-          if (at(k) != NONE && !arrived(c[k], flag())) one = {own + at(k), from(k), epoch};
-        return one;
+      const auto missing = [&](auto found, auto what) {  // what(k) of the last cell that is not there
+        UNROLL for (int k = 0; k < K; k++) if (at(k) != NONE && !arrived(c[k], flag())) found = what(k);
+        return found;
       };
-      pause(missing);
-      if (tries % 1024 == 0 && too_long(a, begin)) give_up(a.state, a.stuck, a.place, missing().where, epoch);
+      pause([&] { return missing(Missing{}, [&](int k) { return Missing{own + at(k), from(k), epoch}; }); });
+      if (tries % 1024 == 0 && too_long(a, begin)) give_up(a.state, a.stuck, a.place, missing(Where{}, from), epoch);
     }
   }
   INLINE Words receive_one(u32 offset, Where from) const {

@@ -26,6 +26,9 @@ defines = {COLL_BATCH = [1, 2]}
 constexpr int BATCH = COLL_BATCH;
 constexpr int STEPS = floor_log2(NODES), CORE = 1 << STEPS, EXTRA = NODES - CORE;
 enum Slots { SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD, SLOTS };
+// Cells of a batch that are under way at once: all, or one where all of them, from every rank of the node, would take
+// more than a third of a thread's registers. The compiler would put what does not fit into memory.
+enum { PART = BATCH * LOCAL * CELL / 4 <= (COLL_THREADS > 256 ? 65536 / COLL_THREADS : 255) / 3 ? BATCH : 1 };
 
 struct Job {
   const Call& call;
@@ -47,16 +50,16 @@ struct Job {
   INLINE int at(int other, int index) const { return other * LOCAL + index; }
 
   // Phase 1, sending side. Each rank begins with its next neighbour, so that no rank is everybody's first.
-  INLINE void give(u32 round) const {
-    Words x[LOCAL][BATCH];
-    UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < BATCH; b++) {
+  INLINE void give(u32 round, int part) const {
+    Words x[LOCAL][PART];
+    UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < PART; b++) {
       const int g = (me + r) % LOCAL;
-      const u32 c = cell(round, b);
+      const u32 c = cell(round, part + b);
       if (exists(g, c)) x[r][b] = message.load(g * shard + c);
     }
-    UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < BATCH; b++) {
+    UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < PART; b++) {
       const int g = (me + r) % LOCAL;
-      const u32 c = cell(round, b);
+      const u32 c = cell(round, part + b);
       if (exists(g, c)) call.send(at(node, g), slot(SCATTER + me, c), x[r][b]);
     }
   }
@@ -76,27 +79,27 @@ struct Job {
   }
 
   // Phase 1, owner's side: the cells of all local ranks at once, then their sum in the order of their index.
-  INLINE void reduce_local(Words (&sum)[BATCH], u32 round) const {
-    Words own[BATCH], got[LOCAL * BATCH];
-    UNROLL for (int b = 0; b < BATCH; b++) {
+  INLINE void reduce_local(Words (&sum)[BATCH], u32 round, int part) const {
+    Words own[PART], got[LOCAL * PART];
+    UNROLL for (int b = 0; b < PART; b++) {
       own[b] = Words{};
-      if (exists(me, cell(round, b))) own[b] = message.load(me * shard + cell(round, b));
+      if (exists(me, cell(round, part + b))) own[b] = message.load(me * shard + cell(round, part + b));
     }
     call.receive(got,
         [&](int k) {
-          const int g = k / BATCH;
-          const u32 c = cell(round, k % BATCH);
+          const int g = k / PART;
+          const u32 c = cell(round, part + k % PART);
           return g != me && exists(me, c) ? slot(SCATTER + g, c) : NONE;
         },
-        [&](int k) { return Where{SCATTERING, 0, u32(at(node, k / BATCH))}; });
-    UNROLL for (int b = 0; b < BATCH; b++) {
+        [&](int k) { return Where{SCATTERING, 0, u32(at(node, k / PART))}; });
+    UNROLL for (int b = 0; b < PART; b++) {
       Sum total;
       UNROLL for (int g = 0; g < LOCAL; g++) {
-        const Words x = g == me ? own[b] : got[g * BATCH + b];
+        const Words x = g == me ? own[b] : got[g * PART + b];
         if (g == 0) total = begin_sum(x);
         else add(total, x);
       }
-      sum[b] = round_sum(total);
+      sum[part + b] = round_sum(total);
     }
   }
 
@@ -127,7 +130,7 @@ struct Job {
   // Phases 1 and 2 of the owner, and the sending side of phase 3.
   INLINE void reduce(u32 round) const {
     Words sum[BATCH];
-    reduce_local(sum, round);
+    UNROLL for (int part = 0; part < BATCH; part += PART) reduce_local(sum, round, part);
     mark(call.a, 1);
     if constexpr (NODES > 1) reduce_between_nodes(sum, round);
     UNROLL for (int r = 1; r < LOCAL; r++) send(sum, round, at(node, (me + r) % LOCAL), GATHER + me);
@@ -136,18 +139,18 @@ struct Job {
   }
 
   // Phase 3, receiving side.
-  INLINE void collect(u32 round) const {
-    Words got[LOCAL * BATCH];
+  INLINE void collect(u32 round, int part) const {
+    Words got[LOCAL * PART];
     call.receive(got,
         [&](int k) {
-          const int g = k / BATCH;
-          const u32 c = cell(round, k % BATCH);
+          const int g = k / PART;
+          const u32 c = cell(round, part + k % PART);
           return g != me && exists(g, c) ? slot(GATHER + g, c) : NONE;
         },
-        [&](int k) { return Where{GATHERING, 0, u32(at(node, k / BATCH))}; });
-    UNROLL for (int k = 0; k < LOCAL * BATCH; k++) {
-      const int g = k / BATCH;
-      const u32 c = cell(round, k % BATCH);
+        [&](int k) { return Where{GATHERING, 0, u32(at(node, k / PART))}; });
+    UNROLL for (int k = 0; k < LOCAL * PART; k++) {
+      const int g = k / PART;
+      const u32 c = cell(round, part + k % PART);
       if (g != me && exists(g, c)) message.store(g * shard + c, got[k]);
     }
     mark(call.a, 2 + STEPS);
@@ -161,9 +164,9 @@ KERNEL(a) {
   const u32 rounds = job.rounds();
 #pragma unroll 1
   for (u32 r = 0; r < rounds + 2; r++) {
-    if (r < rounds) job.give(r);
+    if (r < rounds) UNROLL for (int part = 0; part < BATCH; part += PART) job.give(r, part);
     if (r >= 1 && r <= rounds) job.reduce(r - 1);
-    if (r >= 2) job.collect(r - 2);
+    if (r >= 2) UNROLL for (int part = 0; part < BATCH; part += PART) job.collect(r - 2, part);
   }
   end_call(call);
 }

@@ -1,6 +1,6 @@
-// Runs kernels on one rank: all threads of all blocks are fibers that take turns, in a ring. Who waits for a cell lets the
-// next one run; who still waits for the same cell at its next turn offers the processor to other ranks first, since what
-// the others wait for has most likely not come either.
+// Runs kernels on one rank: all threads of all blocks are fibers that take turns, in a ring. Who waits for a cell lets
+// the next one run; who still waits for the same cell at its next turn offers the processor to other ranks first, since
+// what the others wait for has most likely not come either.
 #define HOST(name) coll_cpu_##name
 #include "host.h"
 

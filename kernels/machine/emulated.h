@@ -68,7 +68,8 @@ INLINE void nvshmem_putmem(void* to, const void* from, std::size_t bytes, int pe
 }
 // Every thread of the block copies its share when it gets there, from what it finds there then or later.
 INLINE void nvshmemx_putmem_nbi_block(void* to, const void* from, std::size_t bytes, int pe) {
-  for (std::size_t at = 16 * std::size_t(threadIdx.x); at < bytes; at += 16 * std::size_t(blockDim.x))
-    coll_emu_put(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, bytes - at < 16 ? bytes - at : 16, pe,
-                 false);
+  for (std::size_t at = 16 * std::size_t(threadIdx.x); at < bytes; at += 16 * std::size_t(blockDim.x)) {
+    const std::size_t share = bytes - at < 16 ? bytes - at : 16;
+    coll_emu_put(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, share, pe, false);
+  }
 }

@@ -1,5 +1,5 @@
-// Runs kernels of many ranks in one process, in an order that a seed decides: who goes on, and when which piece of which
-// store becomes visible. `emulator.md` beside this file says what is modelled and what is not.
+// Runs kernels of many ranks in one process, in an order that a seed decides: who goes on, and when which piece of
+// which store becomes visible. `emulator.md` beside this file says what is modelled and what is not.
 //
 // An event is either one step of one thread, up to its next look at shared memory, or the arrival of one piece of a
 // store. Whoever pauses for a cell sleeps until something arrives there; when nobody can go on and nothing is under
@@ -255,7 +255,8 @@ char* coll_emu_open(const Plan* plan, u64 threads, u32 streams) {
   return w->heap;
 }
 // One more kernel at the end of a stream: `stream` counts those of all PEs, one PE after another.
-void coll_emu_launch(u32 stream, Kernel kernel, const char* args, u64 bytes, u32 grid, u32 width, char* shared, char* end) {
+void coll_emu_launch(
+    u32 stream, Kernel kernel, const char* args, u64 bytes, u32 grid, u32 width, char* shared, char* end) {
   Section* section = nullptr;
   for (Section& one : w->sections)
     if (one.begin == shared) section = &one;

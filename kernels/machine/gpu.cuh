@@ -1,4 +1,4 @@
-// What kernels need of a GPU and what is not plain C++: PTX, NVSHMEM. Its twins for processors are cpu.h and emulated.h.
+// What kernels need of a GPU and what is not plain C++: PTX, NVSHMEM. Its twins for processors: cpu.h and emulated.h.
 #pragma once
 
 #include <cuda/std/cstdint>
@@ -13,7 +13,10 @@ using u16 = cuda::std::uint16_t;
 using u32 = cuda::std::uint32_t;
 using u64 = cuda::std::uint64_t;
 
-#define KERNEL(a) extern "C" __global__ void __launch_bounds__(COLL_THREADS) COLL_NAME(const __grid_constant__ Args a)
+// One block a multiprocessor is enough, so a thread may have all the registers that there are: the compiler would rather
+// keep a few values in memory and make room for a second block.
+#define KERNEL(a) \
+  extern "C" __global__ void __launch_bounds__(COLL_THREADS, 1) COLL_NAME(const __grid_constant__ Args a)
 #define INLINE __device__ __forceinline__
 #define OUTLINE __device__ __noinline__
 #define UNROLL _Pragma("unroll")

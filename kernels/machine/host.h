@@ -1,5 +1,5 @@
-// What kernels that are compiled for a processor and the runtime that runs them agree on. A thread of a kernel is a fiber
-// of the runtime: cpu.cpp or emulator.cpp, which define what is declared here under HOST.
+// What kernels that are compiled for a processor and the runtime that runs them agree on. A thread of a kernel is a
+// fiber of the runtime: cpu.cpp or emulator.cpp, which define what is declared here under HOST.
 #pragma once
 
 #include <cstddef>
