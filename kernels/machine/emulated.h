@@ -66,9 +66,11 @@ INLINE void* nvshmem_ptr(const void* mine, int pe) { return coll_emu_peer(mine, 
 INLINE void nvshmem_putmem(void* to, const void* from, std::size_t bytes, int pe) {
   coll_emu_put(to, from, bytes, pe, true);
 }
-// Every thread of the block copies its share when it gets there, from what it finds there then or later.
+// Every thread of the block copies a share when it gets there, from what it finds there then or later. Which share is
+// NVSHMEM's affair; here it is never the one that lies where the thread itself would write.
 INLINE void nvshmemx_putmem_nbi_block(void* to, const void* from, std::size_t bytes, int pe) {
-  for (std::size_t at = 16 * std::size_t(threadIdx.x); at < bytes; at += 16 * std::size_t(blockDim.x)) {
+  const std::size_t first = (threadIdx.x + 1) % blockDim.x;
+  for (std::size_t at = 16 * first; at < bytes; at += 16 * std::size_t(blockDim.x)) {
     const std::size_t share = bytes - at < 16 ? bytes - at : 16;
     coll_emu_put(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, share, pe, false);
   }

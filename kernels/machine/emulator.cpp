@@ -72,11 +72,17 @@ void deliver(u32 number) {
   if (w->pieces[number].flying) arrive(first_of(number));
   if (w->pieces[number].flying) w->flying.put(number, w->pieces[number].held_back);  // another one went first
 }
-void wake_everybody() {
-  for (Runner& one : w->runners)
-    if (one.alive && one.asleep && !one.meeting) w->sleepers[one.wait.offset / 16] = 0;
-  for (Runner& one : w->runners)
-    if (one.alive && one.asleep) one.meeting = nullptr, wake(one);
+// One thread of each rank: the first that gives up ends the kernel of all of them.
+void wake_one_of_each_rank() {
+  std::vector<char> woken(w->plan.pes);
+  for (Runner& one : w->runners) {
+    if (!one.alive || !one.asleep || one.meeting || woken[one.pe]) continue;
+    woken[one.pe] = true;
+    u32* link = &w->sleepers[one.wait.offset / 16];
+    while (*link != one.index + 1) link = &w->runners[*link - 1].next_sleeper;
+    *link = one.next_sleeper;
+    wake(one);
+  }
 }
 // Nobody can go on. Keep who waits for whom; then time passes, and the kernels must notice it by themselves.
 void give_up(Outcome why) {
@@ -85,7 +91,7 @@ void give_up(Outcome why) {
     if (one.alive && !one.meeting) w->story.push_back(one.wait);
   w->given_up = true;
   w->progress = w->event;
-  wake_everybody();
+  wake_one_of_each_rank();
 }
 // Whether there was something to do.
 bool event() {
