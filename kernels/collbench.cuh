@@ -305,18 +305,22 @@ struct Call {
 // So the first call of a new era meets all ranks, clears, and meets them again; once in 2^32 calls. An era begins with
 // epoch 2: a flag of 0 is a cleared cell, and 2 keeps the parities alternating.
 
+// The two meetings have gates of their own: where a gate is put over a network, that of the first may come after that
+// of the second.
 OUTLINE void meet(const Args& a, u64 epoch, u64 value) {
+  u64* const mine = reinterpret_cast<u64*>(a.scratch[a.place] + GATES);
+  const u32 first = value % 2 * PLACES;
   for (int q = threadIdx.x; q < PLACES; q += blockDim.x) {
-    if (a.scratch[q]) store_word(reinterpret_cast<u64*>(a.scratch[q] + GATES) + a.place, value);
+    if (a.scratch[q]) store_word(reinterpret_cast<u64*>(a.scratch[q] + GATES) + first + a.place, value);
 #if COLL_USES_PUT
     else {
-      u64* mine = reinterpret_cast<u64*>(a.scratch[a.place] + GATES) + PLACES + value % 2;
-      store_word(mine, value);
-      nvshmem_putmem(reinterpret_cast<u64*>(a.scratch[a.place] + GATES) + a.place, mine, sizeof(u64), a.pe[q]);
+      u64* const source = mine + 2 * PLACES + value % 2;
+      store_word(source, value);
+      nvshmem_putmem(mine + first + a.place, source, sizeof(u64), a.pe[q]);
     }
 #endif
     u64 begin = 0;
-    const u64* gate = reinterpret_cast<u64*>(a.scratch[a.place] + GATES) + q;
+    const u64* const gate = mine + first + q;
     while (load_word(gate) < value) {
       pause([&] { return Missing{gate, {REWIND, 0, u32(q)}, epoch}; });
       if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {REWIND, 0, u32(q)}, epoch);

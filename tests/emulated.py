@@ -1,0 +1,69 @@
+"""What tests of the emulator share: where their libraries go, layouts by name, kernels with a mistake put in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from collbench import backends, host_kernels
+from collbench.kernel_backend import KernelBackend
+from collbench.kernel_files import own_folder, read
+from collbench.layout import Layout, parse_layout, virtual_layout
+
+needs_compiler = pytest.mark.skipif(host_kernels.missing() is not None, reason=str(host_kernels.missing()))
+KERNELS = ("nvrar-lamport", "nvrar-ll", "nvrar-put", "oneshot")
+
+
+def libraries_of_this_session(paths: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what is compiled meanwhile in one folder of this session, not among the user's caches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLLBENCH_CACHE", str(paths.getbasetemp() / "libraries"))
+        yield
+
+
+def a_layout(text: str) -> Layout:
+    """Nodes times ranks on each, as in ``3x2``."""
+    nodes, each = parse_layout(text)
+    return virtual_layout(nodes, each, ["here"] * (nodes * each))
+
+
+def kernel(name: str) -> KernelBackend:
+    """One of our kernels."""
+    found = backends.find(name)
+    assert isinstance(found, KernelBackend)
+    return found
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What scenes of sums are drawn from; one type, since a kernel is compiled for each. ``sizes`` in bytes."""
+
+    kernel: str
+    layout: str
+    dtype: str
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A change of a source file in kernels/."""
+
+    file: str
+    old: str
+    new: str
+
+
+def patched(patches: Iterable[Patch], name: str, folder: Path) -> KernelBackend:
+    """Our kernel ``name`` and all that it includes, changed, in ``folder``, which comes first where headers are looked
+    for."""
+    shutil.copytree(own_folder(), folder, dirs_exist_ok=True)
+    for patch in patches:
+        path = folder / patch.file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(patch.old) == 1, f"{patch.old!r} is {text.count(patch.old)} times in {patch.file}"
+        path.write_text(text.replace(patch.old, patch.new), encoding="utf-8")
+    return KernelBackend(read(folder / kernel(name).file.path.name), {})
