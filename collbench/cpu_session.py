@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from collbench.kernel_abi import (
 )  # fmt: skip
 from collbench.kernel_backend import KernelBackend, plain
 from collbench.kernel_launch import KernelCall, Marked, phase_names
+from collbench.world import rest_until_all
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
@@ -55,6 +57,18 @@ def open_near_wrap(world: World) -> None:
     open_communicator(world, LAST_EPOCHS)
 
 
+def made_by_first(world: World, make: Callable[[], bytes]) -> bytes:
+    """What ``make`` returns or raises on rank 0, on every member. The others sleep: a compiler needs their cores."""
+    made: Future[bytes] = Future()
+    if world.rank == 0:
+        try:
+            made.set_result(make())
+        except Exception as error:
+            made.set_exception(error)
+    rest_until_all(world.comm)
+    return world.led(made.result)
+
+
 class Communicator:
     """Scratch, epoch and peers that all kernels on one world share, and the runtime that runs them on this rank."""
 
@@ -66,8 +80,9 @@ class Communicator:
         self._loaded: dict[tuple[Any, ...], Kernel] = {}
         self._windows: list[Any] = []
         self.addresses = [0] * len(self.places)
+        self.short: str | None = None  # of shared memory, in words: then there is none, and every case is skipped
         if world.member:
-            self._runtime = host_kernels.load_runtime(world.led(partial(host_kernels.runtime_library, CPU)))
+            self._runtime = host_kernels.load_runtime(made_by_first(world, partial(host_kernels.runtime_library, CPU)))
             self._allocate()
             world.comm.Barrier()  # nobody writes before everybody has cleared
 
@@ -75,7 +90,10 @@ class Communicator:
         """A window of every host's ranks; addresses of all that lie in this host's."""
         world = self._world
         host = world.comm.Split_type(MPI.COMM_TYPE_SHARED, world.rank)
-        self._refuse_if_short(host)
+        self.short = self._shortage(host)
+        if self.short:
+            host.Free()
+            return
         window = MPI.Win.Allocate_shared(ON_CPU.bytes, 1, comm=cast(MPI.Intracomm, host))
         self._windows = [window, host]
         there = host.allgather(world.rank)
@@ -91,14 +109,16 @@ class Communicator:
             ctypes.c_void_p(self._mine.ctypes.data), ctypes.c_size_t(ON_CPU.bytes), table, world.size
         )
 
-    def _refuse_if_short(self, host: Any) -> None:
-        """To write into shared memory that is not there would kill the rank."""
-        needed = ON_CPU.bytes * host.Get_size()
+    def _shortage(self, host: Any) -> str | None:
+        """What a host lacks, the same words on all members: to write into shared memory that is not there would kill
+        the rank."""
+        words, needed = None, ON_CPU.bytes * host.Get_size()
         if SHARED.is_dir():
             state = os.statvfs(SHARED)
             free = state.f_bavail * state.f_frsize
-            if self._world.comm.allreduce(free < needed, op=MPI.LOR):
-                raise CannotRunError(f"{needed >> 20} MiB of shared memory are needed, {SHARED} has {free >> 20}")
+            if free < needed:
+                words = f"{needed / (1 << 20):.1f} MiB of {SHARED} are needed, {free / (1 << 20):.1f} MiB are free"
+        return self._world.first_words(words)
 
     def reaches(self, ranks: Iterable[int]) -> bool:
         """Whether loads and stores reach the scratch of ``ranks`` of the world, on every member; collective over the
@@ -186,6 +206,8 @@ class Session:
     def prepare(self, work: Workload, send: Array, recv: Array) -> Call:
         """One launch, or several where the scratch does not hold the message."""
         backend, comm, step = self.backend, self.comm, elements_at_once(self.backend, work, ON_CPU)
+        if comm.short:
+            raise CannotRunError(comm.short)
         if not step:
             raise CannotRunError(f"{backend.file.name}: the scratch is too small for so many ranks")
         if not comm.reaches(range(work.layout.size)):
@@ -212,7 +234,7 @@ class Session:
         """The loaded kernel: rank 0 compiles it or has it in its cache, the others get it from there."""
         file, options = self.backend.file, {**defines(self.backend, work, shape, ON_CPU), **more}
         build = partial(host_kernels.kernel_library, file, options, CPU)
-        return self.comm.kernel(file.symbol, tuple(options.items()), lambda: self.world.led(build))
+        return self.comm.kernel(file.symbol, tuple(options.items()), lambda: made_by_first(self.world, build))
 
     def _marked(self, work: Workload, send: Array, recv: Array) -> Marked:
         """The same launch, compiled to note the time at the end of every phase."""

@@ -23,8 +23,12 @@ from collbench.kernel_sources import KernelError, error_lines, explained, includ
 
 COMPILERS = ("c++", "g++", "clang++")
 # Sums are rounded where the source says, as on a GPU; memory that others write is never read by another type's rules.
-# Distributions that fortify by default would take a fiber's return for a smashed stack.
-FLAGS = ("-std=c++17", "-fPIC", "-shared", "-w", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
+# Distributions that fortify by default would take a fiber's return for a smashed stack. What a library defines is its
+# own: runtimes are loaded for all to see, each with a `live`, and a kernel may have one, too.
+FLAGS = (
+    "-std=c++17", "-fPIC", "-shared", "-w", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE",
+    "-Wl,-Bsymbolic",
+)  # fmt: skip
 COMPILE_SECONDS = 300.0
 CPU, EMULATED = "cpu", "emulated"
 RUNTIMES = {CPU: "cpu.cpp", EMULATED: "emulator.cpp"}
@@ -35,7 +39,11 @@ LEVELS = {CPU: "-O2", EMULATED: "-O1"}
 @functools.cache
 def compiler() -> tuple[str, ...] | None:
     """The command of the C++ compiler: CXX, or the first of the usual names; None where there is none."""
-    words = shlex.split(os.environ.get("CXX", ""))
+    named = os.environ.get("CXX", "")
+    try:
+        words = shlex.split(named)
+    except ValueError:  # a quote that is not closed: no command
+        words = [named]
     found = shutil.which(words[0]) if words else next(filter(None, map(shutil.which, COMPILERS)), None)
     return (found, *words[1:]) if found else None
 

@@ -37,7 +37,8 @@ def default_backends() -> tuple[str, ...]:
     here = [name for name, backend in found.items() if backend.missing() is None]
     ours = kernel_backend.own_names()
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
-    return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in ours))
+    told = ours if kernel_backend.device() == "cpu" else []
+    return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in told))
 
 
 class Worlds(Protocol):

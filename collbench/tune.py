@@ -87,10 +87,10 @@ def run(given: TuneGiven) -> int:
     if given.dry_run:
         click.echo(_preview(field, given.as_json))
         return Exit.FINE
-    if reason := backends.find(given.backend).missing():
-        raise UsageError(f"{given.backend} cannot run here: {reason}.")
     if kernel_backend.is_of_kernels(given.backend) and (reason := gpu_missing()):
         raise UsageError(f"{given.backend} cannot be tuned here: {reason}.")  # launch shapes are those of a GPU
+    if reason := backends.find(given.backend).missing():
+        raise UsageError(f"{given.backend} cannot run here: {reason}.")
     launcher.find_mpiexec()
     table = given.output or tuned.user_path()
     tuned.load(table)  # a table that cannot be read is better known now than in an hour

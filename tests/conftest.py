@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 
 import collbench
+from collbench.cubin import Resources
 from collbench.records import Record, load
+from collbench.report import aligned
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "broken"
+CACHE = "COLLBENCH_CACHE"
 PYTHONS = {"mpich": Path(sys.prefix) / "bin" / "python", "openmpi": Path(sys.prefix) / "openmpi" / "bin" / "python"}
 # Open MPI refuses root and more ranks than cores unless told.
 OPEN_MPI = {
@@ -31,11 +34,19 @@ OPEN_MPI = {
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without anything that a launcher or an earlier test left in it."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PMI", "OMPI", "SLURM", "COLLBENCH"))
-    }
+    """The environment without anything that a launcher or an earlier test left in it, but with this session's cache."""
+    left = ("PMI", "OMPI", "SLURM", "COLLBENCH")
+    kept = {name: value for name, value in os.environ.items() if name == CACHE or not name.startswith(left)}
     return {**kept, **more}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_this_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What is compiled is kept in one folder of this session: once for all tests, and never among the user's caches."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.getbasetemp() / "libraries"
+        patch.setenv(CACHE, str(folder))
+        yield folder
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,30 @@ def gpu_side() -> GpuSide:
         delattr(collbench, name.removeprefix("collbench."))
     sys.modules.update(before)
     return GpuSide(*loaded)
+
+
+# Kernel, type, layout and what else it was compiled for; what that takes, by architecture.
+_compiled: dict[tuple[str, str, str, str], dict[str, Resources]] = {}
+
+
+def note_compiled(row: tuple[str, str, str, str], arch: str, needs: Resources) -> None:
+    """Have the session end with a table that says what a compiled kernel needs."""
+    _compiled.setdefault(row, {})[arch] = needs
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of what was compiled, if anything was."""
+    if not _compiled:
+        return
+    archs = sorted({arch for found in _compiled.values() for arch in found}, key=lambda arch: int(arch[3:]))
+    table = [["kernel", "type", "layout", "in particular", *archs]]
+    table += [[*row, *(_told(found.get(arch)) for arch in archs)] for row, found in sorted(_compiled.items())]
+    terminalreporter.write_sep("=", "kernels: registers of a thread / bytes that it spills / bytes that a block shares")
+    terminalreporter.write_line(aligned(table))
+
+
+def _told(needs: Resources | None) -> str:
+    return f"{needs.registers}/{needs.local_bytes}/{needs.shared_bytes}" if needs else ""
 
 
 def statuses(records: Sequence[Record]) -> set[str]:

@@ -141,6 +141,15 @@ def test_doctor_tells_library_and_launcher(mpi: Mpi) -> None:
     assert launched.out.count("launcher:") == 1
 
 
+def test_doctor_says_how_to_get_a_compiler_and_calls_nothing_ill_that_needs_none(mpich: Mpi) -> None:
+    ran = mpich.run("doctor", "--json", CXX="c++-of-nobody", CUDA_VISIBLE_DEVICES="")
+    assert ran.code == 0, "MPI can be timed without"
+    found = {each["what"]: each for each in json.loads(ran.out)}
+    for what in ("C++ compiler", "backend oneshot"):
+        assert found[what]["found"].startswith("CXX names 'c++-of-nobody', which is no command here; ")
+        assert (found[what]["fine"], found[what]["matters"]) == (True, False)
+
+
 def test_completion_knows_backends(mpich: Mpi) -> None:
     ran = subprocess.run(
         [mpich.python, "-c", "from collbench.cli import cli; cli(prog_name='collbench')"],

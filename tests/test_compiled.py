@@ -1,32 +1,69 @@
-"""Our kernels compile without a GPU: for every type, for layouts of every kind, with what a session defines."""
+"""Our kernels compile and link without a GPU, and spill nothing, for three generations of GPUs.
+
+What is compiled, and what a session ends with a table of:
+
+- every kernel for every type it declares, on 2 nodes of 4 ranks, for sm_80, sm_90 and sm_100;
+- every launch shape that its header lists, where it is hardest: 8 ranks on a node;
+- layouts where other code is compiled (2 ranks, a number of nodes that is no power of two, nodes of one rank) with the
+  other operations, and the form that times phases, for sm_90.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import functools
+import sys
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import GpuSide
+from conftest import note_compiled
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends, kernel_backend
+from collbench import backends, kernel_abi, kernel_backend
 from collbench.cubin import Resources, resources, uses_nvshmem
+from collbench.kernel_abi import ON_GPU
 from collbench.kernel_backend import KernelBackend
-from collbench.kernel_files import read
-from collbench.kernels import KernelError, build, missing
+from collbench.kernel_files import KernelFile, read
+from collbench.kernel_sources import KernelError
+from collbench.kernels import build
 from collbench.layout import Layout
-from collbench.plan import Workload
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
 
-ONE, MANY = a_layout(8), a_layout(8, nodes=2)
-LAYOUTS = (a_layout(2), ONE, MANY, a_layout(6, nodes=3), a_layout(8, nodes=8))
+ARCHS = ("sm_80", "sm_90", "sm_100")
+PUTS = "nvrar-put"  # takes six times as long as the others, for NVSHMEM's headers
+TWO_NODES, ONE_NODE = a_layout(8, nodes=2), a_layout(8)
 KERNELS = tuple(kernel_backend.own_names())
-MOST_LOCAL = 64  # bytes of a thread: more is an array that the compiler did not keep in registers
+MARKS = {"COLL_PHASES": 1, "COLL_MARKS": kernel_abi.MARKS}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a kernel is compiled for; ``shape``: its launch, where that is not the default with the largest blocks."""
+
+    name: str
+    dtype: str
+    arch: str
+    layout: Layout = TWO_NODES
+    op: str = "sum"
+    shape: tuple[tuple[str, int], ...] = ()
+    marked: bool = False
+
+    @property
+    def backend(self) -> KernelBackend:
+        """The kernel with this launch shape. Of all blocks the largest have the fewest registers."""
+        found = kernel(self.name)
+        return KernelBackend(found.file, {"threads": max(found.file.threads), **dict(self.shape)})
+
+    def words(self) -> str:
+        """What is not the default about it."""
+        shape = [f"{kernel_backend.plain(name)}={number}" for name, number in self.shape]
+        return " ".join([*shape, *([self.op] if self.op != "sum" else []), *(["phases"] if self.marked else [])])
 
 
 def kernel(name: str) -> KernelBackend:
@@ -36,48 +73,93 @@ def kernel(name: str) -> KernelBackend:
     return found
 
 
-def compiled(gpu_side: GpuSide, name: str, work: Workload, **more: int) -> bytes:
-    """The cubin that a session would load for ``work`` with the largest blocks, which have the fewest registers."""
-    session: Any = gpu_side.session.Session(kernel(name), None, None, None, None)
-    shape = {**kernel(name).shape(work), "threads": max(kernel(name).file.threads)}
-    return build(kernel(name).file, {**session._defines(work, shape), **more}, "sm_90")
+@functools.cache
+def compiled(variant: Variant) -> bytes:
+    """The cubin that a session would load."""
+    work = a_workload(dtype=variant.dtype, layout=variant.layout, op=variant.op)
+    backend = variant.backend
+    defines = kernel_abi.defines(backend, work, backend.shape(work), ON_GPU)
+    cubin = build(backend.file, {**defines, **(MARKS if variant.marked else {})}, variant.arch)
+    row = (variant.name, variant.dtype, str(variant.layout), variant.words())
+    note_compiled(row, variant.arch, resources(cubin))
+    return cubin
 
 
-def needs(gpu_side: GpuSide, name: str, work: Workload, **more: int) -> Resources:
-    """What it takes."""
-    return resources(compiled(gpu_side, name, work, **more))
-
-
-@pytest.mark.parametrize(("name", "dtype"), [(name, dtype) for name in KERNELS for dtype in kernel(name).file.dtypes])
-def test_a_kernel_compiles_for_every_layout(gpu_side: GpuSide, name: str, dtype: str) -> None:
-    works = [a_workload(dtype=dtype, layout=layout) for layout in LAYOUTS]
+def all_of(variants: Iterable[Variant]) -> dict[Variant, Resources]:
+    """What they need; two compile at once, in processes of their own."""
+    wanted = list(variants)
     with ThreadPoolExecutor(2) as two:
-        found = list(two.map(partial(needs, gpu_side, name), works))
-    assert {each.entry for each in found} == {name.replace("-", "_")}
-    assert max(each.local_bytes for each in found) < MOST_LOCAL
+        return dict(zip(wanted, map(resources, two.map(compiled, wanted)), strict=True))
+
+
+def spilling(variants: Iterable[Variant]) -> dict[Variant, Resources]:
+    """Those that keep anything of a thread in memory: spilled registers, or an array that is indexed at run time."""
+    found = all_of(variants)
+    assert {needs.entry for needs in found.values()} == {each.name.replace("-", "_") for each in found}
+    return {each: needs for each, needs in found.items() if needs.local_bytes}
+
+
+def everywhere(name: str) -> list[Variant]:
+    """A kernel for all types and architectures."""
+    return [Variant(name, dtype, arch) for dtype, arch in product(kernel(name).file.dtypes, ARCHS)]
+
+
+def shapes(file: KernelFile) -> list[tuple[tuple[str, int], ...]]:
+    """Every combination of threads and defines that a header lists."""
+    values = product(file.threads, *file.defines.values())
+    return [tuple(zip(("threads", *file.defines), each, strict=True)) for each in values]
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_so_do_other_operations_and_the_form_that_times_phases(gpu_side: GpuSide, name: str) -> None:
-    marks = {"COLL_PHASES": 1, "COLL_MARKS": gpu_side.symmetric.MARKS}
-    least = a_workload(dtype="float16", layout=MANY, op="min")
-    timed, plain = (compiled(gpu_side, name, least, **more) for more in (marks, {}))
-    assert max(resources(cubin).local_bytes for cubin in (timed, plain)) < MOST_LOCAL
-    assert timed != plain
+def test_a_kernel_compiles_for_every_type_and_architecture(name: str) -> None:
+    assert spilling(everywhere(name)) == {}
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_value_of_its_parameters_compiles(gpu_side: GpuSide, name: str) -> None:
-    for define, values in kernel(name).file.defines.items():
-        for number in values[1:]:
-            assert needs(gpu_side, name, a_workload(layout=MANY), **{define: number}).local_bytes < MOST_LOCAL
+def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
+    file = kernel(name).file
+    cases = [("float32", arch) for arch in (ARCHS if name != PUTS else ["sm_90"])]
+    if file.cell == "lamport":
+        cases.append(("int32", "sm_80"))  # whole numbers have flagged cells
+    found = spilling(Variant(name, *case, ONE_NODE, shape=shape) for case in cases for shape in shapes(file))
+    assert found == {}
 
 
-def test_nvshmem_is_told_of_kernels_that_put_and_of_no_other(gpu_side: GpuSide) -> None:
-    for name in KERNELS:
-        puts = "COLL_USES_PUT 1" in kernel(name).file.path.read_text()
-        assert uses_nvshmem(compiled(gpu_side, name, a_workload(layout=MANY))) == puts
-        assert puts == (kernel(name).file.nodes == "any"), "where loads and stores do not reach, only puts do"
+@pytest.mark.parametrize("name", KERNELS)
+def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> None:
+    marked, plain = (Variant(name, "int32", "sm_90", marked=marked) for marked in (True, False))
+    others = [
+        Variant(name, "float16", "sm_90", a_layout(6, nodes=3), "min"),
+        Variant(name, "float32", "sm_90", a_layout(8, nodes=8)),
+        *([Variant(name, "bfloat16", "sm_90", a_layout(2), "max")] if name != PUTS else []),
+    ]
+    assert spilling([marked, *others]) == {}
+    assert compiled(marked) != compiled(plain)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_nvshmem_is_told_of_kernels_that_put_and_of_no_other(name: str) -> None:
+    puts = "COLL_USES_PUT 1" in kernel(name).file.path.read_text()
+    assert {uses_nvshmem(compiled(each)) for each in everywhere(name)} == {puts}
+    assert puts == (kernel(name).file.nodes == "any"), "where loads and stores do not reach, only puts do"
+
+
+def a_file(folder: Path, *lines: str) -> KernelFile:
+    """A kernel of these lines."""
+    return read(write(folder, "lines.cu", "\n".join([source(), *lines, ""])))
+
+
+def test_a_spill_is_told(tmp_path: Path) -> None:
+    body = """extern "C" __global__ void __launch_bounds__(512) COLL_NAME(volatile float* a) {
+      float x[HELD];
+      #pragma unroll
+      for (int i = 0; i < HELD; i++) x[i] = a[i];
+      #pragma unroll
+      for (int i = 0; i < HELD; i++) a[i] = x[i];
+    }"""
+    few, many = (resources(build(a_file(tmp_path, body), {"HELD": held}, "sm_90")) for held in (60, 160))
+    assert few.local_bytes == 0
+    assert many.local_bytes > 0
 
 
 # ---- The twins ----
@@ -97,26 +179,24 @@ def layout_of(kind: type[ctypes.Structure], name: str) -> list[str]:
     return [equal(*fact) for fact in facts]
 
 
-def checked(gpu_side: GpuSide, folder: Path, layout: Layout, assertions: list[str]) -> bytes:
+def checked(folder: Path, layout: Layout, assertions: Sequence[str]) -> bytes:
     """Compile these assertions as a kernel for ``layout``."""
-    body = ['#include "collbench.cuh"', *assertions, "KERNEL(a) { *a.out = 0; }", ""]
-    file = read(write(folder, "twins.cu", source() + "\n".join(body)))
-    session: Any = gpu_side.session.Session(KernelBackend(file, {}), None, None, None, None)
-    work = a_workload(layout=layout)
-    return build(file, session._defines(work, session.backend.shape(work)), "sm_90")
+    file = a_file(folder, '#include "collbench.cuh"', *assertions, "KERNEL(a) { *a.out = 0; }")
+    backend, work = KernelBackend(file, {}), a_workload(layout=layout)
+    return build(file, kernel_abi.defines(backend, work, backend.shape(work), ON_GPU), "sm_90")
 
 
-@pytest.mark.parametrize("layout", [a_layout(3), MANY], ids=str)
-def test_structures_are_the_same_on_both_sides(gpu_side: GpuSide, tmp_path: Path, layout: Layout) -> None:
-    symmetric = gpu_side.symmetric
-    twins = {"Args": symmetric.args_type(layout.size), "Stuck": symmetric.Stuck}
+@pytest.mark.parametrize("layout", [a_layout(3), TWO_NODES], ids=str)
+def test_structures_are_the_same_on_both_sides(tmp_path: Path, layout: Layout) -> None:
+    twins: dict[str, type[ctypes.Structure]] = {"Args": kernel_abi.args_type(layout.size), "Stuck": kernel_abi.Stuck}
     assertions = [line for name, kind in twins.items() for line in layout_of(kind, name)]
-    constants = {"TICKS": symmetric.TICKS, "FLAGGED_AT": symmetric.GATES, "HALF": symmetric.FLAGGED_HALF}
+    constants = {"TICKS": kernel_abi.TICKS, "FLAGGED_AT": kernel_abi.GATES, "LAMPORT_AT": ON_GPU.lamport_at}
+    constants["HALF"] = ON_GPU.flagged_half
     assertions += [equal(name, number) for name, number in constants.items()]
-    assert checked(gpu_side, tmp_path, layout, assertions)
+    assert checked(tmp_path, layout, assertions)
 
 
-def test_a_difference_would_be_told(gpu_side: GpuSide, tmp_path: Path) -> None:
+def test_a_difference_would_be_told(tmp_path: Path) -> None:
     wrong = type("Args", (ctypes.Structure,), {"_fields_": [("in_", ctypes.c_uint64), ("count", ctypes.c_uint64)]})
     with pytest.raises(KernelError, match=r"sizeof\(Args\)"):
-        checked(gpu_side, tmp_path, ONE, layout_of(wrong, "Args"))
+        checked(tmp_path, ONE_NODE, layout_of(wrong, "Args"))

@@ -13,7 +13,7 @@ from conftest import Mpi
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends, inventory, kernel_backend
+from collbench import backends, environment, host_kernels, inventory, kernel_backend
 from collbench.backends import Unusable, mpi_nvrar, nvrar
 from collbench.dtypes import DTYPES
 from collbench.environment import kernel_hashes
@@ -50,11 +50,12 @@ def ours(spec: str) -> KernelBackend:
 def test_every_file_in_our_folder_is_a_backend_and_is_listed(mpich: Mpi) -> None:
     assert OURS
     assert set(OURS) <= set(backends.names())
-    listed = {each["name"]: each for each in json.loads(mpich.run("list", "--json").out)["backends"]}
+    run = partial(mpich.run, CUDA_VISIBLE_DEVICES="")
+    listed = {each["name"]: each for each in json.loads(run("list", "--json").out)["backends"]}
     for name in OURS:
         assert ours(name).file == read(own_folder() / f"{name.replace('-', '_')}.cu")
-        assert (listed[name]["on"], listed[name]["times"]) == ("gpu", ours(name).file.summary)
-    assert {line.split()[0] for line in mpich.run("list").out.splitlines() if line} > set(OURS)
+        assert (listed[name]["on"], listed[name]["times"]) == ("cpu", ours(name).file.summary)
+    assert {line.split()[0] for line in run("list").out.splitlines() if line} > set(OURS)
 
 
 def test_a_kernel_in_a_folder_of_ones_own_is_listed_and_taken(mpich: Mpi) -> None:
@@ -62,9 +63,9 @@ def test_a_kernel_in_a_folder_of_ones_own_is_listed_and_taken(mpich: Mpi) -> Non
     write(mpich.folder / "mine", "two_hops.cu", source(summary='"there and back"'))
     assert "there and back" in run("list").out
     planned = ("sweep", "--dry-run", "--sizes", "4K", "--json", "--backend")
-    (fact,) = json.loads(run(*planned, "two-hops:blocks=8").out)
+    (fact,) = json.loads(run(*planned, "two-hops:blocks=8", CXX="c++-of-nobody").out)
     assert (fact["backend"], fact["status"]) == ("two-hops:blocks=8", "skipped")
-    assert "GPU" in fact["reason"]
+    assert "CXX names 'c++-of-nobody'" in fact["reason"], "on CPU ranks it takes a compiler, and no GPU"
     for spec, words in (("two-hop", "did you mean 'two-hops'?"), ("two-hops:block=8", "did you mean 'blocks'?")):
         ran = run(*planned, spec)
         assert (ran.code, ran.err.count("\n")) == (2, 1)
@@ -72,24 +73,61 @@ def test_a_kernel_in_a_folder_of_ones_own_is_listed_and_taken(mpich: Mpi) -> Non
     assert mpich.run(*planned, "two-hops").code == 2, "only where the variable names its folder"
 
 
-def test_a_file_that_cannot_be_read_is_a_backend_that_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def machine_with(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
+    """Have this machine so many GPUs, and nothing that needs them installed."""
+    for module in (kernel_backend, environment):
+        monkeypatch.setattr(module, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(environment, "GPU_PACKAGES", {"no_such_module": "some-package"})
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (4, "gpu")])
+def test_they_run_on_gpus_where_there_are_some_and_else_on_processors(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, device: str
+) -> None:
+    machine_with(monkeypatch, gpus)
+    monkeypatch.setattr(host_kernels, "missing", lambda: "no compiler")
+    reason = "no compiler" if device == "cpu" else "some-package, nvshmem4py-cu13 not installed; pip install"
+    for name in OURS:
+        assert device == ours(name).DEVICE
+        assert str(ours(name).missing()).startswith(reason)
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (4, "gpu")])
+def test_a_file_that_cannot_be_read_is_a_backend_that_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, device: str
+) -> None:
+    machine_with(monkeypatch, gpus)
     path = write(tmp_path, "hop.cu", source(ops=None))
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
     found = backends.find("hop:blocks=8")
     assert isinstance(found, Unusable)
-    assert found.DEVICE == "gpu"
+    assert device == found.DEVICE
     assert str(found.missing()).startswith(f"{path}: the field 'ops' is missing")
 
 
-def test_all_that_can_run_is_timed_but_kernels_that_nvrar_picks_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def hop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's kernel beside ours."""
     write(tmp_path, "hop.cu", source())
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert default_backends() == ("mpi", "mpi-nvrar"), "no kernel where there is no GPU"
+
+
+@pytest.mark.usefixtures("hop")
+def test_on_cpu_ranks_every_kernel_is_timed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine_with(monkeypatch, gpus=0)
+    monkeypatch.setattr(host_kernels, "missing", lambda: None)
+    assert default_backends() == ("hop", "mpi", "mpi-nvrar", *OURS)
+    monkeypatch.setattr(host_kernels, "missing", lambda: "no compiler")
+    assert default_backends() == ("mpi", "mpi-nvrar", *OURS), "ours have a row, which says what is missing"
+
+
+@pytest.mark.usefixtures("hop")
+def test_on_gpus_all_that_can_run_is_timed_but_kernels_that_nvrar_picks_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine_with(monkeypatch, gpus=4)
+    assert default_backends() == ("mpi", "mpi-nvrar"), "no kernel where what GPUs need is not installed"
     monkeypatch.setattr(KernelBackend, "missing", lambda self: None)
     monkeypatch.setattr(nvrar, "missing", lambda: None)
+    monkeypatch.setattr(nvrar, "DEVICE", "gpu")
     assert default_backends() == ("hop", "nvrar")
 
 

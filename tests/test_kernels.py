@@ -11,9 +11,10 @@ import pytest
 from collbench import kernel_cache, kernels
 from collbench.cubin import CubinError, Resources, resources, uses_nvshmem
 from collbench.kernel_files import KernelFile, read
-from collbench.kernels import KernelError, build, error_lines, load_or_build, missing
+from collbench.kernel_sources import KernelError, error_lines
+from collbench.kernels import build, load_or_build, missing
 
-compiles = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+compiles = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
 
 HEADER = """/* collbench
 summary = "for a test"
@@ -72,9 +73,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @compiles
-@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
-def test_a_kernel_that_calls_nvshmem_compiles_and_links(tmp_path: Path, arch: str) -> None:
-    cubin = build(kernel(tmp_path, NVSHMEM), {}, arch)
+def test_a_kernel_that_calls_nvshmem_compiles_and_links(tmp_path: Path) -> None:
+    cubin = build(kernel(tmp_path, NVSHMEM), {}, "sm_90")  # for others: test_compiled.py
     assert uses_nvshmem(cubin)
     assert resources(cubin).entry == "one_hop"
     assert 16 <= resources(cubin).registers <= 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -143,10 +144,12 @@ def test_its_bytes_on_the_wire_are_those_of_the_default() -> None:
 # ---- What a session picks ----
 
 
+@dataclass
 class Picker:
     """A world of one rank, and its device."""
 
-    is_local = True
+    kind: str = "gpu"
+    is_local: bool = True
 
     def led(self, action: Callable[[], object]) -> object:
         return action()
@@ -165,8 +168,8 @@ def table(work: Workload, fabric: str, spec: str) -> Table:
     return {key: (Choice(work.bytes, spec, 2.0, "oneshot", 3.0, 3, "run"),)}
 
 
-def picked(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool = True) -> str:
-    """The spec that a session takes for ``work``, once and for all its calls."""
+def picked(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool = True, kind: str = "gpu") -> str:
+    """The spec that a session takes for ``work``, once and for all its calls, on a device of this kind."""
     found: list[str] = []
 
     def find(name: str) -> object:
@@ -177,7 +180,7 @@ def picked(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool = True
     kernel_session = SimpleNamespace(open_communicator=lambda *_: comm)
     monkeypatch.setattr(collbench, "kernel_session", kernel_session, raising=False)
     monkeypatch.setattr(backends, "find", find)
-    world: Any = Picker()
+    world: Any = Picker(kind)
     session: Any = nvrar.Session(world, world, 0, None)
     calls = [session.prepare(work, None, None) for _ in range(2)]
     assert found == calls[:1]
@@ -213,3 +216,18 @@ def test_puts_where_loads_and_stores_do_not_reach(monkeypatch: pytest.MonkeyPatc
     for work in (a_workload(), a_workload(size=64 << 20), a_workload(layout=VIRTUAL)):
         assert picked(monkeypatch, work, reached=False) == "nvrar-put"
         assert picked(monkeypatch, work) == nvrar.default(work) != "nvrar-put"
+
+
+@pytest.mark.parametrize("work", [a_workload(), a_workload(size=64 << 20), a_workload(layout=VIRTUAL)], ids=str)
+@pytest.mark.parametrize("reached", [True, False])
+def test_puts_on_cpu_ranks_whoever_reaches_whom(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool) -> None:
+    monkeypatch.setattr(tuned, "read_tables", tuple)
+    assert picked(monkeypatch, work, reached, kind="cpu") == "nvrar-put"
+
+
+@pytest.mark.parametrize(("fabric", "spec"), [("nvlink", "nvrar-put"), ("shm", LL)])
+def test_what_was_tuned_on_gpus_is_not_for_cpu_ranks(monkeypatch: pytest.MonkeyPatch, fabric: str, spec: str) -> None:
+    measured = table(a_workload(), fabric, LL)
+    monkeypatch.setattr(tuned, "read_tables", lambda: (measured,))
+    monkeypatch.setattr("collbench.fabric.gpu_link", lambda: "nvlink")
+    assert picked(monkeypatch, a_workload(), kind="cpu") == spec

@@ -16,7 +16,9 @@ def test_kernels_and_jobs_travel_in_the_wheel(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("collbench-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     for folder in ("kernels", "jobs"):
-        ours = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
-        assert {name.rsplit("/", 1)[1] for name in names if name.startswith(f"collbench/share/{folder}/")} == ours
+        ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file()}
+        share = "collbench/share/"
+        assert {name.removeprefix(share) for name in names if name.startswith(f"{share}{folder}/")} == ours
+    assert "collbench/share/kernels/machine/cpu.cpp" in names
     assert "collbench/backends/mpi_nvrar.py" in names
     assert not any(name.startswith("tests") for name in names)

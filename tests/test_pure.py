@@ -10,7 +10,8 @@ PURE = (
     "errors", "sizes", "layout", "topology", "collectives", "dtypes", "plan", "records", "analysis", "patterns",
     "report", "comparison", "model", "environment", "launcher", "options", "cli", "charts", "plots", "backends",
     "inventory", "refusals", "fabric", "tuned", "finals", "tune_options", "formula", "kernel_files",
-    "kernel_cache", "cubin", "stories", "prove", "verify_options",
+    "kernel_cache", "cubin", "stories", "prove", "verify_options", "kernel_backend", "kernel_abi", "kernel_sources",
+    "host_kernels", "schedules", "emulator", "emulate",
 )  # fmt: skip
 WATCH = """
 import json, sys

@@ -1,4 +1,7 @@
-"""Sweeps on real MPI ranks, under both MPI libraries: every collective, odd rank counts, sub-worlds, virtual nodes."""
+"""Sweeps on real MPI ranks, under both MPI libraries: every collective, odd rank counts, sub-worlds, virtual nodes.
+
+Kernels on such ranks have a file of their own, test_cpu_kernels.py.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,16 @@ import json
 import pytest
 from conftest import BROKEN, Mpi, statuses
 
+from collbench.sweep import default_backends
+
 QUICK = ("--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "-o", "r.csv")
+OVER_MPI = ("--backend", "mpi,mpi-nvrar")
 ALL = "all_reduce,reduce_scatter,all_gather,broadcast,gather,send_recv"
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4, 5])
 def test_every_collective_is_right_on_any_number_of_ranks(mpi: Mpi, ranks: int) -> None:
-    ran = mpi.run("sweep", "--collective", ALL, "--sizes", "4,1000,70001", *QUICK, ranks=ranks)
+    ran = mpi.run("sweep", *OVER_MPI, "--collective", ALL, "--sizes", "4,1000,70001", *QUICK, ranks=ranks)
     assert ran.code == 0, ran.err
     timed = [row for row in mpi.rows() if row.status == "ok"]
     assert statuses(mpi.rows()) == {"ok", "skipped"}
@@ -26,8 +32,8 @@ def test_every_collective_is_right_on_any_number_of_ranks(mpi: Mpi, ranks: int) 
 def test_every_type_and_operation_in_place_and_not(mpich: Mpi) -> None:
     for extra in ((), ("--in-place", "--resume")):
         ran = mpich.run(
-            "sweep", "--dtype", "float16,bfloat16,float32,float64,int32", "--op", "sum,min,max,avg", "--sizes", "1000",
-            *QUICK, *extra, ranks=3,
+            "sweep", *OVER_MPI, "--dtype", "float16,bfloat16,float32,float64,int32", "--op", "sum,min,max,avg",
+            "--sizes", "1000", *QUICK, *extra, ranks=3,
         )  # fmt: skip
         assert ran.code == 0, ran.err
     rows = mpich.rows()
@@ -41,8 +47,8 @@ def test_every_type_and_operation_in_place_and_not(mpich: Mpi) -> None:
 
 def test_the_readme_case_gives_a_row_per_case(mpi: Mpi) -> None:
     ran = mpi.run(
-        "sweep", "--collective", "all_reduce", "--sizes", "4,1000,4K:64K:x4,1000003", "--dtype", "float32,bfloat16",
-        "--layout", "2x2", *QUICK, ranks=4,
+        "sweep", *OVER_MPI, "--collective", "all_reduce", "--sizes", "4,1000,4K:64K:x4,1000003",
+        "--dtype", "float32,bfloat16", "--layout", "2x2", *QUICK, ranks=4,
     )  # fmt: skip
     assert ran.code == 0, ran.err
     rows = mpi.rows()
@@ -63,7 +69,7 @@ def test_nvrar_folds_any_number_of_nodes(mpich: Mpi, layout: str) -> None:
 
 
 def test_sub_worlds_inside_one_launch(mpi: Mpi) -> None:
-    ran = mpi.run("sweep", "--ranks", "2,3,5", "--sizes", "4K", *QUICK)
+    ran = mpi.run("sweep", *OVER_MPI, "--ranks", "2,3,5", "--sizes", "4K", *QUICK)
     assert ran.code == 0, ran.err
     assert sorted((row.ranks, row.backend) for row in mpi.rows()) == [
         (ranks, name) for ranks in (2, 3, 5) for name in ("mpi", "mpi-nvrar")
@@ -73,8 +79,9 @@ def test_sub_worlds_inside_one_launch(mpi: Mpi) -> None:
 @pytest.mark.parametrize("mode", ["isolated", "chain", "throughput"])
 def test_modes_hot_and_cold(mpich: Mpi, mode: str) -> None:
     ran = mpich.run(
-        "sweep", "--ranks", "2", "--mode", mode, "--cache", "hot,cold", "--in-place", "--sizes", "64K", *QUICK
-    )
+        "sweep", *OVER_MPI, "--ranks", "2", "--mode", mode, "--cache", "hot,cold", "--in-place", "--sizes", "64K",
+        *QUICK,
+    )  # fmt: skip
     assert ran.code == 0, ran.err
     assert sorted((row.backend, row.param["cache"]) for row in mpich.rows()) == [
         (name, cache) for name in ("mpi", "mpi-nvrar") for cache in ("cold", "hot")
@@ -85,7 +92,9 @@ def test_modes_hot_and_cold(mpich: Mpi, mode: str) -> None:
 def test_it_starts_its_own_ranks(mpi: Mpi) -> None:
     ran = mpi.run("sweep", "--sizes", "4K", *QUICK, "--json")
     assert ran.code == 0, ran.err
-    assert [row["ranks"] for row in json.loads(ran.out)] == [4, 4]
+    shown = json.loads(ran.out)
+    assert {row["ranks"] for row in shown} == {4}
+    assert [row["backend"] for row in sorted(shown, key=lambda row: str(row["backend"]))] == list(default_backends())
     (launch,) = json.loads((mpi.folder / "r.json").read_text())["launches"]
     assert {"mpich": "MPICH", "openmpi": "Open MPI"}[mpi.name] in launch["mpi"]["library"]
     assert [rank["rank"] for rank in launch["ranks"]] == [0, 1, 2, 3]

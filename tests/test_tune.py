@@ -73,14 +73,16 @@ def test_dry_run_shows_who_would_compete(mpich: Mpi) -> None:
         (("--backend", "waits", "--sizes", "2K"), "nothing to choose from"),
         (("--backend", "waits:mss=1"), "did you mean 'ms'?"),
         (("--backend", "wait"), "did you mean 'waits'?"),
-        (("--backend", "nvrar"), "nvrar cannot run here: no NVIDIA GPU"),
+        (("--backend", "nvrar"), "nvrar cannot be tuned here: no NVIDIA GPU"),
+        (("--backend", "nvrar-ll"), "nvrar-ll cannot be tuned here: no NVIDIA GPU"),
         (("--backend", "waits", "--launches", "2"), "2 is not in the range"),
         (("--backend", "waits", "-o", "bad.toml"), "is not a tuned table"),
     ],
 )
 def test_what_cannot_be_tuned_gets_one_sentence(mpich: Mpi, arguments: tuple[str, ...], words: str) -> None:
     (mpich.folder / "bad.toml").write_text("nonsense")
-    ran = mpich.run("tune", "--sizes", "4K", *arguments, PYTHONPATH=str(BROKEN), CUDA_VISIBLE_DEVICES="")
+    variables = {"PYTHONPATH": str(BROKEN), "CUDA_VISIBLE_DEVICES": "", "CXX": "c++-of-nobody"}  # no use without a GPU
+    ran = mpich.run("tune", "--sizes", "4K", *arguments, ranks=None, **variables)
     assert (ran.code, ran.err.count("\n")) == (2, 1)
     assert words in ran.err
 

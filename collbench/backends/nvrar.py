@@ -110,8 +110,8 @@ class Session:
 
     def _default(self, workload: Workload) -> str:
         """The default, or puts where loads and stores do not reach all ranks: a layout does not tell."""
-        if self.device.kind == "cpu":  # a host's memory, or nothing
-            return default(workload)
+        if self.device.kind == "cpu":  # few long phases: ranks that share a core change places least often
+            return BY_PUTS
         from collbench import kernel_session
 
         reached = kernel_session.open_communicator(self.world, self.device).reaches(range(workload.layout.size))
@@ -121,7 +121,7 @@ class Session:
         from collbench import environment, fabric, tuned
 
         layout = work.layout
-        link = fabric.fabric_name(DEVICE, self.world.is_local, layout.virtual)
+        link = fabric.fabric_name(self.device.kind, self.world.is_local, layout.virtual)
         key = tuned.key_of(
             "nvrar", work.collective.name, work.dtype.name, work.op, layout.node_count, layout.per_node, link,
             self.device.facts(), environment.versions(),

@@ -1,0 +1,61 @@
+"""Kernels of ours on CPU ranks, in a world that is not as it should be; installed by the same entry points."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from collbench import backends, cpu_session, job, kernel_abi
+from collbench.device import Array, Call, Device
+from collbench.plan import Workload
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """The kernel ``name``, but ``spoil`` comes before it is opened, and what opens it is ``wrapped``."""
+
+    name: str
+    spoil: Callable[[], None]
+    wrapped: Callable[[Any, Any], Any]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(backends.find(self.name), name)
+
+    def open(self, world: Any, device: Device, arena_bytes: int) -> Any:
+        self.spoil()
+        return self.wrapped(backends.find(self.name).open(world, device, arena_bytes), world)
+
+
+@dataclass(frozen=True)
+class Deaf:
+    """An open kernel, but rank 1 never makes a call of 8 KiB or more."""
+
+    session: Any
+    world: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
+
+    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+        call: Call = self.session.prepare(workload, send, recv)
+        return (lambda: time.sleep(600)) if self.world.rank == 1 and workload.bytes >= 8192 else call
+
+
+def _lose_patience() -> None:
+    """Soon: kernels give up after 1.5 s, and the ranks of one host are heard at once."""
+    job.HANG_SECONDS = 1.0
+    for module in (kernel_abi, cpu_session):
+        setattr(module, "PATIENCE_NS", 1_500_000_000)  # noqa: B010 - one of them only imports it
+
+
+def _have_no_room() -> None:
+    """4 KiB of shared memory are free."""
+    setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=1, f_frsize=4096))  # noqa: B010 - a function
+
+
+one_rank_deaf = Spoilt("oneshot", _lose_patience, Deaf)
+no_room = Spoilt("oneshot", _have_no_room, lambda session, world: session)
