@@ -8,15 +8,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 
 from collbench.device import Array, Call, Finding, Recording, Region, Sampler
 from collbench.environment import machine
 from collbench.patterns import PERIOD, Expectation, Values, same
-from collbench.world import World
+
+if TYPE_CHECKING:
+    from collbench.world import World
 
 ALIGNMENT = 4096
 CHUNK_ROWS = 64  # rows of one period that are widened to float64 at a time
@@ -212,7 +213,9 @@ class CpuSampler:
     """
 
     def __init__(self, world: World, calls: Sequence[Call], flush: Values | None) -> None:
-        self._world, self._calls, self._flush = world, calls, flush
+        from mpi4py import MPI
+
+        self._world, self._calls, self._flush, self._latest = world, calls, flush, MPI.MAX
         self._offset = clock_offset(world)
         self._out = np.empty(1)
         self._margin = 0.0
@@ -220,7 +223,7 @@ class CpuSampler:
 
     def _agree_on_start(self) -> float:
         now = np.array([time.perf_counter() + self._offset + self._margin])
-        self._world.comm.Allreduce(now, self._out, op=MPI.MAX)
+        self._world.comm.Allreduce(now, self._out, op=self._latest)
         return float(self._out[0]) - self._offset
 
     def _agreement_seconds(self) -> float:

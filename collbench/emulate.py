@@ -7,9 +7,10 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import product
 
 import click
 
@@ -44,11 +45,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of some seeds: how many were tried, ``calls`` checked, and of the first that failed, what and why."""
+    """What came of some seeds: ``calls`` checked, and the seeds to play again to see the first that failed, how and
+    why; ``status`` as in a record."""
 
-    seeds: int
     calls: int
-    failed: int | None = None
+    failed: range = range(0)
+    status: str = "ok"
     words: str = ""
     story: tuple[str, ...] = ()
 
@@ -63,30 +65,35 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
     backend = backends.find(trial.backend)
     assert isinstance(backend, KernelBackend), trial.backend
     calls = 0
-    for number, seed in enumerate(seeds):
+    for seed in seeds:
+        this = range(seed, seed + 1)
         scene = emulation.draw_scene(trial.layout, seed, trial.dtypes, trial.ops, trial.sizes)
         scenes = [scene] + ([emulation.alone(scene, seed % trial.layout.size)] if seed == trial.seeds.start else [])
         for each in scenes:
             try:
                 verdict = emulation.play(backend, each)
-            except (KernelError, CannotRunError, MemoryError) as error:
-                return Result(number, calls, seed, str(error))
+            except KernelError as error:
+                return Result(calls, this, "failed", str(error))
+            except (CannotRunError, MemoryError) as error:
+                return Result(calls, this, "skipped", str(error))
             if verdict.wrong:
-                return Result(number + 1, calls, seed, verdict.wrong, (str(each), *verdict.story))
+                return Result(calls, this, "wrong", verdict.wrong, (str(each), *verdict.story))
             calls += verdict.calls
-    return Result(len(seeds), calls)
+    return Result(calls)
 
 
 def trials(given: VerifyGiven, topology: Topology) -> Iterator[Trial | Outcome]:
     """What to try, and what cannot be."""
+    if given.collective != ("all_reduce",):
+        raise UsageError("--emulate proves kernels, and these are all_reduce; leave --collective away.")
+    if given.story or given.gpus or given.nodes:
+        raise UsageError("--emulate takes --layout or --ranks, and seeds instead of --story; leave the others away.")
     if topology == Topology((), (), ()):
         topology = Topology((), (), tuple(map(parse_layout, LAYOUTS)))
     ranks = max([nodes * each for nodes, each in topology.layouts] + [*topology.ranks, 2])
     layouts, misfits = layouts_for(topology, ["here"] * ranks)
     for misfit in misfits:
         click.echo(f"collbench: left out: {misfit}", err=True)
-    if given.collective != ("all_reduce",):
-        raise UsageError("--emulate proves kernels, and these are all_reduce; leave --collective away.")
     for name in given.backend or kernel_backend.names():
         for layout in layouts:
             yield _trial(given, name, layout)
@@ -97,22 +104,24 @@ def _trial(given: VerifyGiven, name: str, layout: Layout) -> Trial | Outcome:
     if not isinstance(backend, KernelBackend):
         reason = backend.missing() if isinstance(backend, backends.Unusable) else None
         return _outcome(name, layout, given, "skipped", reason or f"{name} is no kernel file; the emulator runs those")
-    wanted = [
-        (dtype, op)
-        for dtype in given.dtype or backend.file.dtypes
-        for op in given.op
-    ]  # fmt: skip
-    able = {pair: _refusal(backend, layout, *pair) for pair in wanted}
-    runs = [pair for pair, reason in able.items() if reason is None]
+    able = {each: _refusal(backend, layout, *each) for each in _wanted(given, backend)}
+    runs = [each for each, reason in able.items() if reason is None]
     reason = host_kernels.missing() or (None if runs else next(filter(None, able.values()), "nothing to run"))
     if reason:
         return _outcome(name, layout, given, "skipped", reason)
-    dtypes, ops = (tuple(dict.fromkeys(each)) for each in zip(*runs, strict=True))
-    return Trial(name, layout, dtypes, ops, given.sizes or SIZES, range(given.seed, given.seed + given.seeds))
+    dtypes, ops, sizes = (tuple(dict.fromkeys(each)) for each in zip(*runs, strict=True))
+    return Trial(name, layout, dtypes, ops, sizes, range(given.seed, given.seed + given.seeds))
 
 
-def _refusal(backend: KernelBackend, layout: Layout, dtype: str, op: str) -> str | None:
-    work = Workload(layout, COLLECTIVES["all_reduce"], DTYPES[dtype], op, 4, "chain", "hot", False)
+def _wanted(given: VerifyGiven, backend: KernelBackend) -> Iterator[tuple[str, str, int]]:
+    """Types, operations and sizes; a size that its header rules out for one type is left out for all."""
+    dtypes, most = given.dtype or backend.file.dtypes, backend.file.max_bytes
+    sizes = [size for size in given.sizes or SIZES if not (most and size > most)]
+    return product(dtypes, given.op, sizes or given.sizes or SIZES)
+
+
+def _refusal(backend: KernelBackend, layout: Layout, dtype: str, op: str, size: int) -> str | None:
+    work = Workload(layout, COLLECTIVES["all_reduce"], DTYPES[dtype], op, size, "chain", "hot", False)
     return work.refusal() or backend.refuses(work)
 
 
@@ -142,53 +151,76 @@ def run(given: VerifyGiven, topology: Topology) -> int:
 
 
 def tried(trial: Trial, patience: float) -> Iterator[Result]:
-    """Results of all seeds of a trial, some at a time, on all cores; a process that dies or never ends is a failure."""
+    """Results of all seeds of a trial, some at a time, on all cores; a process that dies or never ends is a failure.
+
+    Who dies takes the others along: what was not done is done again, each block by itself, up to the one that dies.
+    """
     blocks = [trial.seeds[at : at + BLOCK] for at in range(0, len(trial.seeds), BLOCK)]
     workers = min(len(blocks), len(os.sched_getaffinity(0)))
+    lost: list[range] = []
+    for block, found in _results(trial, blocks, workers, patience):
+        if found:
+            yield found
+        else:
+            lost.append(block)
+    for block in sorted(lost, key=min):
+        ((_, found),) = _results(trial, [block], 1, patience)
+        yield found or Result(0, block, "wrong", "the process that ran it crashed")
+        if not found:
+            return
+
+
+def _results(
+    trial: Trial, blocks: Sequence[range], workers: int, patience: float
+) -> Iterator[tuple[range, Result | None]]:
+    """Each block with what came of it, None where the processes died before it was done."""
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        waiting: dict[Future[Result], range] = {pool.submit(try_seeds, trial, block): block for block in blocks}
+        waiting = {pool.submit(try_seeds, trial, block): block for block in blocks}
         while waiting:
             done, _ = wait(waiting, timeout=patience, return_when=FIRST_COMPLETED)
             if not done:
-                yield Result(0, 0, min(waiting.values(), key=min)[0], f"no answer in {patience:g} s")
+                running = sorted(waiting.values(), key=min)[:workers]
+                late = range(running[0].start, running[-1].stop)
+                yield late, Result(0, late, "wrong", f"no answer in {patience:g} s")
                 break
             for one in done:
-                yield _result(one, waiting.pop(one))
+                block = waiting.pop(one)
+                yield block, None if isinstance(one.exception(), BrokenProcessPool) else one.result()
         for process in multiprocessing.active_children() if waiting else []:
             process.terminate()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result(one: Future[Result], seeds: range) -> Result:
-    try:
-        return one.result()
-    except BrokenProcessPool:
-        return Result(0, 0, seeds[0], f"the process that ran it crashed, on one of seeds {seeds[0]} to {seeds[-1]}")
+def _seeds(some: range) -> str:
+    return f"seed {some[0]}" if len(some) == 1 else f"seeds {some[0]} to {some[-1]}"
+
+
+def _first_failure(results: Sequence[Result]) -> Result | None:
+    return min((each for each in results if each.failed), key=lambda each: each.failed.start, default=None)
 
 
 def _judged(trial: Trial, given: VerifyGiven, results: Sequence[Result]) -> Outcome:
-    calls, bad = sum(each.calls for each in results), [each for each in results if each.failed is not None]
-    if not bad:
+    calls, first = sum(each.calls for each in results), _first_failure(results)
+    if not first:
         return _outcome(trial.backend, trial.layout, given, "ok", "", calls)
-    first = min(bad, key=lambda each: each.failed or 0)
-    return _outcome(trial.backend, trial.layout, given, "wrong", f"seed {first.failed}: {first.words}", calls)
+    reason = f"{_seeds(first.failed)}: {first.words}" if first.status == "wrong" else first.words
+    return _outcome(trial.backend, trial.layout, given, first.status, reason, calls)
 
 
 def _told(trial: Trial, given: VerifyGiven, results: Sequence[Result]) -> list[str]:
     """The story of the first seed that failed, and how to see it again."""
-    bad = [each for each in results if each.failed is not None]
-    if not bad:
+    first = _first_failure(results)
+    if not first or first.status != "wrong":
         return []
-    first = min(bad, key=lambda each: each.failed or 0)
-    told = [f"{trial.backend}, {trial.layout}, seed {first.failed}: {first.words}"]
+    told = [f"{trial.backend}, {trial.layout}, {_seeds(first.failed)}: {first.words}"]
     told += [f"  {line}" for line in first.story]
-    return [*told, f"  again: {_again(trial, given, first.failed or 0)}", ""]
+    return [*told, f"  again: {_again(trial, given, first.failed)}", ""]
 
 
-def _again(trial: Trial, given: VerifyGiven, seed: int) -> str:
+def _again(trial: Trial, given: VerifyGiven, seeds: range) -> str:
     layout = f"{trial.layout.node_count}x{trial.layout.per_node}"
     words = ["collbench", "verify", "--emulate", "--backend", trial.backend, "--layout", layout]
     words += ["--dtype", ",".join(given.dtype)] if given.dtype else []
     words += ["--op", ",".join(given.op)] if given.op != ("sum",) else []
     words += ["--sizes", ",".join(map(str, given.sizes))] if given.sizes else []
-    return shlex.join([*words, "--seed", str(seed), "--seeds", "1"])
+    return shlex.join([*words, "--seed", str(seeds[0]), "--seeds", str(len(seeds))])

@@ -18,12 +18,14 @@ from collbench import host_kernels
 from collbench.errors import CannotRunError
 from collbench.host_kernels import EMULATED, Kernel
 from collbench.kernel_abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
+from collbench.kernel_sources import KernelError
 from collbench.schedules import Schedule
 
 PAGE = 4096
 STATE_AT = 0  # of a communicator's memory; its scratch follows
 PATIENCE_NS = 1_000_000  # of the emulator's clock, which stands still until nobody can go on
 PATIENT_EVENTS = 1_000_000, 8192  # without progress: in all, and for each thread
+LOOKS = 2048 * 8  # of one thread of a rank at the cells of all others, before it gives up: twice 1024, in pieces
 MOST_EVENTS = 2_000_000_000
 MOST_BYTES = 6 << 30  # of scratch; the emulator keeps as much again of what it knows of it
 SHOWN, MOST_WAITS = 6, 1 << 16
@@ -74,7 +76,10 @@ def _runtime() -> Any:
 def load(content: bytes, symbol: str) -> Kernel:
     """The kernel ``symbol`` in a library that was compiled for the emulator."""
     _runtime()
-    return Kernel(content, symbol)
+    try:
+        return Kernel(content, symbol)
+    except (OSError, ValueError, AttributeError) as error:
+        raise KernelError(f"the kernel {symbol} does not load: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class Emulator:
         self.places, self.comms = places, comms
         self._library = _runtime()
         stride, all_threads = comms.count * comms.stride, comms.count * places * threads
-        patience = PATIENT_EVENTS[0] + PATIENT_EVENTS[1] * all_threads
+        patience = PATIENT_EVENTS[0] + PATIENT_EVENTS[1] * all_threads + LOOKS * places**2
         plan = _Plan(pes=places, stride=stride, patience=patience, most=MOST_EVENTS, **asdict(schedule))
         if places * stride > MOST_BYTES:
             raise CannotRunError(f"{places} ranks would need {places * stride >> 30} GiB of scratch in the emulator")

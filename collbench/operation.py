@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from collbench.backends import Backend, Session
 from collbench.buffers import Buffers, Rounds, lay_out
@@ -11,7 +12,9 @@ from collbench.device import Array, Call, Device, Finding, Sampler
 from collbench.patterns import Values
 from collbench.plan import Workload
 from collbench.verify import Proof
-from collbench.world import World
+
+if TYPE_CHECKING:
+    from collbench.world import World
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,17 @@ import json
 import re
 import shlex
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Mpi, Ran
-from emulated import needs_compiler
+from emulated import a_layout, needs_compiler
 from test_kernel_files import source, write
 
+from collbench.emulate import BLOCK
+from collbench.emulation import draw_scene
 from collbench.kernel_files import own_folder
 
 ONESHOT = (own_folder() / "oneshot.cu").read_text(encoding="utf-8")
@@ -23,6 +26,11 @@ MISTAKES = {
     "leaves_out": ("else add(total, x);", "else if (p != 1) add(total, x);"),
     "deadlocks": ("r < PLACES; r++) call.send", "r < PLACES - 1; r++) call.send"),
     "crashes": ("mark(a, 2);", "mark(a, 2); *(volatile int*)nullptr = 1;"),
+    "crashes_seldom": ("mark(a, 2);", "mark(a, 2); if (gridDim.x == 3) *(volatile int*)nullptr = 1;"),
+    "typo": ("mark(a, 2);", "mark(a, two);"),
+    "nameless": ("KERNEL(a) {", "static void another(const Args& a) {"),
+    "unlinked": ("KERNEL(a) {", 'extern "C" void of_nobody();\nKERNEL(a) {\n  if (!a.count) of_nobody();'),
+    "small": ('nodes = "one"', 'nodes = "one"\nmax_bytes = 1024'),
     "never_ends": ("mark(a, 2);", 'for (;;) asm volatile("");'),
 }
 FEW = ("--layout", "1x3", "--dtype", "float32", "--sizes", "8,1028", "--seeds", "6")
@@ -33,7 +41,10 @@ def newcomer(mpich: Mpi) -> Path:
     """A folder with copies of oneshot.cu, right and wrong ones."""
     for name, (old, new) in MISTAKES.items():
         assert old in ONESHOT
-        write(mpich.folder / "mine", f"{name}.cu", ONESHOT.replace(old, new) if old else ONESHOT)
+        text = ONESHOT.replace(old, new) if old else ONESHOT
+        if name == "small":
+            text = text.replace("KERNEL(a) {", "KERNEL(a) {\n  if (a.count > 256) __trap();")
+        write(mpich.folder / "mine", f"{name}.cu", text)
     return mpich.folder / "mine"
 
 
@@ -115,12 +126,55 @@ def test_a_crash_is_told_and_played_again(mpich: Mpi, newcomer: Path) -> None:
 
 
 @needs_compiler
+def test_the_seeds_of_a_crash_are_found_whatever_else_ran_beside_it(mpich: Mpi, newcomer: Path) -> None:
+    blocks = (draw_scene(a_layout("1x3"), seed, ("float32",), ("sum",), (8, 1028)).shape[0] for seed in count(1))
+    begin = next(number for number, each in enumerate(blocks) if each == 3) // BLOCK * BLOCK + 1
+    assert begin > 1
+    ran = emulate(mpich, newcomer, "--backend", "crashes-seldom", *FEW[:-1], str(begin + BLOCK))
+    assert ran.code == 3, ran.err
+    seeds = f"seeds {begin} to {begin + BLOCK - 1}"
+    assert told(ran.out)[0] == f"crashes-seldom, 1x3, {seeds}: the process that ran it crashed"
+    replayed = emulate(mpich, newcomer, *again(ran))
+    assert (replayed.code, told(replayed.out)) == (3, told(ran.out))
+    assert emulate(mpich, newcomer, "--backend", "crashes-seldom", *FEW[:-1], str(begin - 1)).code == 0
+
+
+@needs_compiler
+def test_what_does_not_compile_or_load_has_failed_and_says_why(mpich: Mpi, newcomer: Path) -> None:
+    ran = emulate(mpich, newcomer, "--backend", "typo,nameless,unlinked", *FEW, "--json")
+    assert ran.code == 1, ran.err
+    assert "Traceback" not in ran.err
+    typo, nameless, unlinked = json.loads(ran.out)
+    assert {one["status"] for one in (typo, nameless, unlinked)} == {"failed"}
+    assert f"{newcomer}/typo.cu does not compile for processors" in typo["reason"]
+    assert "error: " in typo["reason"]
+    assert "the kernel nameless does not load: " in nameless["reason"]
+    assert "of_nobody" in unlinked["reason"]
+
+
+@needs_compiler
+def test_messages_are_none_that_the_header_rules_out_or_that_hold_no_element(mpich: Mpi, newcomer: Path) -> None:
+    few = ("--layout", "1x3", "--dtype", "float32", "--seeds", "6")
+    ran = emulate(mpich, newcomer, "--backend", "small,right", *few, "--sizes", "2,3,4,1024,1028,9002")
+    assert ran.code == 0, ran.out
+    for sizes, words in (("2,3", "2 B hold no float32"), ("4000", "small is for messages up to 1024 bytes")):
+        ran = emulate(mpich, newcomer, "--backend", "small", *few, "--sizes", sizes)
+        assert (ran.code, words in ran.out) == (1, True)
+
+
+@needs_compiler
+def test_it_needs_no_mpi(mpich: Mpi, newcomer: Path) -> None:
+    ran = emulate(mpich, newcomer, "--backend", "right", *FEW, MPI4PY_LIBMPI="/nonexistent/libmpi.so")
+    assert ran.code == 0, ran.err
+
+
+@needs_compiler
 def test_a_kernel_that_never_ends_is_given_up(mpich: Mpi, newcomer: Path) -> None:
     began = time.monotonic()
     ran = emulate(mpich, newcomer, "--backend", "never-ends", *FEW, "--timeout", "4")
     assert ran.code == 3, ran.err
     assert time.monotonic() - began < 30
-    assert re.fullmatch(r"never-ends, 1x3, seeds? 1( to 6)?: no answer in 4 s", told(ran.out)[0])
+    assert re.fullmatch(r"never-ends, 1x3, seeds 1 to [56]: no answer in 4 s", told(ran.out)[0])
     assert "Traceback" not in ran.err
 
 

@@ -34,7 +34,7 @@ INLINE void __syncthreads() { HOST(sync_block)(); }
 INLINE void wait_for_kernel_before() {}
 INLINE void let_next_kernel_settle() {}
 
-// ---- Bits and 16-bit floats; every NaN that comes out is 0x7fff or 0x7fffffff, as on a GPU ----
+// ---- Bits and 16-bit floats; every NaN that a sum or a rounding makes is 0x7fff or 0x7fffffff, as on a GPU ----
 
 template <class To, class From> INLINE To bits_as(From from) {
   static_assert(sizeof(To) == sizeof(From), "sizes differ");

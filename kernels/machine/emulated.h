@@ -40,7 +40,7 @@ template <class T, class Change> INLINE T at_once(T* p, Change change) {
   coll_emu_point();
   const T old = *p;
   *p = change(old);
-  coll_emu_touched(p);
+  if (*p != old) coll_emu_touched(p);
   return old;
 }
 template <class T, class V> INLINE T atomicAdd(T* p, V v) { return at_once(p, [=](T old) { return T(old + T(v)); }); }
