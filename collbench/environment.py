@@ -137,7 +137,7 @@ def _is_gpu(entry: str, present: int) -> bool:
 
 GPU_PACKAGES = {
     "cupy": "cupy-cuda13x",
-    "cuda.bindings": "cuda-python",
+    "cuda.bindings": "cuda-bindings",
     "cuda.core": "cuda-core",
     "nccl": "nccl4py",
 }

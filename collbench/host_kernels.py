@@ -124,7 +124,7 @@ class Kernel:
     """An entry point that was loaded, with the memory that its blocks share."""
 
     def __init__(self, content: bytes, symbol: str) -> None:
-        self.library = _load(content, ctypes.RTLD_LOCAL)
-        self.entry = ctypes.cast(getattr(self.library, symbol), ctypes.c_void_p)
-        ends = (ctypes.c_void_p.in_dll(self.library, f"coll_shared_{end}") for end in ("begin", "end"))
+        self.handle = _load(content, ctypes.RTLD_LOCAL)
+        self.entry = ctypes.cast(getattr(self.handle, symbol), ctypes.c_void_p)
+        ends = (ctypes.c_void_p.in_dll(self.handle, f"coll_shared_{end}") for end in ("begin", "end"))
         self.shared = tuple(end.value for end in ends)

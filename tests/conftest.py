@@ -34,15 +34,15 @@ OPEN_MPI = {
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without anything that a launcher or an earlier test left in it, but with this session's cache."""
+    """The environment without what a launcher or an earlier test left in it, but with the cache of these tests."""
     left = ("PMI", "OMPI", "SLURM", "COLLBENCH")
     kept = {name: value for name, value in os.environ.items() if name == CACHE or not name.startswith(left)}
     return {**kept, **more}
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_of_this_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What is compiled is kept in one folder of this session: once for all tests, and never among the user's caches."""
+def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What is compiled is kept in one folder: once for all tests, and never among the user's caches."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.getbasetemp() / "libraries"
         patch.setenv(CACHE, str(folder))

@@ -1,9 +1,9 @@
-"""What tests of the emulator share: where their libraries go, layouts by name, kernels with a mistake put in."""
+"""What tests of the emulator share: layouts by name, kernels with a mistake put in."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,6 @@ from collbench.layout import Layout, parse_layout, virtual_layout
 
 needs_compiler = pytest.mark.skipif(host_kernels.missing() is not None, reason=str(host_kernels.missing()))
 KERNELS = ("nvrar-lamport", "nvrar-ll", "nvrar-put", "oneshot")
-
-
-def libraries_of_this_session(paths: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what is compiled meanwhile in one folder of this session, not among the user's caches."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLLBENCH_CACHE", str(paths.getbasetemp() / "libraries"))
-        yield
 
 
 def a_layout(text: str) -> Layout:

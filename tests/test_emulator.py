@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import KERNELS, Patch, a_layout, kernel, libraries_of_this_session, needs_compiler, patched
+from emulated import KERNELS, Patch, a_layout, kernel, needs_compiler, patched
 from numpy.typing import NDArray
 from test_kernel_files import source
 
@@ -29,11 +29,6 @@ from collbench.schedules import Schedule
 pytestmark = needs_compiler
 SIZES = (4, 30, 1026, 2052, 4100)
 Words = NDArray[np.uint32]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _libraries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    yield from libraries_of_this_session(tmp_path_factory)
 
 
 def small(folder: Path, body: str) -> KernelBackend:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from emulated import KERNELS, a_layout, kernel, libraries_of_this_session, needs_compiler
+from emulated import KERNELS, a_layout, kernel, needs_compiler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -135,11 +135,6 @@ def any_scene(draw: st.DrawFn, build: Build) -> Scene:
     few = layout.size**2 * blocks * build.threads <= FEW_LOOKS
     deaf = draw(st.none() | st.none() | st.none() | st.integers(0, layout.size - 1)) if few else None
     return scene if deaf is None else alone(scene, deaf)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _libraries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    yield from libraries_of_this_session(tmp_path_factory)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,14 +6,14 @@ four times what it takes on average, since any change of a kernel or of the emul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import Draws, Patch, a_layout, kernel, libraries_of_this_session, needs_compiler, patched
+from emulated import Draws, Patch, a_layout, kernel, needs_compiler, patched
 
 from collbench import emulator
 from collbench.emulation import Scene, Verdict, alone, draw_scene, play
@@ -197,11 +197,6 @@ def played(backend: KernelBackend, draws: Draws, twist: Twist, seed: int) -> Ver
 def first_wrong(backend: KernelBackend, draws: Draws, twist: Twist, seeds: int) -> str:
     """What the first scene that goes wrong says, or ""."""
     return next((told for seed in range(seeds) if (told := played(backend, draws, twist, seed).wrong)), "")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _libraries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    yield from libraries_of_this_session(tmp_path_factory)
 
 
 @pytest.fixture(autouse=True)
