@@ -22,8 +22,9 @@ from collbench.errors import INTERRUPTED, Exit, HangError, UsageError
 from collbench.layout import Layout
 from collbench.plan import Case, Plan, Sweep, leave_out, make_plan
 from collbench.progress import Step
-from collbench.records import Record, ResultFile, case_identity, doing_path, sidecar_path
+from collbench.records import Record, case_identity
 from collbench.refusals import refusal
+from collbench.result_file import ResultFile, doing_path, replace_text, sidecar_path
 from collbench.rows import Row, RowMaker
 from collbench.runner import Runner
 from collbench.topology import Topology, layouts_for
@@ -121,10 +122,7 @@ def _write_sidecar(order: Order, run_id: str, launch: int, everyone: World, fact
         ranks=[{"rank": rank, "host": everyone.hosts[rank], **fact} for rank, fact in enumerate(facts)],
     )
     content = {"schema": environment.SCHEMA, "run_id": run_id, "launches": [*_earlier_launches(order), mine]}
-    path = sidecar_path(order.path)
-    scratch = path.with_suffix(".json.new")
-    scratch.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    replace_text(sidecar_path(order.path), json.dumps(content, indent=1) + "\n")
 
 
 def run(order: Order, tell: Step | None) -> None:

@@ -278,7 +278,7 @@ def draw_all(records: Sequence[Record], folder: Path, stem: str, baseline: str |
     panel_groups = _by_panel(records)
     if not panel_groups:
         raise UsageError("no case in these results has a latency to draw; their columns status and reason say why.")
-    names = {record.backend for record in records}
+    names = {record.backend for record in records if not record.is_job}
     chosen = pick("backend", baseline, names) if baseline else None
     paths: list[Path] = []
     try:

@@ -1,11 +1,10 @@
-"""Results on disk: one CSV row per case and launch, written as it is known, never overwritten."""
+"""Rows and their CSV: one row per case and launch."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 import io
-import os
 import types
 import typing
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from collbench.plan import Case
 
 STATUSES = ("ok", "wrong", "failed", "skipped", "timeout")
 VIRTUAL = "-virtual"
-AGAIN = ", for the second time"
+JOB = "(job)"  # the backend of a row that stands for a job, not for a case
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,11 @@ class Record:
     def param(self) -> dict[str, str]:
         """``params`` taken apart."""
         return dict(item.split("=", 1) for item in self.params.split(";") if "=" in item)
+
+    @property
+    def is_job(self) -> bool:
+        """Whether the row stands for a job that did not come to its end, not for a case."""
+        return self.backend == JOB
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -163,12 +167,14 @@ def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
     return records
 
 
-def load(path: Path) -> list[Record]:
-    """Records of a results file; UsageError with what is wrong and what to do otherwise."""
-    return parse(_read(path), path)
+def load(path: Path, drop_cut_row: bool = False) -> list[Record]:
+    """Records of a results file; UsageError with what is wrong and what to do otherwise. ``drop_cut_row``: of one that
+    is still being written."""
+    return parse(read(path), path, drop_cut_row)
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of a results file; UsageError where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -211,100 +217,3 @@ def dump(records: Iterable[Record], header: bool = True) -> str:
     for record in records:
         writer.writerow([_cell(value) for value in dataclasses.astuple(record)])
     return out.getvalue()
-
-
-def samples_path(path: Path) -> Path:
-    """Where the samples behind ``path`` are kept."""
-    return path.with_suffix(".samples.csv")
-
-
-def sidecar_path(path: Path) -> Path:
-    """Where the environment behind ``path`` is kept."""
-    return path.with_suffix(".json")
-
-
-def doing_path(path: Path) -> Path:
-    """Where a run notes the case that it is at; gone when the case has its row."""
-    return path.with_suffix(".doing")
-
-
-@dataclass
-class ResultFile:
-    """An open run of ``rows`` rows: appends rows and their samples, each flushed to the disk at once.
-
-    ``retried`` is the case in which an earlier job ended: it is tried once more.
-    """
-
-    path: Path
-    rows: int = 0
-    retried: tuple[object, ...] | None = None
-
-    @classmethod
-    def create(cls, path: Path, force: bool) -> ResultFile:
-        """A new run at ``path``; UsageError where one exists already, unless ``force``."""
-        if path.suffix != ".csv":
-            raise UsageError(f"{path} does not end in .csv; its samples and sidecar are named after it.")
-        taken = next((each for each in (path, samples_path(path), sidecar_path(path)) if each.exists()), None)
-        if taken and not force:
-            raise UsageError(f"{taken} exists; give another -o, --resume to go on with it, or --force to replace it.")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(dump(()), encoding="utf-8")
-            samples_path(path).write_text("row,sample,latency_us\n", encoding="utf-8")
-            for leftover in (sidecar_path(path), doing_path(path)):
-                leftover.unlink(missing_ok=True)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}; give another -o.") from None
-        return cls(path)
-
-    @classmethod
-    def resume(cls, path: Path) -> tuple[ResultFile, list[Record]]:
-        """The run at ``path`` and its finished rows; a row that was cut off is dropped from the file."""
-        text = _read(path)
-        records = parse(text, path, drop_cut_row=True)
-        if dump(records) != text:
-            scratch = path.with_suffix(".csv.new")
-            scratch.write_text(dump(records), encoding="utf-8")
-            scratch.replace(path)
-        _drop_samples(samples_path(path), len(records))
-        file = cls(path, len(records))
-        for record in parse(_read(doing_path(path)), doing_path(path), True) if doing_path(path).exists() else ():
-            if record.reason.endswith(AGAIN):
-                file.append(record)
-                records.append(record)
-            else:
-                file.retried = (record.launch, *record.identity)
-        return file, records
-
-    def begin(self, record: Record) -> None:
-        """Leave a note of what is being done: the row it gets if nobody lives to write another, twice in a row."""
-        if (record.launch, *record.identity) == self.retried:
-            record = dataclasses.replace(record, reason=f"{record.reason}{AGAIN}")
-        doing_path(self.path).write_text(dump([record]), encoding="utf-8")
-
-    def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:
-        """Write the samples behind a row, by its number from 0, then the row; both survive the process."""
-        lines = (f"{self.rows},{index},{value:.3f}\n" for index, value in enumerate(samples_us))
-        _append(samples_path(self.path), "".join(lines))
-        _append(self.path, dump([record], header=False))
-        doing_path(self.path).unlink(missing_ok=True)
-        self.rows += 1
-
-
-def _drop_samples(path: Path, rows: int) -> None:
-    """Keep the samples of the first ``rows`` rows: later ones belong to a row that was never finished."""
-    if not path.exists():
-        return
-    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-    kept = [line for line in lines if line.endswith("\n") and int(line.split(",")[0]) < rows]
-    if kept != lines:
-        scratch = path.with_suffix(".csv.new")
-        scratch.write_text("".join([head, *kept]), encoding="utf-8")
-        scratch.replace(path)
-
-
-def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

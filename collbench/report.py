@@ -34,9 +34,9 @@ def title_of(record: Record) -> str:
 
 
 def panels(records: Iterable[Record]) -> dict[Panel, list[Record]]:
-    """Records by panel, in order of appearance of sorted panels."""
+    """Records by panel, in order of appearance of sorted panels; rows of jobs are in none."""
     found: dict[Panel, list[Record]] = {}
-    for record in sorted(records, key=lambda r: tuple(map(str, panel_of(r)))):
+    for record in sorted((each for each in records if not each.is_job), key=lambda r: tuple(map(str, panel_of(r)))):
         found.setdefault(panel_of(record), []).append(record)
     return found
 

@@ -18,7 +18,8 @@ from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.options import Given, sizes_of
 from collbench.plan import Contest, Sweep, parse_contests
 from collbench.progress import progress
-from collbench.records import Record, ResultFile, doing_path, load
+from collbench.records import Record, load
+from collbench.result_file import ResultFile, doing_path
 from collbench.topology import Topology, layouts_for
 
 CPU_RANKS = 4

@@ -18,7 +18,8 @@ from collbench.finals import Field, Verdict
 from collbench.layout import Layout
 from collbench.options import DEFAULT_SIZES
 from collbench.plan import Sweep, contest_of, contests_text, workloads
-from collbench.records import Record, ResultFile, load, sidecar_path
+from collbench.records import Record, load
+from collbench.result_file import ResultFile, sidecar_path
 from collbench.sizes import format_size, parse_sizes
 from collbench.sweep import default_dtypes, default_path, exit_code, launch_ranks, ranks_to_start, topology_of
 from collbench.topology import layouts_for

@@ -20,16 +20,14 @@ from collbench.records import (
     COLUMNS,
     STATUSES,
     Record,
-    ResultFile,
     case_identity,
     dump,
     load,
     load_all,
     parse,
-    samples_path,
     select,
-    sidecar_path,
 )
+from collbench.result_file import ResultFile, samples_path, sidecar_path
 
 HERE = Path("r.csv")
 SCHEMA = (

@@ -1,0 +1,137 @@
+"""Results on disk: rows and the samples behind them, each written as it is known, never overwritten unasked."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from collbench.errors import UsageError
+from collbench.records import Record, dump, parse, read
+
+AGAIN = ", for the second time"
+HEAD = "row,sample,latency_us\n"
+
+
+def samples_path(path: Path) -> Path:
+    """Where the samples behind ``path`` are kept."""
+    return path.with_suffix(".samples.csv")
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the environment behind ``path`` is kept."""
+    return path.with_suffix(".json")
+
+
+def doing_path(path: Path) -> Path:
+    """Where a run notes the case that it is at; gone when the case has its row."""
+    return path.with_suffix(".doing")
+
+
+def load_samples(path: Path) -> dict[int, list[float]]:
+    """Samples (microseconds) behind the rows of ``path``, by the row's number from 0; {} where there are none."""
+    found: dict[int, list[float]] = {}
+    if samples_path(path).exists():
+        for line in samples_path(path).read_text(encoding="utf-8").splitlines(keepends=True)[1:]:
+            row, _, value = line.split(",") if line.endswith("\n") else ("", "", "")
+            if row:
+                found.setdefault(int(row), []).append(float(value))
+    return found
+
+
+def write_whole(path: Path, rows: Sequence[tuple[Record, Sequence[float]]]) -> None:
+    """A results file of ``rows`` (record, samples in microseconds), in place of what is there."""
+    samples = [HEAD, *(line for number, (_, values) in enumerate(rows) for line in _sample_lines(number, values))]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for target, text in ((samples_path(path), "".join(samples)), (path, dump(record for record, _ in rows))):
+        replace_text(target, text)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put ``text`` into the file at once: at any time it holds the old or the new one."""
+    scratch = path.with_name(f"{path.name}.new")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)
+
+
+def _sample_lines(row: int, samples_us: Iterable[float]) -> Iterator[str]:
+    return (f"{row},{index},{value:.3f}\n" for index, value in enumerate(samples_us))
+
+
+@dataclass
+class ResultFile:
+    """An open run of ``rows`` rows: appends rows and their samples, each flushed to the disk at once.
+
+    ``retried`` is the case in which an earlier job ended: it is tried once more.
+    """
+
+    path: Path
+    rows: int = 0
+    retried: tuple[object, ...] | None = None
+
+    @classmethod
+    def create(cls, path: Path, force: bool) -> ResultFile:
+        """A new run at ``path``; UsageError where one exists already, unless ``force``."""
+        if path.suffix != ".csv":
+            raise UsageError(f"{path} does not end in .csv; its samples and sidecar are named after it.")
+        taken = next((each for each in (path, samples_path(path), sidecar_path(path)) if each.exists()), None)
+        if taken and not force:
+            raise UsageError(f"{taken} exists; give another -o, --resume to go on with it, or --force to replace it.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dump(()), encoding="utf-8")
+            samples_path(path).write_text(HEAD, encoding="utf-8")
+            for leftover in (sidecar_path(path), doing_path(path)):
+                leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}; give another -o.") from None
+        return cls(path)
+
+    @classmethod
+    def resume(cls, path: Path) -> tuple[ResultFile, list[Record]]:
+        """The run at ``path`` and its finished rows; a row that was cut off is dropped from the file."""
+        text = read(path)
+        records = parse(text, path, drop_cut_row=True)
+        if dump(records) != text:
+            replace_text(path, dump(records))
+        _drop_samples(samples_path(path), len(records))
+        file = cls(path, len(records))
+        for record in parse(read(doing_path(path)), doing_path(path), True) if doing_path(path).exists() else ():
+            if record.reason.endswith(AGAIN):
+                file.append(record)
+                records.append(record)
+            else:
+                file.retried = (record.launch, *record.identity)
+        return file, records
+
+    def begin(self, record: Record) -> None:
+        """Leave a note of what is being done: the row it gets if nobody lives to write another, twice in a row."""
+        if (record.launch, *record.identity) == self.retried:
+            record = dataclasses.replace(record, reason=f"{record.reason}{AGAIN}")
+        doing_path(self.path).write_text(dump([record]), encoding="utf-8")
+
+    def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:
+        """Write the samples behind a row, by its number from 0, then the row; both survive the process."""
+        _append(samples_path(self.path), "".join(_sample_lines(self.rows, samples_us)))
+        _append(self.path, dump([record], header=False))
+        doing_path(self.path).unlink(missing_ok=True)
+        self.rows += 1
+
+
+def _drop_samples(path: Path, rows: int) -> None:
+    """Keep the samples of the first ``rows`` rows: later ones belong to a row that was never finished."""
+    if not path.exists():
+        return
+    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+    kept = [line for line in lines if line.endswith("\n") and int(line.split(",")[0]) < rows]
+    if kept != lines:
+        replace_text(path, "".join([head, *kept]))
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
