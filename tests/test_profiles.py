@@ -1,0 +1,114 @@
+"""Profiles of clusters: ours are whole, users' own are read strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from collbench import profiles
+from collbench.errors import UsageError
+from collbench.profiles import find, load, names
+
+GOOD = 'launch = ["srun"]\n'
+SETTING = '[variables.NAME]\nvalue = "1"\nwhy = "w"\nsource = "s"\nconfirmed = true\n'
+
+
+def a_file(folder: Path, text: str) -> Path:
+    """A profile with that text."""
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_setting_of_ours_has_its_reason_and_its_source(name: str) -> None:
+    profile = find(name)
+    assert profile.about
+    assert profile.launch
+    for setting in profile.settings:
+        assert len(setting.why) > 10, setting
+        assert len(setting.source) > 3, setting
+
+
+def test_the_profiles_that_are_promised() -> None:
+    assert set(names()) >= {"perlmutter", "vista", "slingshot", "infiniband", "local"}
+
+
+def test_a_network_is_not_forced_upon_one_node() -> None:
+    for name in names():
+        set_on_one = {setting.name for setting in find(name).settings if setting.applies(1)}
+        assert not set_on_one & {"NCCL_NET", "NVSHMEM_REMOTE_TRANSPORT", "FI_PROVIDER"}, name
+
+
+def test_no_profile_hides_the_other_gpus_of_a_node_from_a_rank() -> None:
+    for name in names():
+        profile = find(name)
+        assert not set(profile.slurm) & {"gpus-per-task", "gpu-bind"}
+        assert not any("gpus-per-task" in word for word in profile.launch)
+
+
+def test_what_a_profile_is_like_is_taken_over_and_replaced() -> None:
+    vista, infiniband = find("vista"), find("infiniband")
+    assert "gpus-per-node" in infiniband.slurm
+    assert set(vista.slurm) == {"time", "partition"}
+    theirs = {setting.name: setting for setting in infiniband.settings}
+    ours = {setting.name: setting for setting in vista.settings}
+    assert theirs.items() <= ours.items()
+    assert ours["NCCL_SOCKET_IFNAME"].confirmed is False
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    text = 'like = "vista"\ngpus_per_node = 8\nlaunch = ["srun"]\n[slurm]\npartition = "p"\n'
+    told = SETTING.replace('"1"', "false").replace("true", 'false\nwhere = "one node"')
+    profile = load(a_file(tmp_path, text + told))
+    assert (profile.name, profile.gpus_per_node, profile.launch, profile.slurm["partition"]) == (
+        "mine",
+        8,
+        ("srun",),
+        "p",
+    )
+    (setting,) = (each for each in profile.settings if each.name == "NAME")
+    assert (setting.value, setting.applies(1), setting.applies(2)) == (None, True, False)
+
+
+def test_it_is_found_by_its_path(tmp_path: Path) -> None:
+    assert find(str(a_file(tmp_path, GOOD))).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no `launch`"),
+        ("launch = 'srun'", "launch = 'srun' is not a list of texts"),
+        ("launch = [1]", "is not a list of texts"),
+        ("launch = [", "cannot be read"),
+        (f"{GOOD}gpu_per_node = 4", "did you mean 'gpus_per_node'"),
+        (f"{GOOD}like = 'vist'", "did you mean 'vista'"),
+        (f"{GOOD}[slurm]\n'a b' = 1", "'a b' is no long option"),
+        (f"{GOOD}[variables.'a b']\nvalue = '1'", "no name for a variable"),
+        (f"{GOOD}[variables.A]\nvalue = '1'", "give value, why, source and confirmed"),
+        (GOOD + SETTING.replace('"1"', "1"), "value = 1 is not str; numbers are written as texts"),
+        (GOOD + SETTING.replace("true", "'yes'"), "confirmed = 'yes' is not bool"),
+        (f"{GOOD}{SETTING}where = 'two nodes'", "unknown place"),
+        (f"{GOOD}{SETTING}wher = 'one node'", "did you mean 'where'"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        load(a_file(tmp_path, text))
+
+
+def test_a_profile_that_is_like_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "folder", lambda: tmp_path)
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'like = "{other}"\nlaunch = ["srun"]\n')
+    with pytest.raises(UsageError, match="leads back to itself"):
+        find("a")
+
+
+def test_one_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match="did you mean 'perlmutter'"):
+        find("perlmuter")
+    with pytest.raises(UsageError, match="does not exist"):
+        find("./nowhere.toml")
