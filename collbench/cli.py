@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from collbench import __version__, options, tune_options, verify_options
+from collbench import __version__, options, submit_options, tune_options, verify_options
 from collbench.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,6 +60,26 @@ def tune(context: click.Context, /, **given: Any) -> None:
     from collbench.tune import run
 
     context.exit(run(tune_options.TuneGiven(**given)))
+
+
+@cli.command(short_help="The same sweep as Slurm jobs.", context_settings={"ignore_unknown_options": True})
+@_stack(submit_options.SUBMIT)
+@click.pass_context
+def submit(context: click.Context, /, **given: Any) -> None:
+    """Write a job script for each node count, submit, follow, and gather all rows into one results file.
+
+    All options that are not listed here are those of `collbench sweep`.
+
+    \b
+    collbench submit --profile perlmutter --account m1234 --nodes 2,4,8 --sizes 4K:64M --launches 3 --wait
+    collbench submit --wait -o results/RUN.csv       follow again, and gather
+    collbench submit --resume -o results/RUN.csv     submit again what did not come to its end
+    """
+    from collbench.submit import check_sweep, run
+
+    wanted = submit_options.SubmitGiven(**given)
+    check_sweep(options.Given(**sweep.make_context(context.command_path, list(wanted.words)).params))
+    context.exit(run(wanted))
 
 
 @cli.command(short_help="Prove every answer under stress; time nothing.", epilog=verify_options.TOLD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from collbench import backends, kernel_backend
+from collbench import backends, kernel_backend, profiles
 from collbench.collectives import COLLECTIVES, OPS
 from collbench.dtypes import DTYPES
 from collbench.plan import MODES
@@ -20,13 +20,14 @@ def _backends() -> list[dict[str, str | None]]:
 
 
 def show(as_json: bool) -> str:
-    """Backends with their state on this machine, then collectives, types, operations and modes."""
+    """Backends with their state on this machine, then collectives, types, operations, modes and profiles."""
     found = _backends()
     others = {
         "collectives": list(COLLECTIVES),
         "dtypes": list(DTYPES),
         "ops": list(OPS),
         "modes": list(MODES),
+        "profiles": profiles.names(),
     }
     if as_json:
         return json.dumps({"backends": found, **others}, indent=1)

@@ -132,7 +132,7 @@ ONLY = click.option(
     type=Parsed("COLUMN=VALUE", _condition),
     help="Only rows with this value; may be repeated: several values of one column are alternatives.",
 )
-_COUNTS = Parsed("N,...", _counts)
+COUNTS = Parsed("N,...", _counts)
 _SIZE = Parsed("size", parse_size)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 BACKENDS = Parsed("backend,...", _backends, backend_names)
@@ -151,9 +151,9 @@ OP = click.option(
     "--op", default="sum", show_default=True, type=names("op", lambda: OPS), help=f"Reductions: {', '.join(OPS)}."
 )
 WORLDS: list[Callable[[Any], Any]] = [
-    click.option("--ranks", default=(), type=_COUNTS, help="World sizes.  [default: all ranks]"),
-    click.option("--gpus", default=(), type=_COUNTS, help="The same, where every rank has a GPU."),
-    click.option("--nodes", default=(), type=_COUNTS, help="Node counts to sweep.  [default: as many as needed]"),
+    click.option("--ranks", default=(), type=COUNTS, help="World sizes.  [default: all ranks]"),
+    click.option("--gpus", default=(), type=COUNTS, help="The same, where every rank has a GPU."),
+    click.option("--nodes", default=(), type=COUNTS, help="Node counts to sweep.  [default: as many as needed]"),
     click.option("--layout", default=(), type=Parsed("NxG", _layouts), help="N nodes of G ranks; virtual where a host "
                  "has them all."),
 ]  # fmt: skip
