@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from collbench.sizes import format_size
 
 WIDTH = 9.0  # inches: 900 px of a README at 100 px an inch
-GREY = "#6b6b6b"
+GREY, RED = "#6b6b6b", "#b00020"
 SLOWEST_SHOWN = 0.25  # speed-ups far below 1 would press those near 1 into a line
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 # Okabe and Ito's palette, and three darker colours that keep their distance from it under colour blindness.
@@ -69,11 +69,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Frame:
-    """What surrounds a chart: its title, the small print at its foot, colour and marker of every name."""
+    """What surrounds a chart: its title, the small print at its foot, colour and marker of every name, and below the
+    title, in red, what makes it worthless."""
 
     title: str
     foot: str
     styles: Mapping[str, Style]
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: 
     """An empty figure: title and legend above, small print below, the room between left to the axes."""
     longest = max(len(str(key.get_label())) for key in keys)
     columns = max(1, min(len(keys), int(width / (0.7 + 0.085 * longest))))
-    top = 0.42 + 0.22 * math.ceil(len(keys) / columns)
+    alarm = textwrap.wrap(frame.warning, int(13.5 * width))
+    under = 0.38 + 0.17 * len(alarm)
+    top = 0.04 + under + 0.22 * math.ceil(len(keys) / columns)
     foot = [line for text in frame.foot.splitlines() for line in textwrap.wrap(text, int(17.5 * width))]
     below = 0.1 + 0.14 * len(foot)
     height += top + below
@@ -116,8 +120,11 @@ def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: 
     figure.set_layout_engine("constrained", rect=(0.007, below / height, 0.983, 1 - (top + below) / height))
     title = figure.text(0.1 / width, 1 - 0.1 / height, frame.title, va="top", weight="bold")
     title.set_fontsize(min(11.5, 11.5 * 92 * width / WIDTH / len(frame.title)))
+    if alarm:
+        red: dict[str, Any] = {"color": RED, "weight": "bold"}
+        figure.text(0.1 / width, 1 - 0.35 / height, "\n".join(alarm), va="top", fontsize=8.5, **red)
     figure.text(0.1 / width, 0.07 / height, "\n".join(foot), va="bottom", fontsize=7, color=GREY)
-    place: dict[str, Any] = {"bbox_to_anchor": (0.1 / width, 1 - 0.38 / height), "ncols": columns}
+    place: dict[str, Any] = {"bbox_to_anchor": (0.1 / width, 1 - under / height), "ncols": columns}
     room: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.6, "handletextpad": 0.6}
     figure.legend(handles=keys, loc="upper left", frameon=False, **place, **room)
     return figure

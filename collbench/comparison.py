@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from collbench.analysis import Ratio, Timing, ratio, unpaired_ratio
 from collbench.errors import UsageError, pick
+from collbench.mismatch import mismatch_of
 from collbench.records import Record
 from collbench.report import Table, aligned, markdown, median_us, show_us, title_of
 from collbench.sizes import format_size
@@ -21,7 +22,7 @@ Key = tuple[object, ...]
 @dataclass(frozen=True)
 class Comparison:
     """One case on two sides. ``record`` is a row of side a; medians over launches are in microseconds; ``paired`` sides
-    ran together, launch by launch."""
+    ran together, launch by launch; ``mismatch`` says what makes the ratio worthless."""
 
     record: Record
     a: str
@@ -30,6 +31,7 @@ class Comparison:
     b_us: float
     ratio: Ratio
     paired: bool = True
+    mismatch: str = ""
 
 
 def default_baseline(names: Iterable[str]) -> str | None:
@@ -79,7 +81,8 @@ def _compare(a: str, b: str, mine: Sequence[Record], theirs: Sequence[Record], p
         found = ratio(_side(mine), _side(theirs))
     else:
         found = unpaired_ratio(_side(mine), _side(theirs))
-    return Comparison(mine[0], a, b, median_us(mine) or 0.0, median_us(theirs) or 0.0, found, paired)
+    words = mismatch_of([*((a, record) for record in mine), *((b, record) for record in theirs)])
+    return Comparison(mine[0], a, b, median_us(mine) or 0.0, median_us(theirs) or 0.0, found, paired, words)
 
 
 def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> list[Comparison]:
@@ -123,7 +126,12 @@ def show(rows: Sequence[Comparison], form: str | None = None) -> str:
     drawn = markdown if form == "markdown" else aligned
     parts = [f"{title} · {a} ÷ {b}\n\n{drawn(_table(group))}" for (title, a, b), group in groups.items()]
     fewest = min(row.ratio.launches for row in rows)
-    return "\n\n".join([*parts, _caution(fewest, rows[0].paired)])
+    return "\n\n".join([*parts, *_warnings(rows), _caution(fewest, rows[0].paired)])
+
+
+def _warnings(rows: Sequence[Comparison]) -> list[str]:
+    """What makes ratios worthless, each once."""
+    return list(dict.fromkeys(f"MISMATCH: {row.mismatch}" for row in rows if row.mismatch))
 
 
 def _table(rows: Sequence[Comparison]) -> Table:
@@ -161,4 +169,5 @@ def _plain(row: Comparison) -> dict[str, object]:
         **found,
         "high": row.ratio.high if math.isfinite(row.ratio.high) else None,
         "verdict": row.ratio.verdict,
+        "mismatch": row.mismatch or None,
     }

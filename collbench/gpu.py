@@ -13,7 +13,7 @@ from cuda.bindings import driver
 from cuda.bindings import runtime as cudart
 from cuda.core import Device as CoreDevice
 
-from collbench import nccl
+from collbench import nccl, preflight
 from collbench.device import Array, Call, Finding, Recording, Region, Sampler
 from collbench.errors import HangError
 from collbench.gpu_patterns import Patterns
@@ -22,10 +22,6 @@ from collbench.patterns import Expectation, Values
 from collbench.world import World
 
 FIRST_DELAY_NS, LONGEST_DELAY_NS = 100_000, 50_000_000
-THROTTLES = {
-    0x08: "hardware slowdown", 0x20: "software thermal slowdown", 0x40: "hardware thermal slowdown",
-    0x80: "power brake", 0x04: "software power cap",
-}  # fmt: skip
 
 
 def check(result: Any) -> Any:
@@ -135,8 +131,7 @@ class Gpu:
             pynvml.nvmlInit()
             bus = cupy.cuda.runtime.deviceGetPCIBusId(self.index)
             handle = pynvml.nvmlDeviceGetHandleByPciBusId(bus)
-            reasons = pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
-            return next((text for bit, text in THROTTLES.items() if reasons & bit), None)
+            return preflight.throttled(pynvml, handle)
         return None
 
     def facts(self) -> dict[str, Any]:

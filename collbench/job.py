@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import platform
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 from mpi4py import MPI
 
-from collbench import backends, environment, fabric, world
+from collbench import backends, environment, fabric, preflight, world
 from collbench.device import Device, open_device
 from collbench.errors import INTERRUPTED, Exit, HangError, UsageError
 from collbench.layout import Layout
@@ -111,18 +112,33 @@ def _earlier_launches(order: Order) -> list[dict[str, Any]]:
     return launches
 
 
-def _write_sidecar(order: Order, run_id: str, launch: int, everyone: World, facts: list[Any]) -> None:
-    """The sidecar, one entry a launch; it is complete at any time."""
-    mine = environment.launch_facts(
+def _entry(order: Order, launch: int, everyone: World, facts: list[dict[str, Any]], nodes: list[Any]) -> dict[str, Any]:
+    """What the sidecar says of this launch; ``facts`` by rank, ``nodes`` of each host that is not None."""
+    return environment.launch_facts(
         list(order.argv),
         launch=launch,
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         sweep=asdict(order.sweep),
         mpi=world.mpi_facts(),
+        nodes=[node for node in nodes if node],
         ranks=[{"rank": rank, "host": everyone.hosts[rank], **fact} for rank, fact in enumerate(facts)],
     )
-    content = {"schema": environment.SCHEMA, "run_id": run_id, "launches": [*_earlier_launches(order), mine]}
+
+
+def _write_sidecar(order: Order, run_id: str, launches: list[dict[str, Any]]) -> None:
+    """The sidecar, one entry a launch; it is complete at any time."""
+    content = {"schema": environment.SCHEMA, "run_id": run_id, "launches": launches}
     replace_text(sidecar_path(order.path), json.dumps(content, indent=1) + "\n")
+
+
+def _my_facts(devices: dict[str, Device]) -> dict[str, Any]:
+    """What the sidecar says of this rank."""
+    process = preflight.process(os.environ, world.mpi_facts())
+    return {
+        "mpi": process.mpi,
+        "cores": len(process.cores),
+        **{kind: device.facts() for kind, device in devices.items()},
+    }
 
 
 def run(order: Order, tell: Step | None) -> None:
@@ -193,9 +209,13 @@ def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, te
     shared = _shared_gpus(everyone, devices)
     plan = leave_out(plan, lambda case: shared if backends.find(case.backend).DEVICE == "gpu" else None)
     rows = _row_maker(order, launch, devices, everyone, finished)
-    facts = everyone.launch.gather({kind: device.facts() for kind, device in devices.items()})
+    facts = everyone.launch.gather(_my_facts(devices)) or []
+    mine = preflight.plain(preflight.node(os.environ)) if everyone.local_rank == 0 else None
+    nodes = everyone.launch.gather(mine) or []
+    launches: list[dict[str, Any]] = []
     if everyone.rank == 0:
-        _write_sidecar(order, rows.run_id, launch, everyone, facts or [])
+        launches = [*_earlier_launches(order), _entry(order, launch, everyone, facts, nodes)]
+        _write_sidecar(order, rows.run_id, launches)
     total = sum(map(len, plan.groups)) + len(plan.skips)
 
     def emit(row: Row) -> None:
@@ -203,7 +223,13 @@ def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, te
         if tell:
             tell(row.record, total)
 
-    Runner(order.sweep, rows, devices, dog, emit, lambda row: file.begin(row.record)).run(plan, everyone)
+    runner = Runner(order.sweep, rows, devices, dog, emit, lambda row: file.begin(row.record))
+    runner.run(plan, everyone)
+    late = everyone.launch.gather({"libraries": environment.loaded_libraries(), "transports": runner.transports})
+    if late and any(each["libraries"] or each["transports"] for each in late):
+        for rank, each in zip(launches[-1]["ranks"], late, strict=True):
+            rank.update(each)
+        _write_sidecar(order, rows.run_id, launches)
 
 
 def _row_maker(

@@ -91,6 +91,10 @@ class Session:
         build = partial(kernels.load_or_build, file, options, self.device.arch)
         return self.comm.function(file.symbol, tuple(options.items()), lambda: self.world.led(build))
 
+    def transport(self) -> str:
+        """What the kernels take from this PE to the other members."""
+        return self.comm.transport()
+
     def release(self) -> None:
         """Calls hold nothing."""
 

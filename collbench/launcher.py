@@ -51,9 +51,14 @@ def detect(variables: Mapping[str, str]) -> Launch | None:
     return None
 
 
+def split_up(launch: Launch, world_size: int) -> bool:
+    """Whether each of a launcher's processes is a world of its own."""
+    return launch.size not in (None, 1) and world_size == 1
+
+
 def check_world(launch: Launch | None, world_size: int) -> None:
     """Refuse a launcher whose processes do not know of each other: N worlds of one rank instead of one of N."""
-    if launch is None or launch.size in (None, 1) or world_size != 1:
+    if launch is None or not split_up(launch, world_size):
         return
     if launch.name == "srun":
         cure = "ask for the plugin that fits your MPI: srun --mpi=pmi2 (MPICH, Cray) or --mpi=pmix (Open MPI)"

@@ -8,6 +8,7 @@ import cupy
 import nccl.core as nc
 from nccl.bindings import nccl as lib
 
+from collbench import nccl_log, transports
 from collbench.collectives import ROOT
 from collbench.device import Array, Call
 from collbench.plan import Workload
@@ -21,7 +22,8 @@ REDUCTIONS = {"sum": nc.SUM, "min": nc.MIN, "max": nc.MAX, "avg": nc.AVG, "": nc
 
 def allocate(size: int) -> Array:
     """``size`` bytes from ncclMemAlloc as a cupy array: memory that can be registered as a symmetric window."""
-    buffer = nc.mem_alloc(size)
+    with nccl_log.log().told():
+        buffer = nc.mem_alloc(size)
     memory = cupy.cuda.UnownedMemory(int(buffer.handle), size, owner=buffer)
     return cupy.ndarray((size,), cupy.uint8, cupy.cuda.MemoryPointer(memory, 0))
 
@@ -30,8 +32,11 @@ class Communicator:
     """A NCCL communicator over the members of a world. Bindings are called directly: no per-call Python checks."""
 
     def __init__(self, world: World) -> None:
-        uid = world.bcast(bytes(nc.get_unique_id()) if world.rank == 0 else b"")
-        self._owner = nc.Communicator.init(world.size, world.rank, nc.UniqueId.from_bytes(uid))
+        self._log = nccl_log.log()
+        self._since = self._log.size()
+        with self._log.told():
+            uid = world.bcast(bytes(nc.get_unique_id()) if world.rank == 0 else b"")
+            self._owner = nc.Communicator.init(world.size, world.rank, nc.UniqueId.from_bytes(uid))
         self._handle: Any = lib.Comm(self._owner.ptr)
         self._rank, self._size = world.rank, world.size
 
@@ -64,6 +69,11 @@ class Communicator:
         lib.send(source, count, kind, (self._rank + 1) % self._size, self._handle, stream)
         lib.recv(target, count, kind, (self._rank - 1) % self._size, self._handle, stream)
         lib.group_end()
+
+    def transport(self) -> str:
+        """What it takes from here to other ranks, known once a call has run; see ``transports``. Worlds follow each
+        other, so what NCCL has logged since this one began is of this one."""
+        return transports.of_nccl(self._log.read(), self._log.read(self._since))
 
     def close(self) -> None:
         """Destroy the communicator; collective."""

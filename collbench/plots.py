@@ -17,6 +17,7 @@ from collbench.analysis import Ratio, Timing, ratio
 from collbench.charts import Curve, Frame, Win
 from collbench.comparison import default_baseline
 from collbench.errors import UsageError, pick
+from collbench.mismatch import mismatches
 from collbench.records import VIRTUAL, Record
 from collbench.report import panel_of, panels
 
@@ -146,6 +147,11 @@ def _foot(records: Group, reading: str) -> str:
     return f"{source}{f' · cases without a number: {missing}' if missing else ''}\n{reading}"
 
 
+def _warning(records: Group) -> str:
+    """What makes a comparison of these records worthless."""
+    return " ".join(mismatches(panels(records).values()))
+
+
 def _words(record: Record) -> Words:
     """What tells the panel of a record from others, short enough for a file name."""
     cache, place = record.param.get("cache", "hot"), "inplace" if record.in_place else ""
@@ -208,13 +214,13 @@ def _scaling_sizes(records: Group) -> list[int]:
 def _latency_chart(records: Group, styles: Styles, baseline: str | None) -> Figure:
     sizes, cells = _sizes(records), _cells(records)
     base = baseline or default_baseline(_names(cells)) or ""
-    frame = Frame(_title(records), _foot(records, LATENCY), styles)
+    frame = Frame(_title(records), _foot(records, LATENCY), styles, _warning(records))
     speedups = _speedups(cells, sizes, base)
     return charts.latency_chart(frame, _latency(cells, sizes), _bounds(records, sizes), speedups, base)
 
 
 def _bandwidth_chart(records: Group, styles: Styles) -> Figure:
-    frame = Frame(_title(records), _foot(records, BANDWIDTH), styles)
+    frame = Frame(_title(records), _foot(records, BANDWIDTH), styles, _warning(records))
     return charts.bandwidth_chart(frame, _bandwidth(_cells(records), _sizes(records)))
 
 
@@ -222,7 +228,7 @@ def _scaling_chart(records: Group, styles: Styles) -> Figure:
     sizes, ranks = _scaling_sizes(records), sorted({record.ranks for record in records})
     shown = [record for record in records if record.bytes in sizes]
     of_size = {size: _cells((record for record in shown if record.bytes == size), "ranks") for size in sizes}
-    frame = Frame(_title(records), _foot(shown, LATENCY), styles)
+    frame = Frame(_title(records), _foot(shown, LATENCY), styles, _warning(shown))
     return charts.scaling_chart(frame, {size: _latency(cells, ranks) for size, cells in of_size.items()})
 
 
@@ -252,9 +258,8 @@ def _best_chart(records: Group, styles: Styles) -> Figure:
     rows = sorted(panels(records).values(), key=lambda row: (row[0].mode, row[0].dtype, row[0].nodes, row[0].ranks))
     sizes = _sizes(records)
     rivals = sorted({name for row in rows for name in _names(_cells(row))})
-    frame = Frame(
-        f"Fastest backend · {_title(records)}", _foot(records, f"Compared: {', '.join(rivals)}. {LEAD}"), styles
-    )
+    foot = _foot(records, f"Compared: {', '.join(rivals)}. {LEAD}")
+    frame = Frame(f"Fastest backend · {_title(records)}", foot, styles, _warning(records))
     return charts.best_chart(frame, _labels([row[0] for row in rows]), sizes, _wins(rows, sizes))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from statistics import median
 
+from collbench.mismatch import mismatches
 from collbench.records import VIRTUAL, Record
 from collbench.sizes import format_size
 
@@ -130,13 +131,15 @@ def why_not(records: Iterable[Record]) -> str:
 
 
 def results(records: Sequence[Record], as_markdown: bool = False) -> str:
-    """Every panel as a titled table, then why cases have no number."""
+    """Every panel as a titled table, then what makes ratios worthless, then why cases have no number."""
     parts = []
-    for group in panels(records).values():
+    tables = panels(records).values()
+    for group in tables:
         table = latency_table(group)
         if len(table) > 1:
             parts.append(f"{title_of(group[0])}\n\n{markdown(table) if as_markdown else aligned(table)}")
-    return "\n\n".join([*parts, *filter(None, [why_not(records)])])
+    warnings = [f"MISMATCH: {words}" for words in mismatches(tables)]
+    return "\n\n".join([*parts, *warnings, *filter(None, [why_not(records)])])
 
 
 def as_json(records: Iterable[Record]) -> str:

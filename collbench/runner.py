@@ -20,6 +20,7 @@ from collbench.plan import Case, Plan, Skip, Sweep
 from collbench.records import case_identity
 from collbench.rows import Row, RowMaker
 from collbench.timing import Track, add_block, disturbance, take, warm_up
+from collbench.transports import merged
 from collbench.watchdog import Watchdog
 from collbench.world import World, rest_until_all
 
@@ -51,12 +52,13 @@ class Contestant:
     call: Call | None = None
     kernel: dict[str, str] = field(default_factory=dict)
     phases: dict[str, str] = field(default_factory=dict)
+    transport: str = ""
     units: float = 0.0
     remarks: list[str] = field(default_factory=list)
 
 
 class Runner:
-    """Everything that one launch needs to run cases.
+    """Everything that one launch needs to run cases. ``transports`` are what this rank took, by backend.
 
     ``emit`` is called on rank 0 of the case's world with every row, ``begin`` before a case with the row that it gets
     should the job die in it.
@@ -67,6 +69,7 @@ class Runner:
     ) -> None:
         self._sweep, self._rows, self._devices, self._dog = sweep, rows, devices, dog
         self._emit_row, self._begin = emit, begin
+        self.transports: dict[str, list[str]] = {}
 
     def run(self, plan: Plan, everyone: World) -> None:
         """All groups of the plan, world by world; ranks outside a world rest until it is done."""
@@ -118,6 +121,7 @@ class Runner:
             one.remarks.append(disturbance(world, track) or "")
         for one, track in running:
             one.phases = self._time_phases(world, one)
+            one.transport = self._transport(world, one)
             track.operation.close()
         if world.rank == 0:
             for one in field:
@@ -248,6 +252,17 @@ class Runner:
         slowest = np.median(world.highest(np.array(found)), axis=0) * 1e6
         return {f"{name.replace('-', '_')}_us": f"{us:.3f}" for name, us in zip(call.phases, slowest, strict=True)}
 
+    def _transport(self, world: World, one: Contestant) -> str:
+        """What the ranks took together, of backends that know; asked after the calls, since libraries connect late."""
+        ask: Callable[[], str] | None = getattr(one.opened.session, "transport", None)
+        mine = ask() if ask else ""
+        if not mine:
+            return ""
+        seen = self.transports.setdefault(one.case.backend, [])
+        if mine not in seen:
+            seen.append(mine)
+        return merged(world.comm.allgather(mine))
+
     def _finish(self, one: Contestant) -> Row:
         if one.problem:
             return one.problem
@@ -258,7 +273,8 @@ class Runner:
             return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
         remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]
         backend, work = one.opened.backend, one.case.workload
-        params = {**one.kernel, **getattr(one.call, "params", {}), **one.phases}
+        way = {"transport": one.transport} if one.transport else {}
+        params = {**way, **one.kernel, **getattr(one.call, "params", {}), **one.phases}
         wire = getattr(one.call, "wire_bytes", None) or backend.wire_bytes(work)
         return self._rows.timed(one.case, backend, track, params, wire, remarks, self._sweep.verify)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from collbench import transports
 from collbench.cubin import uses_nvshmem
 from collbench.errors import HangError
 from collbench.gpu import check
@@ -38,6 +40,22 @@ def start(world: World) -> None:
     world.launch.Bcast(uid._data.view(np.int8), root=0)
     nvshmem.init(device=CoreDevice(), uid=uid, rank=rank, nranks=world.launch.Get_size(), initializer_method="uid")
     world.teardown.callback(nvshmem.finalize)
+
+
+def transport(address: int, pes: Iterable[int]) -> str:
+    """What NVSHMEM takes from here to ``pes``, whose part of the symmetric heap begins at ``address``."""
+    from nvshmem.bindings import nvshmem as lib
+
+    reached = all(lib.ptr(address, pe) for pe in pes)
+    provider = os.environ.get("NVSHMEM_LIBFABRIC_PROVIDER", transports.DEFAULT_PROVIDER)
+    return transports.of_nvshmem(reached, Path("/proc/self/maps").read_text(encoding="utf-8"), provider)
+
+
+def version() -> str:
+    """Version of the NVSHMEM library that is loaded."""
+    import nvshmem.core as nvshmem
+
+    return str(nvshmem.get_version().libnvshmem_version)
 
 
 class Communicator:
@@ -76,6 +94,10 @@ class Communicator:
         own to ask for; collective over the members."""
         mine = all(self.addresses[self.places.index(rank)] for rank in ranks)
         return bool(self._world.comm.allreduce(mine, op=min))
+
+    def transport(self) -> str:
+        """What kernels take from here to the others of the world."""
+        return transport(self.scratch.data.ptr, self._pes)
 
     def _map(self, address: int) -> list[int]:
         """Address of every place's scratch as seen from here, 0 where loads and stores do not reach it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from collbench.environment import (
     gpu_count,
     gpu_missing,
     launch_facts,
+    loaded_libraries,
     machine,
     versions,
 )
@@ -135,6 +137,19 @@ def test_a_git_that_hangs_gives_no_revision(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(subprocess, "run", hang)
     assert git_revision(tmp_path) is None
+
+
+def test_libraries_that_are_loaded_are_named_by_their_paths(tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    loaded = ("/usr/lib/libm.so.6", f"{sys.prefix}/lib/nvidia/nccl/lib/libnccl.so.2", "/opt/a b/libnvshmem_host.so.3")
+    line = "7f0000000000-7f0000001000 r-xp 00000000 00:1d 99                   "
+    maps.write_text("\n".join([f"{line}{path}" for path in loaded] + ["7ffd-7ffe rw-p 00000000 00:00 0  [stack]", ""]))
+    assert loaded_libraries(str(maps)) == {
+        "nccl": "environment/lib/nvidia/nccl/lib/libnccl.so.2",
+        "nvshmem": "/opt/a b/libnvshmem_host.so.3",
+    }
+    assert loaded_libraries(str(tmp_path / "none")) == {}
+    assert loaded_libraries() == {}
 
 
 @pytest.mark.parametrize("gpus", [8], indirect=True)

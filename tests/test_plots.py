@@ -13,12 +13,14 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
 
 from collbench import charts
 from collbench.errors import UsageError
+from collbench.mismatch import mismatch
 from collbench.plots import draw_all
 from collbench.records import Record
 from collbench.report import title_of
@@ -387,3 +389,31 @@ def test_a_wrong_answer_in_one_panel_does_not_hide_the_map(draw: Draw) -> None:
 
 def test_no_map_of_one_backend(draw: Draw) -> None:
     assert not any("best" in name for name in draw(rows({"nccl": 10.0})))
+
+
+def alarms(figure: Figure) -> list[str]:
+    """What stands in red, each in one line."""
+    return [" ".join(text.get_text().split()) for text in figure.texts if text.get_color() == charts.RED]
+
+
+def test_backends_on_different_networks_are_told_in_red_on_every_chart(draw: Draw) -> None:
+    cluster: dict[str, Any] = {"nodes": 2, "fabric": "infiniband"}
+    records = [
+        each
+        for ranks in (4, 8)
+        for name, took in (("nccl", "socket"), ("nvrar", "ibgda"))
+        for each in rows({name: TWO[name]}, params=f"cache=hot;transport={took}", ranks=ranks, **cluster)
+    ]
+    found = draw(records)
+    assert {name.split("-")[1] for name in found} == {"latency", "bandwidth", "scaling", "best"}
+    for figure in found.values():
+        assert alarms(figure) == [mismatch(records)]
+        (legend,) = figure.legends
+        renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+        below = min(text.get_window_extent(renderer).y0 for text in figure.texts if text.get_color() == charts.RED)
+        assert legend.get_window_extent(renderer).y1 <= below, "the legend stands below the warning"
+
+
+def test_charts_of_one_network_have_nothing_in_red(draw: Draw) -> None:
+    records = rows(TWO, nodes=2, fabric="infiniband", params="cache=hot;transport=ib")
+    assert [alarms(figure) for figure in draw(records).values()] == [[]] * len(draw(records))

@@ -11,6 +11,7 @@ PURE = (
     "report", "comparison", "model", "environment", "launcher", "options", "cli", "charts", "plots", "backends",
     "inventory", "refusals", "fabric", "tuned", "finals", "tune_options", "formula", "kernel_files",
     "kernel_cache", "cubin", "stories", "prove", "verify_options", "kernel_backend", "kernel_abi", "kernel_sources",
+    "transports", "mismatch", "nccl_log", "findings", "preflight", "traps", "doctor",
     "host_kernels", "schedules", "emulator", "emulate", "emulation", "cpu", "operation",
 )  # fmt: skip
 WATCH = """

@@ -81,6 +81,31 @@ def test_a_rank_is_told_its_place_and_that_of_the_others(gpu_side: GpuSide) -> N
     assert (list(args.pe), list(args.scratch)) == ([3, 6, 4, 7], [1003, 1006, 1004, 1007])
 
 
+@pytest.mark.parametrize(
+    ("reached", "provider", "transport"),
+    [((3, 4, 6, 7), None, "p2p"), ((3, 4), None, "unknown"), ((3, 4, 7), "efa", "unknown")],
+)
+def test_a_communicator_knows_what_its_kernels_take(
+    reached: tuple[int, ...], provider: str | None, transport: str, gpu_side: GpuSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lib = SimpleNamespace(ptr=lambda address, pe: address + pe if pe in reached else 0)
+    monkeypatch.setitem(sys.modules, "nvshmem", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "nvshmem.bindings", SimpleNamespace(nvshmem=lib))
+    asked: list[tuple[bool, bool, str]] = []
+
+    def of_nvshmem(all_reached: bool, maps: str, by: str) -> str:
+        asked.append((all_reached, "/libc.so.6" in maps, by))
+        return "p2p" if all_reached else "unknown"
+
+    monkeypatch.setattr(gpu_side.symmetric.transports, "of_nvshmem", of_nvshmem)
+    if provider:
+        monkeypatch.setenv("NVSHMEM_LIBFABRIC_PROVIDER", provider)
+    comm = communicator(gpu_side, IN_TURN)
+    comm.scratch = SimpleNamespace(data=SimpleNamespace(ptr=4096))
+    assert comm.transport() == transport
+    assert asked == [(transport == "p2p", True, provider or "cxi")]
+
+
 def test_who_gave_up_says_for_whom_it_waited(gpu_side: GpuSide) -> None:
     comm = communicator(gpu_side, IN_TURN)
     assert comm.alarm() is None

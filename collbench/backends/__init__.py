@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 class Session(Protocol):
-    """A backend that is open on one world."""
+    """A backend that is open on one world.
+
+    One whose library finds its way to other ranks may define ``transport() -> str``: which way it took from this rank,
+    in the words of ``transports``; asked on members, after a call.
+    """
 
     @property
     def arena(self) -> Array:

@@ -60,6 +60,10 @@ class Session:
         call: Call = self.comm.call(workload, send, recv, self.device.stream.ptr)
         return call
 
+    def transport(self) -> str:
+        """What NCCL takes from this rank to others; members only, after a call."""
+        return str(self.comm.transport())
+
     def release(self) -> None:
         """Calls hold nothing."""
 

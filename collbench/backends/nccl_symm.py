@@ -58,7 +58,7 @@ def open(world: World, device: Device, arena_bytes: int) -> Session:
     comm = Communicator(world) if world.member else None
     if comm is not None:
         comm.register(arena)
-    return Session(device, arena, comm)
+    return Session(device, arena, comm, world.is_local)
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Session:
     device: Any
     arena: Array
     comm: Any
+    one_host: bool
 
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         """One call of NCCL, proven to take a symmetric kernel."""
@@ -76,6 +77,11 @@ class Session:
         if not any(name.startswith(SYMMETRIC) for name in taken):
             raise CannotRunError(f"NCCL took {', '.join(taken) or 'no kernel'} instead of a symmetric one")
         return call
+
+    def transport(self) -> str:
+        """What NCCL takes from this rank to others; members only, after a call. Its symmetric kernels, which every call
+        is proven to take, load and store between the GPUs of a host: they open no channel that NCCL would tell of."""
+        return "p2p" if self.one_host else str(self.comm.transport())
 
     def release(self) -> None:
         """Calls hold nothing."""

@@ -128,6 +128,14 @@ class Session:
         )  # fmt: skip
         return tuned.choose(tuned.read_tables(), key, work.bytes)
 
+    def transport(self) -> str:
+        """What the kernels take from this rank to others; nothing to tell on CPU ranks."""
+        if self.device.kind == "cpu":
+            return ""
+        from collbench import kernel_session
+
+        return kernel_session.open_communicator(self.world, self.device).transport()
+
     def release(self) -> None:
         """Calls hold nothing."""
 

@@ -60,10 +60,10 @@ def open(world: World, device: Device, arena_bytes: int) -> Session:
 
     symmetric.start(world)
     arena = nvshmem.array((arena_bytes,), dtype="uint8")
-    everyone = int(nvshmem.Teams.TEAM_WORLD)
+    everyone, members = int(nvshmem.Teams.TEAM_WORLD), world.layout.members
     if world.size == world.launch.Get_size():
-        return Session(device, arena, everyone, owned=False)
-    return Session(device, arena, _split(everyone, world.layout.members), owned=True)
+        return Session(device, arena, members, everyone, owned=False)
+    return Session(device, arena, members, _split(everyone, members), owned=True)
 
 
 def _split(parent: int, members: tuple[int, ...]) -> int:
@@ -81,6 +81,7 @@ class Session:
 
     device: Any
     arena: Array
+    members: tuple[int, ...]
     team: int
     owned: bool
 
@@ -102,6 +103,12 @@ class Session:
             return lambda: collect(team, target, source, share, stream)
         broadcast = getattr(lib, f"{kind}_broadcast_on_stream")
         return lambda: broadcast(team, target, source, n, ROOT, stream)
+
+    def transport(self) -> str:
+        """What NVSHMEM takes from this PE to the other members."""
+        from collbench import symmetric
+
+        return symmetric.transport(self.arena.data.ptr, self.members)
 
     def release(self) -> None:
         """Calls hold nothing."""

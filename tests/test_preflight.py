@@ -1,0 +1,141 @@
+"""Probes of a host: what they find in a made-up /sys and /dev, and that none of them needs what is not there."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from collbench import preflight
+from collbench.preflight import GpuState, Nic, Reach
+
+
+def put(path: Path, text: str = "") -> None:
+    """A file with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def sys_class(tmp_path: Path) -> Path:
+    """A host with one InfiniBand port and one interface of Slingshot."""
+    port = tmp_path / "class/infiniband/mlx5_0/ports/1"
+    for name, text in {"link_layer": "InfiniBand\n", "rate": "400 Gb/sec (4X NDR)\n", "state": "4: ACTIVE\n"}.items():
+        put(port / name, text)
+    for name, text in {"speed": "200000\n", "operstate": "up\n"}.items():
+        put(tmp_path / "class/net/hsn0" / name, text)
+    put(tmp_path / "class/net/lo/operstate", "unknown\n")
+    return tmp_path / "class"
+
+
+def test_adapters_tell_link_rate_and_state(sys_class: Path) -> None:
+    assert preflight.nics(sys_class) == (
+        Nic("mlx5_0:1", "InfiniBand", "400 Gb/sec (4X NDR)", "ACTIVE"),
+        Nic("hsn0", "Slingshot", "200 Gb/sec", "up"),
+    )
+    assert preflight.interfaces(sys_class) == ("hsn0", "lo")
+
+
+def test_an_adapter_that_tells_nothing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "net/hsn1").mkdir(parents=True)
+    assert preflight.nics(tmp_path) == (Nic("hsn1", "Slingshot", "", ""),)
+    assert preflight.nics(tmp_path / "nowhere") == ()
+
+
+def test_a_fabric_is_reached_through_its_devices_and_its_library(
+    sys_class: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_loads", lambda library: library == "libibverbs.so.1")
+    put(sys_class / "cxi/cxi0/device")
+    put(tmp_path / "dev/infiniband/uverbs0")
+    assert preflight.reaches(sys_class, tmp_path) == (
+        Reach("InfiniBand", True, "libibverbs.so.1", True),
+        Reach("Slingshot", False, "libfabric.so.1", False),
+    )
+    assert preflight.reaches(tmp_path / "nowhere", tmp_path) == ()
+
+
+def test_libraries_are_tried_out_for_real() -> None:
+    assert preflight._loads("libc.so.6")
+    assert not preflight._loads("libnowhere.so.1")
+
+
+def test_containers_leave_a_variable_or_a_file(tmp_path: Path) -> None:
+    assert preflight.container({}, tmp_path) is None
+    put(tmp_path / "run/.containerenv")
+    assert preflight.container({}, tmp_path) == "/run/.containerenv"
+    assert preflight.container({"APPTAINER_CONTAINER": "/x.sif"}, tmp_path) == "APPTAINER_CONTAINER"
+
+
+@pytest.mark.parametrize(("limit", "found"), [(resource.RLIM_INFINITY, None), (65536, 65536)])
+def test_locked_memory_is_in_bytes_or_any_amount(
+    limit: int, found: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
+    assert preflight.locked_bytes() == found
+
+
+def test_plugins_of_nccl_are_looked_for_where_the_loader_looks(tmp_path: Path) -> None:
+    put(tmp_path / "libnccl-net.so")
+    assert preflight.nccl_plugins({"LD_LIBRARY_PATH": f"/nowhere::{tmp_path}"}) == (f"{tmp_path}/libnccl-net.so",)
+    assert preflight.nccl_plugins({}) == ()
+
+
+class NvmlError(Exception):
+    """As NVML raises it."""
+
+
+@dataclass
+class Nvml:
+    """A driver with one GPU; ``fails`` names calls that it does not have."""
+
+    fails: tuple[str, ...] = ()
+    NVMLError: type[NvmlError] = NvmlError
+    NVML_CLOCK_SM: int = 1
+    NVML_CLOCK_MEM: int = 2
+    answers: dict[str, Any] = field(
+        default_factory=lambda: {
+            "nvmlInit": None, "nvmlDeviceGetCount": 1, "nvmlDeviceGetHandleByIndex": 0,
+            "nvmlDeviceGetName": "NVIDIA H200", "nvmlDeviceGetPciInfo": SimpleNamespace(busId="0000:01:00.0"),
+            "nvmlDeviceGetCurrentClocksEventReasons": 0x20 | 0x01,
+        }
+    )  # fmt: skip
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: int) -> Any:
+            if name in self.fails:
+                raise NvmlError(name)
+            if name == "nvmlDeviceGetClockInfo":
+                return {self.NVML_CLOCK_SM: 345, self.NVML_CLOCK_MEM: 3201}[arguments[1]]
+            if name == "nvmlDeviceGetMaxClockInfo":
+                return {self.NVML_CLOCK_SM: 1980, self.NVML_CLOCK_MEM: 3201}[arguments[1]]
+            return self.answers[name]
+
+        return call
+
+
+def test_gpus_tell_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml())
+    told = GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "software thermal slowdown")
+    assert preflight.gpus() == (told,)
+
+
+def test_a_driver_that_tells_less_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    less = ("nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksEventReasons")
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(less))
+    assert preflight.gpus() == (GpuState(0, "NVIDIA H200", "0000:01:00.0", None, 1980, None, 3201, None),)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(("nvmlInit",)))
+    assert preflight.gpus() == ()
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert preflight.gpus() == ()
+
+
+def test_this_host_is_json() -> None:
+    there = json.loads(json.dumps(preflight.plain(preflight.node({}))))
+    assert there["host"] == preflight.process({}, {}).host
