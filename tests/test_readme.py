@@ -13,6 +13,7 @@ from statistics import median
 import pytest
 
 from collbench.cli import cli
+from collbench.records import Record, load
 from collbench.sizes import parse_size
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +40,22 @@ def test_figures_and_files_exist() -> None:
     placeholders = {"results/RUN.csv", *(f"#{title.lower().replace(' ', '-')}" for title in HEADINGS)}
     assert links
     assert [link for link in links if link not in placeholders and not (ROOT / link).exists()] == []
+
+
+def test_what_the_switch_for_graphs_is_worth_is_measured() -> None:
+    told = {}
+    for state in "01":
+        rows = load(ROOT / "results" / f"h200x2-graph-mixing-{state}.csv")
+
+        def middle(name: str, size: int, rows: list[Record] = rows) -> float:
+            return median(row.latency_us_median or 0 for row in rows if (row.backend, row.bytes) == (name, size))
+
+        told[state] = [
+            f"{min(middle('nccl', size), middle('nccl-symm', size)) / middle('nvrar', size):.2f}"
+            for size in (4096, 65536, 1 << 20)
+        ]
+    assert "takes {} times as long as `nvrar` at 4 KiB, {} at 64 KiB, {} at 1 MiB".format(*told["0"]) in TEXT
+    assert "without it {}, {} and {} (".format(*told["1"]) in TEXT
 
 
 def test_numbers_beside_nccl_tests_are_the_file_s() -> None:
