@@ -78,7 +78,11 @@ def _prepare(order: Order, everyone: World) -> Prepared | None:
     else:
         file = ResultFile.create(order.path, order.force)
     todo = next_launch(order.sweep, layouts, finished)
-    return (file, *todo, finished) if todo else None
+    if todo is None:
+        file.end()
+        return None
+    file.start()
+    return (file, *todo, finished)
 
 
 def _shared_gpus(everyone: World, devices: dict[str, Device]) -> str | None:
@@ -230,6 +234,8 @@ def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, te
         for rank, each in zip(launches[-1]["ranks"], late, strict=True):
             rank.update(each)
         _write_sidecar(order, rows.run_id, launches)
+    if everyone.rank == 0:
+        file.end()
 
 
 def _row_maker(

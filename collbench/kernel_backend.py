@@ -12,6 +12,7 @@ import numpy as np
 
 from collbench import backends
 from collbench.backends import mpi_nvrar
+from collbench.backends._point_to_point import COMBINE
 from collbench.environment import gpu_count, gpu_missing
 from collbench.errors import UsageError, pick
 from collbench.formula import value
@@ -87,7 +88,7 @@ def find(name: str) -> Any:
 
 def flat_sum(inputs: Values, layout: Layout, op: str) -> Values:
     """The order ``flat``: all places in turn, 16-bit floats in fp32, one rounding. (ranks, n) -> (n,)."""
-    return mpi_nvrar.node_sum(inputs[np.argsort(layout.nodes, kind="stable")], mpi_nvrar.COMBINE[op])
+    return mpi_nvrar.node_sum(inputs[np.argsort(layout.nodes, kind="stable")], COMBINE[op])
 
 
 ORDERS = {"flat": flat_sum, "nvrar": mpi_nvrar.three_phases}

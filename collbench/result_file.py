@@ -26,7 +26,7 @@ def sidecar_path(path: Path) -> Path:
 
 
 def doing_path(path: Path) -> Path:
-    """Where a run notes the case that it is at; gone when the case has its row."""
+    """Where a launch notes the case that it is at; empty between cases, and gone when the launch is complete."""
     return path.with_suffix(".doing")
 
 
@@ -98,7 +98,7 @@ class ResultFile:
             replace_text(path, dump(records))
         _drop_samples(samples_path(path), len(records))
         file = cls(path, len(records))
-        for record in parse(read(doing_path(path)), doing_path(path), True) if doing_path(path).exists() else ():
+        for record in _noted(doing_path(path)):
             if record.reason.endswith(AGAIN):
                 file.append(record)
                 records.append(record)
@@ -116,8 +116,22 @@ class ResultFile:
         """Write the samples behind a row, by its number from 0, then the row; both survive the process."""
         _append(samples_path(self.path), "".join(_sample_lines(self.rows, samples_us)))
         _append(self.path, dump([record], header=False))
-        doing_path(self.path).unlink(missing_ok=True)
+        if doing_path(self.path).exists():
+            doing_path(self.path).write_text("", encoding="utf-8")
         self.rows += 1
+
+    def start(self) -> None:
+        """A launch begins: until its end there is a note, so that others see whether it came to its end."""
+        doing_path(self.path).touch()
+
+    def end(self) -> None:
+        """The launch is complete."""
+        doing_path(self.path).unlink(missing_ok=True)
+
+
+def _noted(path: Path) -> list[Record]:
+    """The case in a note; none where it is empty, or nobody was at anything."""
+    return parse(read(path), path, True) if path.exists() and path.stat().st_size else []
 
 
 def _drop_samples(path: Path, rows: int) -> None:

@@ -23,15 +23,19 @@ echo "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_T
 timeout 300 "${launch[@]}" "${collbench[@]}" doctor --json > "$part.doctor.json" ||
   echo "collbench: the pre-flight found something, see $part.doctor.json" >&2
 
-# Each launch starts fresh ranks. One that a case takes down leaves its name in $part.doing: it is started again, and
-# what was finished is not run again.
-left=@launches@ again=4 worst=0
+# Each launch starts fresh ranks, and removes $part.doing when it is complete. One that is not (a case took the ranks
+# down, or they never came up) is started again; what was finished is not run again.
+left=@launches@ again=9 worst=0
 while ((left > 0)); do
   code=0
+  touch "$part.doing"
   "${launch[@]}" "${collbench[@]}" sweep "${sweep[@]}" --launches @launches@ --resume -o "$part.csv" || code=$?
-  if ((code == 2)); then exit 2; fi
-  if ((code > worst)); then worst=$code; fi
-  if [[ -e $part.doing ]] && ((again > 0)); then again=$((again - 1)); else left=$((left - 1)); fi
+  if [[ -e $part.doing ]]; then
+    if ((code == 2 || again-- == 0)); then exit "$code"; fi
+    echo "collbench: a launch ended before its end, with code $code; starting it again" >&2
+  else
+    left=$((left - 1)) worst=$((code > worst ? code : worst))
+  fi
 done
 echo "$worst" > "$part.ended"
 exit "$worst"

@@ -61,7 +61,7 @@ def test_every_kernel_is_timed_and_proven_beside_mpi(mpi: Mpi) -> None:
     assert {((row.nodes, row.gpus_per_node), row.fabric) for row in rows} == set(layouts.items())
     for layout in layouts:
         there = {row.backend: row for row in rows if (row.nodes, row.gpus_per_node) == layout}
-        assert set(there) == {"mpi", "mpi-nvrar", *OURS}
+        assert set(there) == {"mpi", "mpi-nvrar", "mpi-ring", *OURS}
         assert all(row.status == "ok" and row.wrong == 0 and row.error_units is not None for row in there.values())
         assert all(row.latency_us_median and row.wire_bytes for row in (there[name] for name in OURS))
         assert {shape_of(there[name])[0] for name in OURS} == {1}
@@ -195,7 +195,7 @@ def test_without_a_compiler_kernels_are_skipped_and_say_what_to_install(mpich: M
     ran = sweep(mpich, "--ranks", "2", "--sizes", "4K", CXX="/nonexistent/c++ -O3")
     assert ran.code == 0, ran.err
     rows = {row.backend: row for row in mpich.rows()}
-    assert {name for name, row in rows.items() if row.status == "ok"} == {"mpi", "mpi-nvrar"}
+    assert {name for name, row in rows.items() if row.status == "ok"} == {"mpi", "mpi-nvrar", "mpi-ring"}
     assert {name for name, row in rows.items() if row.status == "skipped"} == set(OURS)
     assert {rows[name].reason for name in OURS} == {
         "CXX names '/nonexistent/c++ -O3', which is no command here; name a C++17 compiler, or unset it"

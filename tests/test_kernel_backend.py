@@ -116,15 +116,15 @@ def hop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_on_cpu_ranks_every_kernel_is_timed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     machine_with(monkeypatch, gpus=0)
     monkeypatch.setattr(host_kernels, "missing", lambda: None)
-    assert default_backends() == ("hop", "mpi", "mpi-nvrar", *OURS)
+    assert default_backends() == ("hop", "mpi", "mpi-nvrar", "mpi-ring", *OURS)
     monkeypatch.setattr(host_kernels, "missing", lambda: "no compiler")
-    assert default_backends() == ("mpi", "mpi-nvrar", *OURS), "ours have a row, which says what is missing"
+    assert default_backends() == ("mpi", "mpi-nvrar", "mpi-ring", *OURS), "ours have a row, which says what is missing"
 
 
 @pytest.mark.usefixtures("hop")
 def test_on_gpus_all_that_can_run_is_timed_but_kernels_that_nvrar_picks_from(monkeypatch: pytest.MonkeyPatch) -> None:
     machine_with(monkeypatch, gpus=4)
-    assert default_backends() == ("mpi", "mpi-nvrar"), "no kernel where what GPUs need is not installed"
+    assert default_backends() == ("mpi", "mpi-nvrar", "mpi-ring"), "no kernel where what GPUs need is not installed"
     monkeypatch.setattr(KernelBackend, "missing", lambda self: None)
     monkeypatch.setattr(nvrar, "missing", lambda: None)
     monkeypatch.setattr(nvrar, "DEVICE", "gpu")

@@ -42,20 +42,34 @@ def test_figures_and_files_exist() -> None:
     assert [link for link in links if link not in placeholders and not (ROOT / link).exists()] == []
 
 
+def middle(rows: list[Record], name: str, size: int, nodes: int = 1) -> float:
+    """Median over launches of a case of a file, in microseconds."""
+    return median(
+        row.latency_us_median or 0 for row in rows if (row.backend, row.bytes, row.nodes) == (name, size, nodes)
+    )
+
+
 def test_what_the_switch_for_graphs_is_worth_is_measured() -> None:
     told = {}
     for state in "01":
         rows = load(ROOT / "results" / f"h200x2-graph-mixing-{state}.csv")
-
-        def middle(name: str, size: int, rows: list[Record] = rows) -> float:
-            return median(row.latency_us_median or 0 for row in rows if (row.backend, row.bytes) == (name, size))
-
         told[state] = [
-            f"{min(middle('nccl', size), middle('nccl-symm', size)) / middle('nvrar', size):.2f}"
+            f"{min(middle(rows, name, size) for name in ('nccl', 'nccl-symm')) / middle(rows, 'nvrar', size):.2f}"
             for size in (4096, 65536, 1 << 20)
         ]
     assert "takes {} times as long as `nvrar` at 4 KiB, {} at 64 KiB, {} at 1 MiB".format(*told["0"]) in TEXT
     assert "without it {}, {} and {} (".format(*told["1"]) in TEXT
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 4])
+def test_ratios_to_the_ring_are_the_file_s(nodes: int) -> None:
+    rows = load(ROOT / "results" / "tcp-nodes.csv")
+    line = next(line for line in TEXT.splitlines() if line.startswith(f"| {nodes} nodes × 2 ranks"))
+    ratios = [
+        f"{middle(rows, 'mpi-ring', size, nodes) / middle(rows, 'mpi-nvrar', size, nodes):.2f}"
+        for size in (4096 << 2 * step for step in range(5))
+    ]
+    assert [cell.strip() for cell in line.split("|")[2:-1]] == ratios
 
 
 def test_numbers_beside_nccl_tests_are_the_file_s() -> None:

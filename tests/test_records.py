@@ -333,3 +333,17 @@ def test_the_backend_makes_another_case() -> None:
 def test_outcomes_make_no_other_case() -> None:
     other = untimed("failed", "broke", run_id="other", launch=3, params="kernel=x", fabric="tcp", wrong=1)
     assert other.identity == a_record().identity
+
+
+def test_a_launch_that_is_not_complete_leaves_a_note(tmp_path: Path) -> None:
+    path, note = tmp_path / "r.csv", tmp_path / "r.doing"
+    file = ResultFile.create(path, force=False)
+    file.start()
+    assert note.read_text() == ""
+    file.begin(a_record(status="failed"))
+    file.append(a_record())
+    assert note.read_text() == "", "it is at no case, but not at its end"
+    again, rows = ResultFile.resume(path)
+    assert (again.retried, len(rows)) == (None, 1)
+    file.end()
+    assert not note.exists()

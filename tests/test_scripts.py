@@ -103,7 +103,7 @@ def test_no_value_gets_out_of_its_place(tmp_path_factory: pytest.TempPathFactory
         settings=(Setting("NAME", variable, f"{about}\ntouch x", f"{about}\rtouch x", False),),
     )  # fmt: skip
     job = replace(JOB, name=name, sweep=("--seed", word), asked={"account": account})
-    ran = run_script(folder, script(job, profile), 'printf "%s\\0" "$NAME" "$@" >> told')
+    ran = run_script(folder, script(job, profile), 'rm -f *.doing; printf "%s\\0" "$NAME" "$@" >> told')
     assert ran.returncode == 0, ran.stderr
     told = (folder / "told").read_text().split("\0")[:-1]
     assert told == [
@@ -126,26 +126,29 @@ def test_shellcheck_has_nothing_to_say(tmp_path: Path, name: str, nodes: int) ->
     assert (said.returncode, said.stdout) == (0, "")
 
 
-def test_a_launch_that_a_case_took_down_is_started_again(tmp_path: Path) -> None:
+def test_a_launch_that_did_not_come_to_its_end_is_started_again(tmp_path: Path) -> None:
     srun = """
         [[ $* == *doctor* ]] && exit 1
         echo >> starts
         case $(wc -l < starts) in
-          1) touch nodes2.0.doing; exit 134;;
-          2) rm nodes2.0.doing; exit 3;;
-          *) exit 0;;
+          1) echo a case > nodes2.0.doing; exit 134;;
+          2) exit 15;;
+          3) rm nodes2.0.doing; exit 3;;
+          *) rm nodes2.0.doing; exit 0;;
         esac"""
     ran = run_script(tmp_path, script(replace(JOB, launches=2), PLAIN), srun)
-    assert (tmp_path / "starts").read_text() == "\n" * 3
-    assert ran.returncode == 134
-    assert (tmp_path / "nodes2.0.ended").read_text() == "134\n"
+    assert (tmp_path / "starts").read_text() == "\n" * 4
+    assert ran.returncode == 3, "what counts is how complete launches ended"
+    assert (tmp_path / "nodes2.0.ended").read_text() == "3\n"
+    assert "with code 134; starting it again" in ran.stderr
     assert "pre-flight" in ran.stderr
 
 
 def test_a_case_that_always_ends_the_ranks_does_not_hold_the_job_for_ever(tmp_path: Path) -> None:
-    ran = run_script(tmp_path, script(JOB, PLAIN), "echo >> starts; touch nodes2.0.doing; exit 139")
+    ran = run_script(tmp_path, script(JOB, PLAIN), "echo >> starts; exit 139")
     assert ran.returncode == 139
-    assert (tmp_path / "starts").read_text().count("\n") == 1 + 1 + 4  # doctor, the launch, and four times again
+    assert (tmp_path / "starts").read_text().count("\n") == 1 + 1 + 9  # doctor, the launch, and nine times again
+    assert not (tmp_path / "nodes2.0.ended").exists()
 
 
 def test_a_sweep_that_is_refused_ends_the_job_unfinished(tmp_path: Path) -> None:
@@ -158,13 +161,13 @@ def test_a_sweep_that_is_refused_ends_the_job_unfinished(tmp_path: Path) -> None
 def test_a_task_of_an_array_has_files_of_its_own(tmp_path: Path) -> None:
     text = script(replace(JOB, allocations=3), PLAIN)
     assert "#SBATCH --array=0-2" in text.splitlines()
-    run_script(tmp_path, text, "exit 0", SLURM_ARRAY_JOB_ID="40", SLURM_ARRAY_TASK_ID="2")
+    run_script(tmp_path, text, "rm -f *.doing", SLURM_ARRAY_JOB_ID="40", SLURM_ARRAY_TASK_ID="2")
     assert (tmp_path / "nodes2.2.job").read_text() == "40_2\n"
 
 
 def test_modules_may_use_variables_that_are_not_set(tmp_path: Path) -> None:
     profile = replace(PLAIN, before=("echo [$never_set]", "export FROM_MODULE=1"))
-    assert run_script(tmp_path, script(JOB, profile), 'echo "$FROM_MODULE" >> told').stdout == "[]\n"
+    assert run_script(tmp_path, script(JOB, profile), 'rm -f *.doing; echo "$FROM_MODULE" >> told').stdout == "[]\n"
     assert (tmp_path / "told").read_text() == "1\n1\n"
 
 

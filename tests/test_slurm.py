@@ -89,6 +89,10 @@ def test_a_sweep_over_nodes_from_submission_to_charts(cluster: lab.Cluster) -> N
     assert len(hosts["nodes4.0"]) == 4
     parts = {part["part"]: part for part in sidecar["submission"]["parts"]}
     assert all(part["preflight"] and len(part["jobs"]) == 1 and part["state"] == "COMPLETED" for part in parts.values())
+    found_before = {finding["what"]: finding for finding in parts["nodes4.0"]["preflight"]}
+    assert "the MPI world has 8 ranks" in found_before["launcher"]["found"]
+    assert found_before["ranks"]["found"] == "node1: 2, node2: 2, node3: 2, node4: 2"
+    assert not [finding for finding in found_before.values() if finding["grade"] == "bad"]
     (number,) = parts["nodes2.0"]["jobs"]
     assert f"Account={NASTY} QOS" in cluster.ask("scontrol", "show", "job", number)
     assert not list(Path().rglob("x"))
@@ -101,7 +105,7 @@ def test_a_sweep_over_nodes_from_submission_to_charts(cluster: lab.Cluster) -> N
 
 
 def test_a_cancelled_job_keeps_its_rows_and_goes_on(cluster: lab.Cluster) -> None:
-    run("submit", "--profile", "local", "--nodes", "2", "--sizes", "4K:64K", "--backend", "mpi", "--samples", "300",
+    run("submit", "--profile", "local", "--nodes", "2", "--sizes", "4K:64K", "--backend", "mpi", "--samples", "200",
         "--max-seconds", "1", "-o", "r.csv")  # fmt: skip
     (part,) = reopen(RESULTS).parts()
     until(lambda: len(part.records()) >= 2)
@@ -147,6 +151,10 @@ def test_the_wrong_plugin_is_named_with_its_cure(cluster: lab.Cluster) -> None:
     assert row.is_job
     assert "srun started 4 processes, but each is an MPI world of its own" in logs()
     assert "--mpi=pmi2" in logs()
+    (launcher,) = (found for found in reopen(RESULTS).parts()[0].preflight() if found["what"] == "launcher")
+    assert launcher["grade"] == "bad"
+    assert "every process believes that it is alone" in launcher["found"]
+    assert launcher["cure"].startswith("srun --mpi=pmi2")
 
 
 def test_a_busy_cluster_is_waited_for(cluster: lab.Cluster) -> None:

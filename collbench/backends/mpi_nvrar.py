@@ -15,15 +15,22 @@ the same bits. Source: arXiv 2511.09557.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from collbench.backends.mpi import message
-from collbench.device import Array, Call, Device
+from collbench.backends._point_to_point import (
+    COMBINE,
+    Combine,
+    Exchange,
+    Session,
+    average,
+    open_session,
+    pair_sum,
+    wide,
+)
+from collbench.device import Device
 from collbench.layout import Layout
 from collbench.patterns import Emulator, Values
 from collbench.plan import Workload
@@ -33,8 +40,6 @@ if TYPE_CHECKING:
 
 DEVICE = "cpu"
 SUMMARY = "NVRAR's schedule over MPI point-to-point, host memory: the readable reference"
-Combine = Callable[[Values, Values], Values]
-COMBINE: dict[str, Combine] = {"sum": np.add, "avg": np.add, "min": np.minimum, "max": np.maximum}
 
 
 def missing() -> str | None:
@@ -65,29 +70,12 @@ def wire_bytes(workload: Workload) -> float | None:
     return workload.bytes * (2 * (per_node - 1) + exchanges) / per_node
 
 
-def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type that sums are formed in: fp32 for 16-bit floats."""
-    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
-
-
 def node_sum(parts: Values, combine: Combine) -> Values:
     """Phase 1's arithmetic: ``parts`` of shape (G, n) combined in order, one rounding."""
     total: Values = parts[0].astype(wide(parts.dtype))
     for part in parts[1:]:
         total = combine(total, part.astype(total.dtype))
     return total.astype(parts.dtype)
-
-
-def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:
-    """Phase 2's arithmetic: one addition, one rounding."""
-    kind = wide(mine.dtype)
-    return combine(mine.astype(kind), theirs.astype(kind)).astype(mine.dtype)
-
-
-def average(total: Values, ranks: int) -> Values:
-    """The last step of ``avg``: one division, one rounding."""
-    quotient: Values = total.astype(wide(total.dtype)) / ranks
-    return quotient.astype(total.dtype)
 
 
 def emulate(workload: Workload) -> Emulator | None:
@@ -109,53 +97,8 @@ def three_phases(inputs: Values, layout: Layout, op: str) -> Values:
 
 
 def open(world: World, device: Device, arena_bytes: int) -> Session:
-    """A communicator of its own, so that no message is taken for another backend's."""
-    return Session(world, device.arena(arena_bytes), world.comm.Dup() if world.member else world.comm)
-
-
-@dataclass(frozen=True)
-class Session:
-    """The schedules that were prepared on one world."""
-
-    world: World
-    arena: Array
-    comm: Any
-    schedules: list[Schedule] = field(default_factory=list)
-
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
-        """The three phases with their persistent requests."""
-        schedule = Schedule(self.comm, workload, send, recv)
-        self.schedules.append(schedule)
-        return schedule
-
-    def release(self) -> None:
-        """Free the requests of all schedules."""
-        for schedule in self.schedules:
-            schedule.free()
-        self.schedules.clear()
-
-    def close(self) -> None:
-        """Free the communicator."""
-        if self.world.member:
-            self.comm.Free()
-
-
-class Exchange:
-    """Persistent requests that start together and end together."""
-
-    def __init__(self, requests: list[Any]) -> None:
-        self.requests = requests
-
-    def __call__(self) -> None:
-        from mpi4py import MPI
-
-        MPI.Prequest.Startall(self.requests)
-        MPI.Request.Waitall(self.requests)
-
-    def free(self) -> None:
-        """Give the requests back."""
-        for request in self.requests:
-            request.Free()
+    """One schedule a call, over a communicator of its own."""
+    return open_session(world, device, arena_bytes, Schedule)
 
 
 class Schedule:
@@ -185,15 +128,7 @@ class Schedule:
         return [(self._local.index(peer), peer) for peer in turned]
 
     def _exchange(self, tag: int, pairs: list[tuple[int, Values | None, Values | None]]) -> Exchange:
-        requests = [
-            self._comm.Recv_init(message(self._work, theirs), peer, tag)
-            for peer, _, theirs in pairs
-            if theirs is not None
-        ]
-        requests += [
-            self._comm.Send_init(message(self._work, mine), peer, tag) for peer, mine, _ in pairs if mine is not None
-        ]
-        return Exchange(requests)
+        return Exchange(self._comm, self._work, tag, pairs)
 
     def _between_nodes(self, layout: Layout) -> tuple[Exchange | None, list[Exchange], Exchange | None]:
         """Requests of phase 2: folding in, the doubling steps, folding out."""

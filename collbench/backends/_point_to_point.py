@@ -1,0 +1,112 @@
+"""What all-reduces over MPI point-to-point share: their arithmetic with its roundings, requests, and the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from collbench.backends.mpi import message
+from collbench.device import Array, Call, Device
+from collbench.patterns import Values
+from collbench.plan import Workload
+
+if TYPE_CHECKING:
+    from collbench.world import World
+
+Combine = Callable[[Values, Values], Values]
+COMBINE: dict[str, Combine] = {"sum": np.add, "avg": np.add, "min": np.minimum, "max": np.maximum}
+
+
+def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that sums are formed in: fp32 for 16-bit floats."""
+    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+
+def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:
+    """One addition, one rounding."""
+    kind = wide(mine.dtype)
+    return combine(mine.astype(kind), theirs.astype(kind)).astype(mine.dtype)
+
+
+def average(total: Values, ranks: int) -> Values:
+    """The last step of ``avg``: one division, one rounding."""
+    quotient: Values = total.astype(wide(total.dtype)) / ranks
+    return quotient.astype(total.dtype)
+
+
+class Exchange:
+    """Persistent requests that start together and end together.
+
+    ``pairs``: with whom, what to send, where to receive; None for a message that goes one way only. Both sides give
+    the same ``tag``.
+    """
+
+    def __init__(
+        self, comm: Any, work: Workload, tag: int, pairs: list[tuple[int, Values | None, Values | None]]
+    ) -> None:
+        receives = [(peer, theirs) for peer, _, theirs in pairs if theirs is not None]
+        sends = [(peer, mine) for peer, mine, _ in pairs if mine is not None]
+        self._requests = [comm.Recv_init(message(work, theirs), peer, tag) for peer, theirs in receives]
+        self._requests += [comm.Send_init(message(work, mine), peer, tag) for peer, mine in sends]
+
+    def __call__(self) -> None:
+        from mpi4py import MPI
+
+        MPI.Prequest.Startall(self._requests)
+        MPI.Request.Waitall(self._requests)
+
+    def free(self) -> None:
+        """Give the requests back."""
+        for request in self._requests:
+            request.Free()
+
+
+class Schedule(Protocol):
+    """One all-reduce between two buffers, ready to run again and again."""
+
+    def __call__(self) -> None: ...
+
+    def free(self) -> None:
+        """Give all requests back."""
+
+
+Maker = Callable[[Any, Workload, Array, Array], Schedule]
+
+
+def open_session(world: World, device: Device, arena_bytes: int, make: Maker) -> Session:
+    """A communicator of its own, so that no message is taken for another backend's.
+
+    ``make(comm, workload, send, recv)`` is called on all members.
+    """
+    return Session(world, device.arena(arena_bytes), world.comm.Dup() if world.member else world.comm, make)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The schedules that were prepared on one world."""
+
+    world: World
+    arena: Array
+    comm: Any
+    make: Maker
+    schedules: list[Schedule] = field(default_factory=list)
+
+    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+        """The schedule with its persistent requests."""
+        schedule = self.make(self.comm, workload, send, recv)
+        self.schedules.append(schedule)
+        return schedule
+
+    def release(self) -> None:
+        """Free the requests of all schedules."""
+        for schedule in self.schedules:
+            schedule.free()
+        self.schedules.clear()
+
+    def close(self) -> None:
+        """Free the communicator."""
+        if self.world.member:
+            self.comm.Free()

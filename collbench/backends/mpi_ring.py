@@ -1,0 +1,122 @@
+"""The classical ring all-reduce over MPI point-to-point, so that NVRAR's schedule is compared with another schedule.
+
+P ranks stand in a ring, node after node, so that each node is entered over one link and left over one. The message of
+S bytes is cut into P chunks, and each rank sends to the next one only:
+
+1. Reduce-scatter, P - 1 steps: chunk c sets out from place c, and every place that it comes to adds its own part,
+   16-bit floats in fp32 with one rounding a step. The place before the one that it set out from completes it.
+2. All-gather, P - 1 steps: the complete chunks go round.
+
+Each rank sends 2 (P-1)/P S bytes, and no all-reduce can send fewer; but its 2 (P-1) steps wait for each other, so its
+latency grows with P. Every chunk is added up in one order and then copied, so all ranks end with the same bits.
+Source: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from collbench.backends._point_to_point import COMBINE, Exchange, Session, average, open_session, pair_sum
+from collbench.device import Device
+from collbench.patterns import Emulator, Values
+from collbench.plan import Workload
+
+if TYPE_CHECKING:
+    from collbench.world import World
+
+DEVICE = "cpu"
+SUMMARY = "the ring all-reduce (reduce-scatter, all-gather) over MPI point-to-point, host memory"
+REDUCE_TAG, GATHER_TAG = 1, 2
+
+
+def missing() -> str | None:
+    """MPI is what launched us."""
+    return None
+
+
+def refuses(workload: Workload) -> str | None:
+    """An all-reduce; any ranks on any nodes."""
+    name = workload.collective.name
+    return None if name == "all_reduce" else f"this ring is an all-reduce, not a {name}"
+
+
+def emulate(workload: Workload) -> Emulator | None:
+    """None: where an addition starts depends on the chunk, so on an element's place in the message, and an emulator is
+    given the data of an element without its place."""
+    return None
+
+
+def wire_bytes(workload: Workload) -> float | None:
+    """Bytes that each rank sends, where the chunks are equal."""
+    ranks = workload.layout.size
+    return workload.bytes * 2 * (ranks - 1) / ranks
+
+
+def open(world: World, device: Device, arena_bytes: int) -> Session:
+    """One schedule a call, over a communicator of its own."""
+    return open_session(world, device, arena_bytes, Ring)
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One step of the reduce-scatter: exchange, then ``total`` becomes ``theirs`` and ``mine`` combined."""
+
+    exchange: Exchange
+    theirs: Values
+    mine: Values
+    total: Values
+
+
+class Ring:
+    """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
+
+    def __init__(self, comm: Any, workload: Workload, send: Values, recv: Values) -> None:
+        ring = [int(rank) for rank in np.argsort(workload.layout.nodes, kind="stable")]
+        self._place, self._size = ring.index(comm.Get_rank()), len(ring)
+        self._before, self._after = ring[self._place - 1], ring[(self._place + 1) % self._size]
+        self._comm, self._work, self._combine = comm, workload, COMBINE[workload.op]
+        self._send, self._recv = send, recv
+        self._complete = recv[self._chunk(1)]
+        self._hops = self._reduce_scatter()
+        self._copies = self._all_gather()
+
+    def _chunk(self, ahead: int) -> slice:
+        """The chunk that sets out ``ahead`` places after this one."""
+        number = (self._place + ahead) % self._size
+        return slice(*(self._work.count * edge // self._size for edge in (number, number + 1)))
+
+    def _exchange(self, tag: int, given: Values, taken: Values) -> Exchange:
+        return Exchange(self._comm, self._work, tag, [(self._after, given, None), (self._before, None, taken)])
+
+    def _reduce_scatter(self) -> list[Hop]:
+        arrived = np.empty(-(-self._work.count // self._size), self._recv.dtype)
+        hops = []
+        for step in range(self._size - 1):
+            given, taken = self._chunk(-step), self._chunk(-step - 1)
+            theirs = arrived[: taken.stop - taken.start]
+            exchange = self._exchange(REDUCE_TAG, self._recv[given] if step else self._send[given], theirs)
+            hops.append(Hop(exchange, theirs, self._send[taken], self._recv[taken]))
+        return hops
+
+    def _all_gather(self) -> list[Exchange]:
+        return [
+            self._exchange(GATHER_TAG, self._recv[self._chunk(1 - step)], self._recv[self._chunk(-step)])
+            for step in range(self._size - 1)
+        ]
+
+    def __call__(self) -> None:
+        for hop in self._hops:
+            hop.exchange()
+            hop.total[...] = pair_sum(hop.theirs, hop.mine, self._combine)
+        if self._work.op == "avg":
+            self._complete[...] = average(self._complete, self._size)
+        for copy in self._copies:
+            copy()
+
+    def free(self) -> None:
+        """Give all requests back."""
+        for exchange in (*(hop.exchange for hop in self._hops), *self._copies):
+            exchange.free()
