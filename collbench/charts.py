@@ -176,11 +176,13 @@ def _size_axis(axes: Axes, sizes: Sequence[float]) -> None:
     _ticks(axes.xaxis, places, _size_label)
 
 
-def _rank_axis(axes: Axes, ranks: Sequence[float]) -> None:
+def _rank_axis(axes: Axes, ranks: Sequence[float], nodes: Mapping[int, int]) -> None:
+    """Ticks at numbers of ranks; below them ``nodes``, the nodes that so many ranks are on."""
     axes.set_xscale("log", base=2)
     axes.set_xlim(min(ranks) / 1.25, max(ranks) * 1.25)
-    axes.set_xlabel("ranks")
-    _ticks(axes.xaxis, ranks, "{:.0f}".format)
+    axes.set_xlabel("ranks, on so many nodes" if nodes else "ranks")
+    below = {count: f"\non {nodes[count]}" for count in nodes}
+    _ticks(axes.xaxis, ranks, lambda count: f"{count:.0f}{below.get(round(count), '')}")
 
 
 def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
@@ -249,8 +251,9 @@ def bandwidth_chart(frame: Frame, curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]]) -> Figure:
-    """Latency in microseconds over the number of ranks: one small chart for each of up to four sizes."""
+def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]], nodes: Mapping[int, int]) -> Figure:
+    """Latency in microseconds over the number of ranks: one small chart for each of up to four sizes. ``nodes``: how
+    many they are on, by ranks, where that is worth telling."""
     columns = 2 if len(by_size) in (2, 4) else len(by_size)
     rows = math.ceil(len(by_size) / columns)
     figure = _figure(frame, 0.3 + 2.6 * rows, _keys(frame, (c for curves in by_size.values() for c in curves)))
@@ -258,7 +261,7 @@ def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]]) -> Figur
     for axes, (size, curves) in zip(grid.flat, by_size.items(), strict=True):
         _draw(axes, frame, curves)
         _latency_axis(axes, curves)
-        _rank_axis(axes, curves[0].x)
+        _rank_axis(axes, curves[0].x, nodes)
         axes.set_title(format_size(size), fontsize=10, loc="left")
     for axes in grid[:, 1:].flat:
         axes.set_ylabel("")

@@ -229,7 +229,9 @@ def _scaling_chart(records: Group, styles: Styles) -> Figure:
     shown = [record for record in records if record.bytes in sizes]
     of_size = {size: _cells((record for record in shown if record.bytes == size), "ranks") for size in sizes}
     frame = Frame(_title(records), _foot(shown, LATENCY), styles, _warning(shown))
-    return charts.scaling_chart(frame, {size: _latency(cells, ranks) for size, cells in of_size.items()})
+    nodes = {record.ranks: record.nodes for record in shown}
+    told = nodes if len(set(nodes.values())) > 1 else {}
+    return charts.scaling_chart(frame, {size: _latency(cells, ranks) for size, cells in of_size.items()}, told)
 
 
 def _win(cells: Cells, size: int) -> Win | None:

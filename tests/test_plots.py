@@ -354,6 +354,8 @@ def test_scaling_keeps_shapes_of_nodes_and_virtual_nodes_apart(draw: Draw) -> No
     assert not any("scaling" in name for name in draw([*layout(2, 4, "slingshot"), *layout(4, 1, "slingshot")]))
     weak = draw([*layout(2, 4, "slingshot"), *layout(4, 4, "slingshot")])
     assert title(weak["x-scaling"]).split(" · ")[3] == "8, 16 ranks on 2, 4 nodes (slingshot)"
+    axis = weak["x-scaling"].axes[0].xaxis
+    assert [label.get_text() for label in axis.get_ticklabels()] == ["8\non 2", "16\non 4"]
     both = draw([*layout(2, 2, "slingshot"), *layout(2, 4, "slingshot"), *layout(4, 2, "slingshot")])
     assert {name for name in both if "scaling" in name} == {"x-scaling-2n", "x-scaling-2each"}
 
