@@ -75,11 +75,11 @@ def submit(context: click.Context, /, **given: Any) -> None:
     collbench submit --wait -o results/RUN.csv       follow again, and gather
     collbench submit --resume -o results/RUN.csv     submit again what did not come to its end
     """
-    from collbench.submit import check_sweep, run
+    from collbench.submit import run
 
     wanted = submit_options.SubmitGiven(**given)
-    check_sweep(options.Given(**sweep.make_context(context.command_path, list(wanted.words)).params))
-    context.exit(run(wanted))
+    meant = sweep.make_context(context.command_path, list(wanted.words)).params
+    context.exit(run(wanted, options.Given(**meant)))
 
 
 @cli.command(short_help="Prove every answer under stress; time nothing.", epilog=verify_options.TOLD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import click
 
 from collbench import slurm
+from collbench.errors import UsageError
 from collbench.report import aligned
 from collbench.slurm import Seen
 from collbench.submission import Part, Submission
@@ -33,7 +35,7 @@ def look(submission: Submission, refusals: Mapping[str, str], before: Sequence[L
     this one, since Slurm forgets jobs some minutes after their end. Raises SilentError."""
     remembered = {each.number: each.seen for each in before}
     numbers = {part.name: submission.last_id(part) for part in submission.parts()}
-    known = slurm.look([number for number in numbers.values() if number])
+    known = slurm.look([number for number in numbers.values() if number]) if slurm.here() else {}
     looks = []
     for part in submission.parts():
         number = numbers[part.name]
@@ -41,8 +43,18 @@ def look(submission: Submission, refusals: Mapping[str, str], before: Sequence[L
             seen = Seen(NOT_SUBMITTED, why=refusals.get(part.name, ""))
         else:
             seen = known.get(number) or _forgotten(part, remembered.get(number))
-        looks.append(Look(part, number, seen, len(part.records())))
+        looks.append(Look(part, number, seen, _rows(part, seen)))
     return looks
+
+
+def _rows(part: Part, seen: Seen) -> int:
+    """Rows so far. Where the file system shows another node's file half, a job that runs has none yet."""
+    try:
+        return len(part.records())
+    except UsageError:
+        if seen.live:
+            return 0
+        raise
 
 
 def _forgotten(part: Part, last: Seen | None) -> Seen:
@@ -73,8 +85,9 @@ class Screen:
 
     def show(self, looks: Sequence[Look]) -> None:
         """Show how things stand."""
-        if self.live:
-            text = table(looks)
+        size = shutil.get_terminal_size()
+        text = "\n".join(line[: size.columns - 1] for line in table(looks).splitlines())  # a line that wraps is two
+        if self.live and len(looks) + 3 < size.lines:
             back = f"\x1b[{self.height}F\x1b[J" if self.height else ""
             self.height = len(text.splitlines())
             click.echo(back + text, err=True, color=True)

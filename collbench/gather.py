@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from collbench.environment import SCHEMA
+from collbench.errors import UsageError
+from collbench.follow import NOT_SUBMITTED
 from collbench.records import JOB, Record
 from collbench.result_file import load_samples, replace_text, sidecar_path, write_whole
 from collbench.slurm import Seen
@@ -16,7 +19,8 @@ from collbench.submission import Part, Submission
 
 def job_row(part: Part, run_id: str, number: str, seen: Seen) -> Record:
     """The row of a job that did not come to its end."""
-    words = f"job {number} of {part.name}: {seen.state}" if number else f"{part.name}: not submitted"
+    submitted = bool(number) and seen.state != NOT_SUBMITTED
+    words = f"job {number} of {part.name}: {seen.state}" if submitted else f"{part.name}: not submitted"
     time = f" after {seen.elapsed}" if seen.elapsed else ""
     why = f" ({seen.why})" if seen.why else ""
     return Record(
@@ -46,6 +50,7 @@ def gather(submission: Submission, seen: Mapping[str, Seen]) -> list[Record]:
     The launches of allocation i of a job come after those of allocation i - 1. ``seen``: by part, what became of its
     last job. A part that is not complete has a row for its job, after its own.
     """
+    _check_place(submission.path)
     run_id = submission.path.stem
     rows: list[tuple[Record, Sequence[float]]] = []
     for part in submission.parts():
@@ -56,7 +61,7 @@ def gather(submission: Submission, seen: Mapping[str, Seen]) -> list[Record]:
         if not part.complete():
             rows.append((job_row(part, run_id, submission.last_id(part), seen[part.name]), ()))
     write_whole(submission.path, rows)
-    told = [_told(part, submission.ids.get(part.name, ()), seen[part.name]) for part in submission.parts()]
+    told = [_told(part, submission.ids_of(part), seen[part.name]) for part in submission.parts()]
     launches = [launch for part in submission.parts() for launch in _launches(part)]
     content = {"schema": SCHEMA, "run_id": run_id, "submission": {"profile": submission.profile, "parts": told},
                "launches": launches}  # fmt: skip
@@ -64,14 +69,22 @@ def gather(submission: Submission, seen: Mapping[str, Seen]) -> list[Record]:
     return [record for record, _ in rows]
 
 
+def _check_place(path: Path) -> None:
+    """Refuse to replace what is no submission's."""
+    sidecar = sidecar_path(path)
+    ours = sidecar.exists() and "submission" in json.loads(sidecar.read_text(encoding="utf-8"))
+    if path.exists() and not ours:
+        raise UsageError(f"{path} holds another run; move it away, and gather with submit --wait -o {path}.")
+
+
 def _launches(part: Part) -> list[dict[str, Any]]:
     return [{**told, "launch": told["launch"] + part.first_launch, "part": part.name} for told in part.launches()]
 
 
-def _told(part: Part, ids: Sequence[str], seen: Seen) -> dict[str, Any]:
+def _told(part: Part, ids: list[str], seen: Seen) -> dict[str, Any]:
     return {
         "part": part.name,
-        "jobs": list(ids),
+        "jobs": ids,
         "state": seen.state,
         "hosts": seen.nodes,
         "sweep": list(part.job.sweep),

@@ -162,7 +162,7 @@ def run(order: Order, tell: Step | None) -> None:
             _run_launch(order, everyone, dog, made, tell)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):  # the user's doing, not the case's: it may be tried again
-                doing_path(order.path).unlink(missing_ok=True)
+                doing_path(order.path).write_text("", encoding="utf-8")
             end_all(everyone, dog, error)
 
 

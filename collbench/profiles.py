@@ -17,6 +17,7 @@ KEYS: dict[str, type] = {
     "launch": list, "collbench": list, "slurm": dict, "variables": dict,
 }  # fmt: skip
 SETTING_KEYS: dict[str, type] = {"value": str, "why": str, "source": str, "confirmed": bool, "where": str}
+ASKED = ("time", "account", "qos", "partition")  # what a user may say of a job
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _DIRECTIVE = re.compile(r"[a-z][a-z-]*")
 
@@ -115,7 +116,7 @@ def _read(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"profile {path} does not exist; known: {', '.join(names())}.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -125,6 +126,8 @@ def _parsed(path: Path) -> dict[str, Any]:
         if not isinstance(value, wanted) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
             kind = "a list of texts" if wanted is list else wanted.__name__
             raise UsageError(f"{path}: {key} = {value!r} is not {kind}.")
+    for name in content.get("needs", ()):
+        pick(f"directive that {path} needs", name, ASKED)
     content["slurm"] = {name: _directive(path, name, value) for name, value in content.get("slurm", {}).items()}
     content["variables"] = {name: _setting(path, name, told) for name, told in content.get("variables", {}).items()}
     return content
@@ -134,6 +137,10 @@ def _directive(path: Path, name: str, value: object) -> str | None:
     """A directive's value, "" for a flag, None where it is not to be given though the profile above gives it."""
     if not _DIRECTIVE.fullmatch(name):
         raise UsageError(f"{path}: {name!r} is no long option of sbatch.")
+    if name in ("cluster", "clusters"):
+        raise UsageError(
+            f"{path}: {name} is for sbatch alone; export SLURM_CLUSTERS, which all of Slurm's commands read."
+        )
     if isinstance(value, bool):
         return "" if value else None
     return str(value)

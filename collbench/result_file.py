@@ -81,8 +81,8 @@ class ResultFile:
             raise UsageError(f"{taken} exists; give another -o, --resume to go on with it, or --force to replace it.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(dump(()), encoding="utf-8")
-            samples_path(path).write_text(HEAD, encoding="utf-8")
+            replace_text(samples_path(path), HEAD)
+            replace_text(path, dump(()))
             for leftover in (sidecar_path(path), doing_path(path)):
                 leftover.unlink(missing_ok=True)
         except OSError as error:

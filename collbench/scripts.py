@@ -60,15 +60,21 @@ def sbatch_quote(value: str) -> str:
 
 
 def words(values: Sequence[str]) -> str:
-    """Words of a shell's array."""
-    return shlex.join(map(checked, values))
+    """Words of a shell's array; with a comma they are quoted too, since it looks like a mistake there."""
+    quoted = [(checked(value), shlex.quote(value)) for value in values]
+    return " ".join(f"'{value}'" if value == text and "," in value else text for value, text in quoted)
+
+
+def array_of(job: Job, indices: Sequence[str]) -> str:
+    """The value of --array. Slurm may start tasks of one array together though they depend on each other's name."""
+    return ",".join(indices) + ("" if job.at_once else "%1")
 
 
 def directives(job: Job, profile: Profile) -> dict[str, str]:
     """The directives of a job by name; "" is the value of a flag."""
     site = {name: value.replace("{gpus}", str(job.gpus_per_node)) for name, value in profile.slurm.items()
             if job.gpus_per_node or "{gpus}" not in value}  # fmt: skip
-    array = {"array": f"0-{job.allocations - 1}"} if job.allocations > 1 else {}
+    array = {"array": array_of(job, [f"0-{job.allocations - 1}"])} if job.allocations > 1 else {}
     # Jobs of one name one after another: they would share the network, and disturb each other.
     alone = {} if job.at_once else {"dependency": "singleton"}
     log = f"{job.part}.%A.%a.log" if job.allocations > 1 else f"{job.part}.%j.log"
@@ -105,6 +111,7 @@ def script(job: Job, profile: Profile) -> str:
         "collbench": words(profile.collbench or (sys.executable, "-m", "collbench")),
         "sweep": words(job.sweep),
         "launches": str(job.launches),
+        "ranks": str(job.ranks_per_node),
     }
     template = (profiles.folder() / TEMPLATE).read_text(encoding="utf-8")
     return _HOLE.sub(lambda hole: filled[hole[1]], template)

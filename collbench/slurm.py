@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,13 @@ LIVE = frozenset({
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED",
     "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "RESV_DEL_HOLD",
 })  # fmt: skip
-_FULL = ("retrying", "submit limit", "QOSMaxSubmitJob", "AssocMaxSubmitJob")
+_RETRYING = "retrying"  # what sbatch says before it sleeps and tries again
+_FULL = (_RETRYING, "MaxSubmitJob", "GrpSubmitJob")  # reasons that pass, unlike others of "job submit limit, ..."
+# Of the job that we may be in ourselves, its numbers would count as options of the new one; these of the user's would
+# override what the script relies on.
+_KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS")
+_DROPPED = ("SBATCH_JOB_NAME", "SBATCH_ARRAY_INX", "SBATCH_DEPENDENCY")
+_ID = re.compile(r"(\d+)(;\S+)?")
 
 
 class RefusedError(RuntimeError):
@@ -51,8 +58,10 @@ def here() -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Without the job that we may be in ourselves: its numbers would count as options of the new one."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SLURM_") or name == "SLURM_CONF"}
+    """What Slurm's commands may know; one cluster for all of them."""
+    clusters = {"SLURM_CLUSTERS": os.environ["SBATCH_CLUSTERS"]} if "SBATCH_CLUSTERS" in os.environ else {}
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith("SLURM_")}
+    return {name: value for name, value in {**clusters, **kept}.items() if name not in _DROPPED}
 
 
 def submit(script: Path, *options: str) -> str:
@@ -66,13 +75,16 @@ def submit(script: Path, *options: str) -> str:
         assert process.stderr is not None
         for line in process.stderr:
             said.append(line.strip())
-            if _is_full(line):  # it would sleep two minutes and try again: better to be told
+            if _RETRYING in line:  # it would sleep two minutes in all: better to be told
                 process.terminate()
                 break
         out = process.stdout.read()
     if process.returncode:
         raise RefusedError(_words(said), any(map(_is_full, said)))
-    return out.strip().split(";")[0]
+    numbers = [found[1] for line in out.splitlines() if (found := _ID.fullmatch(line.strip()))]
+    if not numbers:  # sites print banners, but the id is among them
+        raise RefusedError(f"sbatch told no job id: {' '.join(out.split())}", full=False)
+    return numbers[-1]
 
 
 def _is_full(words: str) -> bool:
@@ -93,7 +105,7 @@ def _ask(*command: str) -> list[list[str]]:
         raise SilentError(error.stderr.strip()) from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SilentError(str(error)) from None
-    return [line.split("|") for line in done.stdout.splitlines()]
+    return [line.split("|") for line in done.stdout.splitlines() if "|" in line]
 
 
 def _queue(numbers: str) -> list[list[str]]:

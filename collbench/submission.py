@@ -62,7 +62,11 @@ class Part:
 
     def preflight(self) -> Any:
         """What ``doctor`` found at the beginning of its last job, None where it has not run."""
-        return _json(self.folder / f"{self.name}.doctor.json")
+        said = self.folder / f"{self.name}.doctor.json"
+        lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
+        if not {"[", "]"} <= set(lines):
+            return None
+        return json.loads("\n".join(lines[lines.index("[") : lines.index("]") + 1]))  # launchers print lines of theirs
 
 
 def _json(path: Path) -> Any:
@@ -91,10 +95,14 @@ class Submission:
         """All parts, in the order of node counts and allocations."""
         return [Part(job, index, self.folder) for job in self.jobs for index in range(job.allocations)]
 
+    def ids_of(self, part: Part) -> list[str]:
+        """The ids of a part's jobs, the newest last; also of one that was submitted by hand, once it has begun."""
+        known = {*self.ids.get(part.name, ()), *part.ran()}
+        return sorted(known, key=lambda number: int(number.split("_")[0]))
+
     def last_id(self, part: Part) -> str:
-        """The id of the newest job of a part, also of one that somebody submitted by hand; "" where there is none."""
-        known = [*self.ids.get(part.name, ()), *part.ran()]
-        return max(known, key=lambda number: int(number.split("_")[0]), default="")
+        """The id of its newest job, "" where there is none."""
+        return (self.ids_of(part) or [""])[-1]
 
     def script(self, job: Job) -> Path:
         """Where the script of a job is."""
@@ -121,5 +129,7 @@ def reopen(path: Path) -> Submission:
     content = _json(folder_of(path) / "submission.json")
     if content is None:
         raise UsageError(f"nothing was submitted for {path}; collbench submit --profile ... -o {path} does.")
+    if content["schema"] != SCHEMA:
+        raise UsageError(f"{folder_of(path)} was written by another collbench; go on with that one.")
     jobs = tuple(Job(**{**job, "sweep": tuple(job["sweep"])}) for job in content["jobs"])
     return Submission(path, content["profile"], jobs, {name: tuple(ids) for name, ids in content["ids"].items()})

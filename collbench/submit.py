@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -11,39 +12,45 @@ from pathlib import Path
 
 import click
 
-from collbench import profiles, report, scripts, slurm
+from collbench import kernel_files, profiles, report, scripts, slurm
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.follow import Look, Pace, Screen, look
 from collbench.gather import gather
 from collbench.options import Given, sizes_of
-from collbench.profiles import Profile
+from collbench.profiles import Profile, Setting
 from collbench.records import Record
-from collbench.result_file import sidecar_path
+from collbench.result_file import samples_path, sidecar_path
 from collbench.scripts import Job
 from collbench.submission import Part, Submission, reopen
 from collbench.submit_options import SubmitGiven
 from collbench.sweep import topology_of
+from collbench.topology import layouts_for
 
 Refusals = dict[str, slurm.RefusedError]
+LATE_LOOKS = 5  # at files of jobs that are complete: what a node wrote last may take a minute to be seen elsewhere
 
 
-def check_sweep(given: Given) -> None:
+def _check_sweep(sweep: Given, jobs: Sequence[Job]) -> None:
     """Refuse here what the sweep would refuse in its job, after hours in a queue."""
-    sizes_of(given)
-    topology_of(given)
-    if given.as_json or given.contests:
+    if sweep.as_json or sweep.force or sweep.contests:
         raise UsageError(
-            "--json and --contests are not for jobs; `collbench plot` and `compare` read the results file."
+            "--json, --force and --contests are not for jobs; compare, plot and another -o do what they do."
+        )
+    sizes_of(sweep)
+    for job in jobs:
+        layouts_for(
+            topology_of(sweep), [f"node {node}" for node in range(job.nodes) for _ in range(job.ranks_per_node)]
         )
 
 
-def run(given: SubmitGiven) -> int:
-    """Run the command; returns the exit code."""
+def run(given: SubmitGiven, sweep: Given) -> int:
+    """Run the command; ``sweep`` is what ``given.words`` mean. Returns the exit code."""
     if given.profile is None:
         return _go_on(given)
     if given.resume:
         raise UsageError("--resume goes on with what was submitted; leave --profile away.")
-    submission, texts = _written(given, profiles.find(given.profile))
+    submission, texts = _written(given, _with_own_kernels(profiles.find(given.profile)))
+    _check_sweep(sweep, submission.jobs)
     if given.dry_run:
         click.echo("\n".join(texts.values()), nl=False)
         return Exit.FINE
@@ -73,8 +80,19 @@ def _written(given: SubmitGiven, profile: Profile) -> tuple[Submission, dict[Pat
     return submission, {submission.script(job): scripts.script(job, profile) for job in jobs}
 
 
+def _with_own_kernels(profile: Profile) -> Profile:
+    """The jobs find the user's own kernels, wherever they run."""
+    _, *own = kernel_files.folders()
+    if not own:
+        return profile
+    paths = os.pathsep.join(str(folder.resolve()) for folder in own)
+    setting = Setting(kernel_files.VARIABLE, paths, "kernels of your own", "set when this was submitted", True)
+    return dataclasses.replace(profile, settings=(*profile.settings, setting))
+
+
 def _make_folder(submission: Submission, texts: dict[Path, str]) -> None:
-    taken = [each for each in (submission.folder, submission.path) if each.exists()]
+    path = submission.path
+    taken = [each for each in (submission.folder, path, samples_path(path), sidecar_path(path)) if each.exists()]
     if taken:
         raise UsageError(f"{taken[0]} exists; give another -o, or --resume -o {submission.path} to go on with it.")
     try:
@@ -89,28 +107,55 @@ def _make_folder(submission: Submission, texts: dict[Path, str]) -> None:
 
 def _go_on(given: SubmitGiven) -> int:
     """Without a profile: follow what was submitted, or submit again what did not come to its end."""
-    if not given.output or not (given.wait or given.resume) or given.words or given.nodes:
+    if not given.output or not (given.wait or given.resume):
         raise UsageError(
             "--profile says where: submit --profile NAME --nodes 2,4 ...; to go on: submit --resume -o FILE."
         )
+    if given.reshapes() or (given.asked() and not given.resume):
+        raise UsageError(
+            "what was submitted keeps its shape; with --resume, other --time, --account, --qos, --partition."
+        )
     submission = reopen(given.output)
     if not given.resume:
-        return _follow(submission, {})
-    asked = given.asked()
-    jobs = tuple(dataclasses.replace(job, asked={**job.asked, **asked}) for job in submission.jobs)
+        return _follow_known(submission)
+    jobs = tuple(dataclasses.replace(job, asked={**job.asked, **given.asked()}) for job in submission.jobs)
     submission = dataclasses.replace(submission, jobs=jobs)
-    over = {each.part.name for each in look(submission, {}) if not each.seen.live} if slurm.here() else set()
-    todo = [part for part in submission.parts() if part.name in over and not part.complete()]
+    todo = _to_submit_again(submission)
+    if given.dry_run:
+        for job, parts in _by_job(todo):
+            click.echo(f"sbatch {shlex.join([*_options(job, parts), submission.script(job).name])}")
+        return Exit.FINE
     if slurm.here() and not todo:
         click.echo("Nothing to submit again: every part is complete, or its job waits or runs.", err=True)
     return _submit_and_follow(submission, todo, given)
 
 
+def _to_submit_again(submission: Submission) -> list[Part]:
+    """Parts that are not complete, and whose job is over."""
+    try:
+        live = {each.part.name for each in look(submission, {}) if each.seen.live}
+    except slurm.SilentError as silence:
+        raise UsageError(f"Slurm does not say what runs ({silence}); try again later.") from None
+    return [part for part in submission.parts() if part.name not in live and not part.complete()]
+
+
+def _follow_known(submission: Submission) -> int:
+    if not any(map(submission.last_id, submission.parts())):
+        raise UsageError(
+            f"no job for {submission.path} is known yet; one that was submitted by hand is when it has begun."
+        )
+    return _follow(submission, {})
+
+
 def _submit_and_follow(submission: Submission, todo: Sequence[Part], given: SubmitGiven) -> int:
     if not slurm.here():
-        where, first = submission.folder, submission.script(submission.jobs[0]).name
-        click.echo(f"No Slurm here: there is no sbatch. The scripts are in {where}; on the cluster, in that folder: "
-                   f"sbatch {first}, and then: collbench submit --wait -o {submission.path}", err=True)  # fmt: skip
+        names = " ".join(submission.script(job).name for job in submission.jobs)
+        click.echo(
+            f"No Slurm here: there is no sbatch. The scripts are in {submission.folder}; on the cluster, in that "
+            f"folder: for job in {names}; do sbatch $job; done; and when the first has begun: "
+            f"collbench submit --wait -o {submission.path}",
+            err=True,
+        )
         return Exit.FAILED
     submission, refusals = _submit(submission, todo)
     if given.wait:
@@ -128,11 +173,8 @@ def _submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, R
     """Submit the scripts of these parts; the submission with their ids, and what Slurm did not take."""
     refusals: Refusals = {}
     for job, parts in _by_job(todo):
-        options = [f"--{name}={value}" for name, value in job.asked.items()]
-        if len(parts) < job.allocations:
-            options.append(f"--array={','.join(str(part.index) for part in parts)}")
         try:
-            number = slurm.submit(submission.script(job), *options)
+            number = slurm.submit(submission.script(job), *_options(job, parts))
         except slurm.RefusedError as refusal:
             refusals |= {part.name: refusal for part in parts}
             continue
@@ -140,6 +182,13 @@ def _submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, R
             submission = submission.with_id(part, f"{number}_{part.index}" if job.allocations > 1 else number)
         submission.save()  # at once: a job that is not written down is lost
     return submission, refusals
+
+
+def _options(job: Job, parts: Sequence[Part]) -> list[str]:
+    """What sbatch is told beside the script: what the user asked for may be newer, and an array may lack some parts."""
+    asked = [f"--{name}={value}" for name, value in job.asked.items()]
+    some = len(parts) < job.allocations
+    return [*asked, f"--array={scripts.array_of(job, [str(part.index) for part in parts])}"] if some else asked
 
 
 def _by_job(parts: Sequence[Part]) -> Iterator[tuple[Job, list[Part]]]:
@@ -165,13 +214,16 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
 def _to_the_end(submission: Submission, refusals: Refusals) -> tuple[Submission, list[Look]]:
     screen, pace = Screen(), Pace()
     looks: list[Look] = []
+    late = LATE_LOOKS
     while True:
         waiting = [part for part in submission.parts() if part.name in refusals and refusals[part.name].full]
         try:
             looks = look(submission, {name: str(refusal) for name, refusal in refusals.items()}, looks)
             screen.show(looks)
             if not waiting and not any(each.seen.live for each in looks):
-                return submission, looks
+                if late == 0 or all(each.part.complete() for each in looks if each.seen.state == "COMPLETED"):
+                    return submission, looks
+                late -= 1
         except slurm.SilentError as silence:
             screen.say(f"Slurm does not answer ({silence}); trying again.")
         pace.wait(looks)

@@ -13,9 +13,9 @@ from click.shell_completion import CompletionItem
 
 from collbench.errors import UsageError
 from collbench.options import COUNTS, Parsed
+from collbench.profiles import ASKED
 
 _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
-_ASKED = ("time", "account", "qos", "partition")
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,13 @@ class SubmitGiven:
 
     def asked(self) -> dict[str, str]:
         """Directives that were given."""
-        found = {name: getattr(self, name) for name in _ASKED}
+        found = {name: getattr(self, name) for name in ASKED}
         return {name: value for name, value in found.items() if value is not None}
+
+    def reshapes(self) -> bool:
+        """Whether something was given that only a new submission can have."""
+        shape = (self.nodes, self.gpus_per_node, self.ranks_per_node, self.words)
+        return any(shape) or self.launches > 1 or self.allocations > 1 or self.at_once
 
 
 def _time(text: str) -> str:
@@ -70,7 +75,7 @@ SUBMIT: list[Callable[[Any], Any]] = [
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
                  help="Fresh launches in each allocation."),
     click.option("--allocations", default=1, show_default=True, type=click.IntRange(min=1),
-                 help="Allocations of each node count, as a job array: other nodes, other places in the network."),
+                 help="Allocations of each node count, as a job array: perhaps on other nodes, elsewhere in the net."),
     click.option("--at-once", is_flag=True, help="Let jobs run at the same time; they may disturb each other."),
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
                  help="Results file; scripts, logs and parts lie beside it in a folder that ends in .jobs.  "

@@ -193,7 +193,7 @@ def bootstrap(node: Node, hosts: int, variables: Mapping[str, str]) -> Finding |
     """NCCL and NVSHMEM meet over a network interface that they choose by name; on Slingshot that should be hsn."""
     if hosts < 2 or not any(name.startswith("hsn") for name in node.interfaces):
         return None
-    wanted = {"NCCL_SOCKET_IFNAME": "hsn", "NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME": "hsn0"}
+    wanted = {"NCCL_SOCKET_IFNAME": "hsn", "NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME": "hsn"}
     lacking = [f"{name}={value}" for name, value in wanted.items() if name not in variables]
     if not lacking:
         return None

@@ -19,7 +19,7 @@ from collbench.errors import UsageError
 from collbench.profiles import Profile, Setting
 from collbench.scripts import Job, sbatch_quote, script
 
-JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K:64M"))
+JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K:64M", "--backend", "mpi,nvrar"))
 PLAIN = Profile("plain", "a cluster", ("srun",), 4)
 NASTY = (
     "$(touch x)",
@@ -84,7 +84,7 @@ def run_script(folder: Path, text: str, srun: str, **variables: str) -> subproce
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "srun").write_text(f"#!/bin/bash\n{srun}\n")
     (folder / "bin" / "srun").chmod(0o755)
-    kept = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "SLURM_JOB_ID": "7", **variables}
+    kept = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "64", **variables}
     return subprocess.run(
         ["bash", "-c", text], cwd=folder, env=kept, capture_output=True, text=True, timeout=20, check=False
     )
@@ -160,7 +160,8 @@ def test_a_sweep_that_is_refused_ends_the_job_unfinished(tmp_path: Path) -> None
 
 def test_a_task_of_an_array_has_files_of_its_own(tmp_path: Path) -> None:
     text = script(replace(JOB, allocations=3), PLAIN)
-    assert "#SBATCH --array=0-2" in text.splitlines()
+    assert "#SBATCH --array=0-2%1" in text.splitlines()
+    assert "#SBATCH --array=0-2" in script(replace(JOB, allocations=3, at_once=True), PLAIN).splitlines()
     run_script(tmp_path, text, "rm -f *.doing", SLURM_ARRAY_JOB_ID="40", SLURM_ARRAY_TASK_ID="2")
     assert (tmp_path / "nodes2.2.job").read_text() == "40_2\n"
 

@@ -130,6 +130,8 @@ def test_an_array_of_allocations(cluster: lab.Cluster) -> None:
               *QUICK, "-o", "r.csv", "--wait")  # fmt: skip
     assert ran.code == 0, f"{ran.err}\n{logs()}"
     assert sorted({row.launch for row in rows()}) == [0, 1, 2, 3]
+    ended, began = ((Path("r.jobs") / name).stat().st_mtime for name in ("nodes1.0.ended", "nodes1.1.job"))
+    assert began >= ended, "two of an array at a time would share the network"
     assert [number.split("_")[1] for ids in reopen(RESULTS).ids.values() for number in ids] == ["0", "1"]
 
 

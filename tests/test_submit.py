@@ -34,8 +34,10 @@ SBATCH = """
         echo "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying." >&2
         exec sleep 100
     fi
+    echo "Welcome to the cluster"
     if [ -e refuse ] && grep -q "$(cat refuse)" <<< "$*"; then
-        echo "sbatch: error: Batch job submission failed: Invalid account" >&2
+        echo "sbatch: error: QOSMaxWallDurationPerJobLimit" >&2
+        echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)" >&2
         exit 1
     fi
     echo x >> taken; echo "$((100 + $(wc -l < taken)))\""""
@@ -93,7 +95,7 @@ def measured(part: Part, records: list[Record], ended: str | None = "0") -> None
         file.append(record, [1.0, 2.0])
     launches = [{"launch": launch, "argv": ["sweep"]} for launch in sorted({record.launch for record in records})]
     sidecar_path(part.csv).write_text(json.dumps({"schema": 1, "launches": launches}))
-    (part.folder / f"{part.name}.doctor.json").write_text('[{"what": "MPI"}]')
+    (part.folder / f"{part.name}.doctor.json").write_text('[\n {"what": "MPI"}\n]\n')
     if ended is not None:
         (part.folder / f"{part.name}.ended").write_text(f"{ended}\n")
 
@@ -142,7 +144,10 @@ def test_a_job_that_is_refused_keeps_no_other_back(stage: Stage) -> None:
     stage.set("refuse", "nodes1.sh")
     ran = stage.run(*SUBMIT, "--nodes", "1,2")
     assert ran.code == 1
-    assert "nodes1.0: not submitted: Batch job submission failed: Invalid account\nnodes2.0: job 101" in ran.err
+    assert (
+        "nodes1.0: not submitted: QOSMaxWallDurationPerJobLimit; Batch job submission failed: Job violates" in ran.err
+    )
+    assert "nodes2.0: job 101" in ran.err
     assert "--resume" in ran.err
     stage.set("refuse", "nothing")
     stage.set("queue", "101|RUNNING|0:10|node1|None\n")
@@ -236,7 +241,7 @@ def test_an_array_is_gathered_and_its_missing_tasks_submitted_again(stage: Stage
         measured(part(index), [timed(5.0 + index, nodes=2), timed(6.0 + index, nodes=2, launch=1)])
     stage.set("queue", "101_0|COMPLETED|1:00|n1|None\n101_1|CANCELLED|0:10|n2|None\n101_2|COMPLETED|1:00|n3|None\n")
     ran = stage.run("submit", "--resume", "--time", "60", "-o", "r.csv")
-    assert stage.calls()[1:] == [["--parsable", "--time=60", "--array=1", "nodes2.sh"]]
+    assert stage.calls()[1:] == [["--parsable", "--time=60", "--array=1%1", "nodes2.sh"]]
     assert reopen(Path("r.csv")).ids["nodes2.1"] == ("101_1", "102_1")
     measured(part(1), [timed(9.0, nodes=2), timed(9.5, nodes=2, launch=1)])
     stage.set("queue", stage.read("queue") + "102_1|COMPLETED|1:00|n2|None\n")
@@ -274,6 +279,28 @@ def test_a_job_that_was_submitted_by_hand_is_followed(stage: Stage) -> None:
     ran = stage.run("submit", "--wait", "-o", "r.csv")
     assert ran.code == 0, ran.err
     assert "job 77 completed" in ran.err
+
+
+def test_files_that_are_seen_late_are_waited_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    stage.set("queue", "101|COMPLETED|0:10|node1|None\n")
+    pauses: list[int] = []
+
+    def arrive(*_: object) -> None:
+        pauses.append(1)
+        if len(pauses) == 2:
+            measured(part(0), [timed(5.0)])
+
+    monkeypatch.setattr(follow.Pace, "wait", arrive)
+    assert stage.run("submit", "--wait", "-o", "r.csv").code == 0
+    assert len(pauses) == 2
+
+
+def test_jobs_find_kernels_of_ones_own(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    (stage.folder / "my kernels").mkdir()
+    monkeypatch.setenv("COLLBENCH_KERNELS", "my kernels")
+    ran = stage.run(*SUBMIT, "--nodes", "1", "--dry-run")
+    assert f"export COLLBENCH_KERNELS='{stage.folder}/my kernels'" in ran.out
 
 
 def test_whoever_stops_following_is_told_that_jobs_go_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,6 +346,8 @@ def test_elsewhere_only_changes_are_told(stage: Stage, capfd: pytest.CaptureFixt
         (("--profile", "local"), "--nodes says on how many"),
         (("--nodes", "2"), "--profile says where"),
         (("--resume",), "--profile says where"),
+        (("--wait", "-o", "none.csv", "--time", "5"), "keeps its shape"),
+        (("--resume", "-o", "none.csv", "--launches", "5"), "keeps its shape"),
         (("--wait", "-o", "none.csv"), "nothing was submitted for none.csv"),
         (("--profile", "local", "--resume", "-o", "r.csv"), "leave --profile away"),
         (("--profile", "perlmuter", "--nodes", "2"), "did you mean 'perlmutter'"),
@@ -328,7 +357,9 @@ def test_elsewhere_only_changes_are_told(stage: Stage, capfd: pytest.CaptureFixt
         (("--profile", "local", "--nodes", "2", "--time", "1h"), "no time of Slurm's"),
         (("--profile", "local", "--nodes", "2", "--sizes", "4X"), "does not parse"),
         (("--profile", "local", "--nodes", "2", "--size", "4K"), "No such option '--size'"),
-        (("--profile", "local", "--nodes", "2", "--json"), "--json and --contests are not for jobs"),
+        (("--profile", "local", "--nodes", "2", "--json"), "are not for jobs"),
+        (("--profile", "local", "--nodes", "2", "--force"), "are not for jobs"),
+        (("--profile", "local", "--nodes", "2,4", "--ranks", "8"), "8 ranks asked for, but this launch has 4"),
         (("--profile", "local", "--nodes", "2", "--account", "a\nb"), "does not print"),
     ],
 )
@@ -337,6 +368,63 @@ def test_bad_input(stage: Stage, arguments: tuple[str, ...], words: str) -> None
     assert ran.exit_code != 0
     assert words in f"{ran.output}{ran.exception}"
     assert not list(stage.folder.iterdir())
+
+
+def test_what_would_be_submitted_again(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "2", "--allocations", "2")
+    measured(part(0), [timed(5.0, nodes=2)])
+    ran = stage.run("submit", "--resume", "--dry-run", "--time", "60", "-o", "r.csv")
+    assert ran.out == "sbatch --time=60 --array=1%1 nodes2.sh\n"
+    assert len(stage.calls()) == 1
+
+
+def test_an_account_that_is_refused_is_not_tried_again(stage: Stage) -> None:
+    stage.set("refuse", "nodes")
+    ran = stage.run(*SUBMIT, "--nodes", "1", "--wait")
+    assert ran.code == 1
+    assert len(stage.calls()) == 1
+    assert load(Path("r.csv"))[0].reason.startswith("nodes1.0: not submitted (QOSMaxWallDurationPerJobLimit")
+
+
+def test_a_slurm_that_cannot_say_what_runs_gets_no_second_job(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    stage.set("silent", "slurm_load_jobs error: Unable to contact slurm controller")
+    with pytest.raises(UsageError, match="Slurm does not say what runs"):
+        stage.run("submit", "--resume", "-o", "r.csv")
+    assert len(stage.calls()) == 1
+
+
+def test_what_came_in_is_gathered_where_there_is_no_slurm(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    measured(part(0), [timed(5.0)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert stage.run("submit", "--wait", "-o", "r.csv").code == 0
+    assert [row.status for row in load(Path("r.csv"))] == ["ok"]
+
+
+def test_nothing_is_known_of_jobs_that_have_not_begun(stage: Stage) -> None:
+    stage.set("refuse", "nodes")
+    stage.run(*SUBMIT, "--nodes", "1")
+    with pytest.raises(UsageError, match=r"no job for r\.csv is known yet"):
+        stage.run("submit", "--wait", "-o", "r.csv")
+
+
+def test_another_run_is_not_replaced(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    measured(part(0), [timed(5.0)])
+    Path("r.csv").write_text("precious")
+    with pytest.raises(UsageError, match="holds another run"):
+        stage.run("submit", "--wait", "-o", "r.csv")
+    assert Path("r.csv").read_text() == "precious"
+
+
+def test_lines_of_a_launcher_around_what_the_doctor_says(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    told = part(0).folder / "nodes1.0.doctor.json"
+    told.write_text('TACC:  Starting up job 1\n[\n {\n  "what": "MPI"\n }\n]\nTACC:  Shutdown complete.\n')
+    assert part(0).preflight() == [{"what": "MPI"}]
+    told.write_text("TACC:  Starting up job 1\n[\n {")
+    assert part(0).preflight() is None
 
 
 def test_what_exists_is_not_replaced(stage: Stage) -> None:

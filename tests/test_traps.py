@@ -197,7 +197,7 @@ def test_nccl_needs_a_plugin_on_slingshot(
 
 def test_where_libraries_meet_on_slingshot() -> None:
     found = traps.bootstrap(NODE, 2, {"NCCL_SOCKET_IFNAME": "hsn"})
-    assert (grade(found), found and found.cure) == (NOTE, "NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME=hsn0")
+    assert (grade(found), found and found.cure) == (NOTE, "NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME=hsn")
     assert traps.bootstrap(NODE, 1, {}) is None
     assert traps.bootstrap(replace(NODE, interfaces=("eth0",)), 2, {}) is None
 
