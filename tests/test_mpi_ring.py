@@ -103,16 +103,16 @@ def test_the_order_shows_in_the_bits() -> None:
     assert np.count_nonzero(one != other) > 100
 
 
-def test_every_type_and_operation_in_place_and_not(mpich: Mpi) -> None:
+def test_types_and_operations_in_place_and_not(mpich: Mpi) -> None:
     for extra in ((), ("--in-place", "--resume")):
         ran = mpich.run(
-            "sweep", "--backend", "mpi-ring", "--dtype", "float16,bfloat16,float32,float64,int32",
-            "--op", "sum,min,max,avg", "--sizes", "8,1000,70001", "--ranks", "3", "--samples", "2", "--max-seconds",
+            "sweep", "--backend", "mpi-ring", "--dtype", "bfloat16,float64,int32",
+            "--op", "sum,min,avg", "--sizes", "8,1000,70001", "--ranks", "3", "--samples", "2", "--max-seconds",
             "0.02", "--warmup", "1", "-o", "r.csv", *extra,
         )  # fmt: skip
         assert ran.code == 0, ran.err
     rows = mpich.rows()
-    assert len(rows) == 2 * 5 * 4 * 3
+    assert len(rows) == 2 * 3 * 3 * 3
     assert {row.reason for row in rows if row.status != "ok"} == {"an average of int32 is not a whole number"}
     assert statuses([row for row in rows if not row.reason]) == {"ok"}
 

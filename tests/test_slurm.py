@@ -75,14 +75,14 @@ def rows() -> list[Record]:
 
 
 def test_a_sweep_over_nodes_from_submission_to_charts(cluster: lab.Cluster) -> None:
-    ran = run("submit", "--profile", "local", "--nodes", "1,2,4", "--account", NASTY, "--sizes", "4K,64K", *QUICK,
+    ran = run("submit", "--profile", "local", "--nodes", "1,2,4", "--account", NASTY, "--sizes", "4K", *QUICK,
               "-o", "r.csv", "--wait")  # fmt: skip
     assert ran.code == 0, f"{ran.err}\n{logs()}"
     found = rows()
     assert {(row.nodes, row.ranks, row.gpus_per_node, row.fabric) for row in found} == {
         (1, 2, 2, "shm"), (2, 4, 2, "tcp"), (4, 8, 2, "tcp"),
     }  # fmt: skip
-    assert len(found) == 3 * 2 * 2
+    assert len(found) == 3 * 2
     assert {row.status for row in found} == {"ok"}
     sidecar = json.loads(Path("r.json").read_text())
     hosts = {launch["part"]: {rank["host"] for rank in launch["ranks"]} for launch in sidecar["launches"]}
@@ -180,7 +180,7 @@ def test_a_queue_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             busy.extend(submit(Path("busy.sh").resolve(), "--output=/dev/null") for _ in range(9))
         assert refusal.value.full
         assert busy
-        child = subprocess.Popen(["sh", "-c", f"sleep 3; exec scancel {' '.join(busy)}"])
+        child = subprocess.Popen(["sh", "-c", f"sleep 1; exec scancel {' '.join(busy)}"])
         ran = run("submit", "--profile", "local", "--nodes", "1", "--sizes", "4K", *QUICK, "-o", "r.csv", "--wait")
         child.wait()
         assert ran.code == 0, f"{ran.err}\n{logs()}"

@@ -36,7 +36,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> object:
     def put(**changes: object) -> None:
         members = {**vars(sys.modules["collbench.backends.mpi"]), **changes}
         point = Point("spare", SimpleNamespace(**members))
-        monkeypatch.setattr(backends, "entry_points", lambda group, name="spare": [point])
+        monkeypatch.setattr(backends, "_installed", lambda: [point])
 
     find("mpi")
     return put

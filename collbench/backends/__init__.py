@@ -12,12 +12,13 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
 from collbench.errors import CannotRunError, UsageError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan import Workload
@@ -84,6 +85,13 @@ class Backend(Protocol):
 ENTRY_POINTS = "collbench.backends"
 
 
+def _installed() -> EntryPoints:
+    """What other distributions name; --help is quick without the module that finds it."""
+    from importlib.metadata import entry_points
+
+    return entry_points(group=ENTRY_POINTS)
+
+
 def own_names() -> list[str]:
     """Names of the backends in this folder."""
     return [name.replace("_", "-") for _, name, _ in pkgutil.iter_modules(__path__) if not name.startswith("_")]
@@ -93,7 +101,7 @@ def names() -> list[str]:
     """Names of all backends: ours, those of kernel files, and installed ones."""
     from collbench import kernel_backend
 
-    return sorted({*own_names(), *kernel_backend.names(), *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    return sorted({*own_names(), *kernel_backend.names(), *(point.name for point in _installed())})
 
 
 MEMBERS = ("DEVICE", "SUMMARY", "missing", "refuses", "emulate", "wire_bytes", "open")
@@ -164,7 +172,7 @@ def _load(name: str) -> object:
         return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     if name in kernel_backend.names():
         return kernel_backend.find(name)
-    (point, *_) = entry_points(group=ENTRY_POINTS, name=name)
+    point = next(each for each in _installed() if each.name == name)
     return point.load()
 
 
