@@ -31,6 +31,7 @@ KNOWN = {
     "nvrar": ("#D55E00", "D"),
     "mpi": ("#882255", "o"),
     "mpi-nvrar": ("#E69F00", "D"),
+    "mpi-ring": ("#44AA99", "v"),
 }
 OTHERS = ("#CC79A7", "#000000", "#999933", "#332288")
 MARKERS = "vPX*<>p"  # 7 beside 4 colours: 28 pairs before one comes back
