@@ -58,7 +58,7 @@ class Reach:
 
     name: str
     devices: bool
-    library: str
+    soname: str
     loads: bool
 
 

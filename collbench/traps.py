@@ -106,7 +106,7 @@ def _reach(reach: Reach, host: str, container: str | None) -> Finding | None:
     if not reach.loads:
         where = "bind the host's library and put it on LD_LIBRARY_PATH" if container else "load the module that has it"
         return note(
-            reach.name, f"{reach.library} does not load{inside} on {host}: libraries that need it take TCP", where
+            reach.name, f"{reach.soname} does not load{inside} on {host}: libraries that need it take TCP", where
         )
     return None
 
