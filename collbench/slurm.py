@@ -26,7 +26,7 @@ _ID = re.compile(r"(\d+)(;\S+)?")
 
 
 class RefusedError(RuntimeError):
-    """Slurm did not take a job, in its own words. ``full``: since there are too many jobs; it may take it when some have ended."""
+    """Slurm did not take a job, in its own words. ``full``: there are too many jobs; when some have ended, it may."""
 
     def __init__(self, words: str, full: bool) -> None:
         super().__init__(words)

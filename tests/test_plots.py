@@ -22,7 +22,7 @@ from collbench import charts
 from collbench.errors import UsageError
 from collbench.mismatch import mismatch
 from collbench.plots import draw_all
-from collbench.records import Record
+from collbench.records import JOB, Record
 from collbench.report import title_of
 
 SIZES = (4096, 65536, 1 << 18, 1 << 20, 1 << 22)
@@ -294,6 +294,15 @@ def test_no_two_backends_look_alike() -> None:
     looks = list(charts.styles([f"kernel{index}" for index in range(20)]).values())
     assert len(set(looks)) == len(looks)
     assert len({colour for colour, _ in charts.KNOWN.values()}) == len(charts.KNOWN)
+
+
+def test_a_job_that_failed_changes_no_chart(draw: Draw) -> None:
+    timed = rows({"mpi": 2.0, "theirs": 1.0})
+    failed = row(JOB, 0, None, status="failed", collective="", dtype="", op="")
+    before, after = (draw(records)["x-latency"] for records in (timed, [*timed, failed]))
+    colours = [[curve.get_color() for curve in figure.axes[0].lines] for figure in (before, after)]
+    assert colours[0] == colours[1]
+    assert len(draw([*timed, failed])) == len(draw(timed))
 
 
 def test_a_line_has_the_colour_and_marker_of_its_backend(draw: Draw) -> None:

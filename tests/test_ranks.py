@@ -121,6 +121,11 @@ def test_one_launch_a_call_under_a_launcher(mpich: Mpi) -> None:
     assert "--resume" in refused.err
     assert all(mpich.run(*arguments, "--resume", ranks=2).code == 0 for _ in range(2))
     assert [row.launch for row in mpich.rows()] == [0, 1]
+    note = mpich.folder / "r.doing"
+    assert not note.exists()
+    note.touch()
+    assert mpich.run(*arguments, "--resume", ranks=2).code == 0
+    assert not note.exists(), "nothing is left to do: a job script need not start it again"
 
 
 def test_latency_is_that_of_the_slowest_rank(mpich: Mpi) -> None:

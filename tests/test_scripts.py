@@ -62,6 +62,8 @@ def read_by_sbatch(line: str) -> str:
 
 @given(PRINTABLE)
 @example("")
+@example("a\\b")
+@example('a\\"b # c')
 def test_sbatch_reads_a_value_back(value: str) -> None:
     assert read_by_sbatch(f"#SBATCH --account={sbatch_quote(value)}") == value
 
@@ -164,6 +166,32 @@ def test_a_task_of_an_array_has_files_of_its_own(tmp_path: Path) -> None:
     assert "#SBATCH --array=0-2" in script(replace(JOB, allocations=3, at_once=True), PLAIN).splitlines()
     run_script(tmp_path, text, "rm -f *.doing", SLURM_ARRAY_JOB_ID="40", SLURM_ARRAY_TASK_ID="2")
     assert (tmp_path / "nodes2.2.job").read_text() == "40_2\n"
+
+
+def test_a_job_that_goes_on_is_not_taken_for_complete(tmp_path: Path) -> None:
+    (tmp_path / "nodes2.0.ended").write_text("0\n")
+    run_script(tmp_path, script(JOB, PLAIN), "exit 2")
+    assert not (tmp_path / "nodes2.0.ended").exists()
+
+
+@pytest.mark.parametrize(("looks", "code"), [(2, 0), (99, 1)])
+def test_two_jobs_do_not_write_one_part(tmp_path: Path, looks: int, code: int) -> None:
+    (tmp_path / "nodes2.0.job").write_text("6\n")
+    (tmp_path / "bin").mkdir()
+    for name, text in (("squeue", f"echo >> looks; [ $(wc -l < looks) -le {looks} ] && echo 6"), ("sleep", "exit 0")):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    ran = run_script(tmp_path, script(JOB, PLAIN), "rm -f *.doing; echo >> starts")
+    assert ran.returncode == code, ran.stderr
+    assert (tmp_path / "starts").exists() == (code == 0)
+    assert ("job 6 still works on nodes2.0" in ran.stderr) == (code == 1)
+
+
+@pytest.mark.parametrize(("ranks", "each"), [(4, "16"), (3, "21"), (64, "1"), (100, "1")])
+def test_ranks_share_all_cores_of_their_node(tmp_path: Path, ranks: int, each: str) -> None:
+    text = script(replace(JOB, ranks_per_node=ranks), PLAIN)
+    run_script(tmp_path, text, 'rm -f *.doing; echo "$SRUN_CPUS_PER_TASK" > told')  # of 64 cores
+    assert (tmp_path / "told").read_text().strip() == each
 
 
 def test_modules_may_use_variables_that_are_not_set(tmp_path: Path) -> None:

@@ -134,8 +134,12 @@ def test_without_slurm_the_scripts_are_written(stage: Stage, monkeypatch: pytest
 def test_the_job_that_we_are_in_is_not_passed_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_NTASKS", "64")
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
+    monkeypatch.setenv("SBATCH_JOB_NAME", "mine")
+    monkeypatch.setenv("SBATCH_CLUSTERS", "east")
     stage.run(*SUBMIT, "--nodes", "1")
     told = stage.read("environment")
+    assert "SBATCH_JOB_NAME" not in told
+    assert "SLURM_CLUSTERS=east" in told, "squeue must ask where sbatch submits"
     assert "SLURM_NTASKS" not in told
     assert "SLURM_CONF=/etc/slurm.conf" in told
 
@@ -195,7 +199,42 @@ def test_a_job_that_ran_out_of_time_is_a_row(stage: Stage) -> None:
     assert (row.backend, row.status, row.nodes, row.ranks, row.param["job"]) == ("(job)", "timeout", 2, 4, "102")
     assert row.reason == "job 102 of nodes2.0: TIMEOUT after 00:30:01; 2 rows kept, submit --resume goes on"
     assert "timeout ×1: (job): job 102" in ran.out
+    assert "(job) µs" not in ran.out, "it is no backend that was timed"
+    assert ran.out.count("all_reduce · ") == 2
     assert "submit --resume --wait -o r.csv" in ran.err
+
+
+def test_who_cancelled_a_job_is_no_part_of_its_state(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    stage.set("books", "101|CANCELLED by 1000|00:01:00|node1\n")
+    stage.run("submit", "--wait", "-o", "r.csv")
+    assert "job 101 of nodes1.0: CANCELLED after 00:01:00;" in load(Path("r.csv"))[0].reason
+
+
+def test_the_newest_job_of_a_part_counts_whoever_submitted_it(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    note = part(0).folder / "nodes1.0.job"
+    for number, last in (("99", "101"), ("205", "205"), ("1000_3", "1000_3")):
+        note.write_text(f"{number}\n")
+        assert reopen(Path("r.csv")).last_id(part(0)) == last
+
+
+def test_a_file_that_is_seen_half_has_no_rows_yet(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    part(0).csv.write_text("run_id,laun")
+    stage.set("queue", "101|RUNNING|0:10|node1|None\n")
+    assert follow.look(reopen(Path("r.csv")), {})[0].rows == 0
+    stage.set("queue", "101|COMPLETED|0:10|node1|None\n")
+    with pytest.raises(UsageError, match="not a results file"):
+        follow.look(reopen(Path("r.csv")), {})
+
+
+def test_what_another_collbench_wrote_is_left_alone(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    written = Path("r.jobs/submission.json")
+    written.write_text(written.read_text().replace('"schema": 1', '"schema": 2'))
+    with pytest.raises(UsageError, match="by another collbench"):
+        stage.run("submit", "--resume", "-o", "r.csv")
 
 
 def test_a_job_that_slurm_forgot(stage: Stage) -> None:
@@ -330,6 +369,20 @@ def test_the_table_is_drawn_over_the_last_one(stage: Stage, capfd: pytest.Captur
     assert table([waits]).splitlines()[-1].split() == ["1", "0", "101", "pending", "3", "Resources"]
     assert table([runs]).splitlines()[-1].split() == ["1", "0", "101", "running", "0:10", "3", "node[1-2]"]
     assert f"\x1b[3F\x1b[J{table([runs])}" in told
+
+
+@pytest.mark.parametrize(("lines", "drawn"), [("30", True), ("3", False)])
+def test_a_table_fits_its_terminal(
+    stage: Stage, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, lines: str, drawn: bool
+) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    capfd.readouterr()
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("LINES", lines)
+    Screen(live=True).show([seen_as("PENDING", why="Resources")(part(0))])
+    told = capfd.readouterr().err.splitlines()
+    assert ("─" in "".join(told)) == drawn
+    assert not drawn or max(map(len, told)) == 49
 
 
 def test_elsewhere_only_changes_are_told(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
