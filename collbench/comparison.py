@@ -12,8 +12,9 @@ from collbench.analysis import Ratio, Timing, ratio, unpaired_ratio
 from collbench.errors import UsageError, pick
 from collbench.mismatch import mismatch_of
 from collbench.records import Record
-from collbench.report import Table, aligned, markdown, median_us, show_us, title_of
+from collbench.report import median_us, title_of
 from collbench.sizes import format_size
+from collbench.tables import Table, aligned, markdown, show_us
 
 BASELINES = ("nccl", "mpi")
 Key = tuple[object, ...]

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from collbench.analysis import CONFIDENCE, mean_interval
 from collbench.plan import Case, Workload
 from collbench.records import Record, case_identity
-from collbench.report import aligned, median_us, show_us, title_of
+from collbench.report import median_us, title_of
 from collbench.sizes import format_size
+from collbench.tables import aligned, show_us
 
 MARGIN = 0.02  # what is not faster by more than this is not worth another choice
 Field = Mapping[Workload, tuple[str, ...]]  # who competes for a workload, the default first

@@ -12,9 +12,9 @@ import click
 
 from collbench import slurm
 from collbench.errors import UsageError
-from collbench.report import aligned
 from collbench.slurm import Seen
 from collbench.submission import Part, Submission
+from collbench.tables import aligned
 
 NOT_SUBMITTED, FORGOTTEN = "NOT SUBMITTED", "ENDED"
 PAUSES = (2.0, 30.0)  # seconds between looks: first, and at the most; a queue is not asked more often than it must be

@@ -8,7 +8,7 @@ from collbench import backends, kernel_backend, profiles
 from collbench.collectives import COLLECTIVES, OPS
 from collbench.dtypes import DTYPES
 from collbench.plan import MODES
-from collbench.report import aligned
+from collbench.tables import aligned
 
 
 def _backends() -> list[dict[str, str | None]]:

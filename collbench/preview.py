@@ -7,8 +7,8 @@ from typing import Any
 
 from collbench.plan import Case, Plan, Sweep, make_plan
 from collbench.refusals import refusal
-from collbench.report import aligned
 from collbench.sizes import format_size
+from collbench.tables import aligned
 from collbench.topology import Topology, layouts_for
 
 Fact = dict[str, Any]

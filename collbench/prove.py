@@ -14,9 +14,9 @@ import click
 
 from collbench import launcher
 from collbench.errors import Exit, exit_of
-from collbench.report import aligned
 from collbench.stories import STORIES, Order, Outcome
 from collbench.sweep import CHILD, default_backends, default_dtypes, launch_ranks, ranks_to_start, topology_of
+from collbench.tables import aligned
 from collbench.topology import Topology, layouts_for
 from collbench.verify_options import VerifyGiven
 

@@ -11,8 +11,8 @@ from statistics import median
 from collbench.mismatch import mismatches
 from collbench.records import VIRTUAL, Record
 from collbench.sizes import format_size
+from collbench.tables import Table, aligned, markdown, show_us
 
-Table = list[list[str]]
 Panel = tuple[object, ...]
 
 
@@ -40,13 +40,6 @@ def panels(records: Iterable[Record]) -> dict[Panel, list[Record]]:
     for record in sorted((each for each in records if not each.is_job), key=lambda r: tuple(map(str, panel_of(r)))):
         found.setdefault(panel_of(record), []).append(record)
     return found
-
-
-def show_us(value: float) -> str:
-    """Microseconds with four significant digits and no exponent."""
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.{4 - len(str(int(value)))}f}" if value >= 1 else f"{value:.3f}"
 
 
 def _show_gb_s(records: Sequence[Record]) -> str:
@@ -90,30 +83,6 @@ def latency_table(records: Sequence[Record]) -> Table:
         ends = [best[0].backend, _show_gb_s(best)] if best else ["", ""]
         table.append([format_size(size), *map(_cell, cells), *ends])
     return table
-
-
-def aligned(table: Table) -> str:
-    """A table for a terminal: columns as wide as their widest cell, columns of numbers to the right."""
-    columns = list(zip(*table, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    right = [any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
-    lines = [_line(row, widths, right) for row in table]
-    lines.insert(1, "  ".join("─" * width for width in widths))
-    return "\n".join(lines)
-
-
-def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    cells = [
-        cell.rjust(width) if side else cell.ljust(width) for cell, width, side in zip(row, widths, right, strict=True)
-    ]
-    return "  ".join(cells).rstrip()
-
-
-def markdown(table: Table) -> str:
-    """The same table in Markdown."""
-    head, *body = table
-    rows = [head, ["---:"] * len(head), *body]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def why_not(records: Iterable[Record]) -> str:

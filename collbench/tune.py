@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from collbench import backends, finals, kernel_backend, launcher, report, tuned
+from collbench import backends, finals, kernel_backend, launcher, report, tables, tuned
 from collbench.environment import gpu_missing
 from collbench.errors import Exit, UsageError
 from collbench.finals import Field, Verdict
@@ -151,7 +151,7 @@ def _preview(field: Field, as_json: bool) -> str:
     table = [["size", "dtype", "op", "layout", "candidates", "default"]]
     for work, names in field.items():
         table.append([format_size(work.bytes), work.dtype.name, work.op, str(work.layout), str(len(names)), names[0]])
-    return f"{report.aligned(table)}\n\n{sum(map(len, field.values()))} cases to run once"
+    return f"{tables.aligned(table)}\n\n{sum(map(len, field.values()))} cases to run once"
 
 
 def _entries(backend: str, found: Sequence[Verdict], sidecar: dict[str, Any]) -> tuned.Table:

@@ -18,7 +18,7 @@ import pytest
 import collbench
 from collbench.cubin import Resources
 from collbench.records import Record, load
-from collbench.report import aligned
+from collbench.tables import aligned
 
 HERE = Path(__file__).parent
 BROKEN = HERE / "broken"

@@ -13,7 +13,8 @@ from collbench.analysis import Ratio
 from collbench.comparison import Comparison, compare_backends, compare_files, default_baseline, show
 from collbench.errors import UsageError
 from collbench.records import Record, load
-from collbench.report import median_us, show_us
+from collbench.report import median_us
+from collbench.tables import show_us
 
 
 def launches(backend: str, *medians: float) -> list[Record]:

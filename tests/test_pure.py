@@ -7,13 +7,57 @@ import subprocess
 import sys
 
 PURE = (
-    "errors", "sizes", "layout", "topology", "collectives", "dtypes", "plan", "records", "analysis", "patterns",
-    "report", "comparison", "model", "environment", "launcher", "options", "cli", "charts", "plots", "backends",
-    "inventory", "refusals", "fabric", "tuned", "finals", "tune_options", "formula", "kernel_files",
-    "kernel_cache", "cubin", "stories", "prove", "verify_options", "kernel_backend", "kernel_abi", "kernel_sources",
-    "transports", "mismatch", "nccl_log", "findings", "preflight", "traps", "doctor",
-    "host_kernels", "schedules", "emulator", "emulate", "emulation", "cpu", "operation",
-)  # fmt: skip
+    "collbench.errors",
+    "collbench.sizes",
+    "collbench.layout",
+    "collbench.topology",
+    "collbench.collectives",
+    "collbench.dtypes",
+    "collbench.plan",
+    "collbench.records",
+    "collbench.analysis",
+    "collbench.patterns",
+    "collbench.report",
+    "collbench.comparison",
+    "collbench.model",
+    "collbench.environment",
+    "collbench.launcher",
+    "collbench.options",
+    "collbench.cli",
+    "collbench.charts",
+    "collbench.plots",
+    "collbench.backends",
+    "collbench.inventory",
+    "collbench.refusals",
+    "collbench.fabric",
+    "collbench.tuned",
+    "collbench.finals",
+    "collbench.tune_options",
+    "collbench.formula",
+    "collbench.kernel_files",
+    "collbench.kernel_cache",
+    "collbench.cubin",
+    "collbench.stories",
+    "collbench.prove",
+    "collbench.verify_options",
+    "collbench.kernel_backend",
+    "collbench.kernel_abi",
+    "collbench.kernel_sources",
+    "collbench.transports",
+    "collbench.mismatch",
+    "collbench.nccl_log",
+    "collbench.findings",
+    "collbench.preflight",
+    "collbench.traps",
+    "collbench.doctor",
+    "collbench.host_kernels",
+    "collbench.schedules",
+    "collbench.emulator",
+    "collbench.emulate",
+    "collbench.emulation",
+    "collbench.cpu",
+    "collbench.operation",
+)
 WATCH = """
 import json, sys
 WALL = ("mpi4py.MPI", "cupy", "cuda", "nccl", "nvshmem", "pynvml")
@@ -35,7 +79,7 @@ def test_pure_modules_load_neither_mpi_nor_cuda() -> None:
 import importlib
 found = {{}}
 for name in {PURE!r}:
-    importlib.import_module("collbench." + name)
+    importlib.import_module(name)
     found[name] = behind_the_wall()
 print(json.dumps(found))
 """

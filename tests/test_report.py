@@ -11,18 +11,8 @@ from hypothesis import strategies as st
 from samples import a_record, timed, untimed
 
 from collbench.records import Record
-from collbench.report import (
-    aligned,
-    as_json,
-    latency_table,
-    markdown,
-    median_us,
-    panels,
-    results,
-    show_us,
-    title_of,
-    why_not,
-)
+from collbench.report import as_json, latency_table, median_us, panels, results, title_of, why_not
+from collbench.tables import aligned, markdown, show_us
 
 
 def reject(constant: str) -> None:

@@ -1,0 +1,38 @@
+"""Tables of text: for a terminal, in Markdown; and numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Table = list[list[str]]
+
+
+def show_us(value: float) -> str:
+    """Microseconds with four significant digits and no exponent."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{4 - len(str(int(value)))}f}" if value >= 1 else f"{value:.3f}"
+
+
+def aligned(table: Table) -> str:
+    """A table for a terminal: columns as wide as their widest cell, columns of numbers to the right."""
+    columns = list(zip(*table, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
+    lines = [_line(row, widths, right) for row in table]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(lines)
+
+
+def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cells = [
+        cell.rjust(width) if side else cell.ljust(width) for cell, width, side in zip(row, widths, right, strict=True)
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def markdown(table: Table) -> str:
+    """The same table in Markdown."""
+    head, *body = table
+    rows = [head, ["---:"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
