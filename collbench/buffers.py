@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collbench.device import Device, Region
-from collbench.dtypes import Dtype
 from collbench.patterns import SLOT_STEP
-from collbench.plan import Workload
+from collbench.plan.dtypes import Dtype
+from collbench.plan.problem import Workload
 
 BYTE = Dtype("uint8", 1, 0.0, 8)
 ALIGNMENT, GUARD_BYTES = 512, 256

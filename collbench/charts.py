@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from collbench.sizes import format_size
+from collbench.plan.sizes import format_size
 
 WIDTH = 9.0  # inches: 900 px of a README at 100 px an inch
 GREY, RED = "#6b6b6b", "#b00020"

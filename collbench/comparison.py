@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from collbench.analysis import Ratio, Timing, ratio, unpaired_ratio
 from collbench.errors import UsageError, pick
 from collbench.mismatch import mismatch_of
+from collbench.plan.sizes import format_size
 from collbench.records import Record
 from collbench.report import median_us, title_of
-from collbench.sizes import format_size
 from collbench.tables import Table, aligned, markdown, show_us
 
 BASELINES = ("nccl", "mpi")

@@ -37,7 +37,7 @@ from collbench.world import rest_until_all
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
-    from collbench.plan import Workload
+    from collbench.plan.problem import Workload
     from collbench.world import World
 
 COMMUNICATOR = "communicator of the kernels on processors"

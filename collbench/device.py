@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from collbench.dtypes import Dtype
 from collbench.patterns import Expectation, Values
+from collbench.plan.dtypes import Dtype
 
 if TYPE_CHECKING:
     from collbench.world import World

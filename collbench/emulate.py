@@ -15,14 +15,14 @@ from itertools import product
 import click
 
 from collbench import backends, host_kernels, kernel_backend, prove
-from collbench.collectives import COLLECTIVES
-from collbench.dtypes import DTYPES
 from collbench.errors import UsageError
 from collbench.kernel_backend import KernelBackend
-from collbench.layout import Layout, parse_layout
-from collbench.plan import Workload
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout, parse_layout
+from collbench.plan.problem import Workload
+from collbench.plan.worlds import Topology, layouts_for
 from collbench.stories import Outcome
-from collbench.topology import Topology, layouts_for
 from collbench.verify_options import VerifyGiven
 
 LAYOUTS = ("1x4", "2x2", "3x2", "7x1", "5x4")

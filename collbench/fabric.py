@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from collbench.records import VIRTUAL
+from collbench.plan.layout import VIRTUAL
 
 
 def network() -> str:

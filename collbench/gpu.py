@@ -17,8 +17,8 @@ from collbench import nccl, preflight
 from collbench.device import Array, Call, Finding, Recording, Region, Sampler
 from collbench.errors import HangError
 from collbench.gpu_patterns import Patterns
-from collbench.layout import Layout
 from collbench.patterns import Expectation, Values
+from collbench.plan.layout import Layout
 from collbench.world import World
 
 FIRST_DELAY_NS, LONGEST_DELAY_NS = 100_000, 50_000_000

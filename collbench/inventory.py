@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from collbench import backends, kernel_backend, profiles
-from collbench.collectives import COLLECTIVES, OPS
-from collbench.dtypes import DTYPES
-from collbench.plan import MODES
+from collbench.plan.collectives import COLLECTIVES, OPS
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.problem import MODES
 from collbench.tables import aligned
 
 

@@ -20,15 +20,16 @@ from mpi4py import MPI
 from collbench import backends, environment, fabric, preflight, world
 from collbench.device import Device, open_device
 from collbench.errors import INTERRUPTED, Exit, HangError, UsageError
-from collbench.layout import Layout
-from collbench.plan import Case, Plan, Sweep, leave_out, make_plan
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Case, case_identity
+from collbench.plan.sweep import Plan, Sweep, leave_out, make_plan
+from collbench.plan.worlds import Topology, layouts_for
 from collbench.progress import Step
-from collbench.records import Record, case_identity
+from collbench.records import Record
 from collbench.refusals import refusal
 from collbench.result_file import ResultFile, doing_path, replace_text, sidecar_path
 from collbench.rows import Row, RowMaker
 from collbench.runner import Runner
-from collbench.topology import Topology, layouts_for
 from collbench.watchdog import Watchdog
 from collbench.world import World
 

@@ -12,7 +12,7 @@ from collbench.errors import HangError
 
 if TYPE_CHECKING:
     from collbench.kernel_backend import KernelBackend
-    from collbench.plan import Workload
+    from collbench.plan.problem import Workload
 
 GATES, TICKS, MARKS = 4096, 4096, 16
 STATE_WORDS = 4  # of 64 bits, in ``State``

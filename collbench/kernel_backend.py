@@ -17,13 +17,13 @@ from collbench.environment import gpu_count, gpu_missing
 from collbench.errors import UsageError, pick
 from collbench.formula import value
 from collbench.kernel_files import MOST_BLOCKS, MOST_THREADS, Broken, KernelFile, find_kernels, own_folder
-from collbench.layout import Layout
 from collbench.patterns import Emulator, Values
+from collbench.plan.layout import Layout
 
 if TYPE_CHECKING:
     from collbench.backends import Opening
     from collbench.device import Device
-    from collbench.plan import Workload
+    from collbench.plan.problem import Workload
     from collbench.world import World
 
 FEW_ROUNDS = 4

@@ -18,9 +18,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from collbench.dtypes import DTYPES
 from collbench.errors import UsageError, pick
 from collbench.formula import at, value
+from collbench.plan.dtypes import DTYPES
 
 VARIABLE = "COLLBENCH_KERNELS"
 # P ranks, G ranks on each of N nodes, S message bytes. One node and one rank a node are where formulas go wrong.

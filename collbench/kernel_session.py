@@ -16,7 +16,7 @@ from collbench.symmetric import Communicator
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call
-    from collbench.plan import Workload
+    from collbench.plan.problem import Workload
     from collbench.world import World
 
 COMMUNICATOR = "communicator of the kernels"

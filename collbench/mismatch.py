@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from collbench.records import VIRTUAL, Record
+from collbench.plan.layout import VIRTUAL
+from collbench.records import Record
 from collbench.transports import families
 
 CALLED = {"slingshot": "Slingshot", "infiniband": "InfiniBand or RoCE", "efa": "EFA", "tcp": "TCP sockets"}

@@ -9,9 +9,9 @@ import nccl.core as nc
 from nccl.bindings import nccl as lib
 
 from collbench import nccl_log, transports
-from collbench.collectives import ROOT
 from collbench.device import Array, Call
-from collbench.plan import Workload
+from collbench.plan.collectives import ROOT
+from collbench.plan.problem import Workload
 from collbench.world import World
 
 DATA_TYPES = {

@@ -10,7 +10,7 @@ from collbench.backends import Backend, Session
 from collbench.buffers import Buffers, Rounds, lay_out
 from collbench.device import Array, Call, Device, Finding, Sampler
 from collbench.patterns import Values
-from collbench.plan import Workload
+from collbench.plan.problem import Workload
 from collbench.verify import Proof
 
 if TYPE_CHECKING:

@@ -10,14 +10,12 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from collbench.collectives import COLLECTIVES, OPS
-from collbench.dtypes import DTYPES
 from collbench.errors import UsageError, pick
-from collbench.layout import parse_layout
-from collbench.plan import CACHES, MODES
-from collbench.sizes import parse_size, parse_sizes
-
-DEFAULT_SIZES = "4K:64M"
+from collbench.plan.collectives import COLLECTIVES, OPS
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import parse_layout
+from collbench.plan.problem import CACHES, MODES
+from collbench.plan.sizes import DEFAULT_SIZES, parse_size, parse_sizes
 
 
 def backend_names() -> list[str]:

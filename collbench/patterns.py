@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collbench.dtypes import Dtype
+from collbench.plan.dtypes import Dtype
 
 PERIOD = 16381  # prime; fewer than the positive values of a 16-bit float from 1 up, so codes are unique in it
 LAYERS = ("routing", "exact", "bound")

@@ -18,7 +18,8 @@ from collbench.charts import Curve, Frame, Win
 from collbench.comparison import default_baseline
 from collbench.errors import UsageError, pick
 from collbench.mismatch import mismatches
-from collbench.records import VIRTUAL, Record
+from collbench.plan.layout import VIRTUAL
+from collbench.records import Record
 from collbench.report import panel_of, panels
 
 Words = tuple[str, ...]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from collbench.plan import Case, Plan, Sweep, make_plan
+from collbench.plan.problem import Case
+from collbench.plan.sizes import format_size
+from collbench.plan.sweep import Plan, Sweep, make_plan
+from collbench.plan.worlds import Topology, layouts_for
 from collbench.refusals import refusal
-from collbench.sizes import format_size
 from collbench.tables import aligned
-from collbench.topology import Topology, layouts_for
 
 Fact = dict[str, Any]
 COLUMNS = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache", "in_place")

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from collbench.plan.sizes import format_size
 from collbench.records import Record
-from collbench.sizes import format_size
 
 Step = Callable[[Record, int], None]
 

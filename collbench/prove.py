@@ -14,10 +14,10 @@ import click
 
 from collbench import launcher
 from collbench.errors import Exit, exit_of
+from collbench.plan.worlds import Topology, layouts_for
 from collbench.stories import STORIES, Order, Outcome
 from collbench.sweep import CHILD, default_backends, default_dtypes, launch_ranks, ranks_to_start, topology_of
 from collbench.tables import aligned
-from collbench.topology import Topology, layouts_for
 from collbench.verify_options import VerifyGiven
 
 OUTCOMES = "COLLBENCH_OUTCOMES"  # the file into which ranks that we started write what becomes of every story

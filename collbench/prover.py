@@ -16,9 +16,9 @@ from collbench import backends, world
 from collbench.backends import Opening, Session
 from collbench.device import Device, open_device
 from collbench.job import end_all
+from collbench.plan.worlds import layouts_for
 from collbench.stories import STORIES, Order, Outcome, Story, Subject, outcome, subjects
 from collbench.stress import Stage, arena_bytes, not_open, tell, tried
-from collbench.topology import layouts_for
 from collbench.watchdog import Watchdog
 from collbench.world import World, rest_until_all
 

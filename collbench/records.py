@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError, pick
-from collbench.plan import Case
+from collbench.plan.layout import VIRTUAL
 
 STATUSES = ("ok", "wrong", "failed", "skipped", "timeout")
-VIRTUAL = "-virtual"
 JOB = "(job)"  # the backend of a row that stands for a job, not for a case
 
 
@@ -88,16 +87,6 @@ class Record:
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 _TYPES = typing.get_type_hints(Record)
-
-
-def case_identity(case: Case) -> tuple[object, ...]:
-    """The identity that the row of ``case`` will have."""
-    work = case.workload
-    layout = work.layout
-    return (
-        work.collective.name, work.dtype.name, work.op, work.bytes or work.size, layout.size, layout.node_count,
-        layout.per_node, layout.virtual, work.mode, work.in_place, work.cache, case.backend,
-    )  # fmt: skip
 
 
 def _cell(value: object) -> str:

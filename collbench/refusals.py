@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collbench import backends
-from collbench.plan import Workload
+from collbench.plan.problem import Workload
 
 
 def refusal(work: Workload, name: str) -> str | None:

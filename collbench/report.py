@@ -9,8 +9,9 @@ from decimal import Decimal
 from statistics import median
 
 from collbench.mismatch import mismatches
-from collbench.records import VIRTUAL, Record
-from collbench.sizes import format_size
+from collbench.plan.layout import VIRTUAL
+from collbench.plan.sizes import format_size
+from collbench.records import Record
 from collbench.tables import Table, aligned, markdown, show_us
 
 Panel = tuple[object, ...]

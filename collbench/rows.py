@@ -10,9 +10,10 @@ import numpy as np
 from collbench import backends
 from collbench.analysis import summarise
 from collbench.backends import Backend
-from collbench.layout import Layout
-from collbench.model import bound_seconds, find_link
-from collbench.plan import Case, Skip, Workload
+from collbench.plan.bounds import bound_seconds, find_link
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Case, Workload
+from collbench.plan.sweep import Skip
 from collbench.records import Record
 from collbench.timing import Track
 

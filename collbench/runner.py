@@ -14,10 +14,10 @@ from collbench.backends import Backend, Session
 from collbench.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
 from collbench.device import Call, Device
 from collbench.errors import CannotRunError, HangError
-from collbench.layout import Layout
 from collbench.operation import Operation
-from collbench.plan import Case, Plan, Skip, Sweep
-from collbench.records import case_identity
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Case, case_identity
+from collbench.plan.sweep import Plan, Skip, Sweep
 from collbench.rows import Row, RowMaker
 from collbench.timing import Track, add_block, disturbance, take, warm_up
 from collbench.transports import merged

@@ -8,12 +8,12 @@ from itertools import product
 from typing import Literal
 
 from collbench import backends
-from collbench.collectives import COLLECTIVES, Collective
-from collbench.dtypes import DTYPES, Dtype
-from collbench.layout import Layout
-from collbench.plan import Workload
+from collbench.plan.collectives import COLLECTIVES, Collective
+from collbench.plan.dtypes import DTYPES, Dtype
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
+from collbench.plan.worlds import Topology
 from collbench.refusals import refusal
-from collbench.topology import Topology
 
 Late = Literal["nobody", "everybody", "one rank"]
 ALIGNED = (0, 0)

@@ -16,9 +16,9 @@ from collbench.buffers import ALIGNMENT, Buffers, Rounds, lay_out, stride_of
 from collbench.device import Device, Recording
 from collbench.errors import CannotRunError
 from collbench.operation import Prepared
-from collbench.plan import Workload
+from collbench.plan.problem import Workload
+from collbench.plan.sizes import format_size
 from collbench.runner import attempt
-from collbench.sizes import format_size
 from collbench.stories import SLOTS, Order, Outcome, Scene, Story, Subject, outcome, scenes
 from collbench.world import World
 

@@ -17,6 +17,7 @@ from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.follow import Look, Pace, Screen, look
 from collbench.gather import gather
 from collbench.options import Given, sizes_of
+from collbench.plan.worlds import layouts_for
 from collbench.profiles import Profile, Setting
 from collbench.records import Record
 from collbench.result_file import samples_path, sidecar_path
@@ -24,7 +25,6 @@ from collbench.scripts import Job
 from collbench.submission import Part, Submission, reopen
 from collbench.submit_options import SubmitGiven
 from collbench.sweep import topology_of
-from collbench.topology import layouts_for
 
 Refusals = dict[str, slurm.RefusedError]
 LATE_LOOKS = 5  # at files of jobs that are complete: what a node wrote last may take a minute to be seen elsewhere

@@ -16,11 +16,11 @@ from collbench import backends, kernel_backend, launcher, preview, report
 from collbench.environment import gpu_count
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.options import Given, sizes_of
-from collbench.plan import Contest, Sweep, parse_contests
+from collbench.plan.sweep import Contest, Sweep, parse_contests
+from collbench.plan.worlds import Topology, layouts_for
 from collbench.progress import progress
 from collbench.records import Record, load
 from collbench.result_file import ResultFile, doing_path
-from collbench.topology import Topology, layouts_for
 
 CPU_RANKS = 4
 TERMINATED = 143  # 128 + SIGTERM

@@ -10,7 +10,7 @@ import numpy as np
 
 from collbench.analysis import median_interval, relative_width
 from collbench.operation import Operation, Sample
-from collbench.plan import Sweep
+from collbench.plan.sweep import Sweep
 from collbench.world import World
 
 WIDTH = 0.01  # stop when the 95 % interval of the median is narrower than this part of it

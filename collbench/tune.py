@@ -15,14 +15,13 @@ from collbench import backends, finals, kernel_backend, launcher, report, tables
 from collbench.environment import gpu_missing
 from collbench.errors import Exit, UsageError
 from collbench.finals import Field, Verdict
-from collbench.layout import Layout
-from collbench.options import DEFAULT_SIZES
-from collbench.plan import Sweep, contest_of, contests_text, workloads
+from collbench.plan.layout import Layout
+from collbench.plan.sizes import DEFAULT_SIZES, format_size, parse_sizes
+from collbench.plan.sweep import Sweep, contest_of, contests_text, workloads
+from collbench.plan.worlds import layouts_for
 from collbench.records import Record, load
 from collbench.result_file import ResultFile, sidecar_path
-from collbench.sizes import format_size, parse_sizes
 from collbench.sweep import default_dtypes, default_path, exit_code, launch_ranks, ranks_to_start, topology_of
-from collbench.topology import layouts_for
 from collbench.tune_options import TuneGiven
 
 

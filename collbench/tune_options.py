@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from collbench.collectives import COLLECTIVES
 from collbench.errors import pick
 from collbench.options import DTYPE, OP, ORDER, POSITIVE, SIZES, WORLDS, Parsed, backend_names, backend_spec
+from collbench.plan.collectives import COLLECTIVES
 
 FEWEST_LAUNCHES = 3  # with two, an interval over launches spans everything
 

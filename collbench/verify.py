@@ -10,10 +10,10 @@ import numpy as np
 
 from collbench import patterns
 from collbench.buffers import Buffers
-from collbench.collectives import Piece
 from collbench.device import Array, Device, Finding
 from collbench.patterns import PERIOD, Emulator, Values, shift_of
-from collbench.plan import Workload
+from collbench.plan.collectives import Piece
+from collbench.plan.problem import Workload
 
 GUARD = 0xA5
 Answer = tuple[patterns.Floats, int]  # one period of an answer, and the entry of it that element 0 holds

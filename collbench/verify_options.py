@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from collbench import options
-from collbench.collectives import COLLECTIVES
-from collbench.sizes import parse_sizes
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.sizes import parse_sizes
 from collbench.stories import STORIES
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from collbench.layout import Layout, number_nodes
+from collbench.plan.layout import Layout, number_nodes
 
 T = TypeVar("T")
 REST_SECONDS = (0.0005, 0.02)  # a waiting rank wakes this often: first, and at the most

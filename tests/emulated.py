@@ -12,7 +12,7 @@ import pytest
 from collbench import backends, host_kernels
 from collbench.kernel_backend import KernelBackend
 from collbench.kernel_files import own_folder, read
-from collbench.layout import Layout, parse_layout, virtual_layout
+from collbench.plan.layout import Layout, parse_layout, virtual_layout
 
 needs_compiler = pytest.mark.skipif(host_kernels.missing() is not None, reason=str(host_kernels.missing()))
 KERNELS = ("nvrar-lamport", "nvrar-ll", "nvrar-put", "oneshot")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from collbench.collectives import COLLECTIVES
-from collbench.dtypes import DTYPES
-from collbench.layout import Layout
-from collbench.plan import Sweep, Workload
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
+from collbench.plan.sweep import Sweep
 from collbench.records import Record
 
 

@@ -19,12 +19,12 @@ from collbench.buffers import (
     rounds_for,
     trial_rounds,
 )
-from collbench.collectives import COLLECTIVES
 from collbench.cpu import Cpu
 from collbench.device import Device, Region
-from collbench.dtypes import DTYPES
-from collbench.layout import Layout
-from collbench.plan import Workload
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
 
 RANKS = 4
 

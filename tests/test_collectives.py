@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from collbench.collectives import COLLECTIVES, ROOT, Collective, find
+from collbench.plan.collectives import COLLECTIVES, ROOT, Collective, find
 
 Ints = NDArray[np.int64]
 EACH = pytest.mark.parametrize("what", COLLECTIVES.values(), ids=COLLECTIVES)

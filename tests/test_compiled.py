@@ -31,7 +31,7 @@ from collbench.kernel_backend import KernelBackend
 from collbench.kernel_files import KernelFile, read
 from collbench.kernel_sources import KernelError
 from collbench.kernels import build
-from collbench.layout import Layout
+from collbench.plan.layout import Layout
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
 

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from test_kernel_files import source
 
 from collbench import host_kernels, schedules
-from collbench.collectives import COLLECTIVES
-from collbench.dtypes import DTYPES
 from collbench.emulation import Scene, alone, draw_scene, play
 from collbench.emulator import Comms, Emulator, Ending, load
 from collbench.kernel_abi import FIRST_EPOCH, Scratch, defines
 from collbench.kernel_backend import KernelBackend
 from collbench.kernel_files import read
-from collbench.layout import Layout
-from collbench.plan import Workload
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
 from collbench.schedules import Schedule
 
 pytestmark = needs_compiler

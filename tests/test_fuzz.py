@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collbench import emulator, schedules
-from collbench.collectives import COLLECTIVES
-from collbench.dtypes import DTYPES
 from collbench.emulation import Scene, alone, play
 from collbench.kernel_backend import KernelBackend
-from collbench.layout import Layout
-from collbench.plan import Workload
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
 from collbench.schedules import ALWAYS, Schedule
 
 pytestmark = needs_compiler

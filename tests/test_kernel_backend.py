@@ -15,14 +15,14 @@ from test_kernel_files import source, write
 
 from collbench import backends, environment, host_kernels, inventory, kernel_backend
 from collbench.backends import Unusable, mpi_nvrar, nvrar
-from collbench.dtypes import DTYPES
 from collbench.environment import kernel_hashes
 from collbench.errors import UsageError
 from collbench.kernel_backend import KernelBackend
 from collbench.kernel_files import own_folder, read
-from collbench.layout import Layout
 from collbench.patterns import Emulator, Values
-from collbench.plan import Workload
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
 from collbench.sweep import default_backends
 
 OURS = tuple(sorted(path.stem.replace("_", "-") for path in own_folder().glob("[!._]*.cu")))

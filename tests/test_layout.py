@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collbench.errors import UsageError
-from collbench.layout import Layout, choose_members, number_nodes, parse_layout, virtual_layout
-from collbench.topology import Topology, layouts_for
+from collbench.plan.layout import Layout, choose_members, number_nodes, parse_layout, virtual_layout
+from collbench.plan.worlds import Topology, layouts_for
 
 TWO_HOSTS = ["a", "a", "b", "b"]
 

@@ -12,10 +12,10 @@ from conftest import HERE, Mpi, statuses
 from samples import a_layout, a_workload
 
 from collbench.backends import mpi_ring
-from collbench.collectives import COLLECTIVES
-from collbench.dtypes import DTYPES
-from collbench.layout import Layout
 from collbench.patterns import Values
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
 
 COUNTS = (1, 3, 4, 1003)
 CASES = [

@@ -16,11 +16,11 @@ from test_kernel_files import source, write
 import collbench
 from collbench import backends, environment, kernel_backend, tuned
 from collbench.backends import mpi_nvrar, nvrar
-from collbench.dtypes import DTYPES
 from collbench.kernel_backend import KernelBackend
-from collbench.layout import Layout
 from collbench.patterns import Values
-from collbench.plan import Workload
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
 from collbench.tuned import Choice, Table
 
 REAL, VIRTUAL = a_layout(8, nodes=2), a_layout(8, nodes=2, virtual=True)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from collbench.buffers import MOST_CALLS
-from collbench.dtypes import DTYPES, Dtype
 from collbench.patterns import (
     LAYERS,
     PERIOD,
@@ -21,6 +20,7 @@ from collbench.patterns import (
     inputs,
     shift_of,
 )
+from collbench.plan.dtypes import DTYPES, Dtype
 
 DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
 FLOAT = pytest.mark.parametrize(

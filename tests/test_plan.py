@@ -9,9 +9,9 @@ from itertools import chain, product
 import pytest
 from samples import a_layout, a_sweep, a_workload
 
-from collbench.collectives import COLLECTIVES
-from collbench.plan import Case, Plan, Sweep, Workload, leave_out, make_plan
-from collbench.records import case_identity
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.problem import Case, Workload, case_identity
+from collbench.plan.sweep import Plan, Sweep, leave_out, make_plan
 
 WORLDS = (a_layout(2), a_layout(4), a_layout(4, nodes=2, virtual=True))
 WIDE = a_sweep(

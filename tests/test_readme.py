@@ -13,8 +13,8 @@ from statistics import median
 import pytest
 
 from collbench.cli import cli
+from collbench.plan.sizes import parse_size
 from collbench.records import Record, load
-from collbench.sizes import parse_size
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,21 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import a_layout, a_record, a_workload, untimed
 
-from collbench.collectives import COLLECTIVES
-from collbench.dtypes import DTYPES
 from collbench.errors import UsageError
-from collbench.plan import Case
-from collbench.records import (
-    COLUMNS,
-    STATUSES,
-    Record,
-    case_identity,
-    dump,
-    load,
-    load_all,
-    parse,
-    select,
-)
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.problem import Case, case_identity
+from collbench.records import COLUMNS, STATUSES, Record, dump, load, load_all, parse, select
 from collbench.result_file import ResultFile, samples_path, sidecar_path
 
 HERE = Path("r.csv")

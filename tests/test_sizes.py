@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collbench.errors import UsageError
-from collbench.sizes import MOST_SIZES, format_size, parse_size, parse_sizes
+from collbench.plan.sizes import MOST_SIZES, format_size, parse_size, parse_sizes
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
 ANY_SIZE = st.integers(1, 1 << 62)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from conftest import BROKEN, Mpi, Ran
 
-from collbench.collectives import COLLECTIVES
 from collbench.cpu import Cpu
 from collbench.device import Array, Region
-from collbench.dtypes import DTYPES, Dtype
-from collbench.layout import Layout
 from collbench.patterns import PERIOD, SPECIAL, SPECIAL_NUMBERS, Values, expect, inputs, numerically, same
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES, Dtype
+from collbench.plan.layout import Layout
+from collbench.plan.worlds import Topology
 from collbench.stories import STORIES, Order, Subject, default_sizes, scenes, subjects
-from collbench.topology import Topology
 
 FLOATS = [dtype for dtype in DTYPES.values() if dtype.is_float]
 FLOAT = pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.name)

@@ -29,7 +29,7 @@ from collbench.kernel_abi import (
 )  # fmt: skip
 from collbench.kernel_backend import KernelBackend
 from collbench.kernel_files import own_folder
-from collbench.layout import Layout
+from collbench.plan.layout import Layout
 
 KERNELS = tuple(kernel_backend.own_names())
 IN_TURN = Layout((3, 4, 6, 7), (0, 1, 0, 1))  # four ranks of a launch of more, on nodes whose ranks interleave

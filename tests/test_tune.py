@@ -8,7 +8,7 @@ import pytest
 from conftest import BROKEN, Mpi
 from samples import a_layout, a_sweep
 
-from collbench.plan import Contest, contest_of, contests_text, make_plan, parse_contests, workloads
+from collbench.plan.sweep import Contest, contest_of, contests_text, make_plan, parse_contests, workloads
 from collbench.tuned import Choice, load
 
 WORLD = (a_layout(4),)

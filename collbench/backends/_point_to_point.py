@@ -11,7 +11,7 @@ import numpy as np
 from collbench.backends.mpi import message
 from collbench.device import Array, Call, Device
 from collbench.patterns import Values
-from collbench.plan import Workload
+from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
     from collbench.world import World

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collbench.collectives import ROOT
 from collbench.device import Array, Call, Device
 from collbench.patterns import Emulator
-from collbench.plan import Workload
+from collbench.plan.collectives import ROOT
+from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
     from collbench.world import World

@@ -31,9 +31,9 @@ from collbench.backends._point_to_point import (
     wide,
 )
 from collbench.device import Device
-from collbench.layout import Layout
 from collbench.patterns import Emulator, Values
-from collbench.plan import Workload
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
     from collbench.world import World

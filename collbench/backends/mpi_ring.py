@@ -22,7 +22,7 @@ import numpy as np
 from collbench.backends._point_to_point import COMBINE, Exchange, Session, average, open_session, pair_sum
 from collbench.device import Device
 from collbench.patterns import Emulator, Values
-from collbench.plan import Workload
+from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
     from collbench.world import World

@@ -13,7 +13,7 @@ from collbench.environment import gpu_missing
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
-    from collbench.plan import Workload
+    from collbench.plan.problem import Workload
     from collbench.world import World
 
 DEVICE = "gpu"

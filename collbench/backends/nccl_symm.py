@@ -15,7 +15,7 @@ from collbench.errors import CannotRunError
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
-    from collbench.plan import Workload
+    from collbench.plan.problem import Workload
     from collbench.world import World
 
 DEVICE = "gpu"

@@ -14,7 +14,7 @@ from collbench import backends, kernel_backend
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
-    from collbench.plan import Workload
+    from collbench.plan.problem import Workload
     from collbench.world import World
 
 DEVICE = kernel_backend.device()

@@ -10,13 +10,13 @@ import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from collbench.collectives import ROOT
 from collbench.environment import gpu_missing
+from collbench.plan.collectives import ROOT
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
-    from collbench.plan import Workload
+    from collbench.plan.problem import Workload
     from collbench.world import World
 
 DEVICE = "gpu"

@@ -17,7 +17,7 @@ from collbench.backends.mpi import message
 from collbench.device import Array, Call, Device
 from collbench.errors import HangError, pick
 from collbench.patterns import Emulator
-from collbench.plan import Workload
+from collbench.plan.problem import Workload
 
 Mistake = Callable[["Session", Workload, Array, Array], Call]
 

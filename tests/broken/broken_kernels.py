@@ -11,7 +11,7 @@ from typing import Any
 
 from collbench import backends, cpu_session, job, kernel_abi
 from collbench.device import Array, Call, Device
-from collbench.plan import Workload
+from collbench.plan.problem import Workload
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
-from collbench.layout import Layout, choose_members, number_nodes, virtual_layout
+from collbench.plan.layout import Layout, choose_members, number_nodes, virtual_layout
 
 
 @dataclass(frozen=True)

@@ -93,3 +93,6 @@ def choose_members(real: Sequence[int], ranks: int | None, nodes: int | None) ->
     if members[0] != 0:
         return f"the node of rank 0 holds fewer than {ranks} / {nodes} ranks"
     return Layout(tuple(members), number_nodes([str(real[rank]) for rank in members]))
+
+
+VIRTUAL = "-virtual"

@@ -69,3 +69,6 @@ def format_size(size: int) -> str:
         if size % UNITS[unit] == 0:
             return f"{size // UNITS[unit]} {unit}iB"
     return f"{size} B"
+
+
+DEFAULT_SIZES = "4K:64M"

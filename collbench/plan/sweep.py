@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import product
 
-from collbench.collectives import COLLECTIVES, Collective
-from collbench.dtypes import DTYPES, Dtype
-from collbench.layout import Layout
-
-MODES = ("isolated", "chain", "throughput")
-CACHES = ("hot", "cold")
+from collbench.plan.collectives import COLLECTIVES, Collective
+from collbench.plan.dtypes import DTYPES, Dtype
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Case, Workload
 
 
 @dataclass(frozen=True)
@@ -62,43 +60,6 @@ class Sweep:
         return next((each.backends for each in self.contests if each == contest_of(work, each.backends)), ())
 
 
-@dataclass(frozen=True)
-class Workload:
-    """One thing to time, whoever does it: backends are compared within a workload."""
-
-    layout: Layout
-    collective: Collective
-    dtype: Dtype
-    op: str
-    size: int
-    mode: str
-    cache: str
-    in_place: bool
-
-    @property
-    def count(self) -> int:
-        """Elements in the larger of the two buffers."""
-        return self.collective.count(self.size, self.dtype.itemsize, self.layout.size)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes really moved: the size asked for, rounded down to whole elements."""
-        return self.count * self.dtype.itemsize
-
-    def refusal(self) -> str | None:
-        """Why nobody can run this, or None."""
-        if self.layout.size < 2:
-            return "a collective needs at least 2 ranks"
-        if self.count == 0:
-            each = f" for each of {self.layout.size} ranks" if self.collective.splits else ""
-            return f"{self.size} B hold no {self.dtype.name}{each}"
-        if self.in_place and self.collective.in_place is None:
-            return f"{self.collective.name} has no in-place form"
-        if self.op == "avg" and not self.dtype.is_float:
-            return f"an average of {self.dtype.name} is not a whole number"
-        return None
-
-
 def contest_of(work: Workload, names: tuple[str, ...]) -> Contest:
     """The contest of these backends on ``work``."""
     return Contest(str(work.layout), work.collective.name, work.dtype.name, work.op, work.size, names)
@@ -112,14 +73,6 @@ def contests_text(contests: Iterable[Contest]) -> str:
 def parse_contests(text: str) -> tuple[Contest, ...]:
     """What ``contests_text`` wrote."""
     return tuple(Contest(**{**each, "backends": tuple(each["backends"])}) for each in json.loads(text))
-
-
-@dataclass(frozen=True)
-class Case:
-    """One workload on one backend: one row of the results per launch."""
-
-    workload: Workload
-    backend: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""What is timed: a collective on one type, size and layout, and who does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from collbench.plan.collectives import Collective
+from collbench.plan.dtypes import Dtype
+from collbench.plan.layout import Layout
+
+MODES = ("isolated", "chain", "throughput")
+CACHES = ("hot", "cold")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One thing to time, whoever does it: backends are compared within a workload."""
+
+    layout: Layout
+    collective: Collective
+    dtype: Dtype
+    op: str
+    size: int
+    mode: str
+    cache: str
+    in_place: bool
+
+    @property
+    def count(self) -> int:
+        """Elements in the larger of the two buffers."""
+        return self.collective.count(self.size, self.dtype.itemsize, self.layout.size)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes really moved: the size asked for, rounded down to whole elements."""
+        return self.count * self.dtype.itemsize
+
+    def refusal(self) -> str | None:
+        """Why nobody can run this, or None."""
+        if self.layout.size < 2:
+            return "a collective needs at least 2 ranks"
+        if self.count == 0:
+            each = f" for each of {self.layout.size} ranks" if self.collective.splits else ""
+            return f"{self.size} B hold no {self.dtype.name}{each}"
+        if self.in_place and self.collective.in_place is None:
+            return f"{self.collective.name} has no in-place form"
+        if self.op == "avg" and not self.dtype.is_float:
+            return f"an average of {self.dtype.name} is not a whole number"
+        return None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One workload on one backend: one row of the results per launch."""
+
+    workload: Workload
+    backend: str
+
+
+def case_identity(case: Case) -> tuple[object, ...]:
+    """The identity that the row of ``case`` will have."""
+    work = case.workload
+    layout = work.layout
+    return (
+        work.collective.name, work.dtype.name, work.op, work.bytes or work.size, layout.size, layout.node_count,
+        layout.per_node, layout.virtual, work.mode, work.in_place, work.cache, case.backend,
+    )  # fmt: skip
