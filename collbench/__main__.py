@@ -10,7 +10,7 @@ import click
 
 from collbench.cli import cli
 from collbench.errors import INTERRUPTED, Exit, UsageError
-from collbench.launcher import detect
+from collbench.ranks.launcher import detect
 
 
 def _abort_ranks(code: int) -> None:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from collbench.device import Array, Call, Finding, Recording, Region, Sampler
-from collbench.environment import machine
+from collbench.host.environment import machine
 from collbench.patterns import PERIOD, Expectation, Values, same
 
 if TYPE_CHECKING:
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 ALIGNMENT = 4096
 CHUNK_ROWS = 64  # rows of one period that are widened to float64 at a time

@@ -33,12 +33,12 @@ from collbench.kernel_abi import (
 )  # fmt: skip
 from collbench.kernel_backend import KernelBackend, plain
 from collbench.kernel_launch import KernelCall, Marked, phase_names
-from collbench.world import rest_until_all
+from collbench.ranks.world import rest_until_all
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.plan.problem import Workload
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 COMMUNICATOR = "communicator of the kernels on processors"
 # Fibers of a rank: a quarter of the cells, within limits. Every one costs some, and every round of them a wait.

@@ -10,7 +10,7 @@ from collbench.patterns import Expectation, Values
 from collbench.plan.dtypes import Dtype
 
 if TYPE_CHECKING:
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 Array = Any  # numpy.ndarray or cupy.ndarray: cupy's types are not known to the type checker
 Call = Callable[[], object]

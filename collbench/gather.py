@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from collbench.environment import SCHEMA
 from collbench.errors import UsageError
 from collbench.follow import NOT_SUBMITTED
 from collbench.records import JOB, Record
-from collbench.result_file import load_samples, replace_text, sidecar_path, write_whole
+from collbench.result_file import SCHEMA, load_samples, replace_text, sidecar_path, write_whole
 from collbench.slurm import Seen
 from collbench.submission import Part, Submission
 

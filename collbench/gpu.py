@@ -13,13 +13,14 @@ from cuda.bindings import driver
 from cuda.bindings import runtime as cudart
 from cuda.core import Device as CoreDevice
 
-from collbench import nccl, preflight
+from collbench import nccl
 from collbench.device import Array, Call, Finding, Recording, Region, Sampler
 from collbench.errors import HangError
 from collbench.gpu_patterns import Patterns
+from collbench.host import probes
 from collbench.patterns import Expectation, Values
 from collbench.plan.layout import Layout
-from collbench.world import World
+from collbench.ranks.world import World
 
 FIRST_DELAY_NS, LONGEST_DELAY_NS = 100_000, 50_000_000
 
@@ -131,7 +132,7 @@ class Gpu:
             pynvml.nvmlInit()
             bus = cupy.cuda.runtime.deviceGetPCIBusId(self.index)
             handle = pynvml.nvmlDeviceGetHandleByPciBusId(bus)
-            return preflight.throttled(pynvml, handle)
+            return probes.throttled(pynvml, handle)
         return None
 
     def facts(self) -> dict[str, Any]:

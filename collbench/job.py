@@ -8,7 +8,6 @@ import os
 import platform
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -17,21 +16,25 @@ from typing import Any
 
 from mpi4py import MPI
 
-from collbench import backends, environment, fabric, preflight, world
+from collbench import backends
 from collbench.device import Device, open_device
-from collbench.errors import INTERRUPTED, Exit, HangError, UsageError
+from collbench.errors import UsageError
+from collbench.host import environment, fabric, probes
+from collbench.measure import sidecar
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, case_identity
 from collbench.plan.sweep import Plan, Sweep, leave_out, make_plan
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.progress import Step
+from collbench.ranks import world
+from collbench.ranks.failure import end_all
+from collbench.ranks.watchdog import Watchdog
+from collbench.ranks.world import World
 from collbench.records import Record
 from collbench.refusals import refusal
-from collbench.result_file import ResultFile, doing_path, replace_text, sidecar_path
+from collbench.result_file import SCHEMA, ResultFile, doing_path, replace_text, sidecar_path
 from collbench.rows import Row, RowMaker
 from collbench.runner import Runner
-from collbench.watchdog import Watchdog
-from collbench.world import World
 
 Prepared = tuple[ResultFile, int, Plan, list[Record]]
 
@@ -119,7 +122,7 @@ def _earlier_launches(order: Order) -> list[dict[str, Any]]:
 
 def _entry(order: Order, launch: int, everyone: World, facts: list[dict[str, Any]], nodes: list[Any]) -> dict[str, Any]:
     """What the sidecar says of this launch; ``facts`` by rank, ``nodes`` of each host that is not None."""
-    return environment.launch_facts(
+    return sidecar.launch_facts(
         list(order.argv),
         launch=launch,
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -132,13 +135,13 @@ def _entry(order: Order, launch: int, everyone: World, facts: list[dict[str, Any
 
 def _write_sidecar(order: Order, run_id: str, launches: list[dict[str, Any]]) -> None:
     """The sidecar, one entry a launch; it is complete at any time."""
-    content = {"schema": environment.SCHEMA, "run_id": run_id, "launches": launches}
+    content = {"schema": SCHEMA, "run_id": run_id, "launches": launches}
     replace_text(sidecar_path(order.path), json.dumps(content, indent=1) + "\n")
 
 
 def _my_facts(devices: dict[str, Device]) -> dict[str, Any]:
     """What the sidecar says of this rank."""
-    process = preflight.process(os.environ, world.mpi_facts())
+    process = probes.process(os.environ, world.mpi_facts())
     return {
         "mpi": process.mpi,
         "cores": len(process.cores),
@@ -167,43 +170,6 @@ def run(order: Order, tell: Step | None) -> None:
             end_all(everyone, dog, error)
 
 
-HANG_TAG, HANG_SECONDS = 5, 5.0
-TOLD_SECONDS = 0.5  # for a launcher to pass on what was said: it may drop it once a rank has aborted
-
-
-def _told(everyone: World, mine: HangError) -> str:
-    """On rank 0: what the ranks say that gave up waiting, the furthest behind first. Others tell it, and wait longer:
-    who is through ends the job, and rank 0 may have given up last."""
-    launch, heard, begin = everyone.launch, [mine], time.monotonic()
-    first = launch.Get_rank() == 0
-    told = None if first else launch.isend(mine, 0, HANG_TAG)
-    while time.monotonic() < begin + HANG_SECONDS * (1 if first else 2):
-        if told is not None:
-            told.Test()
-        elif launch.iprobe(tag=HANG_TAG):
-            heard.append(launch.recv(tag=HANG_TAG))
-        time.sleep(0.05)
-    return "; ".join(str(hang) for hang in sorted(heard, key=lambda hang: hang.call))
-
-
-def end_all(everyone: World, dog: Watchdog, error: BaseException) -> None:
-    """End all ranks with the exit code that ``error`` deserves, and tell it; the watchdog's owner writes the row of a
-    kernel that gave up waiting."""
-    if isinstance(error, HangError):
-        sys.stderr.write(f"collbench: {error}\n")
-        sys.stderr.flush()
-        dog.on_timeout(_told(everyone, error))
-        code: int = Exit.TIMEOUT
-    elif isinstance(error, KeyboardInterrupt):
-        code = INTERRUPTED
-    else:
-        sys.stderr.write("".join(traceback.format_exception(error)))  # at once: a launcher may drop what comes in bits
-        code = Exit.FAILED
-    sys.stderr.flush()
-    time.sleep(TOLD_SECONDS)
-    everyone.launch.Abort(code)
-
-
 def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, tell: Step | None) -> None:
     file, launch, plan, finished = made
     dog.beat("opening devices")
@@ -215,7 +181,7 @@ def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, te
     plan = leave_out(plan, lambda case: shared if backends.find(case.backend).DEVICE == "gpu" else None)
     rows = _row_maker(order, launch, devices, everyone, finished)
     facts = everyone.launch.gather(_my_facts(devices)) or []
-    mine = preflight.plain(preflight.node(os.environ)) if everyone.local_rank == 0 else None
+    mine = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None
     nodes = everyone.launch.gather(mine) or []
     launches: list[dict[str, Any]] = []
     if everyone.rank == 0:

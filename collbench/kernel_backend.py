@@ -13,9 +13,9 @@ import numpy as np
 from collbench import backends
 from collbench.backends import mpi_nvrar
 from collbench.backends._point_to_point import COMBINE
-from collbench.environment import gpu_count, gpu_missing
 from collbench.errors import UsageError, pick
 from collbench.formula import value
+from collbench.host.gpus import gpu_count, gpu_missing
 from collbench.kernel_files import MOST_BLOCKS, MOST_THREADS, Broken, KernelFile, find_kernels, own_folder
 from collbench.patterns import Emulator, Values
 from collbench.plan.layout import Layout
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collbench.backends import Opening
     from collbench.device import Device
     from collbench.plan.problem import Workload
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 FEW_ROUNDS = 4
 RANGES = {"blocks": range(1, MOST_BLOCKS + 1), "threads": range(1, MOST_THREADS + 1), "pdl": range(2)}

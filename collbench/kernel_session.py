@@ -17,7 +17,7 @@ from collbench.symmetric import Communicator
 if TYPE_CHECKING:
     from collbench.device import Array, Call
     from collbench.plan.problem import Workload
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 COMMUNICATOR = "communicator of the kernels"
 FIRST_WITH_OVERLAP = 90  # the architecture from which on griddepcontrol exists

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from collbench.host.transports import families
 from collbench.plan.layout import VIRTUAL
 from collbench.records import Record
-from collbench.transports import families
 
 CALLED = {"slingshot": "Slingshot", "infiniband": "InfiniBand or RoCE", "efa": "EFA", "tcp": "TCP sockets"}
 _CURES: Mapping[tuple[str, ...], str] = {

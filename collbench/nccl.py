@@ -8,11 +8,11 @@ import cupy
 import nccl.core as nc
 from nccl.bindings import nccl as lib
 
-from collbench import nccl_log, transports
 from collbench.device import Array, Call
+from collbench.host import nccl_log, transports
 from collbench.plan.collectives import ROOT
 from collbench.plan.problem import Workload
-from collbench.world import World
+from collbench.ranks.world import World
 
 DATA_TYPES = {
     "float16": nc.FLOAT16, "bfloat16": nc.BFLOAT16, "float32": nc.FLOAT32, "float64": nc.FLOAT64, "int32": nc.INT32,

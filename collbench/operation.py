@@ -14,7 +14,7 @@ from collbench.plan.problem import Workload
 from collbench.verify import Proof
 
 if TYPE_CHECKING:
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 
 @dataclass(frozen=True)

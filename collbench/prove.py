@@ -12,11 +12,12 @@ from pathlib import Path
 
 import click
 
-from collbench import launcher
 from collbench.errors import Exit, exit_of
 from collbench.plan.worlds import Topology, layouts_for
+from collbench.ranks import launcher
+from collbench.ranks.start import CHILD, launch_ranks, ranks_to_start
 from collbench.stories import STORIES, Order, Outcome
-from collbench.sweep import CHILD, default_backends, default_dtypes, launch_ranks, ranks_to_start, topology_of
+from collbench.sweep import default_backends, default_dtypes, topology_of
 from collbench.tables import aligned
 from collbench.verify_options import VerifyGiven
 
@@ -55,7 +56,7 @@ def run(given: VerifyGiven, argv: Sequence[str]) -> int:
 
 def start_ranks(given: VerifyGiven, topology: Topology, argv: Sequence[str]) -> int:
     """Run on ranks of our own, and report what they found, also where they ended early."""
-    ranks = ranks_to_start(given, topology)
+    ranks = ranks_to_start(topology, bool(given.gpus))
     layouts_for(topology, ["here"] * ranks)
     launcher.find_mpiexec()
     with tempfile.TemporaryDirectory(prefix="collbench-") as folder:

@@ -12,15 +12,16 @@ from itertools import groupby
 import numpy as np
 from mpi4py import MPI
 
-from collbench import backends, world
+from collbench import backends
 from collbench.backends import Opening, Session
 from collbench.device import Device, open_device
-from collbench.job import end_all
 from collbench.plan.worlds import layouts_for
+from collbench.ranks import world
+from collbench.ranks.failure import end_all
+from collbench.ranks.watchdog import Watchdog
+from collbench.ranks.world import World, rest_until_all
 from collbench.stories import STORIES, Order, Outcome, Story, Subject, outcome, subjects
 from collbench.stress import Stage, arena_bytes, not_open, tell, tried
-from collbench.watchdog import Watchdog
-from collbench.world import World, rest_until_all
 
 Emit = Callable[[Outcome], None]
 EVERYTHING = "all stories"

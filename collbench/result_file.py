@@ -11,6 +11,7 @@ from pathlib import Path
 from collbench.errors import UsageError
 from collbench.records import Record, dump, parse, read
 
+SCHEMA = 1  # of the sidecar
 AGAIN = ", for the second time"
 HEAD = "row,sample,latency_us\n"
 

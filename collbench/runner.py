@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,16 +12,17 @@ from collbench import backends
 from collbench.backends import Backend, Session
 from collbench.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
 from collbench.device import Call, Device
-from collbench.errors import CannotRunError, HangError
+from collbench.errors import CannotRunError
+from collbench.host.transports import merged
 from collbench.operation import Operation
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, case_identity
 from collbench.plan.sweep import Plan, Skip, Sweep
+from collbench.ranks.failure import attempt
+from collbench.ranks.watchdog import Watchdog
+from collbench.ranks.world import World, rest_until_all
 from collbench.rows import Row, RowMaker
 from collbench.timing import Track, add_block, disturbance, take, warm_up
-from collbench.transports import merged
-from collbench.watchdog import Watchdog
-from collbench.world import World, rest_until_all
 
 Emit = Callable[[Row], None]
 Group = tuple[Case, ...]
@@ -277,17 +277,3 @@ class Runner:
         params = {**way, **one.kernel, **getattr(one.call, "params", {}), **one.phases}
         wire = getattr(one.call, "wire_bytes", None) or backend.wire_bytes(work)
         return self._rows.timed(one.case, backend, track, params, wire, remarks, self._sweep.verify)
-
-
-def attempt(action: Callable[[], object]) -> Exception | None:
-    """Run ``action``; the error that it raised, fit to travel between ranks, or None."""
-    try:
-        action()
-    except HangError:
-        raise  # the device is lost, and so is the job
-    except CannotRunError as error:
-        return error
-    except Exception as error:  # libraries raise what they like: it becomes a row, and is told here in full
-        traceback.print_exc()
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return None

@@ -18,9 +18,9 @@ from collbench.errors import CannotRunError
 from collbench.operation import Prepared
 from collbench.plan.problem import Workload
 from collbench.plan.sizes import format_size
-from collbench.runner import attempt
+from collbench.ranks.failure import attempt
+from collbench.ranks.world import World
 from collbench.stories import SLOTS, Order, Outcome, Scene, Story, Subject, outcome, scenes
-from collbench.world import World
 
 T = TypeVar("T")
 RANDOM_SECONDS, LATE_SECONDS = 1e-3, 2e-3  # long beside a call, short beside the patience of whoever waits

@@ -12,20 +12,19 @@ from typing import Protocol
 
 import click
 
-from collbench import backends, kernel_backend, launcher, preview, report
-from collbench.environment import gpu_count
+from collbench import backends, kernel_backend, preview, report
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
+from collbench.host.gpus import gpu_count
 from collbench.options import Given, sizes_of
 from collbench.plan.sweep import Contest, Sweep, parse_contests
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.progress import progress
+from collbench.ranks import launcher
+from collbench.ranks.start import CHILD, ON_TERMINAL, launch_ranks, ranks_to_start
 from collbench.records import Record, load
 from collbench.result_file import ResultFile, doing_path
 
-CPU_RANKS = 4
 TERMINATED = 143  # 128 + SIGTERM
-CHILD = "COLLBENCH_CHILD"  # set for ranks that we started: they leave the report to us
-ON_TERMINAL, OFF_TERMINAL = "on a terminal", "off"
 
 
 def default_backends() -> tuple[str, ...]:
@@ -104,19 +103,6 @@ def topology_of(given: Worlds) -> Topology:
     return Topology(given.ranks or given.gpus, given.nodes, given.layout)
 
 
-def ranks_to_start(given: Worlds, topology: Topology) -> int:
-    """Ranks of a launch of our own: what the worlds need, else one a GPU, else four."""
-    gpus = gpu_count()
-    if given.gpus and not gpus:
-        raise UsageError("--gpus asks for GPUs and this machine has none; use --ranks for CPU ranks.")
-    wanted = topology.wanted_ranks(gpus or CPU_RANKS)
-    if given.gpus and wanted > gpus:
-        raise UsageError(f"--gpus {wanted} asks for more than the {gpus} GPUs of this machine.")
-    if wanted == 1 and not topology.ranks:
-        wanted = 2
-    return wanted
-
-
 def run(given: Given, argv: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
     if given.resume and given.output is None:
@@ -124,7 +110,7 @@ def run(given: Given, argv: Sequence[str]) -> int:
     sweep, topology = sweep_of(given), topology_of(given)
     launch = launcher.detect(os.environ)
     if given.dry_run:
-        ranks = (launch.size if launch else None) or ranks_to_start(given, topology)
+        ranks = (launch.size if launch else None) or ranks_to_start(topology, bool(given.gpus))
         click.echo(preview.show(sweep, topology, ranks, given.as_json))
         return Exit.FINE
     if launch is None:
@@ -139,7 +125,7 @@ def default_path(ranks: int) -> Path:
 
 def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str]) -> int:
     """Start ranks of our own, once a launch, all into one file; then report."""
-    ranks = ranks_to_start(given, topology)
+    ranks = ranks_to_start(topology, bool(given.gpus))
     layouts_for(topology, ["here"] * ranks)
     launcher.find_mpiexec()
     path = given.output or default_path(ranks)
@@ -160,19 +146,6 @@ def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[s
     if code and code != Exit.TIMEOUT:
         click.echo(f"The ranks ended early (code {code}); --resume -o {path} goes on.", err=True)
     return code or exit_code(records)
-
-
-def launch_ranks(ranks: int, arguments: Sequence[str], launches: int) -> int:
-    """Run ``collbench ARGUMENTS`` on ranks of our own, launch after launch; the exit code of the last one.
-
-    It stops at the first that does not end well. The ranks leave the report to us.
-    """
-    os.environ[CHILD] = ON_TERMINAL if sys.stderr.isatty() else OFF_TERMINAL
-    for _ in range(launches):
-        code = launcher.run_ranks(ranks, arguments)
-        if code:
-            return code
-    return Exit.FINE
 
 
 def run_here(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str], launch: launcher.Launch) -> int:

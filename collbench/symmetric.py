@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from collbench import transports
 from collbench.cubin import uses_nvshmem
 from collbench.errors import HangError
 from collbench.gpu import check
+from collbench.host import transports
 from collbench.kernel_abi import MARKS, ON_GPU, PATIENCE_NS, TICKS, Stuck, alarm_of, args_type
 
 if TYPE_CHECKING:
     from collbench.device import Array
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
 

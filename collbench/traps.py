@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from collbench.findings import Finding, bad, fine, note
-from collbench.launcher import Launch, split_up
-from collbench.preflight import Node, Process, Reach
-from collbench.transports import families
+from collbench.host.probes import Node, Process, Reach
+from collbench.host.transports import families
+from collbench.ranks.launcher import Launch, split_up
 
 # What `srun --mpi=` must say for an MPI (vendor as mpi4py names it) to find its other ranks; the first is the advice.
 PLUGINS = {

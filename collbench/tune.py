@@ -11,17 +11,19 @@ from typing import Any
 
 import click
 
-from collbench import backends, finals, kernel_backend, launcher, report, tables, tuned
-from collbench.environment import gpu_missing
+from collbench import backends, finals, kernel_backend, report, tables, tuned
 from collbench.errors import Exit, UsageError
 from collbench.finals import Field, Verdict
+from collbench.host.gpus import gpu_missing
 from collbench.plan.layout import Layout
 from collbench.plan.sizes import DEFAULT_SIZES, format_size, parse_sizes
 from collbench.plan.sweep import Sweep, contest_of, contests_text, workloads
 from collbench.plan.worlds import layouts_for
+from collbench.ranks import launcher
+from collbench.ranks.start import launch_ranks, ranks_to_start
 from collbench.records import Record, load
 from collbench.result_file import ResultFile, sidecar_path
-from collbench.sweep import default_dtypes, default_path, exit_code, launch_ranks, ranks_to_start, topology_of
+from collbench.sweep import default_dtypes, default_path, exit_code, topology_of
 from collbench.tune_options import TuneGiven
 
 
@@ -81,7 +83,7 @@ def run(given: TuneGiven) -> int:
     if launch:
         raise UsageError(f"tune starts its own ranks, launch after launch; run it without {launch.name}, on one host.")
     sweep, topology = _sweep(given), topology_of(given)
-    ranks = ranks_to_start(given, topology)
+    ranks = ranks_to_start(topology, bool(given.gpus))
     layouts, _ = layouts_for(topology, ["here"] * ranks)
     field = _field(given, sweep, layouts)
     if given.dry_run:

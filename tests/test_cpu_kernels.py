@@ -21,8 +21,8 @@ from collbench.cpu import Cpu
 from collbench.errors import CannotRunError
 from collbench.kernel_abi import ON_CPU, elements_at_once
 from collbench.kernel_backend import NEAR_WRAP, own_names
+from collbench.ranks.world import open_launch
 from collbench.records import Record
-from collbench.world import open_launch
 
 pytestmark = needs_compiler
 
@@ -123,9 +123,9 @@ WORLDS = """
 import json, re
 from contextlib import ExitStack
 from pathlib import Path
-from collbench import world
+from collbench.ranks import world
 from collbench.cpu_session import open_communicator
-from collbench.layout import Layout
+from collbench.plan.layout import Layout
 
 def mapped():
     text = Path("/proc/self/maps").read_text()

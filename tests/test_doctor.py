@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from conftest import PYTHONS, Mpi, clean_environment
 
-from collbench import doctor, preflight
+from collbench import doctor
 from collbench.findings import Finding, bad, fine, note, show
+from collbench.host import probes
 from collbench.mismatch import between
 
 
@@ -92,8 +93,8 @@ def test_settings_that_hide_the_transport_are_told(
 
 
 def test_gpus_are_told_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = preflight.GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "power brake")
-    node = preflight.Node("here", 2, (gpu,), (), (), None, None)
+    gpu = probes.GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "power brake")
+    node = probes.Node("here", 2, (gpu,), (), (), None, None)
     monkeypatch.setattr(doctor, "gpu_count", lambda: 1)
     told, held = doctor._gpus(node)
     assert told.found == "1 NVIDIA; 0: NVIDIA H200, SM 345 of 1980 MHz, memory 3201 of 3201 MHz"

@@ -152,7 +152,7 @@ def test_a_seed_replays_in_another_process() -> None:
     program = """
 from collbench import backends
 from collbench.emulation import draw_scene, play
-from collbench.layout import virtual_layout
+from collbench.plan.layout import virtual_layout
 layout = virtual_layout(2, 2, ["here"] * 4)
 print(play(backends.find("nvrar-ll"), draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
 """

@@ -11,17 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from collbench import environment
-from collbench.environment import (
-    allowed_variables,
-    git_revision,
-    gpu_count,
-    gpu_missing,
-    launch_facts,
-    loaded_libraries,
-    machine,
-    versions,
-)
+from collbench.host import environment
+from collbench.host import gpus as host_gpus
+from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
+from collbench.host.gpus import gpu_count, gpu_missing
+from collbench.measure.sidecar import git_revision, launch_facts
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "planted-1",
@@ -186,8 +180,8 @@ def test_without_a_driver_there_are_no_gpus(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("gpus", [1], indirect=True)
 @pytest.mark.usefixtures("gpus")
 def test_what_gpu_backends_lack_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "GPU_PACKAGES", {"json": "never-lacking", "no_such.module": "some-package"})
+    monkeypatch.setattr(host_gpus, "GPU_PACKAGES", {"json": "never-lacking", "no_such.module": "some-package"})
     missing = gpu_missing(nowhere="other-package")
     assert missing == "some-package, other-package not installed; pip install 'collbench[gpu]'"
-    monkeypatch.setattr(environment, "GPU_PACKAGES", {"json": "never-lacking"})
+    monkeypatch.setattr(host_gpus, "GPU_PACKAGES", {"json": "never-lacking"})
     assert gpu_missing() is None

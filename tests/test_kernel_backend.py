@@ -13,12 +13,13 @@ from conftest import Mpi
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends, environment, host_kernels, inventory, kernel_backend
+from collbench import backends, host_kernels, inventory, kernel_backend
 from collbench.backends import Unusable, mpi_nvrar, nvrar
-from collbench.environment import kernel_hashes
 from collbench.errors import UsageError
+from collbench.host import gpus as host_gpus
 from collbench.kernel_backend import KernelBackend
 from collbench.kernel_files import own_folder, read
+from collbench.measure.sidecar import kernel_hashes
 from collbench.patterns import Emulator, Values
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
@@ -75,9 +76,9 @@ def test_a_kernel_in_a_folder_of_ones_own_is_listed_and_taken(mpich: Mpi) -> Non
 
 def machine_with(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
     """Have this machine so many GPUs, and nothing that needs them installed."""
-    for module in (kernel_backend, environment):
+    for module in (kernel_backend, host_gpus):
         monkeypatch.setattr(module, "gpu_count", lambda: gpus)
-    monkeypatch.setattr(environment, "GPU_PACKAGES", {"no_such_module": "some-package"})
+    monkeypatch.setattr(host_gpus, "GPU_PACKAGES", {"no_such_module": "some-package"})
 
 
 @pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (4, "gpu")])

@@ -29,8 +29,8 @@ from dataclasses import replace
 from mpi4py import MPI
 from samples import a_workload
 from collbench.backends import mpi_ring
-from collbench.dtypes import DTYPES
-from collbench.layout import Layout
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
 from test_mpi_ring import CASES, inputs_of
 
 comm, found = MPI.COMM_WORLD, []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collbench.nccl_log import NAMES, NcclLog, users_file
+from collbench.host.nccl_log import NAMES, NcclLog, users_file
 
 
 @pytest.fixture(autouse=True)

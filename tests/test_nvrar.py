@@ -14,8 +14,9 @@ from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
 import collbench
-from collbench import backends, environment, kernel_backend, tuned
+from collbench import backends, kernel_backend, tuned
 from collbench.backends import mpi_nvrar, nvrar
+from collbench.host import environment
 from collbench.kernel_backend import KernelBackend
 from collbench.patterns import Values
 from collbench.plan.dtypes import DTYPES
@@ -207,7 +208,7 @@ def test_the_tuned_spec_is_taken_where_it_was_measured(
 ) -> None:
     measured = table(a_workload(), "nvlink", LL)
     monkeypatch.setattr(tuned, "read_tables", lambda: (measured,))
-    monkeypatch.setattr("collbench.fabric.gpu_link", lambda: fabric)
+    monkeypatch.setattr("collbench.host.fabric.gpu_link", lambda: fabric)
     assert picked(monkeypatch, work) == spec
 
 
@@ -229,5 +230,5 @@ def test_puts_on_cpu_ranks_whoever_reaches_whom(monkeypatch: pytest.MonkeyPatch,
 def test_what_was_tuned_on_gpus_is_not_for_cpu_ranks(monkeypatch: pytest.MonkeyPatch, fabric: str, spec: str) -> None:
     measured = table(a_workload(), fabric, LL)
     monkeypatch.setattr(tuned, "read_tables", lambda: (measured,))
-    monkeypatch.setattr("collbench.fabric.gpu_link", lambda: "nvlink")
+    monkeypatch.setattr("collbench.host.fabric.gpu_link", lambda: "nvlink")
     assert picked(monkeypatch, a_workload(), kind="cpu") == spec

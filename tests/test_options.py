@@ -8,6 +8,7 @@ from collbench import sweep
 from collbench.cli import cli
 from collbench.errors import UsageError
 from collbench.options import Given
+from collbench.ranks import start
 
 
 def given(*arguments: str) -> Given:
@@ -17,7 +18,7 @@ def given(*arguments: str) -> Given:
 
 def ranks(*arguments: str) -> int:
     options = given(*arguments)
-    return sweep.ranks_to_start(options, sweep.topology_of(options))
+    return start.ranks_to_start(sweep.topology_of(options), bool(options.gpus))
 
 
 @pytest.mark.parametrize(
@@ -34,12 +35,12 @@ def ranks(*arguments: str) -> int:
 def test_ranks_of_a_launch_of_our_own(
     monkeypatch: pytest.MonkeyPatch, gpus: int, arguments: tuple[str, ...], expected: int
 ) -> None:
-    monkeypatch.setattr(sweep, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(start, "gpu_count", lambda: gpus)
     assert ranks(*arguments) == expected
 
 
 def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "gpu_count", lambda: 4)
+    monkeypatch.setattr(start, "gpu_count", lambda: 4)
     with pytest.raises(UsageError, match="--gpus 8 asks for more than the 4 GPUs of this machine"):
         ranks("--gpus", "2,8")
 

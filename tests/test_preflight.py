@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from collbench import preflight
-from collbench.preflight import GpuState, Nic, Reach
+from collbench.host import probes
+from collbench.host.probes import GpuState, Nic, Reach
 
 
 def put(path: Path, text: str = "") -> None:
@@ -35,42 +35,42 @@ def sys_class(tmp_path: Path) -> Path:
 
 
 def test_adapters_tell_link_rate_and_state(sys_class: Path) -> None:
-    assert preflight.nics(sys_class) == (
+    assert probes.nics(sys_class) == (
         Nic("mlx5_0:1", "InfiniBand", "400 Gb/sec (4X NDR)", "ACTIVE"),
         Nic("hsn0", "Slingshot", "200 Gb/sec", "up"),
     )
-    assert preflight.interfaces(sys_class) == ("hsn0", "lo")
+    assert probes.interfaces(sys_class) == ("hsn0", "lo")
 
 
 def test_an_adapter_that_tells_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "net/hsn1").mkdir(parents=True)
-    assert preflight.nics(tmp_path) == (Nic("hsn1", "Slingshot", "", ""),)
-    assert preflight.nics(tmp_path / "nowhere") == ()
+    assert probes.nics(tmp_path) == (Nic("hsn1", "Slingshot", "", ""),)
+    assert probes.nics(tmp_path / "nowhere") == ()
 
 
 def test_a_fabric_is_reached_through_its_devices_and_its_library(
     sys_class: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preflight, "_loads", lambda library: library == "libibverbs.so.1")
+    monkeypatch.setattr(probes, "_loads", lambda library: library == "libibverbs.so.1")
     put(sys_class / "cxi/cxi0/device")
     put(tmp_path / "dev/infiniband/uverbs0")
-    assert preflight.reaches(sys_class, tmp_path) == (
+    assert probes.reaches(sys_class, tmp_path) == (
         Reach("InfiniBand", True, "libibverbs.so.1", True),
         Reach("Slingshot", False, "libfabric.so.1", False),
     )
-    assert preflight.reaches(tmp_path / "nowhere", tmp_path) == ()
+    assert probes.reaches(tmp_path / "nowhere", tmp_path) == ()
 
 
 def test_libraries_are_tried_out_for_real() -> None:
-    assert preflight._loads("libc.so.6")
-    assert not preflight._loads("libnowhere.so.1")
+    assert probes._loads("libc.so.6")
+    assert not probes._loads("libnowhere.so.1")
 
 
 def test_containers_leave_a_variable_or_a_file(tmp_path: Path) -> None:
-    assert preflight.container({}, tmp_path) is None
+    assert probes.container({}, tmp_path) is None
     put(tmp_path / "run/.containerenv")
-    assert preflight.container({}, tmp_path) == "/run/.containerenv"
-    assert preflight.container({"APPTAINER_CONTAINER": "/x.sif"}, tmp_path) == "APPTAINER_CONTAINER"
+    assert probes.container({}, tmp_path) == "/run/.containerenv"
+    assert probes.container({"APPTAINER_CONTAINER": "/x.sif"}, tmp_path) == "APPTAINER_CONTAINER"
 
 
 @pytest.mark.parametrize(("limit", "found"), [(resource.RLIM_INFINITY, None), (65536, 65536)])
@@ -78,13 +78,13 @@ def test_locked_memory_is_in_bytes_or_any_amount(
     limit: int, found: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
-    assert preflight.locked_bytes() == found
+    assert probes.locked_bytes() == found
 
 
 def test_plugins_of_nccl_are_looked_for_where_the_loader_looks(tmp_path: Path) -> None:
     put(tmp_path / "libnccl-net.so")
-    assert preflight.nccl_plugins({"LD_LIBRARY_PATH": f"/nowhere::{tmp_path}"}) == (f"{tmp_path}/libnccl-net.so",)
-    assert preflight.nccl_plugins({}) == ()
+    assert probes.nccl_plugins({"LD_LIBRARY_PATH": f"/nowhere::{tmp_path}"}) == (f"{tmp_path}/libnccl-net.so",)
+    assert probes.nccl_plugins({}) == ()
 
 
 class NvmlError(Exception):
@@ -123,19 +123,19 @@ class Nvml:
 def test_gpus_tell_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", Nvml())
     told = GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "software thermal slowdown")
-    assert preflight.gpus() == (told,)
+    assert probes.gpus() == (told,)
 
 
 def test_a_driver_that_tells_less_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     less = ("nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksEventReasons")
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(less))
-    assert preflight.gpus() == (GpuState(0, "NVIDIA H200", "0000:01:00.0", None, 1980, None, 3201, None),)
+    assert probes.gpus() == (GpuState(0, "NVIDIA H200", "0000:01:00.0", None, 1980, None, 3201, None),)
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(("nvmlInit",)))
-    assert preflight.gpus() == ()
+    assert probes.gpus() == ()
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert preflight.gpus() == ()
+    assert probes.gpus() == ()
 
 
 def test_this_host_is_json() -> None:
-    there = json.loads(json.dumps(preflight.plain(preflight.node({}))))
-    assert there["host"] == preflight.process({}, {}).host
+    there = json.loads(json.dumps(probes.plain(probes.node({}))))
+    assert there["host"] == probes.process({}, {}).host

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Mpi
 
-from collbench.transports import DEFAULT_PROVIDER, UNKNOWN, families, merged, of_nccl, of_nvshmem
+from collbench.host.transports import DEFAULT_PROVIDER, UNKNOWN, families, merged, of_nccl, of_nvshmem
 
 # As NCCL 2.28.9 wrote it on two H200s of one host.
 START = """\

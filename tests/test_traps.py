@@ -9,8 +9,8 @@ import pytest
 
 from collbench import traps
 from collbench.findings import BAD, FINE, NOTE, Finding
-from collbench.launcher import Launch
-from collbench.preflight import GpuState, Node, Process, Reach
+from collbench.host.probes import GpuState, Node, Process, Reach
+from collbench.ranks.launcher import Launch
 
 MPICH = {"library": "MPICH Version: 4.3", "path": "/opt/cray/libmpi.so.12"}
 GPU = GpuState(1, "NVIDIA A100", "0000:81:00.0", 1410, 1410, 1512, 1512, None)

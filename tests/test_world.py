@@ -9,12 +9,12 @@ import pytest
 from conftest import Mpi
 from samples import a_layout
 
-from collbench.world import World, open_launch
+from collbench.ranks.world import World, open_launch
 
 TOLD = """
 import json
 from contextlib import ExitStack
-from collbench import world
+from collbench.ranks import world
 from collbench.errors import HangError, UsageError
 from collbench.kernels import KernelError
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 
 class Session(Protocol):

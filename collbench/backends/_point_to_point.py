@@ -14,7 +14,7 @@ from collbench.patterns import Values
 from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 Combine = Callable[[Values, Values], Values]
 COMBINE: dict[str, Combine] = {"sum": np.add, "avg": np.add, "min": np.minimum, "max": np.maximum}

@@ -15,7 +15,7 @@ from collbench.plan.collectives import ROOT
 from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 DEVICE = "cpu"
 SUMMARY = "the MPI library's own collectives, host memory"

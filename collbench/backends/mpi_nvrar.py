@@ -36,7 +36,7 @@ from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 DEVICE = "cpu"
 SUMMARY = "NVRAR's schedule over MPI point-to-point, host memory: the readable reference"

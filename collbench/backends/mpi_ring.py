@@ -25,7 +25,7 @@ from collbench.patterns import Emulator, Values
 from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 DEVICE = "cpu"
 SUMMARY = "the ring all-reduce (reduce-scatter, all-gather) over MPI point-to-point, host memory"

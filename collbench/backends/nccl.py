@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from collbench.environment import gpu_missing
+from collbench.host.gpus import gpu_missing
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 DEVICE = "gpu"
 SUMMARY = "NCCL with default tuning"

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from collbench.environment import gpu_missing
 from collbench.errors import CannotRunError
+from collbench.host.gpus import gpu_missing
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 DEVICE = "gpu"
 SUMMARY = "NCCL's symmetric-memory kernels, over registered windows"

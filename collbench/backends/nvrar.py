@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 DEVICE = kernel_backend.device()
 SUMMARY = "NVRAR: our kernels over NVSHMEM, the one that fits each size (see collbench tune)"
@@ -118,7 +118,8 @@ class Session:
         return default(workload) if reached else BY_PUTS
 
     def _tuned(self, work: Workload) -> str | None:
-        from collbench import environment, fabric, tuned
+        from collbench import tuned
+        from collbench.host import environment, fabric
 
         layout = work.layout
         link = fabric.fabric_name(self.device.kind, self.world.is_local, layout.virtual)

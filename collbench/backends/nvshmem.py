@@ -10,14 +10,14 @@ import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from collbench.environment import gpu_missing
+from collbench.host.gpus import gpu_missing
 from collbench.plan.collectives import ROOT
 
 if TYPE_CHECKING:
     from collbench.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
-    from collbench.world import World
+    from collbench.ranks.world import World
 
 DEVICE = "gpu"
 SUMMARY = "NVSHMEM's own on-stream collectives"

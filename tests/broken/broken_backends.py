@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from collbench import job
 from collbench.backends.mpi import message
 from collbench.device import Array, Call, Device
 from collbench.errors import HangError, pick
 from collbench.patterns import Emulator
 from collbench.plan.problem import Workload
+from collbench.ranks import failure
 
 Mistake = Callable[["Session", Workload, Array, Array], Call]
 
@@ -233,7 +233,7 @@ def _on_rank_1(action: Callable[[], object]) -> Mistake:
 
 def _give_up(rank: int) -> None:
     """As a kernel does that waits for its peers in vain; the higher the rank, the fewer calls it has made."""
-    job.HANG_SECONDS = 1.0  # ranks of one host are heard sooner
+    failure.HANG_SECONDS = 1.0  # ranks of one host are heard sooner
     time.sleep(0.4 if rank == 0 else 0)  # rank 0 is the last to be out of patience, and must be heard nevertheless
     raise HangError(f"rank {rank} waited in call {100 - rank}", 100 - rank)
 

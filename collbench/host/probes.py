@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from collbench.environment import gpu_count
+from collbench.host.gpus import gpu_count
 
 SYS, ROOT = Path("/sys/class"), Path("/")
 # Bits of nvmlDeviceGetCurrentClocksEventReasons (nvml.h) that hold clocks down though there is work.

@@ -14,6 +14,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
+from collbench.host.environment import mapped_path
 from collbench.plan.layout import Layout, number_nodes
 
 T = TypeVar("T")
@@ -152,13 +153,3 @@ def mpi_facts() -> dict[str, Any]:
         path = f"environment{path.removeprefix(sys.prefix)}"  # where the environment lies is nobody's business
     version = ".".join(map(str, MPI.Get_version()))
     return {"library": " ".join(text.splitlines()[0].split()), "standard": version, "path": path}
-
-
-def mapped_path() -> str | None:
-    """Path of the libmpi that this process has mapped, None where it cannot be told."""
-    try:
-        with open("/proc/self/maps", encoding="utf-8") as maps:
-            files = {line.split()[-1] for line in maps if "/libmpi" in line}
-    except OSError:
-        return None
-    return min(files, key=len, default=None)

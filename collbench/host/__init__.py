@@ -1,0 +1,1 @@
+"""Facts of this machine, without MPI and without CUDA."""

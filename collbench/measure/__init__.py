@@ -1,0 +1,1 @@
+"""A sweep: defaults, launches, runner, timing, rows, sidecar."""
