@@ -104,8 +104,8 @@ def verify(context: click.Context, /, **given: Any) -> None:
 @options.ONLY
 def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tuple[tuple[str, str], ...]) -> None:
     """Latency with speed-up, bus bandwidth, scaling over ranks and a best-backend map, as PNG and SVG."""
-    from collbench.plots import draw_all
-    from collbench.records import load_all, select
+    from collbench.results.records import load_all, select
+    from collbench.views.figures import draw_all
 
     for path in draw_all(select(load_all(results), only), output, results[0].stem, baseline):
         click.echo(path)
@@ -122,8 +122,8 @@ def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tu
 @click.option("--markdown", "form", flag_value="markdown", help="The table in Markdown.")
 def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
     """How many times slower A is than B, with a 95 % interval, for every case that both have."""
-    from collbench.comparison import compare_backends, compare_files, show, untimed
-    from collbench.records import load, select
+    from collbench.results.records import load, select
+    from collbench.views.comparison import compare_backends, compare_files, show, untimed
 
     chosen = tuple(name.strip() for name in names.split(",")) if names else ()
     one, *other = [select(load(path), only) for path in (a, b) if path]

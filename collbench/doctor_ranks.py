@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mpi4py import MPI
 
-from collbench import mismatch, traps
+from collbench import traps
 from collbench.findings import Finding, bad, fine, note, show
 from collbench.host import probes
 from collbench.host.environment import loaded_libraries
@@ -20,6 +20,7 @@ from collbench.host.probes import Host, Process
 from collbench.host.transports import UNKNOWN, merged
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, mpi_facts, open_launch
+from collbench.results import mismatch
 
 if TYPE_CHECKING:
     from collbench.ranks.launcher import Launch

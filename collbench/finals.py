@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from collbench.analysis import CONFIDENCE, mean_interval
 from collbench.plan.problem import Case, Workload, case_identity
 from collbench.plan.sizes import format_size
-from collbench.records import Record
-from collbench.report import median_us, title_of
+from collbench.results.panels import median_us, title_of
+from collbench.results.records import Record
+from collbench.results.statistics import CONFIDENCE, mean_interval
 from collbench.tables import aligned, show_us
 
 MARGIN = 0.02  # what is not faster by more than this is not worth another choice

@@ -10,8 +10,8 @@ from typing import Any
 
 from collbench.errors import UsageError
 from collbench.follow import NOT_SUBMITTED
-from collbench.records import JOB, Record
-from collbench.result_file import SCHEMA, load_samples, replace_text, sidecar_path, write_whole
+from collbench.results.files import SCHEMA, load_samples, replace_text, sidecar_path, write_whole
+from collbench.results.records import JOB, Record
 from collbench.slurm import Seen
 from collbench.submission import Part, Submission
 

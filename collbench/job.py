@@ -30,9 +30,9 @@ from collbench.ranks import world
 from collbench.ranks.failure import end_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World
-from collbench.records import Record
 from collbench.refusals import refusal
-from collbench.result_file import SCHEMA, ResultFile, doing_path, replace_text, sidecar_path
+from collbench.results.files import SCHEMA, ResultFile, doing_path, replace_text, sidecar_path
+from collbench.results.records import Record
 from collbench.rows import Row, RowMaker
 from collbench.runner import Runner
 

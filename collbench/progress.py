@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from collbench.plan.sizes import format_size
-from collbench.records import Record
+from collbench.results.records import Record
 
 Step = Callable[[Record, int], None]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from collbench import backends
-from collbench.analysis import summarise
 from collbench.backends import Backend
 from collbench.plan.bounds import bound_seconds, find_link
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, Workload
 from collbench.plan.sweep import Skip
-from collbench.records import Record
+from collbench.results.records import Record
+from collbench.results.statistics import summarise
 from collbench.timing import Track
 
 MICRO = 1e6

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError
-from collbench.records import Record, load
-from collbench.result_file import doing_path, replace_text, sidecar_path
+from collbench.results.files import doing_path, replace_text, sidecar_path
+from collbench.results.records import Record, load
 from collbench.scripts import Job
 
 SCHEMA = 1

@@ -12,19 +12,20 @@ from pathlib import Path
 
 import click
 
-from collbench import kernel_files, profiles, report, scripts, slurm
+from collbench import kernel_files, profiles, scripts, slurm
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.follow import Look, Pace, Screen, look
 from collbench.gather import gather
 from collbench.options import Given, sizes_of
 from collbench.plan.worlds import layouts_for
 from collbench.profiles import Profile, Setting
-from collbench.records import Record
-from collbench.result_file import samples_path, sidecar_path
+from collbench.results.files import samples_path, sidecar_path
+from collbench.results.records import Record
 from collbench.scripts import Job
 from collbench.submission import Part, Submission, reopen
 from collbench.submit_options import SubmitGiven
 from collbench.sweep import topology_of
+from collbench.views import summary
 
 Refusals = dict[str, slurm.RefusedError]
 LATE_LOOKS = 5  # at files of jobs that are complete: what a node wrote last may take a minute to be seen elsewhere
@@ -205,7 +206,7 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
         return INTERRUPTED
     records = gather(submission, {each.part.name: each.seen for each in looks})
     click.echo(err=True)
-    click.echo(report.results(records))
+    click.echo(summary.results(records))
     click.echo(f"\n{len(records)} rows in {submission.path}, jobs in {sidecar_path(submission.path)}", err=True)
     _tell_what_is_missing(submission, records)
     return exit_of({record.status for record in records})

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import click
 
-from collbench import backends, kernel_backend, preview, report
+from collbench import backends, kernel_backend, preview
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.host.gpus import gpu_count
 from collbench.options import Given, sizes_of
@@ -21,8 +19,9 @@ from collbench.plan.worlds import Topology, layouts_for
 from collbench.progress import progress
 from collbench.ranks import launcher
 from collbench.ranks.start import CHILD, ON_TERMINAL, launch_ranks, ranks_to_start
-from collbench.records import Record, load
-from collbench.result_file import ResultFile, doing_path
+from collbench.results.files import ResultFile, default_path, doing_path
+from collbench.results.records import Record, load
+from collbench.views import summary
 
 TERMINATED = 143  # 128 + SIGTERM
 
@@ -118,11 +117,6 @@ def run(given: Given, argv: Sequence[str]) -> int:
     return run_here(given, sweep, topology, argv, launch)
 
 
-def default_path(ranks: int) -> Path:
-    """Named by time, machine and ranks."""
-    return Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{platform.node()}-{ranks}r.csv"
-
-
 def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str]) -> int:
     """Start ranks of our own, once a launch, all into one file; then report."""
     ranks = ranks_to_start(topology, bool(given.gpus))
@@ -184,7 +178,7 @@ def _report(given: Given, path: Path) -> int:
 
 def tell(given: Given, records: Sequence[Record], path: Path) -> None:
     """The rows on stdout, where they are kept on stderr."""
-    click.echo(report.as_json(records) if given.as_json else report.results(records))
+    click.echo(summary.as_json(records) if given.as_json else summary.results(records))
     click.echo(f"\n{len(records)} rows in {path}", err=True)
 
 

@@ -8,10 +8,10 @@ from statistics import median
 
 import numpy as np
 
-from collbench.analysis import median_interval, relative_width
 from collbench.operation import Operation, Sample
 from collbench.plan.sweep import Sweep
 from collbench.ranks.world import World
+from collbench.results.statistics import median_interval, relative_width
 
 WIDTH = 0.01  # stop when the 95 % interval of the median is narrower than this part of it
 STEADY = 0.02  # warm when the median of a block moves less than this

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from collbench import backends, finals, kernel_backend, report, tables, tuned
+from collbench import backends, finals, kernel_backend, tables, tuned
 from collbench.errors import Exit, UsageError
 from collbench.finals import Field, Verdict
 from collbench.host.gpus import gpu_missing
@@ -21,10 +21,11 @@ from collbench.plan.sweep import Sweep, contest_of, contests_text, workloads
 from collbench.plan.worlds import layouts_for
 from collbench.ranks import launcher
 from collbench.ranks.start import launch_ranks, ranks_to_start
-from collbench.records import Record, load
-from collbench.result_file import ResultFile, sidecar_path
-from collbench.sweep import default_dtypes, default_path, exit_code, topology_of
+from collbench.results.files import ResultFile, default_path, sidecar_path
+from collbench.results.records import Record, load
+from collbench.sweep import default_dtypes, exit_code, topology_of
 from collbench.tune_options import TuneGiven
+from collbench.views import summary
 
 
 class EndedEarlyError(Exception):
@@ -57,7 +58,7 @@ class Tuner:
         code = launch_ranks(self.ranks, self._arguments(contests, path, launches), launches)
         records = [] if code == Exit.USAGE else load(path)
         # Remarks on rows that were timed matter in the finals; of all candidates they would be a flood.
-        if reasons := report.why_not(record for record in records if record.status != "ok" or launches > 1):
+        if reasons := summary.why_not(record for record in records if record.status != "ok" or launches > 1):
             click.echo(reasons, err=True)
         if code:
             raise EndedEarlyError(code, path)

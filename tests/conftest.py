@@ -17,7 +17,7 @@ import pytest
 
 import collbench
 from collbench.cubin import Resources
-from collbench.records import Record, load
+from collbench.results.records import Record, load
 from collbench.tables import aligned
 
 HERE = Path(__file__).parent

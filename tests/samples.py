@@ -10,7 +10,7 @@ from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
 from collbench.plan.sweep import Sweep
-from collbench.records import Record
+from collbench.results.records import Record
 
 
 def a_record(**changes: Any) -> Record:

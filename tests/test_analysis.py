@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collbench.analysis import Ratio, Timing, median_interval, median_ranks, ratio, relative_width, summarise
+from collbench.results.statistics import Ratio, Timing, median_interval, median_ranks, ratio, relative_width, summarise
 
 MEDIANS = st.lists(st.floats(0.1, 1000), min_size=1, max_size=12)
 

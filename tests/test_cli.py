@@ -9,7 +9,7 @@ import time
 import pytest
 from conftest import Mpi, clean_environment
 
-from collbench.records import COLUMNS
+from collbench.results.records import COLUMNS
 
 
 @pytest.mark.parametrize(

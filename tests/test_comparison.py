@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from samples import a_record, timed, untimed
 
-from collbench import comparison
-from collbench.analysis import Ratio
-from collbench.comparison import Comparison, compare_backends, compare_files, default_baseline, show
 from collbench.errors import UsageError
-from collbench.records import Record, load
-from collbench.report import median_us
+from collbench.results.panels import median_us
+from collbench.results.records import Record, load
+from collbench.results.statistics import Ratio
 from collbench.tables import show_us
+from collbench.views import comparison
+from collbench.views.comparison import Comparison, compare_backends, compare_files, default_baseline, show
 
 
 def launches(backend: str, *medians: float) -> list[Record]:

@@ -22,7 +22,7 @@ from collbench.errors import CannotRunError
 from collbench.kernel_abi import ON_CPU, elements_at_once
 from collbench.kernel_backend import NEAR_WRAP, own_names
 from collbench.ranks.world import open_launch
-from collbench.records import Record
+from collbench.results.records import Record
 
 pytestmark = needs_compiler
 

@@ -12,7 +12,7 @@ from conftest import PYTHONS, Mpi, clean_environment
 from collbench import doctor
 from collbench.findings import Finding, bad, fine, note, show
 from collbench.host import probes
-from collbench.mismatch import between
+from collbench.results.mismatch import between
 
 
 def test_grades_have_marks_and_cures_stand_below() -> None:

@@ -8,9 +8,9 @@ import random
 import pytest
 from samples import a_workload, timed, untimed
 
-from collbench.analysis import mean_interval, student_quantile
 from collbench.finals import finalists, show, verdicts
-from collbench.records import Record
+from collbench.results.records import Record
+from collbench.results.statistics import mean_interval, student_quantile
 
 WORK = a_workload()
 NAMES = ("default", "a", "b", "c")

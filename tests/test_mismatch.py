@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from samples import timed, untimed
 
-from collbench.comparison import compare_backends, compare_files, show
-from collbench.mismatch import between, mismatch, mismatches
-from collbench.records import Record
-from collbench.report import results
+from collbench.results.mismatch import between, mismatch, mismatches
+from collbench.results.records import Record
+from collbench.views.comparison import compare_backends, compare_files, show
+from collbench.views.summary import results
 
 
 def on_nodes(backend: str, transport: str, **changes: Any) -> Record:

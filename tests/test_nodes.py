@@ -19,7 +19,7 @@ from conftest import PYTHONS, Mpi, Ran, statuses
 from lab.launch import SETTINGS, on_host, ranks_on
 from lab.network import Link, Network, missing, network
 
-from collbench.records import Record
+from collbench.results.records import Record
 
 MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

@@ -18,12 +18,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
 
-from collbench import charts
 from collbench.errors import UsageError
-from collbench.mismatch import mismatch
-from collbench.plots import draw_all
-from collbench.records import JOB, Record
-from collbench.report import title_of
+from collbench.results.mismatch import mismatch
+from collbench.results.panels import title_of
+from collbench.results.records import JOB, Record
+from collbench.views import drawing
+from collbench.views.figures import draw_all
 
 SIZES = (4096, 65536, 1 << 18, 1 << 20, 1 << 22)
 Draw = Callable[..., dict[str, Figure]]
@@ -63,7 +63,7 @@ def draw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Draw:
             found[path.name] = figure
             return [path]
 
-        monkeypatch.setattr(charts, "save", keep)
+        monkeypatch.setattr(drawing, "save", keep)
         draw_all(records, tmp_path, "x", baseline)
         return found
 
@@ -84,7 +84,7 @@ def numbers(values: Any) -> list[float]:
 
 def line(figure: Figure, backend: str, axes: int = 0) -> list[float]:
     """The y values of a backend's line."""
-    colour = charts.styles([backend])[backend][0]
+    colour = drawing.styles([backend])[backend][0]
     found = [shape for shape in figure.axes[axes].lines if same_color(shape.get_color(), colour)]
     assert len(found) == 1
     return numbers(found[0].get_ydata())
@@ -124,7 +124,7 @@ def test_files_are_written_and_hold_pictures(tmp_path: Path) -> None:
         if path.suffix == ".png":
             head = path.read_bytes()[:24]
             assert head.startswith(b"\x89PNG")
-            assert int.from_bytes(head[16:20]) == charts.WIDTH * 160
+            assert int.from_bytes(head[16:20]) == drawing.WIDTH * 160
             assert path.stat().st_size > 10_000
         else:
             assert len(list(ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}path"))) > 30
@@ -284,16 +284,16 @@ def test_an_unknown_baseline_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_colours_are_fixed_for_known_backends_and_orderly_for_others() -> None:
-    alone, crowd = charts.styles(["nccl"]), charts.styles(["nccl", "zeta", "alpha", "nvrar"])
+    alone, crowd = drawing.styles(["nccl"]), drawing.styles(["nccl", "zeta", "alpha", "nvrar"])
     assert alone["nccl"] == crowd["nccl"]
-    assert crowd == charts.styles(["alpha", "nvrar", "zeta", "nccl"])
-    assert crowd["alpha"] == charts.styles(["alpha"])["alpha"]
+    assert crowd == drawing.styles(["alpha", "nvrar", "zeta", "nccl"])
+    assert crowd["alpha"] == drawing.styles(["alpha"])["alpha"]
 
 
 def test_no_two_backends_look_alike() -> None:
-    looks = list(charts.styles([f"kernel{index}" for index in range(20)]).values())
+    looks = list(drawing.styles([f"kernel{index}" for index in range(20)]).values())
     assert len(set(looks)) == len(looks)
-    assert len({colour for colour, _ in charts.KNOWN.values()}) == len(charts.KNOWN)
+    assert len({colour for colour, _ in drawing.KNOWN.values()}) == len(drawing.KNOWN)
 
 
 def test_a_job_that_failed_changes_no_chart(draw: Draw) -> None:
@@ -308,7 +308,7 @@ def test_a_job_that_failed_changes_no_chart(draw: Draw) -> None:
 def test_a_line_has_the_colour_and_marker_of_its_backend(draw: Draw) -> None:
     for figure in (draw(rows(TWO))["x-latency"], draw(rows({**TWO, "aaa": 3.0, "mpi": 7.0}))["x-latency"]):
         key = legend(figure)["nvrar"]
-        assert (key.get_color(), key.get_marker()) == charts.KNOWN["nvrar"]
+        assert (key.get_color(), key.get_marker()) == drawing.KNOWN["nvrar"]
 
 
 # Titles
@@ -334,7 +334,7 @@ def test_titles_and_labels_stay_inside_the_figure(draw: Draw) -> None:
     more: dict[str, Any] = {"fabric": "infiniband-virtual", "mode": "throughput", "in_place": True}
     speeds = {"nccl": 10.0, **{f"a_kernel_with_a_long_name_{index}": 20.0 + index for index in range(7)}}
     for figure in draw(rows(speeds, params="cache=cold", **long, **more)).values():
-        with charts.look():
+        with drawing.look():
             figure.draw_without_rendering()
         parts = [*figure.texts, *figure.legends, *figure.axes]
         boxes = [box for part in parts if (box := part.get_tightbbox())]
@@ -378,10 +378,10 @@ def test_the_map_shows_who_wins_by_how_much(draw: Draw) -> None:
     figure = draw([*chain, *isolated])["x-best"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["chain", "isolated"]
     shown = tiles(figure)
-    assert shown[0, 0] == (charts.KNOWN["nvrar"][0], "1.50")
-    assert shown[0, 1] == (charts.KNOWN["nvrar"][0], "only")
+    assert shown[0, 0] == (drawing.KNOWN["nvrar"][0], "1.50")
+    assert shown[0, 1] == (drawing.KNOWN["nvrar"][0], "only")
     assert shown[1, 0][1] == "1.00"
-    assert shown[1, 0][0] not in {colour for colour, _ in charts.KNOWN.values()}  # pale: nobody really won
+    assert shown[1, 0][0] not in {colour for colour, _ in drawing.KNOWN.values()}  # pale: nobody really won
     assert shown[1, 1][1] == "-"
     assert list(legend(figure)) == ["nccl", "nvrar"]
     assert "Compared: nccl, nvrar, nvshmem." in foot(figure)
@@ -390,7 +390,7 @@ def test_the_map_shows_who_wins_by_how_much(draw: Draw) -> None:
 def test_a_wrong_answer_never_wins(draw: Draw) -> None:
     fast = row("nvrar", 4096, 1.0, status="wrong")
     shown = tiles(draw([row("nccl", 4096, 30.0), row("nvshmem", 4096, 60.0), fast])["x-best"])
-    assert shown[0, 0] == (charts.KNOWN["nccl"][0], "2.00")
+    assert shown[0, 0] == (drawing.KNOWN["nccl"][0], "2.00")
 
 
 def test_a_wrong_answer_in_one_panel_does_not_hide_the_map(draw: Draw) -> None:
@@ -404,7 +404,7 @@ def test_no_map_of_one_backend(draw: Draw) -> None:
 
 def alarms(figure: Figure) -> list[str]:
     """What stands in red, each in one line."""
-    return [" ".join(text.get_text().split()) for text in figure.texts if text.get_color() == charts.RED]
+    return [" ".join(text.get_text().split()) for text in figure.texts if text.get_color() == drawing.RED]
 
 
 def test_backends_on_different_networks_are_told_in_red_on_every_chart(draw: Draw) -> None:
@@ -421,7 +421,7 @@ def test_backends_on_different_networks_are_told_in_red_on_every_chart(draw: Dra
         assert alarms(figure) == [mismatch(records)]
         (legend,) = figure.legends
         renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-        below = min(text.get_window_extent(renderer).y0 for text in figure.texts if text.get_color() == charts.RED)
+        below = min(text.get_window_extent(renderer).y0 for text in figure.texts if text.get_color() == drawing.RED)
         assert legend.get_window_extent(renderer).y1 <= below, "the legend stands below the warning"
 
 

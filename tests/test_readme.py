@@ -14,7 +14,7 @@ import pytest
 
 from collbench.cli import cli
 from collbench.plan.sizes import parse_size
-from collbench.records import Record, load
+from collbench.results.records import Record, load
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,8 +16,8 @@ from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.problem import Case, case_identity
-from collbench.records import COLUMNS, STATUSES, Record, dump, load, load_all, parse, select
-from collbench.result_file import ResultFile, samples_path, sidecar_path
+from collbench.results.files import ResultFile, samples_path, sidecar_path
+from collbench.results.records import COLUMNS, STATUSES, Record, dump, load, load_all, parse, select
 
 HERE = Path("r.csv")
 SCHEMA = (

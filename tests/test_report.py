@@ -10,9 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from samples import a_record, timed, untimed
 
-from collbench.records import Record
-from collbench.report import as_json, latency_table, median_us, panels, results, title_of, why_not
+from collbench.results.panels import median_us, panels, title_of
+from collbench.results.records import Record
 from collbench.tables import aligned, markdown, show_us
+from collbench.views.summary import as_json, latency_table, results, why_not
 
 
 def reject(constant: str) -> None:

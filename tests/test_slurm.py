@@ -16,7 +16,7 @@ from lab import slurm as lab
 
 from collbench import follow
 from collbench.cli import cli
-from collbench.records import Record, load
+from collbench.results.records import Record, load
 from collbench.slurm import RefusedError, look, submit
 from collbench.submission import reopen
 

@@ -20,8 +20,8 @@ from collbench import follow, slurm
 from collbench.cli import cli
 from collbench.errors import UsageError
 from collbench.follow import Look, Screen, table
-from collbench.records import Record, load
-from collbench.result_file import ResultFile, load_samples, sidecar_path
+from collbench.results.files import ResultFile, load_samples, sidecar_path
+from collbench.results.records import Record, load
 from collbench.slurm import Seen
 from collbench.submission import Part, reopen
 

@@ -8,12 +8,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from collbench.analysis import Ratio, Timing, ratio, unpaired_ratio
 from collbench.errors import UsageError, pick
-from collbench.mismatch import mismatch_of
 from collbench.plan.sizes import format_size
-from collbench.records import Record
-from collbench.report import median_us, title_of
+from collbench.results.mismatch import mismatch_of
+from collbench.results.panels import median_us, title_of
+from collbench.results.records import Record
+from collbench.results.statistics import Ratio, Timing, ratio, unpaired_ratio
 from collbench.tables import Table, aligned, markdown, show_us
 
 BASELINES = ("nccl", "mpi")

@@ -12,20 +12,20 @@ from statistics import median
 
 from matplotlib.figure import Figure
 
-from collbench import charts
-from collbench.analysis import Ratio, Timing, ratio
-from collbench.charts import Curve, Frame, Win
-from collbench.comparison import default_baseline
 from collbench.errors import UsageError, pick
-from collbench.mismatch import mismatches
 from collbench.plan.layout import VIRTUAL
-from collbench.records import Record
-from collbench.report import panel_of, panels
+from collbench.results.mismatch import mismatches
+from collbench.results.panels import panel_of, panels
+from collbench.results.records import Record
+from collbench.results.statistics import Ratio, Timing, ratio
+from collbench.views import drawing
+from collbench.views.comparison import default_baseline
+from collbench.views.drawing import Curve, Frame, Win
 
 Words = tuple[str, ...]
 Group = list[Record]
 Groups = dict[Words, Group]  # the records of each chart of a kind, by the words for its file name
-Styles = Mapping[str, charts.Style]
+Styles = Mapping[str, drawing.Style]
 Cells = Mapping[tuple[str, int], Group]  # the launches behind one point, by backend and size or ranks
 MIB = 1 << 20
 # How to read each kind of chart, for its foot.
@@ -217,12 +217,12 @@ def _latency_chart(records: Group, styles: Styles, baseline: str | None) -> Figu
     base = baseline or default_baseline(_names(cells)) or ""
     frame = Frame(_title(records), _foot(records, LATENCY), styles, _warning(records))
     speedups = _speedups(cells, sizes, base)
-    return charts.latency_chart(frame, _latency(cells, sizes), _bounds(records, sizes), speedups, base)
+    return drawing.latency_chart(frame, _latency(cells, sizes), _bounds(records, sizes), speedups, base)
 
 
 def _bandwidth_chart(records: Group, styles: Styles) -> Figure:
     frame = Frame(_title(records), _foot(records, BANDWIDTH), styles, _warning(records))
-    return charts.bandwidth_chart(frame, _bandwidth(_cells(records), _sizes(records)))
+    return drawing.bandwidth_chart(frame, _bandwidth(_cells(records), _sizes(records)))
 
 
 def _scaling_chart(records: Group, styles: Styles) -> Figure:
@@ -232,7 +232,7 @@ def _scaling_chart(records: Group, styles: Styles) -> Figure:
     frame = Frame(_title(records), _foot(shown, LATENCY), styles, _warning(shown))
     nodes = {record.ranks: record.nodes for record in shown}
     told = nodes if len(set(nodes.values())) > 1 else {}
-    return charts.scaling_chart(frame, {size: _latency(cells, ranks) for size, cells in of_size.items()}, told)
+    return drawing.scaling_chart(frame, {size: _latency(cells, ranks) for size, cells in of_size.items()}, told)
 
 
 def _win(cells: Cells, size: int) -> Win | None:
@@ -263,7 +263,7 @@ def _best_chart(records: Group, styles: Styles) -> Figure:
     rivals = sorted({name for row in rows for name in _names(_cells(row))})
     foot = _foot(records, f"Compared: {', '.join(rivals)}. {LEAD}")
     frame = Frame(f"Fastest backend · {_title(records)}", foot, styles, _warning(records))
-    return charts.best_chart(frame, _labels([row[0] for row in rows]), sizes, _wins(rows, sizes))
+    return drawing.best_chart(frame, _labels([row[0] for row in rows]), sizes, _wins(rows, sizes))
 
 
 def _kinds(
@@ -291,10 +291,10 @@ def draw_all(records: Sequence[Record], folder: Path, stem: str, baseline: str |
     paths: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with charts.look():
-            for kind, groups, draw in _kinds(panel_groups, charts.styles(names), chosen):
+        with drawing.look():
+            for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), chosen):
                 for suffix, group in zip(_suffixes(list(groups)), groups.values(), strict=True):
-                    paths += charts.save(draw(group), folder / f"{stem}-{kind}{suffix}")
+                    paths += drawing.save(draw(group), folder / f"{stem}-{kind}{suffix}")
     except OSError as error:
         raise UsageError(f"charts cannot be written to {folder}: {error.strerror}; give another -o.") from None
     return paths

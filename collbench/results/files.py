@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import platform
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from collbench.errors import UsageError
-from collbench.records import Record, dump, parse, read
+from collbench.results.records import Record, dump, parse, read
 
 SCHEMA = 1  # of the sidecar
 AGAIN = ", for the second time"
@@ -150,3 +152,8 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def default_path(ranks: int) -> Path:
+    """Named by time, machine and ranks."""
+    return Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{platform.node()}-{ranks}r.csv"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from collbench.host.transports import families
 from collbench.plan.layout import VIRTUAL
-from collbench.records import Record
+from collbench.results.records import Record
 
 CALLED = {"slingshot": "Slingshot", "infiniband": "InfiniBand or RoCE", "efa": "EFA", "tcp": "TCP sockets"}
 _CURES: Mapping[tuple[str, ...], str] = {

@@ -1,0 +1,1 @@
+"""Records as people see them: tables, comparisons, figures; pure."""
