@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from collbench.device import Device, Region
+from collbench.devices.device import Device, Region
 from collbench.patterns import SLOT_STEP
 from collbench.plan.dtypes import Dtype
 from collbench.plan.problem import Workload

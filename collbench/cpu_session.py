@@ -36,7 +36,7 @@ from collbench.kernel_launch import KernelCall, Marked, phase_names
 from collbench.ranks.world import rest_until_all
 
 if TYPE_CHECKING:
-    from collbench.device import Array, Call, Device
+    from collbench.devices.device import Array, Call, Device
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 

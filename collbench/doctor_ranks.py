@@ -100,7 +100,7 @@ def _gpu_libraries(everyone: World, network: str, so_far: list[Finding]) -> list
 
 
 def _try_libraries(everyone: World, network: str, trial: _Trial) -> list[Finding]:
-    from collbench.device import open_device
+    from collbench.devices.opening import open_device
 
     device: list[Any] = []
     error = trial("opening the GPUs", lambda: device.append(open_device("gpu", everyone)))
@@ -148,7 +148,7 @@ def _judge(took: dict[str, str], network: str, hosts: int) -> list[Finding]:
 
 def _nccl(everyone: World, device: Any) -> tuple[str, str]:
     """One all-reduce of 1 MiB: NCCL connects at the first call."""
-    from collbench import nccl
+    from collbench.devices import nccl
 
     comm = nccl.Communicator(everyone)
     buffer = nccl.allocate(1 << 20)
@@ -163,11 +163,11 @@ def _nvshmem(everyone: World, device: Any) -> tuple[str, str]:
     """A stretch of the symmetric heap, and who reaches it."""
     import nvshmem.core as nvshmem
 
-    from collbench import symmetric
+    from collbench.devices.nvshmem import start, transport, version
 
-    symmetric.start(everyone)
+    start(everyone)
     memory = nvshmem.array((1 << 16,), dtype="uint8")
-    transport = symmetric.transport(memory.data.ptr, everyone.layout.members)
+    way = transport(memory.data.ptr, everyone.layout.members)
     everyone.comm.Barrier()
     nvshmem.free_array(memory)
-    return symmetric.version(), transport
+    return version(), way

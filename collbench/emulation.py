@@ -12,15 +12,14 @@ import numpy as np
 
 from collbench import host_kernels, patterns
 from collbench.buffers import ALIGNMENT, Rounds, lay_out, stride_of
-from collbench.cpu import Cpu
-from collbench.device import Array
+from collbench.devices.cpu import Cpu
+from collbench.devices.device import Array, Values
 from collbench.emulator import PAGE, Comms, Emulator, Ending, load
 from collbench.emulator import WORDS as ENDINGS
 from collbench.host_kernels import EMULATED
 from collbench.kernel_abi import FIRST_EPOCH, LAST_EPOCHS, Scratch, defines, tiles_bytes
 from collbench.kernel_backend import KernelBackend
 from collbench.operation import Prepared
-from collbench.patterns import Values
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout

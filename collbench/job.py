@@ -17,7 +17,8 @@ from typing import Any
 from mpi4py import MPI
 
 from collbench import backends
-from collbench.device import Device, open_device
+from collbench.devices.device import Device
+from collbench.devices.opening import open_device
 from collbench.errors import UsageError
 from collbench.host import environment, fabric, probes
 from collbench.measure import sidecar

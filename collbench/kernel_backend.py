@@ -13,16 +13,17 @@ import numpy as np
 from collbench import backends
 from collbench.backends import mpi_nvrar
 from collbench.backends._point_to_point import COMBINE
+from collbench.devices.device import Values
 from collbench.errors import UsageError, pick
 from collbench.formula import value
 from collbench.host.gpus import gpu_count, gpu_missing
 from collbench.kernel_files import MOST_BLOCKS, MOST_THREADS, Broken, KernelFile, find_kernels, own_folder
-from collbench.patterns import Emulator, Values
+from collbench.patterns import Emulator
 from collbench.plan.layout import Layout
 
 if TYPE_CHECKING:
     from collbench.backends import Opening
-    from collbench.device import Device
+    from collbench.devices.device import Device
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 

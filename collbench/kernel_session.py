@@ -15,7 +15,7 @@ from collbench.kernel_launch import KernelCall, Launch, Marked, phase_names
 from collbench.symmetric import Communicator
 
 if TYPE_CHECKING:
-    from collbench.device import Array, Call
+    from collbench.devices.device import Array, Call
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from collbench.backends import Backend, Session
 from collbench.buffers import Buffers, Rounds, lay_out
-from collbench.device import Array, Call, Device, Finding, Sampler
-from collbench.patterns import Values
+from collbench.devices.device import Array, Call, Device, Finding, Sampler, Values
 from collbench.plan.problem import Workload
 from collbench.verify import Proof
 

@@ -8,34 +8,18 @@ element lands on its own value; and every iteration sees other data at every off
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from collbench.devices.device import PERIOD, Expectation, Values
 from collbench.plan.dtypes import Dtype
 
-PERIOD = 16381  # prime; fewer than the positive values of a 16-bit float from 1 up, so codes are unique in it
 LAYERS = ("routing", "exact", "bound")
 SPECIAL, SPECIAL_NUMBERS = "special", "special-numbers"  # NaN, infinities, zeros and denormals; the same without NaN
-Values = NDArray[Any]
-Floats = NDArray[np.float64]
 Emulator = Callable[[Values], Values]
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What one period of output must be: within ``tolerance`` of ``middle``; exactly ``value`` where that is given.
-
-    All arrays have shape (PERIOD,). ``units`` turns an absolute error into units of u times the sum of magnitudes.
-    """
-
-    middle: Floats
-    tolerance: Floats
-    units: Floats
-    value: Values | None
 
 
 def shift_of(iteration: int, slot: int = 0) -> int:
@@ -161,11 +145,6 @@ def numerically(value: Values) -> Expectation:
     """Equal to ``value``, shape (PERIOD,), as numbers are: zeros have no sign and NaN no bits."""
     zero = np.zeros(PERIOD)
     return Expectation(value.astype(np.float64), zero, zero, None)
-
-
-def same(got: Values, want: Values) -> NDArray[np.bool_]:
-    """Where two arrays hold the same number, or both NaN."""
-    return np.asarray((got == want) | (np.isnan(got) & np.isnan(want)), np.bool_)
 
 
 def _within(parts: Values, dtype: Dtype, op: str, roundings: int) -> Expectation:

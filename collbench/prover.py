@@ -14,7 +14,8 @@ from mpi4py import MPI
 
 from collbench import backends
 from collbench.backends import Opening, Session
-from collbench.device import Device, open_device
+from collbench.devices.device import Device
+from collbench.devices.opening import open_device
 from collbench.plan.worlds import layouts_for
 from collbench.ranks import world
 from collbench.ranks.failure import end_all

@@ -11,7 +11,7 @@ import numpy as np
 from collbench import backends
 from collbench.backends import Backend, Session
 from collbench.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
-from collbench.device import Call, Device
+from collbench.devices.device import Call, Device
 from collbench.errors import CannotRunError
 from collbench.host.transports import merged
 from collbench.operation import Operation

@@ -13,7 +13,7 @@ import numpy as np
 from collbench import patterns
 from collbench.backends import Backend, Session
 from collbench.buffers import ALIGNMENT, Buffers, Rounds, lay_out, stride_of
-from collbench.device import Device, Recording
+from collbench.devices.device import Device, Recording
 from collbench.errors import CannotRunError
 from collbench.operation import Prepared
 from collbench.plan.problem import Workload

@@ -10,13 +10,14 @@ import numpy as np
 
 from collbench import patterns
 from collbench.buffers import Buffers
-from collbench.device import Array, Device, Finding
-from collbench.patterns import PERIOD, Emulator, Values, shift_of
+from collbench.devices import device
+from collbench.devices.device import PERIOD, Array, Device, Finding, Values
+from collbench.patterns import Emulator, shift_of
 from collbench.plan.collectives import Piece
 from collbench.plan.problem import Workload
 
 GUARD = 0xA5
-Answer = tuple[patterns.Floats, int]  # one period of an answer, and the entry of it that element 0 holds
+Answer = tuple[device.Floats, int]  # one period of an answer, and the entry of it that element 0 holds
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Layer:
     inputs: Values
     table: Array
     unchanged: Any
-    expected: tuple[patterns.Expectation, ...]
+    expected: tuple[device.Expectation, ...]
     judged: tuple[Any, ...]
 
 
@@ -153,7 +154,7 @@ def diagnose(
     seen = values[sample].astype(np.float64)
     right = expected[(shift + sample) % PERIOD]
     bad = ~(np.abs(seen - right) <= layer.expected[number].tolerance[(shift + sample) % PERIOD])
-    bad &= ~patterns.same(seen, right)
+    bad &= ~device.same(seen, right)
     sample, seen, right = sample[bad], seen[bad], right[bad]
     for answer, start in earlier:
         if np.allclose(seen, answer[(start + sample) % PERIOD], rtol=1e-2, atol=0):

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-import collbench
 from collbench.cubin import Resources
 from collbench.results.records import Record, load
 from collbench.tables import aligned
@@ -127,7 +126,7 @@ def mpich(tmp_path: Path) -> Mpi:
 
 @dataclass(frozen=True)
 class GpuSide:
-    """``collbench.symmetric`` and ``collbench.kernel_session``."""
+    """The modules with the communicator and the session of kernels on GPUs."""
 
     symmetric: Any
     session: Any
@@ -136,9 +135,9 @@ class GpuSide:
 @pytest.fixture(scope="session")
 def gpu_side() -> GpuSide:
     """What kernels are given by the host. These modules import CUDA's, though what tests want of them does not need
-    any: they are loaded with a stand-in for ``collbench.gpu``, and nobody else finds them so."""
+    any: they are loaded with a stand-in for ``collbench.devices.cuda``, and nobody else finds them so."""
     names = ("collbench.symmetric", "collbench.kernel_session")
-    stand_in: Any = ModuleType("collbench.gpu")
+    stand_in: Any = ModuleType("collbench.devices.cuda")
     stand_in.check = None
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, stand_in.__name__, stand_in)
@@ -146,7 +145,8 @@ def gpu_side() -> GpuSide:
         loaded = [importlib.import_module(name) for name in names]
     for name in names:
         del sys.modules[name]
-        delattr(collbench, name.removeprefix("collbench."))
+        package, _, module = name.rpartition(".")
+        delattr(sys.modules[package], module)
     sys.modules.update(before)
     return GpuSide(*loaded)
 

@@ -19,8 +19,8 @@ from collbench.buffers import (
     rounds_for,
     trial_rounds,
 )
-from collbench.cpu import Cpu
-from collbench.device import Device, Region
+from collbench.devices.cpu import Cpu
+from collbench.devices.device import Device, Region
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout

@@ -17,7 +17,7 @@ from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
 from collbench import cpu_session, host_kernels
-from collbench.cpu import Cpu
+from collbench.devices.cpu import Cpu
 from collbench.errors import CannotRunError
 from collbench.kernel_abi import ON_CPU, elements_at_once
 from collbench.kernel_backend import NEAR_WRAP, own_names

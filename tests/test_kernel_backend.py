@@ -15,12 +15,13 @@ from test_kernel_files import source, write
 
 from collbench import backends, host_kernels, inventory, kernel_backend
 from collbench.backends import Unusable, mpi_nvrar, nvrar
+from collbench.devices.device import Values
 from collbench.errors import UsageError
 from collbench.host import gpus as host_gpus
 from collbench.kernel_backend import KernelBackend
 from collbench.kernel_files import own_folder, read
 from collbench.measure.sidecar import kernel_hashes
-from collbench.patterns import Emulator, Values
+from collbench.patterns import Emulator
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collbench.devices.device import Values
 from collbench.kernel_launch import KernelCall, Launch, Marked, phase_names
-from collbench.patterns import Values
 
 PHASES = ("reduce-scatter", "doubling", "all-gather")
 BEGIN = 1 << 20  # ns

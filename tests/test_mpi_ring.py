@@ -12,7 +12,7 @@ from conftest import HERE, Mpi, statuses
 from samples import a_layout, a_workload
 
 from collbench.backends import mpi_ring
-from collbench.patterns import Values
+from collbench.devices.device import Values
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout

@@ -16,9 +16,9 @@ from test_kernel_files import source, write
 import collbench
 from collbench import backends, kernel_backend, tuned
 from collbench.backends import mpi_nvrar, nvrar
+from collbench.devices.device import Values
 from collbench.host import environment
 from collbench.kernel_backend import KernelBackend
-from collbench.patterns import Values
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload

@@ -8,18 +8,8 @@ import numpy as np
 import pytest
 
 from collbench.buffers import MOST_CALLS
-from collbench.patterns import (
-    LAYERS,
-    PERIOD,
-    SLOT_STEP,
-    Expectation,
-    Values,
-    codes,
-    exactly,
-    expect,
-    inputs,
-    shift_of,
-)
+from collbench.devices.device import PERIOD, Expectation, Values
+from collbench.patterns import LAYERS, SLOT_STEP, codes, exactly, expect, inputs, shift_of
 from collbench.plan.dtypes import DTYPES, Dtype
 
 DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)

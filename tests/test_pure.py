@@ -55,7 +55,7 @@ PURE = (
     "collbench.emulator",
     "collbench.emulate",
     "collbench.emulation",
-    "collbench.cpu",
+    "collbench.devices.cpu",
     "collbench.operation",
 )
 WATCH = """

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import BROKEN, Mpi, Ran
 
-from collbench.cpu import Cpu
-from collbench.device import Array, Region
-from collbench.patterns import PERIOD, SPECIAL, SPECIAL_NUMBERS, Values, expect, inputs, numerically, same
+from collbench.devices.cpu import Cpu
+from collbench.devices.device import PERIOD, Array, Region, Values, same
+from collbench.patterns import SPECIAL, SPECIAL_NUMBERS, expect, inputs, numerically
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout

@@ -97,7 +97,7 @@ def test_a_communicator_knows_what_its_kernels_take(
         asked.append((all_reached, "/libc.so.6" in maps, by))
         return "p2p" if all_reached else "unknown"
 
-    monkeypatch.setattr(gpu_side.symmetric.transports, "of_nvshmem", of_nvshmem)
+    monkeypatch.setattr("collbench.host.transports.of_nvshmem", of_nvshmem)
     if provider:
         monkeypatch.setenv("NVSHMEM_LIBFABRIC_PROVIDER", provider)
     comm = communicator(gpu_side, IN_TURN)

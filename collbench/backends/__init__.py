@@ -19,7 +19,7 @@ from collbench.errors import CannotRunError, UsageError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
-    from collbench.device import Array, Call, Device
+    from collbench.devices.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World

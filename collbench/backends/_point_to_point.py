@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from collbench.backends.mpi import message
-from collbench.device import Array, Call, Device
-from collbench.patterns import Values
+from collbench.devices.device import Array, Call, Device, Values
 from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:

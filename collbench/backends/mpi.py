@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collbench.device import Array, Call, Device
+from collbench.devices.device import Array, Call, Device
 from collbench.patterns import Emulator
 from collbench.plan.collectives import ROOT
 from collbench.plan.problem import Workload

@@ -30,8 +30,8 @@ from collbench.backends._point_to_point import (
     pair_sum,
     wide,
 )
-from collbench.device import Device
-from collbench.patterns import Emulator, Values
+from collbench.devices.device import Device, Values
+from collbench.patterns import Emulator
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from collbench.backends._point_to_point import COMBINE, Exchange, Session, average, open_session, pair_sum
-from collbench.device import Device
-from collbench.patterns import Emulator, Values
+from collbench.devices.device import Device, Values
+from collbench.patterns import Emulator
 from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:

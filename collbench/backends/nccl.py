@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from collbench.host.gpus import gpu_missing
 
 if TYPE_CHECKING:
-    from collbench.device import Array, Call, Device
+    from collbench.devices.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
@@ -42,7 +42,7 @@ def wire_bytes(workload: Workload) -> float | None:
 
 def open(world: World, device: Device, arena_bytes: int) -> Session:
     """A communicator over the world, memory from ncclMemAlloc."""
-    from collbench.nccl import Communicator
+    from collbench.devices.nccl import Communicator
 
     return Session(device, device.arena(arena_bytes), Communicator(world) if world.member else None)
 

@@ -13,7 +13,7 @@ from collbench.errors import CannotRunError
 from collbench.host.gpus import gpu_missing
 
 if TYPE_CHECKING:
-    from collbench.device import Array, Call, Device
+    from collbench.devices.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
@@ -52,7 +52,7 @@ def wire_bytes(workload: Workload) -> float | None:
 
 def open(world: World, device: Device, arena_bytes: int) -> Session:
     """A communicator of its own, with the shared arena registered as a symmetric window in it."""
-    from collbench.nccl import Communicator
+    from collbench.devices.nccl import Communicator
 
     arena = device.arena(arena_bytes)
     comm = Communicator(world) if world.member else None

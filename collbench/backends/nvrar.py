@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from collbench import backends, kernel_backend
 
 if TYPE_CHECKING:
-    from collbench.device import Array, Call, Device
+    from collbench.devices.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World

@@ -14,7 +14,7 @@ from collbench.host.gpus import gpu_missing
 from collbench.plan.collectives import ROOT
 
 if TYPE_CHECKING:
-    from collbench.device import Array, Call, Device
+    from collbench.devices.device import Array, Call, Device
     from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
@@ -56,9 +56,9 @@ def open(world: World, device: Device, arena_bytes: int) -> Session:
     """Start NVSHMEM on the whole launch if it is not up yet, make a team of the world, take memory from the heap."""
     import nvshmem.core as nvshmem
 
-    from collbench import symmetric
+    from collbench.devices.nvshmem import start
 
-    symmetric.start(world)
+    start(world)
     arena = nvshmem.array((arena_bytes,), dtype="uint8")
     everyone, members = int(nvshmem.Teams.TEAM_WORLD), world.layout.members
     if world.size == world.launch.Get_size():
@@ -106,9 +106,9 @@ class Session:
 
     def transport(self) -> str:
         """What NVSHMEM takes from this PE to the other members."""
-        from collbench import symmetric
+        from collbench.devices.nvshmem import transport
 
-        return symmetric.transport(self.arena.data.ptr, self.members)
+        return transport(self.arena.data.ptr, self.members)
 
     def release(self) -> None:
         """Calls hold nothing."""

@@ -13,7 +13,7 @@ import numpy as np
 from mpi4py import MPI
 
 from collbench.backends.mpi import message
-from collbench.device import Array, Call, Device
+from collbench.devices.device import Array, Call, Device
 from collbench.errors import HangError, pick
 from collbench.patterns import Emulator
 from collbench.plan.problem import Workload

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from collbench import backends, cpu_session, kernel_abi
-from collbench.device import Array, Call, Device
+from collbench.devices.device import Array, Call, Device
 from collbench.plan.problem import Workload
 from collbench.ranks import failure
 

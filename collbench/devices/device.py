@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from collbench.patterns import Expectation, Values
+import numpy as np
+from numpy.typing import NDArray
+
 from collbench.plan.dtypes import Dtype
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 Array = Any  # numpy.ndarray or cupy.ndarray: cupy's types are not known to the type checker
 Call = Callable[[], object]
+PERIOD = 16381  # prime; fewer than the positive values of a 16-bit float from 1 up, so codes are unique in it
+Values = NDArray[Any]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,24 @@ class Finding:
     slot: int = 0
     index: int = 0
     units: float = 0.0
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one period of output must be: within ``tolerance`` of ``middle``; exactly ``value`` where that is given.
+
+    All arrays have shape (PERIOD,). ``units`` turns an absolute error into units of u times the sum of magnitudes.
+    """
+
+    middle: Floats
+    tolerance: Floats
+    units: Floats
+    value: Values | None
+
+
+def same(got: Values, want: Values) -> NDArray[np.bool_]:
+    """Where two arrays hold the same number, or both NaN."""
+    return np.asarray((got == want) | (np.isnan(got) & np.isnan(want)), np.bool_)
 
 
 class Sampler(Protocol):
@@ -126,14 +149,3 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Release memory."""
-
-
-def open_device(kind: str, world: World) -> Device:
-    """The device of this rank: ``cpu``, or ``gpu`` for the one that its place on the host gives it."""
-    if kind == "gpu":
-        from collbench.gpu import Gpu
-
-        return Gpu(world)
-    from collbench.cpu import Cpu
-
-    return Cpu()

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from collbench.device import Array, Call, Finding, Recording, Region, Sampler
+from collbench.devices.device import PERIOD, Array, Call, Expectation, Finding, Recording, Region, Sampler, Values, same
 from collbench.host.environment import machine
-from collbench.patterns import PERIOD, Expectation, Values, same
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World

@@ -8,7 +8,7 @@ import cupy
 import nccl.core as nc
 from nccl.bindings import nccl as lib
 
-from collbench.device import Array, Call
+from collbench.devices.device import Array, Call
 from collbench.host import nccl_log, transports
 from collbench.plan.collectives import ROOT
 from collbench.plan.problem import Workload

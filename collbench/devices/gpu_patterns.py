@@ -7,8 +7,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from collbench.device import Array, Finding, Region
-from collbench.patterns import PERIOD
+from collbench.devices.device import PERIOD, Array, Finding, Region
 
 THREADS, MOST_BLOCKS = 256, 1024
 

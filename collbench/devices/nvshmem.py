@@ -1,0 +1,53 @@
+"""NVSHMEM, started once a launch: its start, its transport, its version."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from collbench.host import transports
+
+if TYPE_CHECKING:
+    from collbench.ranks.world import World
+
+
+INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
+
+
+def start(world: World) -> None:
+    """Start NVSHMEM on the whole launch if it is not up yet; it ends with the launch. Collective over the launch."""
+    import nvshmem.core as nvshmem
+    from cuda.core import Device as CoreDevice
+
+    nvshmem.get_version()  # loads the library
+    if nvshmem.init_status() == INITIALIZED:
+        return
+    os.environ["NVSHMEM_DISABLE_NCCL"] = "1"
+    if len(set(world.hosts)) == 1:  # one host: no network to look for
+        os.environ.setdefault("NVSHMEM_REMOTE_TRANSPORT", "none")
+        os.environ.setdefault("NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME", "lo")
+    rank = world.launch.Get_rank()
+    uid = nvshmem.get_unique_id(empty=rank != 0)
+    world.launch.Bcast(uid._data.view(np.int8), root=0)
+    nvshmem.init(device=CoreDevice(), uid=uid, rank=rank, nranks=world.launch.Get_size(), initializer_method="uid")
+    world.teardown.callback(nvshmem.finalize)
+
+
+def transport(address: int, pes: Iterable[int]) -> str:
+    """What NVSHMEM takes from here to ``pes``, whose part of the symmetric heap begins at ``address``."""
+    from nvshmem.bindings import nvshmem as lib
+
+    reached = all(lib.ptr(address, pe) for pe in pes)
+    provider = os.environ.get("NVSHMEM_LIBFABRIC_PROVIDER", transports.DEFAULT_PROVIDER)
+    return transports.of_nvshmem(reached, Path("/proc/self/maps").read_text(encoding="utf-8"), provider)
+
+
+def version() -> str:
+    """Version of the NVSHMEM library that is loaded."""
+    import nvshmem.core as nvshmem
+
+    return str(nvshmem.get_version().libnvshmem_version)
