@@ -57,7 +57,7 @@ def tune(context: click.Context, /, **given: Any) -> None:
     """Time all candidates of a backend once, the fastest few of each size again on fresh launches beside the default,
     and write what is faster beyond noise into the table that the backend chooses from.
     """
-    from collbench.tune import run
+    from collbench.measure.tuning import run
 
     context.exit(run(tune_options.TuneGiven(**given)))
 

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from collbench import backends, host_kernels, traps
+from collbench import backends, traps
 from collbench.errors import UsageError
 from collbench.findings import Finding, bad, fine, note, show
 from collbench.host import fabric, probes
 from collbench.host.environment import machine, versions
 from collbench.host.gpus import gpu_count
 from collbench.host.probes import Host, Nic, Node
+from collbench.kernels import host_compiler
 from collbench.ranks import launcher
 
 __all__ = ["examine", "show"]
@@ -90,8 +91,8 @@ def _container(node: Node) -> list[Finding]:
 
 def _compiler() -> Finding:
     """Kernels on CPU ranks and in the emulator; a machine with GPUs needs none."""
-    command = host_kernels.compiler()
-    return fine("C++ compiler", " ".join(command) if command else str(host_kernels.missing()), command is not None)
+    command = host_compiler.compiler()
+    return fine("C++ compiler", " ".join(command) if command else str(host_compiler.missing()), command is not None)
 
 
 def _backend(name: str) -> Finding:

@@ -14,9 +14,11 @@ from itertools import product
 
 import click
 
-from collbench import backends, host_kernels, kernel_backend, prove
+from collbench import backends, prove
+from collbench.backends import _kernels
+from collbench.backends._kernels import KernelBackend
 from collbench.errors import UsageError
-from collbench.kernel_backend import KernelBackend
+from collbench.kernels import host_compiler
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout, parse_layout
@@ -60,7 +62,7 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
     rank that never comes."""
     from collbench import emulation
     from collbench.errors import CannotRunError
-    from collbench.kernel_sources import KernelError
+    from collbench.kernels.sources import KernelError
 
     backend = backends.find(trial.backend)
     assert isinstance(backend, KernelBackend), trial.backend
@@ -94,7 +96,7 @@ def trials(given: VerifyGiven, topology: Topology) -> Iterator[Trial | Outcome]:
     layouts, misfits = layouts_for(topology, ["here"] * ranks)
     for misfit in misfits:
         click.echo(f"collbench: left out: {misfit}", err=True)
-    for name in given.backend or kernel_backend.names():
+    for name in given.backend or _kernels.names():
         for layout in layouts:
             yield _trial(given, name, layout)
 
@@ -106,7 +108,7 @@ def _trial(given: VerifyGiven, name: str, layout: Layout) -> Trial | Outcome:
         return _outcome(name, layout, given, "skipped", reason or f"{name} is no kernel file; the emulator runs those")
     able = {each: _refusal(backend, layout, *each) for each in _wanted(given, backend)}
     runs = [each for each, reason in able.items() if reason is None]
-    reason = host_kernels.missing() or (None if runs else next(filter(None, able.values()), "nothing to run"))
+    reason = host_compiler.missing() or (None if runs else next(filter(None, able.values()), "nothing to run"))
     if reason:
         return _outcome(name, layout, given, "skipped", reason)
     dtypes, ops, sizes = (tuple(dict.fromkeys(each)) for each in zip(*runs, strict=True))

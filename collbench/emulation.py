@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from collbench import host_kernels, patterns
+from collbench import patterns
+from collbench.backends._kernels import KernelBackend
 from collbench.buffers import ALIGNMENT, Rounds, lay_out, stride_of
 from collbench.devices.cpu import Cpu
 from collbench.devices.device import Array, Values
 from collbench.emulator import PAGE, Comms, Emulator, Ending, load
 from collbench.emulator import WORDS as ENDINGS
-from collbench.host_kernels import EMULATED
-from collbench.kernel_abi import FIRST_EPOCH, LAST_EPOCHS, Scratch, defines, tiles_bytes
-from collbench.kernel_backend import KernelBackend
+from collbench.kernels import host_compiler
+from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, Scratch
+from collbench.kernels.host_compiler import EMULATED
+from collbench.kernels.kernel import defines, tiles_bytes
 from collbench.operation import Prepared
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
@@ -114,7 +116,7 @@ class Stage:
         scratch = scratch_for(backend, first, max(scene.room, *(work.bytes for work in scene.works)))
         parameters = {name: values[0] for name, values in backend.file.defines.items()} | dict(backend.parameters)
         options = defines(backend, first, {**parameters, "threads": scene.shape[1]}, scratch)
-        kernel = load(host_kernels.kernel_library(backend.file, options, EMULATED), backend.file.symbol)
+        kernel = load(host_compiler.kernel_library(backend.file, options, EMULATED), backend.file.symbol)
         comms = Comms(scene.comms, scratch, scene.first_epoch)
         blocks, threads = scene.shape
         self.emulator = Emulator(scene.schedule, self.layout.size, comms, blocks * threads)

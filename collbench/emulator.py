@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from collbench import host_kernels
 from collbench.errors import CannotRunError
-from collbench.host_kernels import EMULATED, Kernel
-from collbench.kernel_abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
-from collbench.kernel_sources import KernelError
+from collbench.kernels import host_compiler
+from collbench.kernels.abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
+from collbench.kernels.host_compiler import EMULATED, Kernel
+from collbench.kernels.sources import KernelError
 from collbench.schedules import Schedule
 
 PAGE = 4096
@@ -65,7 +65,7 @@ class _Waiting(ctypes.Structure):
 
 @functools.cache
 def _runtime() -> Any:
-    library = host_kernels.load_runtime(host_kernels.runtime_library(EMULATED))
+    library = host_compiler.load_runtime(host_compiler.runtime_library(EMULATED))
     library.coll_emu_open.restype = ctypes.c_void_p
     library.coll_emu_events.restype = ctypes.c_uint64
     library.coll_emu_story.restype = ctypes.c_uint64

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from collbench import backends, kernel_backend, profiles
+from collbench import backends, profiles
+from collbench.backends import _kernels
 from collbench.plan.collectives import COLLECTIVES, OPS
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.problem import MODES
@@ -38,6 +39,6 @@ def show(as_json: bool) -> str:
         if each["missing"]:
             reasons.setdefault(each["missing"], []).append(str(each["name"]))
     missing = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    missing += kernel_backend.hidden().values()
+    missing += _kernels.hidden().values()
     lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
     return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])

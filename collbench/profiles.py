@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError, pick
+from collbench.host.shipped import shipped
 
 PLACES = ("anywhere", "one node", "several nodes")
 KEYS: dict[str, type] = {
@@ -64,10 +65,8 @@ class Profile:
 
 
 def folder() -> Path:
-    """Where our profiles and the template are: in the wheel, or beside the package in a checkout."""
-    package = Path(__file__).parent
-    packed = package / "share" / "jobs"
-    return packed if packed.is_dir() else package.parent / "jobs"
+    """Where our profiles and the template are."""
+    return shipped("jobs")
 
 
 def names() -> list[str]:

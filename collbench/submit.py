@@ -12,10 +12,11 @@ from pathlib import Path
 
 import click
 
-from collbench import kernel_files, profiles, scripts, slurm
+from collbench import profiles, scripts, slurm
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.follow import Look, Pace, Screen, look
 from collbench.gather import gather
+from collbench.kernels import files as kernel_files
 from collbench.options import Given, sizes_of
 from collbench.plan.worlds import layouts_for
 from collbench.profiles import Profile, Setting

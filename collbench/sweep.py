@@ -10,7 +10,8 @@ from typing import Protocol
 
 import click
 
-from collbench import backends, kernel_backend, preview
+from collbench import backends, preview
+from collbench.backends import _kernels
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.host.gpus import gpu_count
 from collbench.options import Given, sizes_of
@@ -34,9 +35,9 @@ def default_backends() -> tuple[str, ...]:
     """
     found = {name: backends.find(name) for name in backends.names()}
     here = [name for name, backend in found.items() if backend.missing() is None]
-    ours = kernel_backend.own_names()
+    ours = _kernels.own_names()
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
-    told = ours if kernel_backend.device() == "cpu" else []
+    told = ours if _kernels.device() == "cpu" else []
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in told))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from collbench.cubin import Resources
+from collbench.kernels.cubin import Resources
 from collbench.results.records import Record, load
 from collbench.tables import aligned
 
@@ -136,7 +136,7 @@ class GpuSide:
 def gpu_side() -> GpuSide:
     """What kernels are given by the host. These modules import CUDA's, though what tests want of them does not need
     any: they are loaded with a stand-in for ``collbench.devices.cuda``, and nobody else finds them so."""
-    names = ("collbench.symmetric", "collbench.kernel_session")
+    names = ("collbench.kernels.gpu_communicator", "collbench.kernels.on_gpu")
     stand_in: Any = ModuleType("collbench.devices.cuda")
     stand_in.check = None
     with pytest.MonkeyPatch.context() as patch:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from collbench import backends, host_kernels
-from collbench.kernel_backend import KernelBackend
-from collbench.kernel_files import own_folder, read
+from collbench import backends
+from collbench.backends._kernels import KernelBackend
+from collbench.kernels import host_compiler
+from collbench.kernels.files import own_folder
+from collbench.kernels.header import read
 from collbench.plan.layout import Layout, parse_layout, virtual_layout
 
-needs_compiler = pytest.mark.skipif(host_kernels.missing() is not None, reason=str(host_kernels.missing()))
+needs_compiler = pytest.mark.skipif(host_compiler.missing() is not None, reason=str(host_compiler.missing()))
 KERNELS = ("nvrar-lamport", "nvrar-ll", "nvrar-put", "oneshot")
 
 

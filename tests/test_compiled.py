@@ -24,13 +24,16 @@ from conftest import note_compiled
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends, kernel_abi, kernel_backend
-from collbench.cubin import Resources, resources, uses_nvshmem
-from collbench.kernel_abi import ON_GPU
-from collbench.kernel_backend import KernelBackend
-from collbench.kernel_files import KernelFile, read
-from collbench.kernel_sources import KernelError
-from collbench.kernels import build
+from collbench import backends
+from collbench.backends import _kernels
+from collbench.backends._kernels import KernelBackend
+from collbench.kernels import abi
+from collbench.kernels.abi import ON_GPU
+from collbench.kernels.cubin import Resources, resources, uses_nvshmem
+from collbench.kernels.header import KernelFile, read
+from collbench.kernels.kernel import defines
+from collbench.kernels.nvrtc import build
+from collbench.kernels.sources import KernelError
 from collbench.plan.layout import Layout
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
@@ -38,8 +41,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler
 ARCHS = ("sm_80", "sm_90", "sm_100")
 PUTS = "nvrar-put"  # takes six times as long as the others, for NVSHMEM's headers
 TWO_NODES, ONE_NODE = a_layout(8, nodes=2), a_layout(8)
-KERNELS = tuple(kernel_backend.own_names())
-MARKS = {"COLL_PHASES": 1, "COLL_MARKS": kernel_abi.MARKS}
+KERNELS = tuple(_kernels.own_names())
+MARKS = {"COLL_PHASES": 1, "COLL_MARKS": abi.MARKS}
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Variant:
 
     def words(self) -> str:
         """What is not the default about it."""
-        shape = [f"{kernel_backend.plain(name)}={number}" for name, number in self.shape]
+        shape = [f"{_kernels.plain(name)}={number}" for name, number in self.shape]
         return " ".join([*shape, *([self.op] if self.op != "sum" else []), *(["phases"] if self.marked else [])])
 
 
@@ -78,8 +81,8 @@ def compiled(variant: Variant) -> bytes:
     """The cubin that a session would load."""
     work = a_workload(dtype=variant.dtype, layout=variant.layout, op=variant.op)
     backend = variant.backend
-    defines = kernel_abi.defines(backend, work, backend.shape(work), ON_GPU)
-    cubin = build(backend.file, {**defines, **(MARKS if variant.marked else {})}, variant.arch)
+    options = defines(backend, work, backend.shape(work), ON_GPU)
+    cubin = build(backend.file, {**options, **(MARKS if variant.marked else {})}, variant.arch)
     row = (variant.name, variant.dtype, str(variant.layout), variant.words())
     note_compiled(row, variant.arch, resources(cubin))
     return cubin
@@ -183,14 +186,14 @@ def checked(folder: Path, layout: Layout, assertions: Sequence[str]) -> bytes:
     """Compile these assertions as a kernel for ``layout``."""
     file = a_file(folder, '#include "collbench.cuh"', *assertions, "KERNEL(a) { *a.out = 0; }")
     backend, work = KernelBackend(file, {}), a_workload(layout=layout)
-    return build(file, kernel_abi.defines(backend, work, backend.shape(work), ON_GPU), "sm_90")
+    return build(file, defines(backend, work, backend.shape(work), ON_GPU), "sm_90")
 
 
 @pytest.mark.parametrize("layout", [a_layout(3), TWO_NODES], ids=str)
 def test_structures_are_the_same_on_both_sides(tmp_path: Path, layout: Layout) -> None:
-    twins: dict[str, type[ctypes.Structure]] = {"Args": kernel_abi.args_type(layout.size), "Stuck": kernel_abi.Stuck}
+    twins: dict[str, type[ctypes.Structure]] = {"Args": abi.args_type(layout.size), "Stuck": abi.Stuck}
     assertions = [line for name, kind in twins.items() for line in layout_of(kind, name)]
-    constants = {"TICKS": kernel_abi.TICKS, "FLAGGED_AT": kernel_abi.GATES, "LAMPORT_AT": ON_GPU.lamport_at}
+    constants = {"TICKS": abi.TICKS, "FLAGGED_AT": abi.GATES, "LAMPORT_AT": ON_GPU.lamport_at}
     constants["HALF"] = ON_GPU.flagged_half
     assertions += [equal(name, number) for name, number in constants.items()]
     assert checked(tmp_path, layout, assertions)

@@ -16,11 +16,12 @@ from emulated import kernel, needs_compiler
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import cpu_session, host_kernels
+from collbench.backends._kernels import NEAR_WRAP, own_names
 from collbench.devices.cpu import Cpu
 from collbench.errors import CannotRunError
-from collbench.kernel_abi import ON_CPU, elements_at_once
-from collbench.kernel_backend import NEAR_WRAP, own_names
+from collbench.kernels import cpu_communicator, host_compiler, on_cpu
+from collbench.kernels.abi import ON_CPU
+from collbench.kernels.kernel import elements_at_once
 from collbench.ranks.world import open_launch
 from collbench.results.records import Record
 
@@ -124,7 +125,7 @@ import json, re
 from contextlib import ExitStack
 from pathlib import Path
 from collbench.ranks import world
-from collbench.cpu_session import open_communicator
+from collbench.kernels.on_cpu import open_communicator
 from collbench.plan.layout import Layout
 
 def mapped():
@@ -160,7 +161,7 @@ def test_windows_are_given_back_and_the_runtime_is_loaded_once(mpi: Mpi) -> None
 def counting(folder: Path, *flags: str) -> tuple[str, Path]:
     """A compiler that notes its calls, and its notes."""
     script, notes = folder / "noting-c++", folder / "notes"
-    real = " ".join(host_kernels.compiler() or ())
+    real = " ".join(host_compiler.compiler() or ())
     script.write_text(f'#!/bin/sh\necho "$@" >> {notes}\nexec {real} {" ".join(flags)} "$@"\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return str(script), notes
@@ -248,12 +249,12 @@ def test_a_rank_writes_into_shared_memory_only_where_there_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
 ) -> None:
     state: Any = SimpleNamespace(f_bavail=ON_CPU.bytes + free, f_frsize=1)
-    monkeypatch.setattr(cpu_session, "SHARED", tmp_path)
+    monkeypatch.setattr(cpu_communicator, "SHARED", tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda path: state)
     work, device = a_workload(ranks=1), Cpu()
     with ExitStack() as teardown:
         world = open_launch(teardown).split(a_layout(1))
-        session = cpu_session.open_session(kernel("oneshot"), world, device, 1 << 16)
+        session = on_cpu.open_session(kernel("oneshot"), world, device, 1 << 16)
         assert bool(session.comm.addresses[0]) == (free == 0)
         if free < 0:
             with pytest.raises(CannotRunError, match=f"of {tmp_path} are needed, "):

@@ -17,7 +17,7 @@ from test_kernel_files import source, write
 
 from collbench.emulate import BLOCK
 from collbench.emulation import draw_scene
-from collbench.kernel_files import own_folder
+from collbench.kernels.files import own_folder
 
 ONESHOT = (own_folder() / "oneshot.cu").read_text(encoding="utf-8")
 # One mistake each: what of oneshot.cu is replaced by what.

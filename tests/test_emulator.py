@@ -14,12 +14,14 @@ from emulated import KERNELS, Patch, a_layout, kernel, needs_compiler, patched
 from numpy.typing import NDArray
 from test_kernel_files import source
 
-from collbench import host_kernels, schedules
+from collbench import schedules
+from collbench.backends._kernels import KernelBackend
 from collbench.emulation import Scene, alone, draw_scene, play
 from collbench.emulator import Comms, Emulator, Ending, load
-from collbench.kernel_abi import FIRST_EPOCH, Scratch, defines
-from collbench.kernel_backend import KernelBackend
-from collbench.kernel_files import read
+from collbench.kernels import host_compiler
+from collbench.kernels.abi import FIRST_EPOCH, Scratch
+from collbench.kernels.header import read
+from collbench.kernels.kernel import defines
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
@@ -57,7 +59,7 @@ def run(
     nodes, ranks = work.layout.nodes, work.layout.size
     backend = small(folder, body)
     options = defines(backend, work, {"threads": shape[1]}, scratch)
-    loaded = load(host_kernels.kernel_library(backend.file, options, host_kernels.EMULATED), "hop")
+    loaded = load(host_compiler.kernel_library(backend.file, options, host_compiler.EMULATED), "hop")
     out = [np.zeros(room, np.uint32) for _ in range(ranks)]
     order = schedule or schedules.draw(0, ranks, *shape)
     emulator = Emulator(order, ranks, Comms(1, scratch, epoch), shape[0] * shape[1])

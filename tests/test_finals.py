@@ -8,9 +8,9 @@ import random
 import pytest
 from samples import a_workload, timed, untimed
 
-from collbench.finals import finalists, show, verdicts
 from collbench.results.records import Record
 from collbench.results.statistics import mean_interval, student_quantile
+from collbench.tune.finals import finalists, show, verdicts
 
 WORK = a_workload()
 NAMES = ("default", "a", "b", "c")

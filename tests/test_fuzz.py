@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collbench import emulator, schedules
+from collbench.backends._kernels import KernelBackend
 from collbench.emulation import Scene, alone, play
-from collbench.kernel_backend import KernelBackend
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout

@@ -13,10 +13,11 @@ from conftest import CACHE, HERE
 from emulated import needs_compiler
 from test_kernel_files import source, write
 
-from collbench import host_kernels
-from collbench.host_kernels import CPU, EMULATED, Kernel, kernel_library, load_runtime, runtime_library
-from collbench.kernel_files import KernelFile, own_folder, read
-from collbench.kernel_sources import KernelError
+from collbench.kernels import host_compiler
+from collbench.kernels.files import own_folder
+from collbench.kernels.header import KernelFile, read
+from collbench.kernels.host_compiler import CPU, EMULATED, Kernel, kernel_library, load_runtime, runtime_library
+from collbench.kernels.sources import KernelError
 
 # Needs nothing of ours, so that it is compiled in no time.
 PLAIN = '#include "mine.h"\nextern "C" int COLL_NAME() { return FACTOR * COLL_EMULATED; }\n'
@@ -31,8 +32,8 @@ def _asked_anew() -> Iterator[None]:
 
 def forget() -> None:
     """Look for the compiler again."""
-    host_kernels.compiler.cache_clear()
-    host_kernels._version.cache_clear()
+    host_compiler.compiler.cache_clear()
+    host_compiler._version.cache_clear()
 
 
 def a_compiler(monkeypatch: pytest.MonkeyPatch, named: str, path: str | None = None) -> None:
@@ -69,24 +70,24 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_compiler_is_what_cxx_names_with_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = command(tmp_path, "my c++")
     a_compiler(monkeypatch, f"'{mine}' -O3 '-DX=a b'", path=str(tmp_path))
-    assert host_kernels.compiler() == (str(mine), "-O3", "-DX=a b")
+    assert host_compiler.compiler() == (str(mine), "-O3", "-DX=a b")
     a_compiler(monkeypatch, "'my c++'")
-    assert host_kernels.compiler() == (str(mine),)
-    assert host_kernels.missing() is None
+    assert host_compiler.compiler() == (str(mine),)
+    assert host_compiler.missing() is None
 
 
 def test_else_the_first_of_the_usual_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("clang++", "g++", "c++"):
         mine = command(tmp_path, name)
         a_compiler(monkeypatch, "", path=str(tmp_path))
-        assert host_kernels.compiler() == (str(mine),)
+        assert host_compiler.compiler() == (str(mine),)
 
 
 def test_without_any_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a_compiler(monkeypatch, "", path=str(tmp_path))
-    assert host_kernels.compiler() is None
+    assert host_compiler.compiler() is None
     told = "kernels need a C++ compiler on CPU ranks (Debian, Ubuntu: apt install g++), or name one in CXX"
-    assert host_kernels.missing() == told
+    assert host_compiler.missing() == told
     with pytest.raises(KernelError) as caught:
         runtime_library(CPU)
     assert str(caught.value) == told
@@ -95,8 +96,8 @@ def test_without_any_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("named", ["/nonexistent/c++ -O3", "no-such-compiler", "/dev/null", "'g++"])
 def test_a_name_that_is_no_command_is_told(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
     a_compiler(monkeypatch, named)
-    assert host_kernels.compiler() is None, "no other is taken instead"
-    assert str(host_kernels.missing()).startswith(f"CXX names {named!r}, which is no command here; ")
+    assert host_compiler.compiler() is None, "no other is taken instead"
+    assert str(host_compiler.missing()).startswith(f"CXX names {named!r}, which is no command here; ")
 
 
 # ---- What it says ----
@@ -110,7 +111,7 @@ def test_an_error_names_the_file_and_shows_the_compilers_lines(tmp_path: Path, c
     first, *lines = str(caught.value).splitlines()
     assert (
         first
-        == f"{tmp_path / 'one_hop.cu'} does not compile for processors with {(host_kernels.compiler() or '?')[0]}:"
+        == f"{tmp_path / 'one_hop.cu'} does not compile for processors with {(host_compiler.compiler() or '?')[0]}:"
     )
     assert any("nothing0" in line and "error:" in line for line in lines)
     assert not any("not this" in line for line in lines)
@@ -130,7 +131,7 @@ def test_an_error_names_the_file_and_shows_the_compilers_lines(tmp_path: Path, c
 def test_a_compiler_that_fails_is_told(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
 ) -> None:
-    monkeypatch.setattr(host_kernels, "COMPILE_SECONDS", 0.2)
+    monkeypatch.setattr(host_compiler, "COMPILE_SECONDS", 0.2)
     a_compiler(monkeypatch, str(command(tmp_path, "my-c++", f'test "$1" = --version && exit 0\n{script}')))
     with pytest.raises(KernelError, match=words) as caught:
         kernel_library(kernel(tmp_path), {}, CPU)
@@ -167,7 +168,7 @@ def test_what_a_library_is_made_of_decides_whether_it_is_made_again(
     assert made() == 3
     second = kernel_library(kernel(tmp_path, factor=3), {}, CPU)
     assert made() == 4, "the header is another"
-    a_compiler(monkeypatch, " ".join([*(host_kernels.compiler() or ()), "-DX"]))
+    a_compiler(monkeypatch, " ".join([*(host_compiler.compiler() or ()), "-DX"]))
     kernel_library(file, {}, CPU)
     assert made() == 5, "the compiler's options are others"
     a_compiler(monkeypatch, "")
@@ -194,7 +195,7 @@ def test_a_runtime_is_made_again_where_a_header_of_it_changes(
     machine = tmp_path / "machine"
     for name, text in {"cpu.cpp": '#include "fibers.h"\nint stack = STACK;\n', "fibers.h": "#define STACK 1\n"}.items():
         write(machine, name, text)
-    monkeypatch.setattr(host_kernels, "own_folder", lambda: tmp_path)
+    monkeypatch.setattr(host_compiler, "own_folder", lambda: tmp_path)
     first = runtime_library(CPU)
     assert runtime_library(CPU) == first
     write(machine, "fibers.h", "#define STACK 2\n")
@@ -236,7 +237,7 @@ def test_what_is_no_kernel_is_an_error(tmp_path: Path) -> None:
 BOTH = """
 from emulated import a_layout, kernel
 from collbench.emulation import draw_scene, play
-from collbench.host_kernels import CPU, load_runtime, runtime_library
+from collbench.kernels.host_compiler import CPU, load_runtime, runtime_library
 load_runtime(runtime_library(CPU))
 verdict = play(kernel("oneshot"), draw_scene(a_layout("1x2"), 1, ("float32",), ("sum",), (64,)))
 print(verdict.calls, repr(verdict.wrong))
@@ -251,5 +252,5 @@ def test_runtimes_do_not_take_each_others_functions() -> None:
 
 
 def test_both_runtimes_are_where_they_are_looked_for() -> None:
-    for name in host_kernels.RUNTIMES.values():
+    for name in host_compiler.RUNTIMES.values():
         assert (own_folder() / "machine" / name).is_file()

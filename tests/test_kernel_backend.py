@@ -13,13 +13,15 @@ from conftest import Mpi
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends, host_kernels, inventory, kernel_backend
-from collbench.backends import Unusable, mpi_nvrar, nvrar
+from collbench import backends, inventory
+from collbench.backends import Unusable, _kernels, mpi_nvrar, nvrar
+from collbench.backends._kernels import KernelBackend
 from collbench.devices.device import Values
 from collbench.errors import UsageError
 from collbench.host import gpus as host_gpus
-from collbench.kernel_backend import KernelBackend
-from collbench.kernel_files import own_folder, read
+from collbench.kernels import host_compiler
+from collbench.kernels.files import own_folder
+from collbench.kernels.header import read
 from collbench.measure.sidecar import kernel_hashes
 from collbench.patterns import Emulator
 from collbench.plan.dtypes import DTYPES
@@ -77,7 +79,7 @@ def test_a_kernel_in_a_folder_of_ones_own_is_listed_and_taken(mpich: Mpi) -> Non
 
 def machine_with(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
     """Have this machine so many GPUs, and nothing that needs them installed."""
-    for module in (kernel_backend, host_gpus):
+    for module in (_kernels, host_gpus):
         monkeypatch.setattr(module, "gpu_count", lambda: gpus)
     monkeypatch.setattr(host_gpus, "GPU_PACKAGES", {"no_such_module": "some-package"})
 
@@ -87,7 +89,7 @@ def test_they_run_on_gpus_where_there_are_some_and_else_on_processors(
     monkeypatch: pytest.MonkeyPatch, gpus: int, device: str
 ) -> None:
     machine_with(monkeypatch, gpus)
-    monkeypatch.setattr(host_kernels, "missing", lambda: "no compiler")
+    monkeypatch.setattr(host_compiler, "missing", lambda: "no compiler")
     reason = "no compiler" if device == "cpu" else "some-package, nvshmem4py-cu13 not installed; pip install"
     for name in OURS:
         assert device == ours(name).DEVICE
@@ -117,9 +119,9 @@ def hop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("hop")
 def test_on_cpu_ranks_every_kernel_is_timed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     machine_with(monkeypatch, gpus=0)
-    monkeypatch.setattr(host_kernels, "missing", lambda: None)
+    monkeypatch.setattr(host_compiler, "missing", lambda: None)
     assert default_backends() == ("hop", "mpi", "mpi-nvrar", "mpi-ring", *OURS)
-    monkeypatch.setattr(host_kernels, "missing", lambda: "no compiler")
+    monkeypatch.setattr(host_compiler, "missing", lambda: "no compiler")
     assert default_backends() == ("mpi", "mpi-nvrar", "mpi-ring", *OURS), "ours have a row, which says what is missing"
 
 
@@ -135,7 +137,7 @@ def test_on_gpus_all_that_can_run_is_timed_but_kernels_that_nvrar_picks_from(mon
 
 def test_a_communicator_near_its_wrap_is_a_way_to_open_one() -> None:
     for name in ("nvrar", *OURS):
-        assert list(backends.ways(backends.find(name))) == [kernel_backend.NEAR_WRAP]
+        assert list(backends.ways(backends.find(name))) == [_kernels.NEAR_WRAP]
 
 
 @pytest.mark.parametrize("name", ["folder.cu", "collbench.cuh"])
@@ -273,12 +275,12 @@ def test_one_round_is_enough_where_it_can_be_and_no_block_is_idle(name: str) -> 
 @pytest.mark.parametrize("name", OURS)
 def test_explicit_parameters_win(name: str) -> None:
     file = ours(name).file
-    own = {kernel_backend.plain(define): values[-1] for define, values in file.defines.items()}
+    own = {_kernels.plain(define): values[-1] for define, values in file.defines.items()}
     given = {"blocks": max(file.blocks) + 1, "threads": max(file.threads) // 2, "pdl": 0, **own}
     spec = ":".join([name, *(f"{key}={number}" for key, number in given.items())])
     for size in SIZES:
         shape = ours(spec).shape(a_workload(size=size))
-        assert {kernel_backend.plain(key): number for key, number in shape.items()} == given
+        assert {_kernels.plain(key): number for key, number in shape.items()} == given
 
 
 def test_fewer_blocks_get_more_threads(tmp_path: Path) -> None:
@@ -301,7 +303,7 @@ def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
         asked = {key: int(text) for key, text in backends.split(spec)[1].items()}
         assert ours(spec).file == backend.file
         shape = ours(spec).shape(a_workload())
-        assert {kernel_backend.plain(key): number for key, number in shape.items()} == {**asked, "pdl": 1}
+        assert {_kernels.plain(key): number for key, number in shape.items()} == {**asked, "pdl": 1}
         assert asked["blocks"] in backend.file.blocks
         assert asked["threads"] in backend.file.threads
 
@@ -422,8 +424,8 @@ def test_ours_document_theirs(name: str) -> None:
 
 
 def test_a_kernel_called_like_a_backend_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kernel_backend.hidden() == {}
+    assert _kernels.hidden() == {}
     write(tmp_path, "mpi_nvrar.cu", source())
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
-    assert "rename the file" in kernel_backend.hidden()["mpi-nvrar"]
+    assert "rename the file" in _kernels.hidden()["mpi-nvrar"]
     assert "mpi_nvrar.cu: 'mpi-nvrar' is a backend" in inventory.show(as_json=False)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collbench import kernel_files
 from collbench.errors import UsageError
-from collbench.formula import value
-from collbench.kernel_files import Broken, KernelFile, find_kernels, own_folder, read
+from collbench.kernels.files import Broken, find_kernels, own_folder
+from collbench.kernels.formula import value
+from collbench.kernels.header import KernelFile, read
 
 FIELDS = {
     "summary": '"one hop"',
@@ -162,7 +162,7 @@ def test_in_a_wheel_our_kernels_are_in_the_package(tmp_path: Path, monkeypatch: 
     (tmp_path / "kernels").mkdir()  # another package of that name
     packed = tmp_path / "collbench" / "share" / "kernels"
     packed.mkdir(parents=True)
-    monkeypatch.setattr(kernel_files, "__file__", str(tmp_path / "collbench" / "kernel_files.py"))
+    monkeypatch.setattr("collbench.host.shipped.PACKAGE", tmp_path / "collbench")
     assert own_folder() == packed
 
 

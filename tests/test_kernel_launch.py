@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collbench.devices.device import Values
-from collbench.kernel_launch import KernelCall, Launch, Marked, phase_names
+from collbench.kernels.calls import KernelCall, Marked, phase_names
+from collbench.kernels.on_gpu import Launch
 
 PHASES = ("reduce-scatter", "doubling", "all-gather")
 BEGIN = 1 << 20  # ns

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from collbench import kernel_cache, kernels
-from collbench.cubin import CubinError, Resources, resources, uses_nvshmem
-from collbench.kernel_files import KernelFile, read
-from collbench.kernel_sources import KernelError, error_lines
-from collbench.kernels import build, load_or_build, missing
+from collbench.kernels import cache as kernel_cache
+from collbench.kernels import nvrtc
+from collbench.kernels.cubin import CubinError, Resources, resources, uses_nvshmem
+from collbench.kernels.header import KernelFile, read
+from collbench.kernels.nvrtc import build, load_or_build, missing
+from collbench.kernels.sources import KernelError, error_lines
 
 compiles = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
 
@@ -152,7 +153,7 @@ def test_a_compiler_that_hangs_is_an_error(tmp_path: Path, monkeypatch: pytest.M
     hanging.write_text("#!/bin/sh\nexec sleep 20\n")
     hanging.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(hanging))
-    monkeypatch.setattr(kernels, "COMPILE_SECONDS", 0.2)
+    monkeypatch.setattr(nvrtc, "COMPILE_SECONDS", 0.2)
     with pytest.raises(KernelError, match=r"was not compiled in 0\.2 s"):
         build(kernel(tmp_path, PLAIN), {}, "sm_90")
 
@@ -190,8 +191,9 @@ def test_two_processes_may_build_at_once(tmp_path: Path, cache: Path) -> None:
     file = kernel(tmp_path, PLAIN)
     program = f"""
 from pathlib import Path
-from collbench import kernel_files, kernels
-print(len(kernels.load_or_build(kernel_files.read(Path({str(file.path)!r})), {{}}, "sm_90")))
+from collbench.kernels.header import read
+from collbench.kernels.nvrtc import load_or_build
+print(len(load_or_build(read(Path({str(file.path)!r})), {{}}, "sm_90")))
 """
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     sizes = {each.communicate(timeout=60)[0] for each in both}
@@ -241,12 +243,12 @@ def test_long_logs_are_cut_and_warnings_left_out() -> None:
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "MODULES", {"nowhere.to.be.found": "cuda-core", "json": "json"})
+    monkeypatch.setattr(nvrtc, "MODULES", {"nowhere.to.be.found": "cuda-core", "json": "json"})
     assert missing() == "kernels cannot be compiled without cuda-core; pip install cuda-core"
 
 
 @compiles
 def test_headers_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(kernels.HEADERS, "cccl", ("nowhere.h", "nvidia-cuda-cccl"))
+    monkeypatch.setitem(nvrtc.HEADERS, "cccl", ("nowhere.h", "nvidia-cuda-cccl"))
     with pytest.raises(KernelError, match="without nvidia-cuda-cccl; pip install nvidia-cuda-cccl"):
         build(kernel(tmp_path, PLAIN), {}, "sm_90")

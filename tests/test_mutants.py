@@ -16,8 +16,8 @@ import pytest
 from emulated import Draws, Patch, a_layout, kernel, needs_compiler, patched
 
 from collbench import emulator
+from collbench.backends._kernels import KernelBackend
 from collbench.emulation import Scene, Verdict, alone, draw_scene, play
-from collbench.kernel_backend import KernelBackend
 
 pytestmark = needs_compiler
 

@@ -13,16 +13,16 @@ import pytest
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-import collbench
-from collbench import backends, kernel_backend, tuned
-from collbench.backends import mpi_nvrar, nvrar
+from collbench import backends, kernels
+from collbench.backends import _kernels, mpi_nvrar, nvrar
+from collbench.backends._kernels import KernelBackend
 from collbench.devices.device import Values
 from collbench.host import environment
-from collbench.kernel_backend import KernelBackend
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
-from collbench.tuned import Choice, Table
+from collbench.tune import table as tuned
+from collbench.tune.table import Choice, Table
 
 REAL, VIRTUAL = a_layout(8, nodes=2), a_layout(8, nodes=2, virtual=True)
 SIZES = (4, 4096, 128 << 10, 1 << 20, 64 << 20)
@@ -73,7 +73,7 @@ def test_candidates_can_run_and_the_default_is_first(layout: Layout, dtype: str)
         assert specs[0] == nvrar.default(work)
         assert len(set(specs)) == len(specs) > 1
         names = {backends.split(spec)[0] for spec in specs}
-        assert names <= set(kernel_backend.own_names())
+        assert names <= set(_kernels.own_names())
         assert all(kernel(name).refuses(work) is None for name in names)
 
 
@@ -179,7 +179,7 @@ def picked(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool = True
 
     comm = SimpleNamespace(reaches=lambda ranks: reached and list(ranks) == list(range(work.layout.size)))
     kernel_session = SimpleNamespace(open_communicator=lambda *_: comm)
-    monkeypatch.setattr(collbench, "kernel_session", kernel_session, raising=False)
+    monkeypatch.setattr(kernels, "on_gpu", kernel_session, raising=False)
     monkeypatch.setattr(backends, "find", find)
     world: Any = Picker(kind)
     session: Any = nvrar.Session(world, world, 0, None)

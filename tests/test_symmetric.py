@@ -14,24 +14,16 @@ import pytest
 from conftest import GpuSide
 from samples import a_layout, a_workload
 
-from collbench import backends, kernel_backend
+from collbench import backends
+from collbench.backends import _kernels
+from collbench.backends._kernels import KernelBackend
 from collbench.errors import HangError
-from collbench.kernel_abi import (
-    ON_CPU,
-    ON_GPU,
-    PATIENCE_NS,
-    PHASES,
-    Scratch,
-    Stuck,
-    args_type,
-    defines,
-    elements_at_once,
-)  # fmt: skip
-from collbench.kernel_backend import KernelBackend
-from collbench.kernel_files import own_folder
+from collbench.kernels.abi import ON_CPU, ON_GPU, PATIENCE_NS, PHASES, Scratch, Stuck, args_type
+from collbench.kernels.files import own_folder
+from collbench.kernels.kernel import defines, elements_at_once
 from collbench.plan.layout import Layout
 
-KERNELS = tuple(kernel_backend.own_names())
+KERNELS = tuple(_kernels.own_names())
 IN_TURN = Layout((3, 4, 6, 7), (0, 1, 0, 1))  # four ranks of a launch of more, on nodes whose ranks interleave
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3),
            a_layout(56, nodes=7), a_layout(128, nodes=32))  # fmt: skip

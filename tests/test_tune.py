@@ -9,7 +9,7 @@ from conftest import BROKEN, Mpi
 from samples import a_layout, a_sweep
 
 from collbench.plan.sweep import Contest, contest_of, contests_text, make_plan, parse_contests, workloads
-from collbench.tuned import Choice, load
+from collbench.tune.table import Choice, load
 
 WORLD = (a_layout(4),)
 SHORT = ("--ranks", "2", "--launches", "3", "--finalists", "1", "--max-seconds", "0.05", "-o", "t.toml")

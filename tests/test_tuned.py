@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 from collbench.errors import UsageError
-from collbench.tuned import Choice, Key, Table, choose, dump, key_of, load, merge, parse, read_tables, save, user_path
+from collbench.tune.table import (
+    Choice,
+    Key,
+    Table,
+    choose,
+    dump,
+    key_of,
+    load,
+    merge,
+    parse,
+    read_tables,
+    save,
+    user_path,
+)
 
 ROOT = Path(__file__).parent.parent
 H200 = Key(

@@ -16,7 +16,7 @@ import json
 from contextlib import ExitStack
 from collbench.ranks import world
 from collbench.errors import HangError, UsageError
-from collbench.kernels import KernelError
+from collbench.kernels.nvrtc import KernelError
 
 def attempt(action):
     called = []

@@ -99,9 +99,9 @@ def own_names() -> list[str]:
 
 def names() -> list[str]:
     """Names of all backends: ours, those of kernel files, and installed ones."""
-    from collbench import kernel_backend
+    from collbench.backends import _kernels
 
-    return sorted({*own_names(), *kernel_backend.names(), *(point.name for point in _installed())})
+    return sorted({*own_names(), *_kernels.names(), *(point.name for point in _installed())})
 
 
 MEMBERS = ("DEVICE", "SUMMARY", "missing", "refuses", "emulate", "wire_bytes", "open")
@@ -166,12 +166,12 @@ def find(spec: str) -> Backend:
 
 
 def _load(name: str) -> object:
-    from collbench import kernel_backend
+    from collbench.backends import _kernels
 
     if name in own_names():
         return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-    if name in kernel_backend.names():
-        return kernel_backend.find(name)
+    if name in _kernels.names():
+        return _kernels.find(name)
     point = next(each for each in _installed() if each.name == name)
     return point.load()
 

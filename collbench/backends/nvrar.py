@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collbench import backends, kernel_backend
+from collbench import backends
+from collbench.backends import _kernels
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array, Call, Device
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 
-DEVICE = kernel_backend.device()
+DEVICE = _kernels.device()
 SUMMARY = "NVRAR: our kernels over NVSHMEM, the one that fits each size (see collbench tune)"
 ONE_HOP, PLAIN, THREE_PHASES, BY_PUTS = "oneshot", "nvrar-ll", "nvrar-lamport", "nvrar-put"
 # A hop saved is worth that many bytes sent: 1.2 us at 370 GB/s, both measured on 4 x H200. Beyond so many times more,
@@ -27,7 +28,7 @@ BYTES_OF_A_HOP, HOPELESS = 444_000, 8
 
 def missing() -> str | None:
     """What the kernels need."""
-    return kernel_backend.missing()
+    return _kernels.missing()
 
 
 def refuses(workload: Workload) -> str | None:
@@ -60,7 +61,7 @@ def candidates(workload: Workload) -> tuple[str, ...]:
     if layout.node_count > 1 or _more_in_one_hop(workload) > HOPELESS * BYTES_OF_A_HOP:
         left_out.add(ONE_HOP)
     specs = [default(workload)]
-    for name in kernel_backend.own_names():
+    for name in _kernels.own_names():
         backend = backends.find(name)
         if name not in left_out and not backend.refuses(workload):
             specs += backends.candidates(backend, workload)
@@ -84,11 +85,11 @@ def open(world: World, device: Device, arena_bytes: int) -> Session:
 
 def open_near_wrap(world: World, device: Device, arena_bytes: int) -> Session:
     """On a communicator whose flags are about to be used up."""
-    kernel_backend.open_near_wrap(world, device)
+    _kernels.open_near_wrap(world, device)
     return open(world, device, arena_bytes)
 
 
-WAYS = {kernel_backend.NEAR_WRAP: open_near_wrap}
+WAYS = {_kernels.NEAR_WRAP: open_near_wrap}
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,14 @@ class Session:
         """The default, or puts where loads and stores do not reach all ranks: a layout does not tell."""
         if self.device.kind == "cpu":  # few long phases: ranks that share a core change places least often
             return BY_PUTS
-        from collbench import kernel_session
+        from collbench.kernels import on_gpu
 
-        reached = kernel_session.open_communicator(self.world, self.device).reaches(range(workload.layout.size))
+        reached = on_gpu.open_communicator(self.world, self.device).reaches(range(workload.layout.size))
         return default(workload) if reached else BY_PUTS
 
     def _tuned(self, work: Workload) -> str | None:
-        from collbench import tuned
         from collbench.host import environment, fabric
+        from collbench.tune import table as tuned
 
         layout = work.layout
         link = fabric.fabric_name(self.device.kind, self.world.is_local, layout.virtual)
@@ -133,9 +134,9 @@ class Session:
         """What the kernels take from this rank to others; nothing to tell on CPU ranks."""
         if self.device.kind == "cpu":
             return ""
-        from collbench import kernel_session
+        from collbench.kernels import on_gpu
 
-        return kernel_session.open_communicator(self.world, self.device).transport()
+        return on_gpu.open_communicator(self.world, self.device).transport()
 
     def release(self) -> None:
         """Calls hold nothing."""

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from collbench import kernel_files
 from collbench.host.environment import allowed_variables, machine, versions
+from collbench.kernels import files as kernel_files
 
 
 def git_revision(folder: Path) -> str | None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from collbench import backends, cpu_session, kernel_abi
+from collbench import backends
 from collbench.devices.device import Array, Call, Device
+from collbench.kernels import abi, cpu_communicator
 from collbench.plan.problem import Workload
 from collbench.ranks import failure
 
@@ -49,7 +50,7 @@ class Deaf:
 def _lose_patience() -> None:
     """Soon: kernels give up after 1.5 s, and the ranks of one host are heard at once."""
     failure.HANG_SECONDS = 1.0
-    for module in (kernel_abi, cpu_session):
+    for module in (abi, cpu_communicator):
         setattr(module, "PATIENCE_NS", 1_500_000_000)  # noqa: B010 - one of them only imports it
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from collbench.cubin import uses_nvshmem
 from collbench.devices.cuda import check
 from collbench.devices.nvshmem import start, transport
 from collbench.errors import HangError
-from collbench.kernel_abi import MARKS, ON_GPU, PATIENCE_NS, TICKS, Stuck, alarm_of, args_type
+from collbench.kernels.abi import MARKS, ON_GPU, PATIENCE_NS, TICKS, Stuck, alarm_of, args_type
+from collbench.kernels.cubin import uses_nvshmem
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array

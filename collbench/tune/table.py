@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError
-from collbench.kernel_files import own_folder
+from collbench.kernels.files import own_folder
 
 VARIABLE = "COLLBENCH_TUNED"
 NAME = "tuned.toml"

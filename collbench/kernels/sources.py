@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from collbench.kernel_files import KernelFile, own_folder
+from collbench.kernels.files import own_folder
+from collbench.kernels.header import KernelFile
 
 SHOWN_LINES = 20
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"]+)[>"]', re.MULTILINE)

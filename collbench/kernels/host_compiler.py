@@ -17,9 +17,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from collbench import kernel_cache as cache
-from collbench.kernel_files import KernelFile, own_folder
-from collbench.kernel_sources import KernelError, error_lines, explained, include_folders, key
+from collbench.kernels import cache
+from collbench.kernels.files import own_folder
+from collbench.kernels.header import KernelFile
+from collbench.kernels.sources import KernelError, error_lines, explained, include_folders, key
 
 COMPILERS = ("c++", "g++", "clang++")
 # Sums are rounded where the source says, as on a GPU; memory that others write is never read by another type's rules.

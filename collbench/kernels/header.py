@@ -1,28 +1,22 @@
-"""Finds kernels by their files and reads what each declares in its header block, without a compiler.
+"""Reads what a kernel file declares in its header block, without a compiler.
 
-``kernels/nvrar_ll.cu`` is the kernel, and backend, ``nvrar-ll``; a leading underscore or dot hides a file. The first
-comment of a kernel file is its header: ``/* collbench``, lines of TOML, ``*/``. Directories of further kernels stand in
-COLLBENCH_KERNELS. None of them replaces a kernel of another: where two files claim one name, that name is ``Broken``,
-since nobody could say which of them was timed.
+The first comment of a kernel file is its header: ``/* collbench``, lines of TOML, ``*/``.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from collbench.errors import UsageError, pick
-from collbench.formula import at, value
+from collbench.kernels.formula import at, value
 from collbench.plan.dtypes import DTYPES
 
-VARIABLE = "COLLBENCH_KERNELS"
 # P ranks, G ranks on each of N nodes, S message bytes. One node and one rank a node are where formulas go wrong.
 SAMPLES: tuple[Mapping[str, float], ...] = (
     {"P": 8, "G": 8, "N": 1, "S": 4096},
@@ -89,59 +83,9 @@ class KernelFile:
 FIELDS = tuple(each.name for each in fields(KernelFile) if each.name not in ("name", "path"))
 
 
-@dataclass(frozen=True)
-class Broken:
-    """Stands for a kernel that cannot be used, so that it keeps nobody from using the others."""
-
-    name: str
-    path: Path
-    reason: str
-
-
-def own_folder() -> Path:
-    """Where our kernels are: in the wheel, or beside the package in a checkout."""
-    package = Path(__file__).parent
-    packed = package / "share" / "kernels"  # asked first: beside an installed package lies whatever others put there
-    return packed if packed.is_dir() else package.parent / "kernels"
-
-
-def folders() -> tuple[Path, ...]:
-    """Our folder, then those of COLLBENCH_KERNELS; raises UsageError where one of these is no directory."""
-    named = [Path(text).expanduser() for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
-    for folder in named:
-        if not folder.is_dir():
-            raise UsageError(f"{VARIABLE} names {folder}, which is no directory; make it or take it out.")
-    return (own_folder(), *named)
-
-
-def find_kernels() -> dict[str, KernelFile | Broken]:
-    """All kernels by name, in the order of names."""
-    claims: dict[str, list[Path]] = {}
-    for folder in dict.fromkeys(each.resolve() for each in folders()):
-        for path in folder.glob("[!._]*.cu"):
-            claims.setdefault(kernel_name(path), []).append(path)
-    return {name: _load(name, paths) for name, paths in sorted(claims.items())}
-
-
 def kernel_name(path: Path) -> str:
     """``nvrar-ll`` for ``kernels/nvrar_ll.cu``."""
     return path.stem.replace("_", "-")
-
-
-def _load(name: str, paths: list[Path]) -> KernelFile | Broken:
-    if len(paths) > 1:
-        files = " and ".join(map(str, paths))
-        return Broken(name, paths[-1], f"{files} are both the kernel {name!r}; rename one of them.")
-    return _load_one(name, paths[0], paths[0].stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _load_one(name: str, path: Path, changed: int) -> KernelFile | Broken:
-    """The kernel in one file as it was when it was last ``changed``: it is asked for with every row."""
-    try:
-        return read(path)
-    except UsageError as error:
-        return Broken(name, path, str(error))
 
 
 def read(path: Path) -> KernelFile:

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from collbench import backends, finals, kernel_backend, tables, tuned
+from collbench import backends, tables
+from collbench.backends import _kernels
 from collbench.errors import Exit, UsageError
-from collbench.finals import Field, Verdict
 from collbench.host.gpus import gpu_missing
 from collbench.plan.layout import Layout
 from collbench.plan.sizes import DEFAULT_SIZES, format_size, parse_sizes
@@ -24,6 +24,9 @@ from collbench.ranks.start import launch_ranks, ranks_to_start
 from collbench.results.files import ResultFile, default_path, sidecar_path
 from collbench.results.records import Record, load
 from collbench.sweep import default_dtypes, exit_code, topology_of
+from collbench.tune import finals
+from collbench.tune import table as tuned
+from collbench.tune.finals import Field, Verdict
 from collbench.tune_options import TuneGiven
 from collbench.views import summary
 
@@ -90,7 +93,7 @@ def run(given: TuneGiven) -> int:
     if given.dry_run:
         click.echo(_preview(field, given.as_json))
         return Exit.FINE
-    if kernel_backend.is_of_kernels(given.backend) and (reason := gpu_missing()):
+    if _kernels.is_of_kernels(given.backend) and (reason := gpu_missing()):
         raise UsageError(f"{given.backend} cannot be tuned here: {reason}.")  # launch shapes are those of a GPU
     if reason := backends.find(given.backend).missing():
         raise UsageError(f"{given.backend} cannot run here: {reason}.")

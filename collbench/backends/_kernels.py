@@ -15,9 +15,10 @@ from collbench.backends import mpi_nvrar
 from collbench.backends._point_to_point import COMBINE
 from collbench.devices.device import Values
 from collbench.errors import UsageError, pick
-from collbench.formula import value
 from collbench.host.gpus import gpu_count, gpu_missing
-from collbench.kernel_files import MOST_BLOCKS, MOST_THREADS, Broken, KernelFile, find_kernels, own_folder
+from collbench.kernels.files import Broken, find_kernels, own_folder
+from collbench.kernels.formula import value
+from collbench.kernels.header import MOST_BLOCKS, MOST_THREADS, KernelFile
 from collbench.patterns import Emulator
 from collbench.plan.layout import Layout
 
@@ -45,11 +46,11 @@ def device() -> str:
 
 def missing() -> str | None:
     """What this machine lacks to run kernels: NVSHMEM and NVIDIA's compiler libraries, or a C++ compiler."""
-    from collbench import host_kernels, kernels
+    from collbench.kernels import host_compiler, nvrtc
 
     if device() == "cpu":
-        return host_kernels.missing()
-    return gpu_missing(nvshmem="nvshmem4py-cu13") or kernels.missing()
+        return host_compiler.missing()
+    return gpu_missing(nvshmem="nvshmem4py-cu13") or nvrtc.missing()
 
 
 def is_of_kernels(spec: str) -> bool:
@@ -213,10 +214,10 @@ class KernelBackend:
     def open(self, world: World, device: Device, arena_bytes: int) -> backends.Session:
         """The communicator that all kernels on this world share."""
         if device.kind == "cpu":
-            from collbench import cpu_session
+            from collbench.kernels import on_cpu
 
-            return cpu_session.open_session(self, world, device, arena_bytes)
-        from collbench.kernel_session import Session, open_communicator
+            return on_cpu.open_session(self, world, device, arena_bytes)
+        from collbench.kernels.on_gpu import Session, open_communicator
 
         return Session(self, world, device, device.arena(arena_bytes), open_communicator(world, device))
 
@@ -233,10 +234,10 @@ class KernelBackend:
 def open_near_wrap(world: World, device: Device) -> None:
     """Make the communicator of the kernels on ``world`` one whose flags are about to be used up."""
     if device.kind == "cpu":
-        from collbench import cpu_session
+        from collbench.kernels import on_cpu
 
-        cpu_session.open_near_wrap(world)
+        on_cpu.open_near_wrap(world)
     else:
-        from collbench import kernel_session
+        from collbench.kernels import on_gpu
 
-        kernel_session.open_near_wrap(world, device)
+        on_gpu.open_near_wrap(world, device)

@@ -20,9 +20,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from collbench import kernel_cache as cache
-from collbench.kernel_files import KernelFile
-from collbench.kernel_sources import KernelError, error_lines, explained, include_folders, key
+from collbench.kernels import cache
+from collbench.kernels.header import KernelFile
+from collbench.kernels.sources import KernelError, error_lines, explained, include_folders, key
 
 MODULES = {"cuda.core": "cuda-core", "cuda.bindings": "cuda-bindings", "cuda.pathfinder": "cuda-pathfinder"}
 LIBRARIES = {"nvrtc": "nvidia-cuda-nvrtc", "nvJitLink": "nvidia-nvjitlink"}

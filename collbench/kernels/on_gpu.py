@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from collbench import kernels
+from collbench.backends._kernels import KernelBackend, plain
 from collbench.errors import CannotRunError
-from collbench.kernel_abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, ON_GPU, defines, elements_at_once
-from collbench.kernel_backend import KernelBackend, plain
-from collbench.kernel_launch import KernelCall, Launch, Marked, phase_names
-from collbench.symmetric import Communicator
+from collbench.kernels import nvrtc
+from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, ON_GPU
+from collbench.kernels.calls import KernelCall, Marked, phase_names
+from collbench.kernels.gpu_communicator import Communicator
+from collbench.kernels.kernel import defines, elements_at_once
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array, Call
@@ -88,7 +90,7 @@ class Session:
     def _function(self, options: Defines) -> Any:
         """The loaded kernel: rank 0 compiles it or has it in its cache, the others get it from there."""
         file = self.backend.file
-        build = partial(kernels.load_or_build, file, options, self.device.arch)
+        build = partial(nvrtc.load_or_build, file, options, self.device.arch)
         return self.comm.function(file.symbol, tuple(options.items()), lambda: self.world.led(build))
 
     def transport(self) -> str:
@@ -100,3 +102,32 @@ class Session:
 
     def close(self) -> None:
         """The communicator belongs to the world."""
+
+
+class Launch:
+    """A kernel with its only argument, a structure by value, and its launch shape on one stream.
+
+    With ``pdl`` its blocks may settle on the device while the kernel before it still runs (programmatic dependent
+    launch); they wait for its end before they touch memory.
+    """
+
+    def __init__(self, function: Any, argument: ctypes.Structure, shape: Mapping[str, int], stream: int) -> None:
+        from cuda.bindings import driver
+
+        self._function, self._argument = function, argument
+        self._pointers = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
+        config = driver.CUlaunchConfig()
+        config.gridDimX, config.gridDimY, config.gridDimZ = shape["blocks"], 1, 1
+        config.blockDimX, config.blockDimY, config.blockDimZ = shape["threads"], 1, 1
+        config.hStream = stream
+        if shape["pdl"]:
+            overlap = driver.CUlaunchAttribute()
+            overlap.id = driver.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+            overlap.value.programmaticStreamSerializationAllowed = 1
+            config.attrs, config.numAttrs = [overlap], 1
+        self._config, self._launch = config, driver.cuLaunchKernelEx
+
+    def __call__(self) -> None:
+        (error,) = self._launch(self._config, self._function, ctypes.addressof(self._pointers), 0)
+        if int(error):
+            raise RuntimeError(f"CUDA: {error.name}")

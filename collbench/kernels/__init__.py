@@ -1,0 +1,1 @@
+"""A kernel from its file to a call: on GPUs, on CPU ranks, in the emulator."""
