@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from collbench import backends, traps
+from collbench import registry, traps
 from collbench.errors import UsageError
 from collbench.findings import Finding, bad, fine, note, show
 from collbench.host import fabric, probes
@@ -96,7 +96,7 @@ def _compiler() -> Finding:
 
 
 def _backend(name: str) -> Finding:
-    reason = backends.find(name).missing()
+    reason = registry.find(name).missing()
     if reason is not None and gpu_count() > 0:
         return bad(f"backend {name}", reason, "")
     return fine(f"backend {name}", reason or "can run", reason is None)
@@ -132,5 +132,5 @@ def examine() -> list[Finding]:
     return [
         _machine(), mpi, _wheel(network), *_container(node), _nics(node, network), *traps.fabric_reach(reaches, node),
         *filter(None, soft), *_gpus(node), *_ranks(vendor, network, (node, reaches)), _compiler(),
-        *map(_backend, backends.names()),
+        *map(_backend, registry.names()),
     ]  # fmt: skip

@@ -14,11 +14,12 @@ from itertools import product
 
 import click
 
-from collbench import backends, prove
-from collbench.backends import _kernels
+from collbench import prove, registry
 from collbench.backends._kernels import KernelBackend
 from collbench.errors import UsageError
 from collbench.kernels import host_compiler
+from collbench.kernels.files import find_kernels
+from collbench.kernels.kernel import Kernel
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout, parse_layout
@@ -64,8 +65,9 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
     from collbench.errors import CannotRunError
     from collbench.kernels.sources import KernelError
 
-    backend = backends.find(trial.backend)
+    backend = registry.find(trial.backend)
     assert isinstance(backend, KernelBackend), trial.backend
+    kernel = backend.kernel
     calls = 0
     for seed in seeds:
         this = range(seed, seed + 1)
@@ -73,7 +75,7 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
         scenes = [scene] + ([emulation.alone(scene, seed % trial.layout.size)] if seed == trial.seeds.start else [])
         for each in scenes:
             try:
-                verdict = emulation.play(backend, each)
+                verdict = emulation.play(kernel, each)
             except KernelError as error:
                 return Result(calls, this, "failed", str(error))
             except (CannotRunError, MemoryError) as error:
@@ -96,17 +98,17 @@ def trials(given: VerifyGiven, topology: Topology) -> Iterator[Trial | Outcome]:
     layouts, misfits = layouts_for(topology, ["here"] * ranks)
     for misfit in misfits:
         click.echo(f"collbench: left out: {misfit}", err=True)
-    for name in given.backend or _kernels.names():
+    for name in given.backend or find_kernels():
         for layout in layouts:
             yield _trial(given, name, layout)
 
 
 def _trial(given: VerifyGiven, name: str, layout: Layout) -> Trial | Outcome:
-    backend = backends.find(name)
+    backend = registry.find(name)
     if not isinstance(backend, KernelBackend):
-        reason = backend.missing() if isinstance(backend, backends.Unusable) else None
+        reason = backend.missing() if isinstance(backend, registry.Unusable) else None
         return _outcome(name, layout, given, "skipped", reason or f"{name} is no kernel file; the emulator runs those")
-    able = {each: _refusal(backend, layout, *each) for each in _wanted(given, backend)}
+    able = {each: _refusal(backend.kernel, layout, *each) for each in _wanted(given, backend.kernel)}
     runs = [each for each, reason in able.items() if reason is None]
     reason = host_compiler.missing() or (None if runs else next(filter(None, able.values()), "nothing to run"))
     if reason:
@@ -115,16 +117,16 @@ def _trial(given: VerifyGiven, name: str, layout: Layout) -> Trial | Outcome:
     return Trial(name, layout, dtypes, ops, sizes, range(given.seed, given.seed + given.seeds))
 
 
-def _wanted(given: VerifyGiven, backend: KernelBackend) -> Iterator[tuple[str, str, int]]:
+def _wanted(given: VerifyGiven, kernel: Kernel) -> Iterator[tuple[str, str, int]]:
     """Types, operations and sizes; a size that its header rules out for one type is left out for all."""
-    dtypes, most = given.dtype or backend.file.dtypes, backend.file.max_bytes
+    dtypes, most = given.dtype or kernel.file.dtypes, kernel.file.max_bytes
     sizes = [size for size in given.sizes or SIZES if not (most and size > most)]
     return product(dtypes, given.op, sizes or given.sizes or SIZES)
 
 
-def _refusal(backend: KernelBackend, layout: Layout, dtype: str, op: str, size: int) -> str | None:
+def _refusal(kernel: Kernel, layout: Layout, dtype: str, op: str, size: int) -> str | None:
     work = Workload(layout, COLLECTIVES["all_reduce"], DTYPES[dtype], op, size, "chain", "hot", False)
-    return work.refusal() or backend.refuses(work)
+    return work.refusal() or kernel.refuses(work)
 
 
 def _outcome(name: str, layout: Layout, given: VerifyGiven, status: str, reason: str, calls: int = 0) -> Outcome:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from collbench import patterns
-from collbench.backends._kernels import KernelBackend
+from collbench.backends._kernels import order_of
 from collbench.buffers import ALIGNMENT, Rounds, lay_out, stride_of
 from collbench.devices.cpu import Cpu
 from collbench.devices.device import Array, Values
@@ -20,7 +20,7 @@ from collbench.emulator import WORDS as ENDINGS
 from collbench.kernels import host_compiler
 from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, Scratch
 from collbench.kernels.host_compiler import EMULATED
-from collbench.kernels.kernel import defines, tiles_bytes
+from collbench.kernels.kernel import Kernel
 from collbench.operation import Prepared
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
@@ -99,28 +99,28 @@ def draw_scene(layout: Layout, seed: int, dtypes: Sequence[str], ops: Sequence[s
     )
 
 
-def scratch_for(backend: KernelBackend, work: Workload, room: int) -> Scratch:
+def scratch_for(kernel: Kernel, work: Workload, room: int) -> Scratch:
     """Just enough for a message of ``room`` bytes; ``work`` is any that it is for."""
-    need = int(backend.formula(backend.file.scratch, work, room)) + tiles_bytes(backend, work)
+    need = int(kernel.formula(kernel.file.scratch, work, room)) + kernel.tiles_bytes(work)
     half = -(-need // PAGE) * PAGE
-    return Scratch(2 * half, PAGE) if backend.flagged(work) else Scratch(PAGE, half)
+    return Scratch(2 * half, PAGE) if kernel.flagged(work) else Scratch(PAGE, half)
 
 
 class Stage:
     """A scene set up in the emulator: memory of every rank, its calls, and the proof of their answers."""
 
-    def __init__(self, backend: KernelBackend, scene: Scene) -> None:
+    def __init__(self, kernel: Kernel, scene: Scene) -> None:
         first = scene.works[0]
-        self._backend, self._scene, self.layout = backend, scene, first.layout
+        self._kernel, self._scene, self.layout = kernel, scene, first.layout
         self.ranks = [int(rank) for rank in np.argsort(self.layout.nodes, kind="stable")]
-        scratch = scratch_for(backend, first, max(scene.room, *(work.bytes for work in scene.works)))
-        parameters = {name: values[0] for name, values in backend.file.defines.items()} | dict(backend.parameters)
-        options = defines(backend, first, {**parameters, "threads": scene.shape[1]}, scratch)
-        kernel = load(host_compiler.kernel_library(backend.file, options, EMULATED), backend.file.symbol)
+        scratch = scratch_for(kernel, first, max(scene.room, *(work.bytes for work in scene.works)))
+        parameters = {name: values[0] for name, values in kernel.file.defines.items()} | dict(kernel.parameters)
+        options = kernel.defines(first, {**parameters, "threads": scene.shape[1]}, scratch)
+        self._loaded = load(host_compiler.kernel_library(kernel.file, options, EMULATED), kernel.file.symbol)
         comms = Comms(scene.comms, scratch, scene.first_epoch)
         blocks, threads = scene.shape
         self.emulator = Emulator(scene.schedule, self.layout.size, comms, blocks * threads)
-        self._kernel, self._device = kernel, Cpu()
+        self._device = Cpu()
         self._expected: dict[int, Values] = {}
         self.cast = [[self._prepare(place, work) for work in scene.works] for place in range(self.layout.size)]
 
@@ -142,9 +142,9 @@ class Stage:
             )
         return found
 
-    def emulate(self, work: Workload) -> Callable[[Values], Values] | None:
+    def exact_order(self, work: Workload) -> Callable[[Values], Values] | None:
         """The kernel's order of additions; every rank expects the same, so it is worked out once."""
-        order = self._backend.emulate(work)
+        order = order_of(self._kernel.file, work)
         return partial(self._once, order) if order else None
 
     def _once(self, order: Callable[[Values], Values], inputs: Values) -> Values:
@@ -155,13 +155,13 @@ class Stage:
     def reached(self, place: int) -> list[bool]:
         """Which places this one's loads and stores reach: all, or, for a kernel that can do without, its node's."""
         nodes = [self.layout.nodes[rank] for rank in self.ranks]
-        return [self._backend.file.nodes == "one" or node == nodes[place] for node in nodes]
+        return [self._kernel.file.nodes == "one" or node == nodes[place] for node in nodes]
 
     def launch(self, place: int, comm: int, work: Workload, send: Array, recv: Array) -> None:
         """Enqueue one call."""
         if place != self._scene.deaf:
             buffers = (send.ctypes.data, recv.ctypes.data)
-            self.emulator.launch(place, comm, self._kernel, buffers, work.count, self.reached(place), self._scene.shape)
+            self.emulator.launch(place, comm, self._loaded, buffers, work.count, self.reached(place), self._scene.shape)
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,9 @@ class _Call:
         return partial(self.stage.launch, self.place, self.comm, work, send, recv)
 
 
-def play(backend: KernelBackend, scene: Scene) -> Verdict:
+def play(kernel: Kernel, scene: Scene) -> Verdict:
     """Run a scene and prove every answer on every rank. Raises KernelError where the kernel does not compile."""
-    stage = Stage(backend, scene)
+    stage = Stage(kernel, scene)
     try:
         with np.errstate(all="ignore"):  # special values are meant to overflow
             return _played(stage, scene)

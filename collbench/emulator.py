@@ -17,7 +17,7 @@ import numpy as np
 from collbench.errors import CannotRunError
 from collbench.kernels import host_compiler
 from collbench.kernels.abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
-from collbench.kernels.host_compiler import EMULATED, Kernel
+from collbench.kernels.host_compiler import EMULATED, LoadedKernel
 from collbench.kernels.sources import KernelError
 from collbench.schedules import Schedule
 
@@ -73,11 +73,11 @@ def _runtime() -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def load(content: bytes, symbol: str) -> Kernel:
+def load(content: bytes, symbol: str) -> LoadedKernel:
     """The kernel ``symbol`` in a library that was compiled for the emulator."""
     _runtime()
     try:
-        return Kernel(content, symbol)
+        return LoadedKernel(content, symbol)
     except (OSError, ValueError, AttributeError) as error:
         raise KernelError(f"the kernel {symbol} does not load: {error}") from error
 
@@ -128,8 +128,8 @@ class Emulator:
         ctypes.memset(at + PAGE + scratch.lamport_at, 0xFF, 2 * scratch.lamport_half)
 
     def launch(
-        self, place: int, comm: int, kernel: Kernel, buffers: tuple[int, int], count: int, reached: Sequence[bool],
-        shape: tuple[int, int],
+        self, place: int, comm: int, kernel: LoadedKernel, buffers: tuple[int, int], count: int,
+        reached: Sequence[bool], shape: tuple[int, int],
     ) -> None:  # fmt: skip
         """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``count`` elements from one address to the
         other, ``shape`` (blocks, threads); ``reached`` says for each place whether its loads and stores get there."""

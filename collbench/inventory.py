@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from collbench import backends, profiles
-from collbench.backends import _kernels
+from collbench import profiles, registry
 from collbench.plan.collectives import COLLECTIVES, OPS
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.problem import MODES
@@ -14,8 +13,8 @@ from collbench.tables import aligned
 
 def _backends() -> list[dict[str, str | None]]:
     found = []
-    for name in backends.names():
-        backend = backends.find(name)
+    for name in registry.names():
+        backend = registry.find(name)
         found.append({"name": name, "on": backend.DEVICE, "missing": backend.missing(), "times": backend.SUMMARY})
     return found
 
@@ -39,6 +38,6 @@ def show(as_json: bool) -> str:
         if each["missing"]:
             reasons.setdefault(each["missing"], []).append(str(each["name"]))
     missing = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    missing += _kernels.hidden().values()
+    missing += registry.hidden().values()
     lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
     return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])

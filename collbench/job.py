@@ -16,7 +16,7 @@ from typing import Any
 
 from mpi4py import MPI
 
-from collbench import backends
+from collbench import registry
 from collbench.devices.device import Device
 from collbench.devices.opening import open_device
 from collbench.errors import UsageError
@@ -31,7 +31,7 @@ from collbench.ranks import world
 from collbench.ranks.failure import end_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World
-from collbench.refusals import refusal
+from collbench.registry import refusal
 from collbench.results.files import SCHEMA, ResultFile, doing_path, replace_text, sidecar_path
 from collbench.results.records import Record
 from collbench.rows import Row, RowMaker
@@ -174,12 +174,12 @@ def run(order: Order, tell: Step | None) -> None:
 def _run_launch(order: Order, everyone: World, dog: Watchdog, made: Prepared, tell: Step | None) -> None:
     file, launch, plan, finished = made
     dog.beat("opening devices")
-    kinds = {backends.find(case.backend).DEVICE for group in plan.groups for case in group}
+    kinds = {registry.find(case.backend).DEVICE for group in plan.groups for case in group}
     devices = {kind: open_device(kind, everyone) for kind in sorted(kinds)}
     for device in devices.values():
         everyone.teardown.callback(device.close)
     shared = _shared_gpus(everyone, devices)
-    plan = leave_out(plan, lambda case: shared if backends.find(case.backend).DEVICE == "gpu" else None)
+    plan = leave_out(plan, lambda case: shared if registry.find(case.backend).DEVICE == "gpu" else None)
     rows = _row_maker(order, launch, devices, everyone, finished)
     facts = everyone.launch.gather(_my_facts(devices)) or []
     mine = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None

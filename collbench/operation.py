@@ -38,7 +38,7 @@ class Prepared:
         buffers: Buffers, layers: Sequence[str] = (), first: int = 0,
     ) -> None:  # fmt: skip
         self.work, self._device, self._arena, self._buffers = work, device, arena, buffers
-        self._proof = Proof(device, arena, buffers, work, rank, backend.emulate(work), layers)
+        self._proof = Proof(device, arena, buffers, work, rank, backend.exact_order(work), layers)
         self.calls: list[Call] = [
             session.prepare(work, device.view(arena, buffers.send, slot), device.view(arena, buffers.recv, slot))
             for slot in range(buffers.send.slots)

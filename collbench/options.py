@@ -20,7 +20,7 @@ from collbench.plan.sizes import DEFAULT_SIZES, parse_size, parse_sizes
 
 def backend_names() -> list[str]:
     """Names of all backends."""
-    from collbench.backends import names
+    from collbench.registry import names
 
     return names()
 
@@ -59,7 +59,7 @@ def names(what: str, known: Callable[[], Sequence[str]]) -> Parsed:
 
 def backend_spec(text: str) -> str:
     """A backend's name, or its name with parameters (``NAME:KEY=VALUE:...``); UsageError where there is none."""
-    from collbench.backends import split
+    from collbench.backends._specs import split
 
     pick("backend", split(text)[0], backend_names())
     return text

@@ -7,7 +7,6 @@ element lands on its own value; and every iteration sees other data at every off
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -19,7 +18,6 @@ from collbench.plan.dtypes import Dtype
 
 LAYERS = ("routing", "exact", "bound")
 SPECIAL, SPECIAL_NUMBERS = "special", "special-numbers"  # NaN, infinities, zeros and denormals; the same without NaN
-Emulator = Callable[[Values], Values]
 
 
 def shift_of(iteration: int, slot: int = 0) -> int:
@@ -116,7 +114,7 @@ def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
 
     ``routing``: where something is reduced, each element is non-neutral on one rank only, with a code of its own.
     ``exact``: whole numbers whose sums are exact in any order (nccl-tests, verifiable.cu).
-    ``bound``: random data from a normal distribution, also for the layer ``emulated``.
+    ``bound``: random data from a normal distribution, also for the layer ``bit-exact``.
     ``special``: NaN, infinities, zeros of both signs, denormals and sums that overflow, all with a result that no
     order of additions changes; ``special-numbers``: the same without NaN, also as a result. Float types only.
     Read-only: it is shared.

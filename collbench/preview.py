@@ -9,7 +9,7 @@ from collbench.plan.problem import Case
 from collbench.plan.sizes import format_size
 from collbench.plan.sweep import Plan, Sweep, make_plan
 from collbench.plan.worlds import Topology, layouts_for
-from collbench.refusals import refusal
+from collbench.registry import refusal
 from collbench.tables import aligned
 
 Fact = dict[str, Any]

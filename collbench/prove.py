@@ -16,8 +16,9 @@ from collbench.errors import Exit, exit_of
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.ranks import launcher
 from collbench.ranks.start import CHILD, launch_ranks, ranks_to_start
+from collbench.registry import default_backends, default_dtypes
 from collbench.stories import STORIES, Order, Outcome
-from collbench.sweep import default_backends, default_dtypes, topology_of
+from collbench.sweep import topology_of
 from collbench.tables import aligned
 from collbench.verify_options import VerifyGiven
 

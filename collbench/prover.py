@@ -12,7 +12,7 @@ from itertools import groupby
 import numpy as np
 from mpi4py import MPI
 
-from collbench import backends
+from collbench import registry
 from collbench.backends import Opening, Session
 from collbench.devices.device import Device
 from collbench.devices.opening import open_device
@@ -53,12 +53,12 @@ class Prover:
 
     def _open_and_tell(self, able: list[Subject]) -> None:
         first = able[0]
-        backend = backends.find(first.backend)
+        backend = registry.find(first.backend)
         told = self._told(first)
         size = max(arena_bytes(story, subject) for story in told for subject in able)
         self.dog.beat(f"opening {first.backend} {first.way} on {first.layout}")
         worlds = [self.everyone.split(first.layout) for _ in range(2 if any(story.twice for story in told) else 1)]
-        opening = backends.ways(backend)[first.way] if first.way else backend.open
+        opening = registry.ways(backend)[first.way] if first.way else backend.open
         sessions, error = self._open(opening, worlds, self.devices[backend.DEVICE], size)
         stage = Stage(worlds[0], backend, self.devices[backend.DEVICE], sessions, error, self.order)
         if worlds[0].member:
@@ -128,7 +128,7 @@ def run(order: Order, emit: Emit) -> None:
         teardown.callback(dog.close)
         try:
             dog.beat("opening devices")
-            kinds = sorted({backends.find(subject.backend).DEVICE for subject in planned if subject.sizes})
+            kinds = sorted({registry.find(subject.backend).DEVICE for subject in planned if subject.sizes})
             devices = {kind: open_device(kind, everyone) for kind in kinds}
             for device in devices.values():
                 teardown.callback(device.close)

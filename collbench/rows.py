@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from collbench import backends
+from collbench import registry
 from collbench.backends import Backend
 from collbench.plan.bounds import bound_seconds, find_link
 from collbench.plan.layout import Layout
@@ -52,7 +52,7 @@ class RowMaker:
             ranks=work.layout.size,
             nodes=work.layout.node_count,
             gpus_per_node=work.layout.per_node,
-            fabric=self.fabric(backends.find(case.backend).DEVICE, work.layout),
+            fabric=self.fabric(registry.find(case.backend).DEVICE, work.layout),
             mode=work.mode,
             in_place=work.in_place,
             params=f"cache={work.cache}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from collbench import backends
+from collbench import registry
 from collbench.backends import Backend, Session
 from collbench.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
 from collbench.devices.device import Call, Device
@@ -98,7 +98,7 @@ class Runner:
 
     def _open(self, world: World, name: str, groups: Sequence[Group]) -> Open:
         """Collective over the launch: a backend that fails to open on one rank is open on none."""
-        backend = backends.find(name)
+        backend = registry.find(name)
         device, sessions = self._devices[backend.DEVICE], []
         size = world.launch.allreduce(max(arena_bytes(group[0].workload, device) for group in groups), op=max)
         error = attempt(lambda: sessions.append(backend.open(world, device, size)))

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
-from collbench import backends
+from collbench import registry
 from collbench.plan.collectives import COLLECTIVES, Collective
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
 from collbench.plan.worlds import Topology
-from collbench.refusals import refusal
+from collbench.registry import refusal
 
 Late = Literal["nobody", "everybody", "one rank"]
 ALIGNED = (0, 0)
@@ -171,7 +171,7 @@ def subjects(order: Order, layouts: Sequence[Layout]) -> list[Subject]:
     """Everybody that stories are told of; those that are opened together come one after another."""
     found = []
     for layout, name in product(layouts, order.backends):
-        for way in ("", *backends.ways(backends.find(name))):
+        for way in ("", *registry.ways(registry.find(name))):
             for collective, dtype in product(order.collectives, order.dtypes):
                 ops = order.ops if COLLECTIVES[collective].reduces else ("",)
                 found += [_subject(order, layout, name, way, COLLECTIVES[collective], DTYPES[dtype], op) for op in ops]
@@ -181,7 +181,7 @@ def subjects(order: Order, layouts: Sequence[Layout]) -> list[Subject]:
 def _subject(
     order: Order, layout: Layout, name: str, way: str, collective: Collective, dtype: Dtype, op: str
 ) -> Subject:
-    sizes = order.sizes or default_sizes(dtype, backends.find(name).DEVICE)
+    sizes = order.sizes or default_sizes(dtype, registry.find(name).DEVICE)
     wanted = Subject(name, way, layout, collective, dtype, op, sizes, "")
     works = list({work.count: work for work in wanted.works(False)}.values())
     whole = [work for work in works if not work.refusal()] or works[-1:]

@@ -92,11 +92,13 @@ def layers_of(story: Story, work: Workload, backend: Backend) -> tuple[str, ...]
     out of two is the same on every rank only where the processor has but one, as GPUs do.
     """
     if story.same_bits:
-        one_nan = work.dtype.is_float and backend.DEVICE == "gpu" and backend.emulate(work)
+        one_nan = work.dtype.is_float and backend.DEVICE == "gpu" and backend.exact_order(work)
         return ("bound", patterns.SPECIAL) if one_nan else ("bound",)
     if not story.special:
         return ()
-    return (patterns.SPECIAL_NUMBERS if work.op in ("min", "max") and not backend.emulate(work) else patterns.SPECIAL,)
+    return (
+        patterns.SPECIAL_NUMBERS if work.op in ("min", "max") and not backend.exact_order(work) else patterns.SPECIAL,
+    )
 
 
 def in_one_output(buffers: Buffers) -> Buffers:

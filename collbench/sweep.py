@@ -10,35 +10,20 @@ from typing import Protocol
 
 import click
 
-from collbench import backends, preview
-from collbench.backends import _kernels
+from collbench import preview
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
-from collbench.host.gpus import gpu_count
 from collbench.options import Given, sizes_of
 from collbench.plan.sweep import Contest, Sweep, parse_contests
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.progress import progress
 from collbench.ranks import launcher
 from collbench.ranks.start import CHILD, ON_TERMINAL, launch_ranks, ranks_to_start
+from collbench.registry import default_backends, default_dtypes
 from collbench.results.files import ResultFile, default_path, doing_path
 from collbench.results.records import Record, load
 from collbench.views import summary
 
 TERMINATED = 143  # 128 + SIGTERM
-
-
-def default_backends() -> tuple[str, ...]:
-    """All that can run here on GPUs if there are some, else all that can run on CPU ranks.
-
-    Kernels of ours are timed as ``nvrar`` on GPUs, which picks among them, and each by itself on CPU ranks: there they
-    always have a row, also where it must say that a compiler is missing.
-    """
-    found = {name: backends.find(name) for name in backends.names()}
-    here = [name for name, backend in found.items() if backend.missing() is None]
-    ours = _kernels.own_names()
-    on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
-    told = ours if _kernels.device() == "cpu" else []
-    return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in told))
 
 
 class Worlds(Protocol):
@@ -52,12 +37,6 @@ class Worlds(Protocol):
     def nodes(self) -> tuple[int, ...]: ...
     @property
     def layout(self) -> tuple[tuple[int, int], ...]: ...
-
-
-def default_dtypes(names: Iterable[str]) -> tuple[str, ...]:
-    """The type that is common where these backends run."""
-    on_gpus = any(backends.find(name).DEVICE == "gpu" for name in names)
-    return ("bfloat16",) if on_gpus and gpu_count() else ("float32",)
 
 
 def sweep_of(given: Given) -> Sweep:

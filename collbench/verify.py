@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from collbench import patterns
+from collbench.backends import ExactOrder
 from collbench.buffers import Buffers
-from collbench.devices import device
-from collbench.devices.device import PERIOD, Array, Device, Finding, Values
-from collbench.patterns import Emulator, shift_of
+from collbench.devices.device import PERIOD, Array, Device, Expectation, Finding, Floats, Values, same
+from collbench.patterns import shift_of
 from collbench.plan.collectives import Piece
 from collbench.plan.problem import Workload
 
 GUARD = 0xA5
-Answer = tuple[device.Floats, int]  # one period of an answer, and the entry of it that element 0 holds
+BIT_EXACT = "bit-exact"  # the layer of backends that document their order of additions
+Answer = tuple[Floats, int]  # one period of an answer, and the entry of it that element 0 holds
 
 
 @dataclass(frozen=True)
@@ -29,37 +30,37 @@ class Layer:
     inputs: Values
     table: Array
     unchanged: Any
-    expected: tuple[device.Expectation, ...]
+    expected: tuple[Expectation, ...]
     judged: tuple[Any, ...]
 
 
 class Proof:
     """Writes the inputs of an iteration and judges its outputs, on one rank for one operation.
 
-    Iteration i uses layer i modulo the number of layers, so every layer meets timed iterations. ``emulate``, where
+    Iteration i uses layer i modulo the number of layers, so every layer meets timed iterations. ``exact_order``, where
     the backend documents its order of additions, adds the bit-exact layer. ``layers`` names others instead.
     """
 
     def __init__(
-        self, device: Device, arena: Array, buffers: Buffers, work: Workload, rank: int, emulate: Emulator | None,
+        self, device: Device, arena: Array, buffers: Buffers, work: Workload, rank: int, exact_order: ExactOrder | None,
         layers: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._device, self._arena, self._buffers, self._work, self._rank = device, arena, buffers, work, rank
         self._pieces = work.collective.pieces(work.count, work.layout.size, rank)
-        usual = (*patterns.LAYERS, "emulated") if emulate and work.dtype.is_float else patterns.LAYERS
-        self._layers = tuple(self._make_layer(name, emulate) for name in layers or usual)
+        usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and work.dtype.is_float else patterns.LAYERS
+        self._layers = tuple(self._make_layer(name, exact_order) for name in layers or usual)
         guard = np.full(PERIOD, GUARD, np.uint8)
         self._guard_table, self._guarded = device.upload(guard), device.expectation(patterns.exactly(guard))
         self._set_guards()
 
-    def _make_layer(self, name: str, emulate: Emulator | None) -> Layer:
+    def _make_layer(self, name: str, exact_order: ExactOrder | None) -> Layer:
         kind, op, ranks = self._work.dtype, self._work.op, self._work.layout.size
         inputs, device = patterns.inputs(name, kind, op, ranks), self._device
-        if emulate is not None and name == "emulated":
-            expected = tuple(patterns.exactly(emulate(inputs)) for _ in self._pieces)
-        elif emulate is not None and name == patterns.SPECIAL:
+        if exact_order is not None and name == BIT_EXACT:
+            expected = tuple(patterns.exactly(exact_order(inputs)) for _ in self._pieces)
+        elif exact_order is not None and name == patterns.SPECIAL:
             with np.errstate(all="ignore"):
-                expected = tuple(patterns.numerically(emulate(inputs)) for _ in self._pieces)
+                expected = tuple(patterns.numerically(exact_order(inputs)) for _ in self._pieces)
         else:
             expected = tuple(patterns.expectation(name, kind, op, ranks, piece.sources) for piece in self._pieces)
         mine = inputs[self._rank]
@@ -154,7 +155,7 @@ def diagnose(
     seen = values[sample].astype(np.float64)
     right = expected[(shift + sample) % PERIOD]
     bad = ~(np.abs(seen - right) <= layer.expected[number].tolerance[(shift + sample) % PERIOD])
-    bad &= ~device.same(seen, right)
+    bad &= ~same(seen, right)
     sample, seen, right = sample[bad], seen[bad], right[bad]
     for answer, start in earlier:
         if np.allclose(seen, answer[(start + sample) % PERIOD], rtol=1e-2, atol=0):

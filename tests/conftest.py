@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
@@ -10,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -122,33 +120,6 @@ def mpi(request: pytest.FixtureRequest, tmp_path: Path) -> Mpi:
 def mpich(tmp_path: Path) -> Mpi:
     """MPICH alone, where the library makes no difference."""
     return Mpi("mpich", tmp_path)
-
-
-@dataclass(frozen=True)
-class GpuSide:
-    """The modules with the communicator and the session of kernels on GPUs."""
-
-    symmetric: Any
-    session: Any
-
-
-@pytest.fixture(scope="session")
-def gpu_side() -> GpuSide:
-    """What kernels are given by the host. These modules import CUDA's, though what tests want of them does not need
-    any: they are loaded with a stand-in for ``collbench.devices.cuda``, and nobody else finds them so."""
-    names = ("collbench.kernels.gpu_communicator", "collbench.kernels.on_gpu")
-    stand_in: Any = ModuleType("collbench.devices.cuda")
-    stand_in.check = None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, stand_in.__name__, stand_in)
-        before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-        loaded = [importlib.import_module(name) for name in names]
-    for name in names:
-        del sys.modules[name]
-        package, _, module = name.rpartition(".")
-        delattr(sys.modules[package], module)
-    sys.modules.update(before)
-    return GpuSide(*loaded)
 
 
 # Kernel, type, layout and what else it was compiled for; what that takes, by architecture.

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from collbench import backends
+from collbench import registry
 from collbench.backends._kernels import KernelBackend
 from collbench.kernels import host_compiler
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import read
+from collbench.kernels.kernel import Kernel
 from collbench.plan.layout import Layout, parse_layout, virtual_layout
 
 needs_compiler = pytest.mark.skipif(host_compiler.missing() is not None, reason=str(host_compiler.missing()))
@@ -26,11 +27,11 @@ def a_layout(text: str) -> Layout:
     return virtual_layout(nodes, each, ["here"] * (nodes * each))
 
 
-def kernel(name: str) -> KernelBackend:
+def kernel(name: str) -> Kernel:
     """One of our kernels."""
-    found = backends.find(name)
-    assert isinstance(found, KernelBackend)
-    return found
+    found = registry.find(name)
+    assert isinstance(found, KernelBackend), found
+    return found.kernel
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Patch:
     new: str
 
 
-def patched(patches: Iterable[Patch], name: str, folder: Path) -> KernelBackend:
+def patched(patches: Iterable[Patch], name: str, folder: Path) -> Kernel:
     """Our kernel ``name`` and all that it includes, changed, in ``folder``, which comes first where headers are looked
     for."""
     shutil.copytree(own_folder(), folder, dirs_exist_ok=True)
@@ -61,4 +62,4 @@ def patched(patches: Iterable[Patch], name: str, folder: Path) -> KernelBackend:
         text = path.read_text(encoding="utf-8")
         assert text.count(patch.old) == 1, f"{patch.old!r} is {text.count(patch.old)} times in {patch.file}"
         path.write_text(text.replace(patch.old, patch.new), encoding="utf-8")
-    return KernelBackend(read(folder / kernel(name).file.path.name), {})
+    return Kernel(read(folder / kernel(name).file.path.name))

@@ -24,14 +24,14 @@ from conftest import note_compiled
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends
+from collbench import registry
 from collbench.backends import _kernels
 from collbench.backends._kernels import KernelBackend
 from collbench.kernels import abi
 from collbench.kernels.abi import ON_GPU
 from collbench.kernels.cubin import Resources, resources, uses_nvshmem
 from collbench.kernels.header import KernelFile, read
-from collbench.kernels.kernel import defines
+from collbench.kernels.kernel import Kernel, plain
 from collbench.kernels.nvrtc import build
 from collbench.kernels.sources import KernelError
 from collbench.plan.layout import Layout
@@ -58,22 +58,22 @@ class Variant:
     marked: bool = False
 
     @property
-    def backend(self) -> KernelBackend:
+    def backend(self) -> Kernel:
         """The kernel with this launch shape. Of all blocks the largest have the fewest registers."""
         found = kernel(self.name)
-        return KernelBackend(found.file, {"threads": max(found.file.threads), **dict(self.shape)})
+        return Kernel(found.file, {"threads": max(found.file.threads), **dict(self.shape)})
 
     def words(self) -> str:
         """What is not the default about it."""
-        shape = [f"{_kernels.plain(name)}={number}" for name, number in self.shape]
+        shape = [f"{plain(name)}={number}" for name, number in self.shape]
         return " ".join([*shape, *([self.op] if self.op != "sum" else []), *(["phases"] if self.marked else [])])
 
 
-def kernel(name: str) -> KernelBackend:
+def kernel(name: str) -> Kernel:
     """One of ours."""
-    found = backends.find(name)
+    found = registry.find(name)
     assert isinstance(found, KernelBackend), found
-    return found
+    return found.kernel
 
 
 @functools.cache
@@ -81,7 +81,7 @@ def compiled(variant: Variant) -> bytes:
     """The cubin that a session would load."""
     work = a_workload(dtype=variant.dtype, layout=variant.layout, op=variant.op)
     backend = variant.backend
-    options = defines(backend, work, backend.shape(work), ON_GPU)
+    options = backend.defines(work, backend.shape(work), ON_GPU)
     cubin = build(backend.file, {**options, **(MARKS if variant.marked else {})}, variant.arch)
     row = (variant.name, variant.dtype, str(variant.layout), variant.words())
     note_compiled(row, variant.arch, resources(cubin))
@@ -185,8 +185,8 @@ def layout_of(kind: type[ctypes.Structure], name: str) -> list[str]:
 def checked(folder: Path, layout: Layout, assertions: Sequence[str]) -> bytes:
     """Compile these assertions as a kernel for ``layout``."""
     file = a_file(folder, '#include "collbench.cuh"', *assertions, "KERNEL(a) { *a.out = 0; }")
-    backend, work = KernelBackend(file, {}), a_workload(layout=layout)
-    return build(file, defines(backend, work, backend.shape(work), ON_GPU), "sm_90")
+    backend, work = Kernel(file), a_workload(layout=layout)
+    return build(file, backend.defines(work, backend.shape(work), ON_GPU), "sm_90")
 
 
 @pytest.mark.parametrize("layout", [a_layout(3), TWO_NODES], ids=str)

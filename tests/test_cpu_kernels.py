@@ -19,9 +19,9 @@ from test_kernel_files import source, write
 from collbench.backends._kernels import NEAR_WRAP, own_names
 from collbench.devices.cpu import Cpu
 from collbench.errors import CannotRunError
-from collbench.kernels import cpu_communicator, host_compiler, on_cpu
+from collbench.kernels import cpu_communicator, host_compiler
 from collbench.kernels.abi import ON_CPU
-from collbench.kernels.kernel import elements_at_once
+from collbench.kernels.session import open_session
 from collbench.ranks.world import open_launch
 from collbench.results.records import Record
 
@@ -84,7 +84,7 @@ def test_worlds_side_by_side_in_a_launch_and_messages_of_several_launches(mpi: M
     assert set(rows) == {(ranks, size) for ranks in (2, 3) for size in (4096, 1100 << 10)}
     assert statuses(mpi.rows()) == {"ok"}
     for (ranks, size), row in rows.items():
-        alone = elements_at_once(kernel("oneshot"), a_workload(ranks=ranks), ON_CPU) * 4 >= size
+        alone = kernel("oneshot").elements_at_once(a_workload(ranks=ranks), ON_CPU) * 4 >= size
         assert alone == (size == 4096)
         assert phases_of(row) == ({"send_us", "receive_us"} if alone else set()), "several launches have no phases"
 
@@ -124,8 +124,9 @@ WORLDS = """
 import json, re
 from contextlib import ExitStack
 from pathlib import Path
+from collbench.devices.cpu import Cpu
 from collbench.ranks import world
-from collbench.kernels.on_cpu import open_communicator
+from collbench.kernels.session import open_communicator
 from collbench.plan.layout import Layout
 
 def mapped():
@@ -139,7 +140,7 @@ with ExitStack() as teardown:
     everyone = world.open_launch(teardown)
     for ranks in (2, 3, 2, 3):
         part = everyone.split(Layout(tuple(range(ranks)), (0,) * ranks))
-        open_communicator(part)
+        open_communicator(part, Cpu())
         found.append([*mapped()])
         part.free()
         found[-1] += mapped()
@@ -254,7 +255,7 @@ def test_a_rank_writes_into_shared_memory_only_where_there_is_enough(
     work, device = a_workload(ranks=1), Cpu()
     with ExitStack() as teardown:
         world = open_launch(teardown).split(a_layout(1))
-        session = on_cpu.open_session(kernel("oneshot"), world, device, 1 << 16)
+        session: Any = open_session(kernel("oneshot"), world, device, 1 << 16)
         assert bool(session.comm.addresses[0]) == (free == 0)
         if free < 0:
             with pytest.raises(CannotRunError, match=f"of {tmp_path} are needed, "):

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from test_kernel_files import source
 
 from collbench import schedules
-from collbench.backends._kernels import KernelBackend
 from collbench.emulation import Scene, alone, draw_scene, play
 from collbench.emulator import Comms, Emulator, Ending, load
 from collbench.kernels import host_compiler
 from collbench.kernels.abi import FIRST_EPOCH, Scratch
 from collbench.kernels.header import read
-from collbench.kernels.kernel import defines
+from collbench.kernels.kernel import Kernel
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
@@ -33,11 +32,11 @@ SIZES = (4, 30, 1026, 2052, 4100)
 Words = NDArray[np.uint32]
 
 
-def small(folder: Path, body: str) -> KernelBackend:
+def small(folder: Path, body: str) -> Kernel:
     """A kernel of our own, which may put."""
     path = folder / "hop.cu"
     path.write_text(source() + '#define COLL_USES_PUT 1\n#include "collbench.cuh"\n' + body)
-    return KernelBackend(read(path), {})
+    return Kernel(read(path))
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def run(
     work, scratch = a_work(a_layout(layout)), Scratch(4096, 4096)
     nodes, ranks = work.layout.nodes, work.layout.size
     backend = small(folder, body)
-    options = defines(backend, work, {"threads": shape[1]}, scratch)
+    options = backend.defines(work, {"threads": shape[1]}, scratch)
     loaded = load(host_compiler.kernel_library(backend.file, options, host_compiler.EMULATED), "hop")
     out = [np.zeros(room, np.uint32) for _ in range(ranks)]
     order = schedule or schedules.draw(0, ranks, *shape)
@@ -152,11 +151,11 @@ def test_a_failure_replays_exactly(tmp_path: Path) -> None:
 
 def test_a_seed_replays_in_another_process() -> None:
     program = """
-from collbench import backends
+from collbench import registry
 from collbench.emulation import draw_scene, play
 from collbench.plan.layout import virtual_layout
 layout = virtual_layout(2, 2, ["here"] * 4)
-print(play(backends.find("nvrar-ll"), draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
+print(play(registry.find("nvrar-ll"), draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
 """
     events = [
         int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)

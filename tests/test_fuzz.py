@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collbench import emulator, schedules
-from collbench.backends._kernels import KernelBackend
 from collbench.emulation import Scene, alone, play
+from collbench.kernels.kernel import Kernel
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
@@ -152,5 +152,5 @@ def test_every_answer_is_right_in_any_order(name: str, data: st.DataObject) -> N
     scene = data.draw(any_scene(build), "scene")
     defines = {"COLL_BATCH": build.batch} if kernel(name).file.defines else {}
     with np.errstate(all="ignore"):
-        verdict = play(KernelBackend(kernel(name).file, defines), scene)
+        verdict = play(Kernel(kernel(name).file, defines), scene)
     assert verdict.wrong == "", (verdict.story, str(scene))

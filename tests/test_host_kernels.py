@@ -16,7 +16,7 @@ from test_kernel_files import source, write
 from collbench.kernels import host_compiler
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import KernelFile, read
-from collbench.kernels.host_compiler import CPU, EMULATED, Kernel, kernel_library, load_runtime, runtime_library
+from collbench.kernels.host_compiler import CPU, EMULATED, LoadedKernel, kernel_library, load_runtime, runtime_library
 from collbench.kernels.sources import KernelError
 
 # Needs nothing of ours, so that it is compiled in no time.
@@ -218,7 +218,7 @@ def test_a_kernel_is_loaded_with_the_memory_that_its_blocks_share(tmp_path: Path
     assert load_runtime(runtime_library(CPU)) is load_runtime(runtime_library(CPU)), "once in a process"
     for body, least in ((SHARING, 40), ("*(u64*)a.out = a.count;", 0)):
         file = kernel(tmp_path, f'#include "collbench.cuh"\nKERNEL(a) {{ {body} }}\n')
-        found = Kernel(kernel_library(file, OPTIONS, CPU), "one_hop")
+        found = LoadedKernel(kernel_library(file, OPTIONS, CPU), "one_hop")
         begin, end = (address or 0 for address in found.shared)
         assert found.entry.value
         assert least <= end - begin <= 2 * least
@@ -227,11 +227,11 @@ def test_a_kernel_is_loaded_with_the_memory_that_its_blocks_share(tmp_path: Path
 @needs_compiler
 def test_what_is_no_kernel_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="collbench-"):
-        Kernel(b"no library", "one_hop")
+        LoadedKernel(b"no library", "one_hop")
     library = kernel_library(kernel(tmp_path), {}, CPU)
     for symbol in ("one_hop", "another"):  # the first is there, but without the section of shared memory
         with pytest.raises((AttributeError, ValueError), match="undefined symbol"):
-            Kernel(library, symbol)
+            LoadedKernel(library, symbol)
 
 
 BOTH = """

@@ -13,21 +13,22 @@ from conftest import Mpi
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends, inventory
-from collbench.backends import Unusable, _kernels, mpi_nvrar, nvrar
-from collbench.backends._kernels import KernelBackend
+from collbench import inventory, registry
+from collbench.backends import ExactOrder, _kernels, mpi_nvrar, nvrar
+from collbench.backends._kernels import KernelBackend, order_of
+from collbench.backends._specs import split
 from collbench.devices.device import Values
 from collbench.errors import UsageError
 from collbench.host import gpus as host_gpus
 from collbench.kernels import host_compiler
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import read
+from collbench.kernels.kernel import Kernel, plain
 from collbench.measure.sidecar import kernel_hashes
-from collbench.patterns import Emulator
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
-from collbench.sweep import default_backends
+from collbench.registry import Unusable, default_backends
 
 OURS = tuple(sorted(path.stem.replace("_", "-") for path in own_folder().glob("[!._]*.cu")))
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3))
@@ -36,16 +37,16 @@ IN_TURN = Layout((0, 1, 2, 3), (0, 1, 0, 1))  # nodes whose ranks interleave
 UNEVEN = Layout((0, 1, 2), (0, 0, 1))
 
 
-def a_kernel(folder: Path, **changes: str | None) -> KernelBackend:
+def a_kernel(folder: Path, **changes: str | None) -> Kernel:
     """The kernel ``hop`` with a header of its own."""
-    return KernelBackend(read(write(folder, "hop.cu", source(**changes))), {})
+    return Kernel(read(write(folder, "hop.cu", source(**changes))))
 
 
-def ours(spec: str) -> KernelBackend:
+def ours(spec: str) -> Kernel:
     """A kernel that comes with collbench."""
-    found = backends.find(spec)
+    found = registry.find(spec)
     assert isinstance(found, KernelBackend), found
-    return found
+    return found.kernel
 
 
 # ---- Finding them ----
@@ -53,7 +54,7 @@ def ours(spec: str) -> KernelBackend:
 
 def test_every_file_in_our_folder_is_a_backend_and_is_listed(mpich: Mpi) -> None:
     assert OURS
-    assert set(OURS) <= set(backends.names())
+    assert set(OURS) <= set(registry.names())
     run = partial(mpich.run, CUDA_VISIBLE_DEVICES="")
     listed = {each["name"]: each for each in json.loads(run("list", "--json").out)["backends"]}
     for name in OURS:
@@ -92,8 +93,8 @@ def test_they_run_on_gpus_where_there_are_some_and_else_on_processors(
     monkeypatch.setattr(host_compiler, "missing", lambda: "no compiler")
     reason = "no compiler" if device == "cpu" else "some-package, nvshmem4py-cu13 not installed; pip install"
     for name in OURS:
-        assert device == ours(name).DEVICE
-        assert str(ours(name).missing()).startswith(reason)
+        assert device == registry.find(name).DEVICE
+        assert str(registry.find(name).missing()).startswith(reason)
 
 
 @pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (4, "gpu")])
@@ -103,7 +104,7 @@ def test_a_file_that_cannot_be_read_is_a_backend_that_says_why(
     machine_with(monkeypatch, gpus)
     path = write(tmp_path, "hop.cu", source(ops=None))
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
-    found = backends.find("hop:blocks=8")
+    found = registry.find("hop:blocks=8")
     assert isinstance(found, Unusable)
     assert device == found.DEVICE
     assert str(found.missing()).startswith(f"{path}: the field 'ops' is missing")
@@ -137,7 +138,7 @@ def test_on_gpus_all_that_can_run_is_timed_but_kernels_that_nvrar_picks_from(mon
 
 def test_a_communicator_near_its_wrap_is_a_way_to_open_one() -> None:
     for name in ("nvrar", *OURS):
-        assert list(backends.ways(backends.find(name))) == [_kernels.NEAR_WRAP]
+        assert list(registry.ways(registry.find(name))) == [_kernels.NEAR_WRAP]
 
 
 @pytest.mark.parametrize("name", ["folder.cu", "collbench.cuh"])
@@ -275,12 +276,12 @@ def test_one_round_is_enough_where_it_can_be_and_no_block_is_idle(name: str) -> 
 @pytest.mark.parametrize("name", OURS)
 def test_explicit_parameters_win(name: str) -> None:
     file = ours(name).file
-    own = {_kernels.plain(define): values[-1] for define, values in file.defines.items()}
+    own = {plain(define): values[-1] for define, values in file.defines.items()}
     given = {"blocks": max(file.blocks) + 1, "threads": max(file.threads) // 2, "pdl": 0, **own}
     spec = ":".join([name, *(f"{key}={number}" for key, number in given.items())])
     for size in SIZES:
         shape = ours(spec).shape(a_workload(size=size))
-        assert {_kernels.plain(key): number for key, number in shape.items()} == given
+        assert {plain(key): number for key, number in shape.items()} == given
 
 
 def test_fewer_blocks_get_more_threads(tmp_path: Path) -> None:
@@ -300,10 +301,10 @@ def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
         assert len({first, *others}) == len(others) + 1
         specs.update(others)
     for spec in specs:
-        asked = {key: int(text) for key, text in backends.split(spec)[1].items()}
+        asked = {key: int(text) for key, text in split(spec)[1].items()}
         assert ours(spec).file == backend.file
         shape = ours(spec).shape(a_workload())
-        assert {_kernels.plain(key): number for key, number in shape.items()} == {**asked, "pdl": 1}
+        assert {plain(key): number for key, number in shape.items()} == {**asked, "pdl": 1}
         assert asked["blocks"] in backend.file.blocks
         assert asked["threads"] in backend.file.threads
 
@@ -313,7 +314,7 @@ def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
     tried = {}
     for size in (64, 128 << 10, 64 << 20):
         specs = ours(name).candidates(a_workload(size=size, ranks=8))[1:]
-        tried[size] = {backends.split(spec)[1]["blocks"] for spec in specs}
+        tried[size] = {split(spec)[1]["blocks"] for spec in specs}
     most = max(ours(name).file.blocks)
     assert tried[64] <= {str(min(ours(name).file.blocks))}, "more would have nothing to do"
     assert {int(blocks) for blocks in tried[64 << 20]} == {each for each in ours(name).file.blocks if 2 * each >= most}
@@ -365,16 +366,18 @@ def noise(ranks: int) -> Values:
     return values.astype(DTYPES["bfloat16"].numpy)
 
 
-def sum_of(emulator: Emulator | None, inputs: Values) -> Values:
+def sum_of(order: ExactOrder | None, inputs: Values) -> Values:
     """Its bits."""
-    assert emulator is not None
-    return emulator(inputs).view(np.uint16)
+    assert order is not None
+    return order(inputs).view(np.uint16)
 
 
 @pytest.mark.parametrize("op", ["sum", "min", "max"])
 def test_on_one_node_both_orders_are_one(tmp_path: Path, op: str) -> None:
     work = a_workload(dtype="bfloat16", ranks=8, op=op)
-    flat, three = (sum_of(a_kernel(tmp_path, order=order).emulate(work), noise(8)) for order in ('"flat"', '"nvrar"'))
+    flat, three = (
+        sum_of(order_of(a_kernel(tmp_path, order=order).file, work), noise(8)) for order in ('"flat"', '"nvrar"')
+    )
     assert np.array_equal(flat, three)
     wide = {"sum": np.add, "min": np.minimum, "max": np.maximum}[op].reduce(noise(8).astype(np.float32), axis=0)
     assert np.array_equal(flat, wide.astype(DTYPES["bfloat16"].numpy).view(np.uint16)), "in fp32, rounded once"
@@ -382,9 +385,11 @@ def test_on_one_node_both_orders_are_one(tmp_path: Path, op: str) -> None:
 
 def test_on_several_nodes_they_are_not(tmp_path: Path) -> None:
     work, inputs = a_workload(dtype="bfloat16", layout=a_layout(8, nodes=4)), noise(8)
-    flat = sum_of(a_kernel(tmp_path, order='"flat"').emulate(work), inputs)
-    three = a_kernel(tmp_path, order='"nvrar"').emulate(work)
-    assert np.array_equal(flat, sum_of(a_kernel(tmp_path).emulate(a_workload(dtype="bfloat16", ranks=8)), inputs))
+    flat = sum_of(order_of(a_kernel(tmp_path, order='"flat"').file, work), inputs)
+    three = order_of(a_kernel(tmp_path, order='"nvrar"').file, work)
+    assert np.array_equal(
+        flat, sum_of(order_of(a_kernel(tmp_path).file, a_workload(dtype="bfloat16", ranks=8)), inputs)
+    )
     assert np.count_nonzero(flat != sum_of(three, inputs)) > 100
     pairs = sum_of(three, inputs[[1, 0, 2, 3, 4, 5, 6, 7]])
     assert np.array_equal(pairs, sum_of(three, inputs)), "two numbers have one sum"
@@ -406,26 +411,26 @@ def test_on_several_nodes_they_are_not(tmp_path: Path) -> None:
 def test_the_order_is_the_documented_one(
     tmp_path: Path, order: str, layout: Layout, inputs: tuple[float, ...], result: float
 ) -> None:
-    emulator = a_kernel(tmp_path, order=f'"{order}"').emulate(a_workload(layout=layout))
-    assert emulator is not None
-    assert emulator(np.array(inputs, np.float32)[:, None]).tolist() == [result]
+    add = order_of(a_kernel(tmp_path, order=f'"{order}"').file, a_workload(layout=layout))
+    assert add is not None
+    assert add(np.array(inputs, np.float32)[:, None]).tolist() == [result]
 
 
 def test_a_kernel_may_have_no_order(tmp_path: Path) -> None:
-    assert a_kernel(tmp_path, order=None).emulate(a_workload()) is None
+    assert order_of(a_kernel(tmp_path, order=None).file, a_workload()) is None
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_ours_document_theirs(name: str) -> None:
     work = a_workload(dtype="bfloat16", layout=IN_TURN)
     nodes = {"flat": 1, "nvrar": 2}[str(ours(name).file.order)]
-    expected = mpi_nvrar.emulate(a_workload(dtype="bfloat16", layout=a_layout(4, nodes)))
-    assert np.array_equal(sum_of(ours(name).emulate(work), noise(4)), sum_of(expected, noise(4)[[0, 2, 1, 3]]))
+    expected = mpi_nvrar.exact_order(a_workload(dtype="bfloat16", layout=a_layout(4, nodes)))
+    assert np.array_equal(sum_of(order_of(ours(name).file, work), noise(4)), sum_of(expected, noise(4)[[0, 2, 1, 3]]))
 
 
 def test_a_kernel_called_like_a_backend_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _kernels.hidden() == {}
+    assert registry.hidden() == {}
     write(tmp_path, "mpi_nvrar.cu", source())
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
-    assert "rename the file" in _kernels.hidden()["mpi-nvrar"]
+    assert "rename the file" in registry.hidden()["mpi-nvrar"]
     assert "mpi_nvrar.cu: 'mpi-nvrar' is a backend" in inventory.show(as_json=False)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from collbench.devices.device import Values
 from collbench.kernels.calls import KernelCall, Marked, phase_names
-from collbench.kernels.on_gpu import Launch
+from collbench.kernels.gpu_communicator import GpuLaunch
 
 PHASES = ("reduce-scatter", "doubling", "all-gather")
 BEGIN = 1 << 20  # ns
@@ -79,7 +79,8 @@ def test_a_call_makes_its_launches_in_their_order() -> None:
     made: list[int] = []
     launches: Any = [lambda: made.append(1), lambda: made.append(2)]
     KernelCall(launches, {}, None, None)()
-    marked: Any = Marked(launches[0], None, ())
+    nothing: Any = None
+    marked = Marked(launches[0], nothing, ())
     marked()
     assert made == [1, 2, 1]
 
@@ -105,7 +106,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, shape: Mapping[str, int], code: in
         return (driver.CUresult(code),)
 
     monkeypatch.setattr(driver, "cuLaunchKernelEx", launch)
-    Launch("function", Argument(count=7), shape, 64)()
+    GpuLaunch("function", Argument(count=7), shape, 64)()
     return seen
 
 

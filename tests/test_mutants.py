@@ -16,8 +16,8 @@ import pytest
 from emulated import Draws, Patch, a_layout, kernel, needs_compiler, patched
 
 from collbench import emulator
-from collbench.backends._kernels import KernelBackend
 from collbench.emulation import Scene, Verdict, alone, draw_scene, play
+from collbench.kernels.kernel import Kernel
 
 pytestmark = needs_compiler
 
@@ -187,14 +187,14 @@ EQUIVALENT = (
 # fmt: on
 
 
-def played(backend: KernelBackend, draws: Draws, twist: Twist, seed: int) -> Verdict:
+def played(backend: Kernel, draws: Draws, twist: Twist, seed: int) -> Verdict:
     """What becomes of the scene of a seed."""
     scene = draw_scene(a_layout(draws.layout), seed, (draws.dtype,), ("sum",), draws.sizes)
     with np.errstate(all="ignore"):  # a wrong answer may be infinite
         return play(backend, twist(scene))
 
 
-def first_wrong(backend: KernelBackend, draws: Draws, twist: Twist, seeds: int) -> str:
+def first_wrong(backend: Kernel, draws: Draws, twist: Twist, seeds: int) -> str:
     """What the first scene that goes wrong says, or ""."""
     return next((told for seed in range(seeds) if (told := played(backend, draws, twist, seed).wrong)), "")
 

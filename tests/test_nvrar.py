@@ -13,11 +13,13 @@ import pytest
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import backends, kernels
+from collbench import registry
 from collbench.backends import _kernels, mpi_nvrar, nvrar
 from collbench.backends._kernels import KernelBackend
+from collbench.backends._specs import split
 from collbench.devices.device import Values
 from collbench.host import environment
+from collbench.kernels.kernel import Kernel
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
@@ -28,11 +30,11 @@ REAL, VIRTUAL = a_layout(8, nodes=2), a_layout(8, nodes=2, virtual=True)
 SIZES = (4, 4096, 128 << 10, 1 << 20, 64 << 20)
 
 
-def kernel(spec: str) -> KernelBackend:
+def kernel(spec: str) -> Kernel:
     """The kernel behind a spec."""
-    found = backends.find(spec)
+    found = registry.find(spec)
     assert isinstance(found, KernelBackend), found
-    return found
+    return found.kernel
 
 
 def noise(ranks: int) -> Values:
@@ -72,14 +74,14 @@ def test_candidates_can_run_and_the_default_is_first(layout: Layout, dtype: str)
         specs = nvrar.candidates(work)
         assert specs[0] == nvrar.default(work)
         assert len(set(specs)) == len(specs) > 1
-        names = {backends.split(spec)[0] for spec in specs}
+        names = {split(spec)[0] for spec in specs}
         assert names <= set(_kernels.own_names())
         assert all(kernel(name).refuses(work) is None for name in names)
 
 
 def tried(layout: Layout, size: int) -> set[str]:
     """Kernels that are tried."""
-    return {backends.split(spec)[0] for spec in nvrar.candidates(a_workload(layout=layout, size=size))}
+    return {split(spec)[0] for spec in nvrar.candidates(a_workload(layout=layout, size=size))}
 
 
 def test_kernels_that_know_no_nodes_are_not_tried_on_several() -> None:
@@ -123,7 +125,7 @@ def test_it_takes_every_size_type_and_operation_of_its_kernels() -> None:
 
 def bits(work: Workload, backend: Any, inputs: Values) -> list[int]:
     """What a backend says comes out, to the bit."""
-    result: list[int] = backend.emulate(work)(inputs).view(np.uint16).tolist()
+    result: list[int] = backend.exact_order(work)(inputs).view(np.uint16).tolist()
     return result
 
 
@@ -132,8 +134,8 @@ def test_its_order_is_that_of_the_three_phases_and_of_every_candidate(layout: La
     work, inputs = a_workload(dtype="bfloat16", layout=layout), noise(layout.size)
     expected = bits(work, nvrar, inputs)
     assert expected == mpi_nvrar.three_phases(inputs, layout, "sum").view(np.uint16).tolist()
-    for name in {backends.split(spec)[0] for spec in nvrar.candidates(work)}:
-        assert bits(work, backends.find(name), inputs) == expected, name
+    for name in {split(spec)[0] for spec in nvrar.candidates(work)}:
+        assert bits(work, registry.find(name), inputs) == expected, name
 
 
 def test_its_bytes_on_the_wire_are_those_of_the_default() -> None:
@@ -178,9 +180,8 @@ def picked(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool = True
         return SimpleNamespace(open=lambda *_: SimpleNamespace(prepare=lambda *_: name))
 
     comm = SimpleNamespace(reaches=lambda ranks: reached and list(ranks) == list(range(work.layout.size)))
-    kernel_session = SimpleNamespace(open_communicator=lambda *_: comm)
-    monkeypatch.setattr(kernels, "on_gpu", kernel_session, raising=False)
-    monkeypatch.setattr(backends, "find", find)
+    monkeypatch.setattr(nvrar, "open_communicator", lambda *_: comm)
+    monkeypatch.setattr(_kernels, "find", find)
     world: Any = Picker(kind)
     session: Any = nvrar.Session(world, world, 0, None)
     calls = [session.prepare(work, None, None) for _ in range(2)]

@@ -8,6 +8,7 @@ import sys
 
 PURE = (
     "collbench.errors",
+    "collbench.registry",
     "collbench.plan.sizes",
     "collbench.plan.layout",
     "collbench.plan.worlds",
@@ -28,7 +29,6 @@ PURE = (
     "collbench.views.figures",
     "collbench.backends",
     "collbench.inventory",
-    "collbench.refusals",
     "collbench.host.fabric",
     "collbench.tune.table",
     "collbench.tune.finals",

@@ -11,7 +11,7 @@ import json
 import pytest
 from conftest import BROKEN, Mpi, statuses
 
-from collbench.sweep import default_backends
+from collbench.registry import default_backends
 
 QUICK = ("--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "-o", "r.csv")
 OVER_MPI = ("--backend", "mpi,mpi-nvrar")

@@ -10,10 +10,11 @@ import pytest
 from conftest import BROKEN, Mpi
 from samples import a_workload
 
-from collbench import backends
-from collbench.backends import Unusable, candidates, find, split, ways
+from collbench import registry
+from collbench.backends._specs import split
 from collbench.errors import UsageError
 from collbench.options import BACKENDS
+from collbench.registry import Unusable, candidates, find, ways
 
 QUICK = ("--sizes", "4K", "--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "--ranks", "2", "-o", "r.csv")
 
@@ -36,7 +37,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> object:
     def put(**changes: object) -> None:
         members = {**vars(sys.modules["collbench.backends.mpi"]), **changes}
         point = Point("spare", SimpleNamespace(**members))
-        monkeypatch.setattr(backends, "_installed", lambda: [point])
+        monkeypatch.setattr(registry, "_installed", lambda: [point])
 
     find("mpi")
     return put

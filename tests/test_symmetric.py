@@ -11,16 +11,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import GpuSide
 from samples import a_layout, a_workload
 
-from collbench import backends
+from collbench import registry
 from collbench.backends import _kernels
 from collbench.backends._kernels import KernelBackend
 from collbench.errors import HangError
+from collbench.kernels import gpu_communicator
 from collbench.kernels.abi import ON_CPU, ON_GPU, PATIENCE_NS, PHASES, Scratch, Stuck, args_type
 from collbench.kernels.files import own_folder
-from collbench.kernels.kernel import defines, elements_at_once
+from collbench.kernels.kernel import Kernel
+from collbench.kernels.loader import Loader
 from collbench.plan.layout import Layout
 
 KERNELS = tuple(_kernels.own_names())
@@ -51,10 +52,9 @@ def test_no_structure_has_a_gap() -> None:
 # ---- The communicator, without a device ----
 
 
-def communicator(gpu_side: GpuSide, layout: Layout, rank: int = 0) -> Any:
+def communicator(layout: Layout, rank: int = 0) -> Any:
     """One that has no memory but what it says of ranks and hangs."""
-    symmetric: Any = gpu_side.symmetric
-    comm = object.__new__(symmetric.Communicator)
+    comm: Any = object.__new__(gpu_communicator.GpuCommunicator)
     comm.places = tuple(sorted(range(layout.size), key=lambda each: (layout.nodes[each], each)))
     comm._pes = [layout.members[each] for each in comm.places]
     comm.addresses = [1000 + pe for pe in comm._pes]
@@ -64,9 +64,9 @@ def communicator(gpu_side: GpuSide, layout: Layout, rank: int = 0) -> Any:
     return comm
 
 
-def test_a_rank_is_told_its_place_and_that_of_the_others(gpu_side: GpuSide) -> None:
+def test_a_rank_is_told_its_place_and_that_of_the_others() -> None:
     send, recv = (SimpleNamespace(data=SimpleNamespace(ptr=pointer)) for pointer in (64, 128))
-    args = communicator(gpu_side, IN_TURN, rank=1).args(send, recv, 77, 256)
+    args = communicator(IN_TURN, rank=1).args(send, recv, 77, 256)
     assert (args.in_, args.out, args.count, args.state, args.stuck, args.marks) == (64, 128, 77, 32, 16, 256)
     assert args.patience == PATIENCE_NS
     assert args.place == 2, "rank 1 is the first of the second node"
@@ -78,7 +78,7 @@ def test_a_rank_is_told_its_place_and_that_of_the_others(gpu_side: GpuSide) -> N
     [((3, 4, 6, 7), None, "p2p"), ((3, 4), None, "unknown"), ((3, 4, 7), "efa", "unknown")],
 )
 def test_a_communicator_knows_what_its_kernels_take(
-    reached: tuple[int, ...], provider: str | None, transport: str, gpu_side: GpuSide, monkeypatch: pytest.MonkeyPatch
+    reached: tuple[int, ...], provider: str | None, transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lib = SimpleNamespace(ptr=lambda address, pe: address + pe if pe in reached else 0)
     monkeypatch.setitem(sys.modules, "nvshmem", SimpleNamespace())
@@ -92,14 +92,14 @@ def test_a_communicator_knows_what_its_kernels_take(
     monkeypatch.setattr("collbench.host.transports.of_nvshmem", of_nvshmem)
     if provider:
         monkeypatch.setenv("NVSHMEM_LIBFABRIC_PROVIDER", provider)
-    comm = communicator(gpu_side, IN_TURN)
+    comm = communicator(IN_TURN)
     comm.scratch = SimpleNamespace(data=SimpleNamespace(ptr=4096))
     assert comm.transport() == transport
     assert asked == [(transport == "p2p", True, provider or "cxi")]
 
 
-def test_who_gave_up_says_for_whom_it_waited(gpu_side: GpuSide) -> None:
-    comm = communicator(gpu_side, IN_TURN)
+def test_who_gave_up_says_for_whom_it_waited() -> None:
+    comm = communicator(IN_TURN)
     assert comm.alarm() is None
     comm._stuck.place, comm._stuck.phase, comm._stuck.step, comm._stuck.partner, comm._stuck.epoch = 1, 2, 1, 3, 41
     assert comm.alarm() is None, "it is filled before it is set"
@@ -132,14 +132,14 @@ def test_words_and_call_travel_between_ranks() -> None:
 # ---- Pieces ----
 
 
-def kernel(name: str) -> KernelBackend:
+def kernel(name: str) -> Kernel:
     """One of ours."""
-    found = backends.find(name)
+    found = registry.find(name)
     assert isinstance(found, KernelBackend), found
-    return found
+    return found.kernel
 
 
-def slots(backend: KernelBackend, layout: Layout) -> int:
+def slots(backend: Kernel, layout: Layout) -> int:
     """Slots that its kernel cuts the scratch into, as its file has them."""
     steps, local = layout.node_count.bit_length() - 1, layout.size // layout.node_count
     three_phases = 2 * local + steps + 2
@@ -155,7 +155,7 @@ def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scrat
     for dtype in backend.file.dtypes:
         work = a_workload(dtype=dtype, layout=layout, size=1 << 30)
         flagged = name in ("nvrar-ll", "nvrar-put") or dtype == "int32"
-        piece = elements_at_once(backend, work, scratch) * work.dtype.itemsize
+        piece = backend.elements_at_once(work, scratch) * work.dtype.itemsize
         cells = -(-piece // (8 if flagged else 16))
         shard = cells if name == "oneshot" else -(-cells * layout.node_count // layout.size)
         used = -(-shard // tile) * tile * 16 * slots(backend, layout)
@@ -168,7 +168,7 @@ def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scrat
 @pytest.mark.parametrize("ranks", [2, 4, 8])
 def test_64_mib_on_one_node_are_one_launch(ranks: int) -> None:
     work = a_workload(ranks=ranks, dtype="bfloat16")
-    assert elements_at_once(kernel("nvrar-lamport"), work, ON_GPU) * 2 >= 64 << 20
+    assert kernel("nvrar-lamport").elements_at_once(work, ON_GPU) * 2 >= 64 << 20
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -177,7 +177,7 @@ def test_a_kernel_is_compiled_for_its_workload(name: str) -> None:
     for dtype, layout in product(backend.file.dtypes, LAYOUTS):
         work = a_workload(dtype=dtype, layout=layout, op="max")
         shape = backend.shape(work) | {"threads": 64}
-        told = defines(backend, work, shape, ON_GPU)
+        told = backend.defines(work, shape, ON_GPU)
         assert (told["COLL_DTYPE"], told["COLL_OP"], told["COLL_THREADS"]) == (dtype, "max", 64)
         assert (told["COLL_NODES"], told["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
         assert told["COLL_FLAGGED"] == int(dtype == "int32" or backend.file.cell == "ll")
@@ -203,32 +203,36 @@ class Driver:
         return kernel
 
 
-def loader(gpu_side: GpuSide, monkeypatch: pytest.MonkeyPatch, told: list[str | None]) -> tuple[Any, Driver]:
+def loader(monkeypatch: pytest.MonkeyPatch, told: list[str | None]) -> tuple[Any, Driver]:
     """A communicator that can load kernels; ``told`` is what the ranks say of it, this one's words first."""
     driver = Driver()
     for name, content in (("cuda.bindings", {"driver": driver}), ("nvshmem.bindings", {"nvshmem": None})):
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(**content))
         monkeypatch.setitem(sys.modules, name.split(".")[0], SimpleNamespace())
-    monkeypatch.setattr(gpu_side.symmetric, "check", lambda value: value)
-    monkeypatch.setattr(gpu_side.symmetric, "uses_nvshmem", lambda cubin: False)
-    comm = communicator(gpu_side, IN_TURN)
-    comm._loaded, comm._libraries = {}, []
-    comm._world = SimpleNamespace(first_words=lambda words: words or next(filter(None, told), None))
+    monkeypatch.setattr(gpu_communicator, "check", lambda value: value)
+    monkeypatch.setattr(gpu_communicator, "uses_nvshmem", lambda cubin: False)
+    comm = communicator(IN_TURN)
+    comm._libraries = []
+    world: Any = SimpleNamespace(first_words=lambda words: words or next(filter(None, told), None))
+    comm.function = Loader(world, lambda file, options: b"cubin", comm._load)
     return comm, driver
 
 
-def test_a_kernel_is_loaded_once_for_its_options(gpu_side: GpuSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    comm, driver = loader(gpu_side, monkeypatch, [])
-    functions = [comm.function("hop", options, lambda: b"cubin") for options in (("a",), ("b",), ("a",))]
+HOP: Any = SimpleNamespace(symbol="hop")
+
+
+def test_a_kernel_is_loaded_once_for_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    comm, driver = loader(monkeypatch, [])
+    functions = [comm.function(HOP, {"N": number}) for number in (1, 2, 1)]
     assert functions == [(1, b"hop"), (2, b"hop"), (1, b"hop")]
     assert (driver.loads, len(comm._libraries)) == (2, 2)
 
 
-def test_what_does_not_load_on_one_rank_is_loaded_on_none(gpu_side: GpuSide, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_load_on_one_rank_is_loaded_on_none(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str | None] = ["rank 1: out of memory"]
-    comm, driver = loader(gpu_side, monkeypatch, told)
+    comm, driver = loader(monkeypatch, told)
     with pytest.raises(RuntimeError, match="hop does not load: rank 1: out of memory"):
-        comm.function("hop", (), lambda: b"cubin")
+        comm.function(HOP, {})
     told.clear()
-    assert comm.function("hop", (), lambda: b"cubin") == (2, b"hop"), "all ranks try again"
+    assert comm.function(HOP, {}) == (2, b"hop"), "all ranks try again"
     assert driver.loads == 2

@@ -179,7 +179,7 @@ def test_transports_belong_to_networks(transport: str, family: set[str]) -> None
 
 
 TELLING = """
-from collbench import backends
+from collbench import registry
 
 class Session:
     def __init__(self, world, inner):
@@ -193,10 +193,10 @@ class Session:
 
 class Telling:
     def __getattr__(self, name):
-        return getattr(backends.find("mpi"), name)
+        return getattr(registry.find("mpi"), name)
 
     def open(self, world, device, arena_bytes):
-        return Session(world, backends.find("mpi").open(world, device, arena_bytes))
+        return Session(world, registry.find("mpi").open(world, device, arena_bytes))
 
 telling = Telling()
 """

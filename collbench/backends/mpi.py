@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from collbench.backends import ExactOrder
 from collbench.devices.device import Array, Call, Device
-from collbench.patterns import Emulator
 from collbench.plan.collectives import ROOT
 from collbench.plan.problem import Workload
 
@@ -31,7 +31,7 @@ def refuses(workload: Workload) -> str | None:
     return "MPI defines no averaging operation" if workload.op == "avg" else None
 
 
-def emulate(workload: Workload) -> Emulator | None:
+def exact_order(workload: Workload) -> ExactOrder | None:
     """The library's order is its own."""
     return None
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from collbench.backends import ExactOrder
 from collbench.backends._point_to_point import (
     COMBINE,
     Combine,
@@ -31,7 +32,6 @@ from collbench.backends._point_to_point import (
     wide,
 )
 from collbench.devices.device import Device, Values
-from collbench.patterns import Emulator
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
 
@@ -78,7 +78,7 @@ def node_sum(parts: Values, combine: Combine) -> Values:
     return total.astype(parts.dtype)
 
 
-def emulate(workload: Workload) -> Emulator | None:
+def exact_order(workload: Workload) -> ExactOrder | None:
     """The result of the three phases, to the bit."""
     return partial(three_phases, layout=workload.layout, op=workload.op)
 

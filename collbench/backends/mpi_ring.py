@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from collbench.backends import ExactOrder
 from collbench.backends._point_to_point import COMBINE, Exchange, Session, average, open_session, pair_sum
 from collbench.devices.device import Device, Values
-from collbench.patterns import Emulator
 from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def refuses(workload: Workload) -> str | None:
     return None if name == "all_reduce" else f"this ring is an all-reduce, not a {name}"
 
 
-def emulate(workload: Workload) -> Emulator | None:
+def exact_order(workload: Workload) -> ExactOrder | None:
     """None: where an addition starts depends on the chunk, so on an element's place in the message, and an emulator is
     given the data of an element without its place."""
     return None

@@ -13,8 +13,8 @@ from collbench.errors import CannotRunError
 from collbench.host.gpus import gpu_missing
 
 if TYPE_CHECKING:
+    from collbench.backends import ExactOrder
     from collbench.devices.device import Array, Call, Device
-    from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 
@@ -40,7 +40,7 @@ def refuses(workload: Workload) -> str | None:
     return None
 
 
-def emulate(workload: Workload) -> Emulator | None:
+def exact_order(workload: Workload) -> ExactOrder | None:
     """NCCL's order depends on the kernel it picks."""
     return None
 

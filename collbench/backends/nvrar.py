@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collbench import backends
-from collbench.backends import _kernels
+from collbench.backends import ExactOrder, _kernels
+from collbench.backends import Session as AnySession
+from collbench.kernels.session import open_communicator
+from collbench.kernels.session import open_near_wrap as _open_near_wrap
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array, Call, Device
-    from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 
@@ -33,7 +34,7 @@ def missing() -> str | None:
 
 def refuses(workload: Workload) -> str | None:
     """What the default kernel refuses."""
-    return backends.find(default(workload)).refuses(workload)
+    return _kernels.find(default(workload)).refuses(workload)
 
 
 def default(workload: Workload) -> str:
@@ -62,30 +63,30 @@ def candidates(workload: Workload) -> tuple[str, ...]:
         left_out.add(ONE_HOP)
     specs = [default(workload)]
     for name in _kernels.own_names():
-        backend = backends.find(name)
+        backend = _kernels.find(name)
         if name not in left_out and not backend.refuses(workload):
-            specs += backends.candidates(backend, workload)
+            specs += backend.candidates(workload)
     return tuple(dict.fromkeys(specs))
 
 
-def emulate(workload: Workload) -> Emulator | None:
+def exact_order(workload: Workload) -> ExactOrder | None:
     """The order of the three phases; on one node that of one hop is the same."""
-    return backends.find(THREE_PHASES).emulate(workload)
+    return _kernels.find(THREE_PHASES).exact_order(workload)
 
 
 def wire_bytes(workload: Workload) -> float | None:
     """Of the default; a call knows what its own kernel sends."""
-    return backends.find(default(workload)).wire_bytes(workload)
+    return _kernels.find(default(workload)).wire_bytes(workload)
 
 
 def open(world: World, device: Device, arena_bytes: int) -> Session:
     """All kernels share the world's communicator, so opening one is enough."""
-    return Session(world, device, arena_bytes, backends.find(THREE_PHASES).open(world, device, arena_bytes).arena)
+    return Session(world, device, arena_bytes, _kernels.find(THREE_PHASES).open(world, device, arena_bytes).arena)
 
 
 def open_near_wrap(world: World, device: Device, arena_bytes: int) -> Session:
     """On a communicator whose flags are about to be used up."""
-    _kernels.open_near_wrap(world, device)
+    _open_near_wrap(world, device)
     return open(world, device, arena_bytes)
 
 
@@ -100,22 +101,20 @@ class Session:
     device: Any
     arena_bytes: int
     arena: Array
-    picked: dict[Workload, backends.Session] = field(default_factory=dict)
+    picked: dict[Workload, AnySession] = field(default_factory=dict)
 
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         """The call of the kernel that rank 0 picks."""
         if workload not in self.picked:
             spec = self.world.led(lambda: self._tuned(workload)) or self._default(workload)
-            self.picked[workload] = backends.find(spec).open(self.world, self.device, self.arena_bytes)
+            self.picked[workload] = _kernels.find(spec).open(self.world, self.device, self.arena_bytes)
         return self.picked[workload].prepare(workload, send, recv)
 
     def _default(self, workload: Workload) -> str:
         """The default, or puts where loads and stores do not reach all ranks: a layout does not tell."""
         if self.device.kind == "cpu":  # few long phases: ranks that share a core change places least often
             return BY_PUTS
-        from collbench.kernels import on_gpu
-
-        reached = on_gpu.open_communicator(self.world, self.device).reaches(range(workload.layout.size))
+        reached = open_communicator(self.world, self.device).reaches(range(workload.layout.size))
         return default(workload) if reached else BY_PUTS
 
     def _tuned(self, work: Workload) -> str | None:
@@ -131,12 +130,8 @@ class Session:
         return tuned.choose(tuned.read_tables(), key, work.bytes)
 
     def transport(self) -> str:
-        """What the kernels take from this rank to others; nothing to tell on CPU ranks."""
-        if self.device.kind == "cpu":
-            return ""
-        from collbench.kernels import on_gpu
-
-        return on_gpu.open_communicator(self.world, self.device).transport()
+        """What the kernels take from this rank to others."""
+        return open_communicator(self.world, self.device).transport()
 
     def release(self) -> None:
         """Calls hold nothing."""

@@ -14,8 +14,8 @@ from collbench.host.gpus import gpu_missing
 from collbench.plan.collectives import ROOT
 
 if TYPE_CHECKING:
+    from collbench.backends import ExactOrder
     from collbench.devices.device import Array, Call, Device
-    from collbench.patterns import Emulator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 
@@ -42,7 +42,7 @@ def refuses(workload: Workload) -> str | None:
     return None
 
 
-def emulate(workload: Workload) -> Emulator | None:
+def exact_order(workload: Workload) -> ExactOrder | None:
     """NVSHMEM's order is its own."""
     return None
 

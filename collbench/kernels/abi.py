@@ -65,6 +65,24 @@ def args_type(places: int) -> type[ctypes.Structure]:
     return type("Args", (ctypes.Structure,), {"_fields_": fields})
 
 
+def args_of(
+    places: Sequence[int], rank: int, scratch: Sequence[int], pes: Sequence[int], patience: int | None = None,
+    **pointers: int,
+) -> ctypes.Structure:  # fmt: skip
+    """What a kernel on ``rank`` is given. ``scratch`` and ``pes``: address and PE of every place; ``pointers``: the
+    fields in_, out, count, state, stuck and marks; ``patience``: nanoseconds, PATIENCE_NS where it is None."""
+    count = len(places)
+    return args_type(count)(
+        patience=PATIENCE_NS if patience is None else patience, place=places.index(rank),
+        scratch=(ctypes.c_uint64 * count)(*scratch), pe=(ctypes.c_int32 * count)(*pes), **pointers,
+    )  # fmt: skip
+
+
+def first_state(first_epoch: int) -> list[int]:
+    """Twin of ``State`` in kernels/collbench.cuh, as 64-bit words, before the call of that epoch."""
+    return [first_epoch * TICKS % (1 << 64), first_epoch >> 32, 0, 0][:STATE_WORDS]
+
+
 def waiting_words(places: Sequence[int], place: int, phase: int, step: int, partner: int, epoch: int) -> str:
     """In words, who waits for whom; ``places`` holds the rank at each place."""
     where = PHASES[phase] + (f" step {step}" if phase == DOUBLING else "")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
@@ -16,13 +19,23 @@ def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
     return tuple(names)
 
 
+class Marks(Protocol):
+    """Where the blocks of a launch note when each phase ended."""
+
+    @property
+    def address(self) -> int:
+        """Where a kernel writes them."""
+
+    def get(self) -> NDArray[np.uint64]:
+        """Shape (blocks, MARKS), in nanoseconds, the first for the begin of the kernel; waits for the device."""
+
+
 @dataclass(frozen=True)
 class Marked:
-    """A launch that notes when each block ended each phase; ``marks`` has shape (blocks, MARKS), in nanoseconds, the
-    first for the begin of the kernel."""
+    """A launch that notes when each block ended each phase."""
 
     launch: Callable[[], object]
-    marks: Any
+    marks: Marks
     phases: Sequence[str]
 
     def __call__(self) -> None:

@@ -1,10 +1,10 @@
-"""Symmetric memory out of MPI's shared windows, and the communicators that kernels on processors have in it."""
+"""Symmetric memory of CPU ranks, out of MPI's shared windows, and how kernels are loaded and run in it."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -13,19 +13,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import MARKS, ON_CPU, PATIENCE_NS, STATE_WORDS, TICKS, Stuck, alarm_of, args_type
-from collbench.kernels.host_compiler import CPU, Kernel
+from collbench.kernels.abi import MARKS, ON_CPU, Stuck, alarm_of, args_of, first_state
+from collbench.kernels.header import KernelFile
+from collbench.kernels.host_compiler import CPU, LoadedKernel
+from collbench.kernels.loader import Loader, Options
 from collbench.ranks.world import rest_until_all
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array
+    from collbench.kernels.kernel import Kernel
+    from collbench.kernels.session import Shape
+    from collbench.plan.problem import Workload
     from collbench.ranks.world import World
-
 
 SHARED = Path("/dev/shm")
 TROUBLE = {2: "there is no memory for the stacks of its threads", 3: "the stack of a thread was too small"}
+# Fibers of a rank: a quarter of the cells, within limits. Every one costs some, and every round of them a wait.
+FEWEST_THREADS, MOST_THREADS, CELLS_OF_A_THREAD = 8, 128, 4
 
 
 def made_by_first(world: World, make: Callable[[], bytes]) -> bytes:
@@ -40,18 +47,47 @@ def made_by_first(world: World, make: Callable[[], bytes]) -> bytes:
     return world.led(made.result)
 
 
-class Communicator:
-    """Scratch, epoch and peers that all kernels on one world share, and the runtime that runs them on this rank."""
+@dataclass(frozen=True)
+class CpuLaunch:
+    """One kernel with its argument, ready to be run again and again."""
+
+    run: Callable[[], int]
+    trouble: Callable[[int], Exception]
+
+    def __call__(self) -> None:
+        if code := self.run():
+            raise self.trouble(code)
+
+
+class CpuMarks:
+    """Times of phases in host memory; implements ``Marks``."""
+
+    def __init__(self, blocks: int) -> None:
+        self._table = np.zeros((blocks, MARKS), np.uint64)
+
+    @property
+    def address(self) -> int:
+        return self._table.ctypes.data
+
+    def get(self) -> NDArray[np.uint64]:
+        return self._table
+
+
+class CpuCommunicator:
+    """Scratch, epoch and peers that all kernels on one world share, and the runtime that runs them on this rank.
+    Implements ``Communicator``."""
+
+    layout = ON_CPU
 
     def __init__(self, world: World, first_epoch: int) -> None:
-        self.places = tuple(int(rank) for rank in np.argsort(world.layout.nodes, kind="stable"))
+        self.places = world.layout.places
         self._world = world
-        self._state = np.array([first_epoch * TICKS, first_epoch >> 32, 0, 0][:STATE_WORDS], np.uint64)
+        self.function: Loader[LoadedKernel] = Loader(world, self._compiled, LoadedKernel)
+        self._state = np.array(first_state(first_epoch), np.uint64)
         self._stuck = Stuck()
-        self._loaded: dict[tuple[Any, ...], Kernel] = {}
         self._windows: list[Any] = []
         self.addresses = [0] * len(self.places)
-        self.short: str | None = None  # of shared memory, in words: then there is none, and every case is skipped
+        self._short: str | None = None  # of shared memory, in words: then there is none, and every case is skipped
         if world.member:
             self._runtime = host_compiler.load_runtime(
                 made_by_first(world, partial(host_compiler.runtime_library, CPU))
@@ -63,8 +99,8 @@ class Communicator:
         """A window of every host's ranks; addresses of all that lie in this host's."""
         world = self._world
         host = world.comm.Split_type(MPI.COMM_TYPE_SHARED, world.rank)
-        self.short = self._shortage(host)
-        if self.short:
+        self._short = self._shortage(host)
+        if self._short:
             host.Free()
             return
         window = MPI.Win.Allocate_shared(ON_CPU.bytes, 1, comm=cast(MPI.Intracomm, host))
@@ -99,39 +135,51 @@ class Communicator:
         mine = all(self.addresses[self.places.index(rank)] for rank in ranks)
         return bool(self._world.comm.allreduce(mine, op=min))
 
-    def args(self, send: Array, recv: Array, count: int, marks: int = 0) -> ctypes.Structure:
-        """What a kernel is given for ``count`` elements from ``send`` to ``recv``; a place is its own PE."""
-        places = len(self.places)
-        return args_type(places)(
-            in_=send.ctypes.data, out=recv.ctypes.data, count=count, state=self._state.ctypes.data,
-            stuck=ctypes.addressof(self._stuck), marks=marks, patience=PATIENCE_NS,
-            place=self.places.index(self._world.rank),
-            scratch=(ctypes.c_uint64 * places)(*self.addresses), pe=(ctypes.c_int32 * places)(*range(places)),
+    def refuses(self, kernel: Kernel) -> str | None:
+        """Whether there is shared memory, of all ranks: puts are copies in it."""
+        if self._short or self.reaches(self.places):
+            return self._short
+        return f"{kernel.file.name} on CPU ranks needs all of them on one host"
+
+    def transport(self) -> str:
+        """Nothing: there is one way."""
+        return ""
+
+    def shape(self, kernel: Kernel, work: Workload) -> dict[str, int]:
+        """Parameters as given, else one block with a power of two of threads."""
+        enough = 1 << (kernel.cells(work) // CELLS_OF_A_THREAD).bit_length()
+        threads = min(MOST_THREADS, max(FEWEST_THREADS, enough))
+        given = {"blocks": 1, "threads": threads, **kernel.parameters}
+        own = {name: values[0] for name, values in kernel.file.defines.items()}
+        return {name: number for name, number in {**own, **given}.items() if name != "pdl"}
+
+    def fitted(self, kernel: Kernel, function: LoadedKernel, shape: Shape) -> Shape:
+        """Any shape: threads are fibers."""
+        return shape
+
+    def launch(
+        self, function: LoadedKernel, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0
+    ) -> CpuLaunch:
+        """A launch on this rank, with what it needs at hand: little of a call should be Python's."""
+        argument = args_of(
+            self.places, self._world.rank, self.addresses, range(len(self.places)), in_=send.ctypes.data,
+            out=recv.ctypes.data, count=count, state=self._state.ctypes.data, stuck=ctypes.addressof(self._stuck),
+            marks=marks,
         )  # fmt: skip
-
-    def kernel(self, symbol: str, options: tuple[Any, ...], compiled: Callable[[], bytes]) -> Kernel:
-        """The kernel ``symbol`` as it was compiled with ``options``, loaded once. Collective over the members:
-        RuntimeError on all of them where it does not load on one."""
-        key = (symbol, options)
-        if key not in self._loaded:
-            content, error = compiled(), None
-            try:
-                found = Kernel(content, symbol)
-            except (OSError, ValueError, AttributeError) as mistake:
-                error = f"the kernel {symbol} does not load: {mistake}"
-            if words := self._world.first_words(error):
-                raise RuntimeError(words)
-            self._loaded[key] = found
-        return self._loaded[key]
-
-    def launch(self, kernel: Kernel, argument: ctypes.Structure, shape: Mapping[str, int]) -> Launch:
-        """A launch of ``kernel`` on this rank, with what it needs at hand: little of a call should be Python's."""
-        begin, end = map(ctypes.c_void_p, kernel.shared)
+        begin, end = map(ctypes.c_void_p, function.shared)
         grid, width = ctypes.c_uint32(shape["blocks"]), ctypes.c_uint32(shape["threads"])
-        given = (kernel.entry, ctypes.byref(argument), grid, width, begin, end)
-        return Launch(partial(self._runtime.coll_cpu_run, *given), self.trouble)
+        given = (function.entry, ctypes.byref(argument), grid, width, begin, end)
+        return CpuLaunch(partial(self._runtime.coll_cpu_run, *given), self._trouble)
 
-    def trouble(self, code: int) -> Exception:
+    def marks(self, blocks: int) -> CpuMarks:
+        """Where that many blocks note the ends of their phases, zeroed."""
+        return CpuMarks(blocks)
+
+    def _compiled(self, file: KernelFile, options: Options) -> bytes:
+        """The library: rank 0 compiles it or has it in its cache, the others get it from there."""
+        return made_by_first(self._world, partial(host_compiler.kernel_library, file, options, CPU))
+
+    def _trouble(self, code: int) -> Exception:
         """What a kernel that did not end well deserves: a HangError where it gave up waiting."""
         return alarm_of(self._stuck, self.places) or RuntimeError(TROUBLE.get(code, "the kernel trapped"))
 
@@ -142,26 +190,3 @@ class Communicator:
             del self._mine
             for each in self._windows:
                 each.Free()
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One kernel with its argument, ready to be run again and again."""
-
-    run: Callable[[], int]
-    trouble: Callable[[int], Exception]
-
-    def __call__(self) -> None:
-        if code := self.run():
-            raise self.trouble(code)
-
-
-class Marks:
-    """Where blocks note the ends of their phases; ``get`` returns them as they are now."""
-
-    def __init__(self, blocks: int) -> None:
-        self.table = np.zeros((blocks, MARKS), np.uint64)
-
-    def get(self) -> Any:
-        """Shape (blocks, MARKS), in nanoseconds."""
-        return self.table

@@ -1,64 +1,112 @@
-"""NVSHMEM's symmetric memory, started once a launch, and the communicators that our kernels have in it."""
+"""NVSHMEM's symmetric memory on GPUs, and how kernels are loaded and launched in it."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collbench.devices.cuda import check
 from collbench.devices.nvshmem import start, transport
-from collbench.errors import HangError
-from collbench.kernels.abi import MARKS, ON_GPU, PATIENCE_NS, TICKS, Stuck, alarm_of, args_type
+from collbench.errors import CannotRunError, HangError
+from collbench.kernels import nvrtc
+from collbench.kernels.abi import MARKS, ON_GPU, Stuck, alarm_of, args_of, first_state
 from collbench.kernels.cubin import uses_nvshmem
+from collbench.kernels.header import KernelFile
+from collbench.kernels.loader import Loader, Options
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array
+    from collbench.devices.gpu import Gpu
+    from collbench.kernels.kernel import Kernel
+    from collbench.kernels.session import Shape
+    from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 
+FIRST_WITH_OVERLAP = 90  # the architecture from which on griddepcontrol exists
 
-class Communicator:
-    """Scratch, epoch and peers that all kernels on one world share: one stream, so one call at a time.
+
+class GpuLaunch:
+    """A kernel with its only argument, a structure by value, and its launch shape on one stream.
+
+    With ``pdl`` its blocks may settle on the device while the kernel before it still runs (programmatic dependent
+    launch); they wait for its end before they touch memory.
+    """
+
+    def __init__(self, function: Any, argument: ctypes.Structure, shape: Shape, stream: int) -> None:
+        from cuda.bindings import driver
+
+        self._function, self._argument = function, argument
+        self._pointers = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
+        config = driver.CUlaunchConfig()
+        config.gridDimX, config.gridDimY, config.gridDimZ = shape["blocks"], 1, 1
+        config.blockDimX, config.blockDimY, config.blockDimZ = shape["threads"], 1, 1
+        config.hStream = stream
+        if shape["pdl"]:
+            overlap = driver.CUlaunchAttribute()
+            overlap.id = driver.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+            overlap.value.programmaticStreamSerializationAllowed = 1
+            config.attrs, config.numAttrs = [overlap], 1
+        self._config, self._launch = config, driver.cuLaunchKernelEx
+
+    def __call__(self) -> None:
+        (error,) = self._launch(self._config, self._function, ctypes.addressof(self._pointers), 0)
+        if int(error):
+            raise RuntimeError(f"CUDA: {error.name}")
+
+
+@dataclass(frozen=True)
+class GpuMarks:
+    """Times of phases in device memory; implements ``Marks``."""
+
+    table: Array
+
+    @property
+    def address(self) -> int:
+        return int(self.table.data.ptr)
+
+    def get(self) -> NDArray[np.uint64]:
+        found: NDArray[np.uint64] = self.table.get()
+        return found
+
+
+class GpuCommunicator:
+    """Scratch, epoch and peers that all kernels on one world share: one stream, so one call at a time. Implements
+    ``Communicator``.
 
     Making and closing it is collective over the launch, since the symmetric heap is; ``first_epoch`` is where it
     begins to count its calls.
     """
 
-    def __init__(self, world: World, device: Any, first_epoch: int) -> None:
+    layout = ON_GPU
+
+    def __init__(self, world: World, device: Gpu, first_epoch: int) -> None:
         import cupy
         import nvshmem.core as nvshmem
 
         start(world)
         self._world, self._device = world, device
+        self.function: Loader[Any] = Loader(world, self._compiled, self._load)
         self.scratch: Array = nvshmem.array((ON_GPU.bytes,), dtype="uint8")
         self.scratch[: ON_GPU.lamport_at].fill(0)
         self.scratch[ON_GPU.lamport_at :].fill(0xFF)
-        self._state = cupy.asarray(np.array([first_epoch * TICKS, first_epoch >> 32, 0, 0], np.uint64))
+        self._state = cupy.asarray(np.array(first_state(first_epoch), np.uint64))
         self._pinned = cupy.cuda.alloc_pinned_memory(ctypes.sizeof(Stuck))
         self._stuck = Stuck.from_address(self._pinned.ptr)
         ctypes.memset(self._pinned.ptr, 0, ctypes.sizeof(Stuck))
-        self._loaded: dict[tuple[str, tuple[Any, ...]], Any] = {}
         self._libraries: list[tuple[Any, bool]] = []  # and whether NVSHMEM was told of it
         self._resident: dict[tuple[int, int], int] = {}
-        order = np.argsort(world.layout.nodes, kind="stable")
-        self.places = tuple(int(rank) for rank in order)  # rank at each place: node after node
+        self.places = world.layout.places
         self._pes = [world.layout.members[rank] for rank in self.places]
         self.addresses = self._map(self.scratch.data.ptr) if world.member else []
         device.alarms.append(self.alarm)
         device.settle()
         world.launch.Barrier()  # nobody writes before everybody has cleared
-
-    def reaches(self, ranks: Iterable[int]) -> bool:
-        """Whether loads and stores reach the scratch of ``ranks`` of the world, on every member, each with ranks of its
-        own to ask for; collective over the members."""
-        mine = all(self.addresses[self.places.index(rank)] for rank in ranks)
-        return bool(self._world.comm.allreduce(mine, op=min))
-
-    def transport(self) -> str:
-        """What kernels take from here to the others of the world."""
-        return transport(self.scratch.data.ptr, self._pes)
 
     def _map(self, address: int) -> list[int]:
         """Address of every place's scratch as seen from here, 0 where loads and stores do not reach it."""
@@ -66,46 +114,35 @@ class Communicator:
 
         return [int(lib.ptr(address, pe)) for pe in self._pes]
 
-    def args(self, send: Array, recv: Array, count: int, marks: int = 0) -> ctypes.Structure:
-        """What a kernel is given for ``count`` elements from ``send`` to ``recv``."""
-        places = len(self.places)
-        return args_type(places)(
-            in_=send.data.ptr, out=recv.data.ptr, count=count, state=self._state.data.ptr, stuck=self._pinned.ptr,
-            marks=marks, patience=PATIENCE_NS, place=self.places.index(self._world.rank),
-            scratch=(ctypes.c_uint64 * places)(*self.addresses), pe=(ctypes.c_int32 * places)(*self._pes),
-        )  # fmt: skip
+    def reaches(self, ranks: Iterable[int]) -> bool:
+        """Whether loads and stores reach the scratch of ``ranks`` of the world, on every member, each with ranks of its
+        own to ask for; collective over the members."""
+        mine = all(self.addresses[self.places.index(rank)] for rank in ranks)
+        return bool(self._world.comm.allreduce(mine, op=min))
 
-    def marks(self, blocks: int) -> Array:
-        """Where that many blocks note the ends of their phases, zeroed."""
-        import cupy
+    def refuses(self, kernel: Kernel) -> str | None:
+        """Whether loads and stores reach all that they must: every rank, or those of a rank's node."""
+        nodes = self._world.layout.nodes
+        mine, anywhere = nodes[self._world.rank], kernel.file.nodes == "one"
+        if self.reaches(rank for rank, node in enumerate(nodes) if anywhere or node == mine):
+            return None
+        return f"{kernel.file.name} needs loads and stores between more ranks than they reach here"
 
-        return cupy.zeros((blocks, MARKS), np.uint64)
+    def transport(self) -> str:
+        """What kernels take from here to the others of the world."""
+        return transport(self.scratch.data.ptr, self._pes)
 
-    def function(self, name: str, options: tuple[Any, ...], compiled: Callable[[], bytes]) -> Any:
-        """The kernel ``name`` as it was compiled with ``options``; loaded once, from the cubin that ``compiled``
-        returns. Collective over the members: RuntimeError on all of them where it does not load on one."""
-        if (name, options) not in self._loaded:
-            cubin, error = compiled(), None
-            try:
-                function = self._load(cubin, name)
-            except Exception as mistake:  # NVSHMEM's errors are of several kinds
-                error = f"{type(mistake).__name__}: {mistake}"
-            words = self._world.first_words(error)
-            if words:
-                raise RuntimeError(f"the kernel {name} does not load: {words}")
-            self._loaded[name, options] = function
-        return self._loaded[name, options]
+    def shape(self, kernel: Kernel, work: Workload) -> dict[str, int]:
+        """The kernel's own."""
+        return kernel.shape(work)
 
-    def _load(self, cubin: bytes, name: str) -> Any:
-        """The function ``name`` of ``cubin``, made known to NVSHMEM where it uses that."""
-        from cuda.bindings import driver
-        from nvshmem.bindings import nvshmem as lib
-
-        library = check(driver.cuLibraryLoadData(cubin, [], [], 0, [], [], 0))
-        if uses_nvshmem(cubin):
-            lib.culibrary_init(int(library))
-        self._libraries.append((library, uses_nvshmem(cubin)))
-        return check(driver.cuKernelGetFunction(check(driver.cuLibraryGetKernel(library, name.encode()))))
+    def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> dict[str, int]:
+        """No more blocks than can be resident, overlap where the architecture has it."""
+        most = self.resident(function, shape["threads"])
+        if shape["blocks"] > most and "blocks" in kernel.parameters:
+            raise CannotRunError(f"blocks={shape['blocks']} are more than the {most} that can be resident here")
+        overlap = shape["pdl"] if int(self._device.arch.removeprefix("sm_")) >= FIRST_WITH_OVERLAP else 0
+        return {**shape, "blocks": min(shape["blocks"], most), "pdl": overlap}
 
     def resident(self, function: Any, threads: int) -> int:
         """Blocks of that many threads that run at once on every rank; collective over the members. A grid of more could
@@ -117,6 +154,38 @@ class Communicator:
             each = check(driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(function, threads, 0))
             self._resident[key] = int(self._world.comm.allreduce(each * self._device.multiprocessors, op=min))
         return self._resident[key]
+
+    def launch(self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0) -> GpuLaunch:
+        """A launch on the device's stream."""
+        return GpuLaunch(function, self.args(send, recv, count, marks), shape, self._device.stream.ptr)
+
+    def args(self, send: Array, recv: Array, count: int, marks: int = 0) -> ctypes.Structure:
+        """What a kernel is given for ``count`` elements from ``send`` to ``recv``."""
+        return args_of(
+            self.places, self._world.rank, self.addresses, self._pes, in_=send.data.ptr, out=recv.data.ptr, count=count,
+            state=self._state.data.ptr, stuck=self._pinned.ptr, marks=marks,
+        )  # fmt: skip
+
+    def marks(self, blocks: int) -> GpuMarks:
+        """Where that many blocks note the ends of their phases, zeroed."""
+        import cupy
+
+        return GpuMarks(cupy.zeros((blocks, MARKS), np.uint64))
+
+    def _compiled(self, file: KernelFile, options: Options) -> bytes:
+        """The cubin: rank 0 compiles it or has it in its cache, the others get it from there."""
+        return self._world.led(partial(nvrtc.load_or_build, file, options, self._device.arch))
+
+    def _load(self, cubin: bytes, symbol: str) -> Any:
+        """The function ``symbol`` of ``cubin``, made known to NVSHMEM where it uses that."""
+        from cuda.bindings import driver
+        from nvshmem.bindings import nvshmem as lib
+
+        library = check(driver.cuLibraryLoadData(cubin, [], [], 0, [], [], 0))
+        if uses_nvshmem(cubin):
+            lib.culibrary_init(int(library))
+        self._libraries.append((library, uses_nvshmem(cubin)))
+        return check(driver.cuKernelGetFunction(check(driver.cuLibraryGetKernel(library, symbol.encode()))))
 
     def alarm(self) -> HangError | None:
         """Who waited for whom, once a kernel of this rank gave up; None before."""

@@ -121,7 +121,7 @@ def _load(content: bytes, mode: int) -> ctypes.CDLL:
         return ctypes.CDLL(file.name, mode=mode)
 
 
-class Kernel:
+class LoadedKernel:
     """An entry point that was loaded, with the memory that its blocks share."""
 
     def __init__(self, content: bytes, symbol: str) -> None:

@@ -1,43 +1,146 @@
-"""A kernel with its parameters, and what it asks for."""
+"""A kernel with its parameters: what it refuses, how large a launch it takes, and what it is compiled with; pure."""
 
 from __future__ import annotations
 
 import ctypes
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from itertools import product
 
+from collbench.errors import UsageError, pick
 from collbench.kernels.abi import CELL, Scratch, args_type
+from collbench.kernels.formula import value
+from collbench.kernels.header import MOST_BLOCKS, MOST_THREADS, KernelFile
+from collbench.plan.problem import Workload
 
-if TYPE_CHECKING:
-    from collbench.backends._kernels import KernelBackend
-    from collbench.plan.problem import Workload
-
-
-def defines(backend: KernelBackend, work: Workload, shape: Mapping[str, int], scratch: Scratch) -> dict[str, str | int]:
-    """What a kernel is compiled with for ``work`` and the launch shape ``shape``."""
-    layout = work.layout
-    own = {name: number for name, number in shape.items() if name in backend.file.defines}
-    return {
-        "COLL_DTYPE": work.dtype.name, "COLL_OP": work.op,
-        "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
-        "COLL_FLAGGED": int(backend.flagged(work)), "COLL_THREADS": shape["threads"], "COLL_TILE": backend.file.tile,
-        "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
-        "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)), **own,
-    }  # fmt: skip
+FEW_ROUNDS = 4
+RANGES = {"blocks": range(1, MOST_BLOCKS + 1), "threads": range(1, MOST_THREADS + 1), "pdl": range(2)}
+MOST_RANKS = 255  # gates in collbench.cuh
 
 
-def tiles_bytes(backend: KernelBackend, work: Workload) -> int:
-    """Bytes that cutting its slots to whole tiles may cost a kernel: a tile for each."""
-    slots = backend.formula(backend.file.scratch, work, 1) * backend.parts(work)
-    return (math.ceil(slots) + 1) * backend.file.tile * CELL
+def plain(define: str) -> str:
+    """The name that users give to a compile-time parameter: ``COLL_BATCH`` is ``batch``."""
+    return define.removeprefix("COLL_").lower()
 
 
-def elements_at_once(backend: KernelBackend, work: Workload, scratch: Scratch) -> int:
-    """Elements that a launch can take with this scratch; 0 where it holds none."""
-    flagged = backend.flagged(work)
-    half = scratch.flagged_half // 2 if flagged else scratch.lamport_half  # half of a flagged cell is flag
-    slack = tiles_bytes(backend, work) if scratch.slack is None else scratch.slack
-    size = max(0, half - slack) / backend.formula(backend.file.scratch, work, 1)
-    unit = 65536 if size >= 65536 else 1024
-    return int(size) // unit * unit // work.dtype.itemsize
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel file, with the parameters that were asked for; the others are chosen by size."""
+
+    file: KernelFile
+    parameters: Mapping[str, int] = field(default_factory=dict)
+
+    def configured(self, parameters: Mapping[str, str]) -> Kernel:
+        """This kernel with ``blocks``, ``threads``, ``pdl`` (0 or 1) or one of its own parameters fixed."""
+        own = {plain(name): name for name in self.file.defines}
+        chosen: dict[str, int] = {}
+        for name, text in parameters.items():
+            known = pick(f"parameter of {self.file.name}", name, [*RANGES, *own])
+            if not text.isdecimal():
+                raise UsageError(f"{self.file.name}: {name}={text!r} is not a whole number.")
+            allowed = RANGES[known] if known in RANGES else self.file.defines[own[known]]
+            if int(text) not in allowed:
+                told = f"from {allowed[0]} to {allowed[-1]}" if known in RANGES else " or ".join(map(str, allowed))
+                raise UsageError(f"{self.file.name}: {name}={text} is not {told}.")
+            chosen[own.get(known, known)] = int(text)
+        return replace(self, parameters=chosen)
+
+    def refuses(self, work: Workload) -> str | None:
+        """What the file's header does not declare."""
+        file, layout = self.file, work.layout
+        if work.collective.name != file.collective:
+            return f"{file.name} is an {file.collective}, not a {work.collective.name}"
+        if work.dtype.name not in file.dtypes:
+            return f"{file.name} has no {work.dtype.name}; it has {', '.join(file.dtypes)}"
+        if work.op not in file.ops:
+            return f"{file.name} has no {work.op}; it has {', '.join(file.ops)}"
+        if layout.per_node is None:
+            return f"{file.name} needs the same number of ranks on every node"
+        return self._too_large(work)
+
+    def _too_large(self, work: Workload) -> str | None:
+        file = self.file
+        most = min(file.max_ranks or MOST_RANKS, MOST_RANKS)
+        if work.layout.size > most:
+            return f"{file.name} takes {most} ranks at most"
+        if file.max_bytes and work.bytes > file.max_bytes:
+            return f"{file.name} is for messages up to {file.max_bytes} bytes"
+        return None
+
+    def wire_bytes(self, work: Workload) -> float:
+        """Bytes that a rank sends, flags included."""
+        return self.formula(self.file.wire, work, work.bytes) * (2 if self.flagged(work) else 1)
+
+    def flagged(self, work: Workload) -> bool:
+        """Whether cells carry flags: whole numbers have no bit pattern to spare for Lamport's."""
+        return self.file.cell == "ll" or not work.dtype.is_float
+
+    def formula(self, text: str, work: Workload, size: int) -> float:
+        """A formula of the header for a message of ``size`` bytes, without the flags that cells carry."""
+        layout = work.layout
+        return value(text, P=layout.size, G=layout.per_node or layout.size, N=layout.node_count, S=size)
+
+    # ---- Launch shapes ----
+
+    def cells(self, work: Workload) -> int:
+        """Cells that the threads of a rank share: of the message, or of a shard."""
+        payload = 8 if self.flagged(work) else 16
+        return -(-work.bytes // payload // self.parts(work))
+
+    def parts(self, work: Workload) -> int:
+        """Shards that the message is cut into."""
+        return 1 if self.file.order == "flat" else work.layout.per_node or 1
+
+    def shape(self, work: Workload) -> dict[str, int]:
+        """Parameters of a launch: as given, else the fewest threads a block with which one round is enough, and as many
+        blocks as have work in it."""
+        shape = {name: values[0] for name, values in self.file.defines.items()} | dict(self.parameters)
+        cells, batch = self.cells(work), shape.get("COLL_BATCH", 1)
+        most = shape.get("blocks", max(self.file.blocks))
+        enough = (threads for threads in sorted(self.file.threads) if threads * batch * most >= cells)
+        shape.setdefault("threads", next(enough, max(self.file.threads)))
+        shape.setdefault("blocks", max(1, min(most, -(-cells // (shape["threads"] * batch)))))
+        shape.setdefault("pdl", 1)
+        return shape
+
+    def candidates(self, work: Workload) -> tuple[str, ...]:
+        """Launch shapes worth trying: what it takes by itself, then those that neither leave blocks idle nor give a
+        thread much to do one after another while there could be more blocks."""
+        file = self.file
+        shapes = []
+        for blocks, threads, *values in product(file.blocks, file.threads, *file.defines.values()):
+            batch = dict(zip(file.defines, values, strict=True)).get("COLL_BATCH", 1)
+            at_once, cells = blocks * threads * batch, self.cells(work)
+            busy = blocks == min(file.blocks) or at_once // 2 < cells
+            if busy and (at_once * FEW_ROUNDS >= cells or 2 * blocks >= max(file.blocks)):
+                shapes.append({"blocks": blocks, "threads": threads} | dict(zip(file.defines, values, strict=True)))
+        tails = [":".join(f"{plain(name)}={number}" for name, number in shape.items()) for shape in shapes]
+        return (file.name, *(f"{file.name}:{tail}" for tail in tails))
+
+    # ---- Compiling, and the scratch ----
+
+    def defines(self, work: Workload, shape: Mapping[str, int], scratch: Scratch) -> dict[str, str | int]:
+        """What it is compiled with for ``work`` and the launch shape ``shape``."""
+        layout = work.layout
+        own = {name: number for name, number in shape.items() if name in self.file.defines}
+        return {
+            "COLL_DTYPE": work.dtype.name, "COLL_OP": work.op,
+            "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
+            "COLL_FLAGGED": int(self.flagged(work)), "COLL_THREADS": shape["threads"], "COLL_TILE": self.file.tile,
+            "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
+            "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)), **own,
+        }  # fmt: skip
+
+    def tiles_bytes(self, work: Workload) -> int:
+        """Bytes that cutting its slots to whole tiles may cost: a tile for each."""
+        slots = self.formula(self.file.scratch, work, 1) * self.parts(work)
+        return (math.ceil(slots) + 1) * self.file.tile * CELL
+
+    def elements_at_once(self, work: Workload, scratch: Scratch) -> int:
+        """Elements that a launch can take with this scratch; 0 where it holds none."""
+        half = scratch.flagged_half // 2 if self.flagged(work) else scratch.lamport_half  # half of a cell is flag
+        slack = self.tiles_bytes(work) if scratch.slack is None else scratch.slack
+        size = max(0, half - slack) / self.formula(self.file.scratch, work, 1)
+        unit = 65536 if size >= 65536 else 1024
+        return int(size) // unit * unit // work.dtype.itemsize

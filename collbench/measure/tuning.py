@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 
-from collbench import backends, tables
-from collbench.backends import _kernels
+from collbench import registry, tables
 from collbench.errors import Exit, UsageError
 from collbench.host.gpus import gpu_missing
 from collbench.plan.layout import Layout
@@ -21,9 +20,10 @@ from collbench.plan.sweep import Sweep, contest_of, contests_text, workloads
 from collbench.plan.worlds import layouts_for
 from collbench.ranks import launcher
 from collbench.ranks.start import launch_ranks, ranks_to_start
+from collbench.registry import default_dtypes
 from collbench.results.files import ResultFile, default_path, sidecar_path
 from collbench.results.records import Record, load
-from collbench.sweep import default_dtypes, exit_code, topology_of
+from collbench.sweep import exit_code, topology_of
 from collbench.tune import finals
 from collbench.tune import table as tuned
 from collbench.tune.finals import Field, Verdict
@@ -93,9 +93,9 @@ def run(given: TuneGiven) -> int:
     if given.dry_run:
         click.echo(_preview(field, given.as_json))
         return Exit.FINE
-    if _kernels.is_of_kernels(given.backend) and (reason := gpu_missing()):
+    if registry.is_of_kernels(given.backend) and (reason := gpu_missing()):
         raise UsageError(f"{given.backend} cannot be tuned here: {reason}.")  # launch shapes are those of a GPU
-    if reason := backends.find(given.backend).missing():
+    if reason := registry.find(given.backend).missing():
         raise UsageError(f"{given.backend} cannot run here: {reason}.")
     launcher.find_mpiexec()
     table = given.output or tuned.user_path()
@@ -140,9 +140,9 @@ def _sweep(given: TuneGiven) -> Sweep:
 
 def _field(given: TuneGiven, sweep: Sweep, layouts: tuple[Layout, ...]) -> Field:
     """All candidates of each workload where there is something to choose from."""
-    backend = backends.find(given.backend)
+    backend = registry.find(given.backend)
     able = [work for work in workloads(sweep, layouts) if not work.refusal() and not backend.refuses(work)]
-    field = {work: names for work in able if len(names := backends.candidates(backend, work)) > 1}
+    field = {work: names for work in able if len(names := registry.candidates(backend, work)) > 1}
     if not field:
         refused = (work.refusal() or backend.refuses(work) for work in workloads(sweep, layouts))
         reason = next(filter(None, refused), "it has nothing to choose from for what was asked")
@@ -161,7 +161,7 @@ def _preview(field: Field, as_json: bool) -> str:
 
 def _entries(backend: str, found: Sequence[Verdict], sidecar: dict[str, Any]) -> tuned.Table:
     """What was found, under the keys that the run's own files give."""
-    last, kind = sidecar["launches"][-1], backends.find(backend).DEVICE
+    last, kind = sidecar["launches"][-1], registry.find(backend).DEVICE
     entries: tuned.Table = {}
     for each in found:
         row = each.record

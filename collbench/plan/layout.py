@@ -38,6 +38,11 @@ class Layout:
         counts = set(Counter(self.nodes).values())
         return counts.pop() if len(counts) == 1 else None
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The rank at each place, where ranks stand node after node and in their order on each node."""
+        return tuple(sorted(range(self.size), key=lambda rank: self.nodes[rank]))
+
     def __str__(self) -> str:
         shape = f"{self.node_count}x{self.per_node}" if self.per_node else f"{self.node_count} uneven nodes"
         return f"{shape} virtual" if self.virtual else shape

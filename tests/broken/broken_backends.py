@@ -12,12 +12,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from collbench.backends.mpi import message
-from collbench.devices.device import Array, Call, Device
-from collbench.errors import HangError, pick
-from collbench.patterns import Emulator
-from collbench.plan.problem import Workload
-from collbench.ranks import failure
+from collbench.backends import Array, Call, Device, ExactOrder, HangError, Workload, pick
 
 Mistake = Callable[["Session", Workload, Array, Array], Call]
 
@@ -69,7 +64,7 @@ class Waiting:
     def refuses(self, workload: Workload) -> str | None:
         return None if workload.collective.name == "all_reduce" else "all-reduce only"
 
-    def emulate(self, workload: Workload) -> Emulator | None:
+    def exact_order(self, workload: Workload) -> ExactOrder | None:
         return None
 
     def wire_bytes(self, workload: Workload) -> float | None:
@@ -100,7 +95,7 @@ class Broken:
             return "never in place"
         return None if workload.collective.name == "all_reduce" else "all-reduce only"
 
-    def emulate(self, workload: Workload) -> Emulator | None:
+    def exact_order(self, workload: Workload) -> ExactOrder | None:
         return None
 
     def wire_bytes(self, workload: Workload) -> float | None:
@@ -111,6 +106,13 @@ class Broken:
         if self.listens:
             self.listens(device, memory)
         return Session(world, device.arena(arena_bytes), self.mistake, memory, self.shared is not None)
+
+
+def message(workload: Workload, array: Array) -> tuple[Array, MPI.Datatype]:
+    """``array`` as mpi4py takes it; 16-bit floats as the integers of their bits."""
+    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}
+    kind = types.get(workload.dtype.name)
+    return (array, kind) if kind is not None else (array.view("u2"), MPI.UINT16_T)
 
 
 def _reduce(session: Session, workload: Workload, send: Array, recv: Array) -> None:
@@ -233,6 +235,8 @@ def _on_rank_1(action: Callable[[], object]) -> Mistake:
 
 def _give_up(rank: int) -> None:
     """As a kernel does that waits for its peers in vain; the higher the rank, the fewer calls it has made."""
+    from collbench.ranks import failure
+
     failure.HANG_SECONDS = 1.0  # ranks of one host are heard sooner
     time.sleep(0.4 if rank == 0 else 0)  # rank 0 is the last to be out of patience, and must be heard nevertheless
     raise HangError(f"rank {rank} waited in call {100 - rank}", 100 - rank)

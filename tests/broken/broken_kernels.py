@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from collbench import backends
-from collbench.devices.device import Array, Call, Device
-from collbench.kernels import abi, cpu_communicator
-from collbench.plan.problem import Workload
+from collbench import registry
+from collbench.backends import Array, Call, Device, Workload
+from collbench.kernels import abi
 from collbench.ranks import failure
 
 
@@ -25,11 +24,11 @@ class Spoilt:
     wrapped: Callable[[Any, Any], Any]
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(backends.find(self.name), name)
+        return getattr(registry.find(self.name), name)
 
     def open(self, world: Any, device: Device, arena_bytes: int) -> Any:
         self.spoil()
-        return self.wrapped(backends.find(self.name).open(world, device, arena_bytes), world)
+        return self.wrapped(registry.find(self.name).open(world, device, arena_bytes), world)
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ class Deaf:
 def _lose_patience() -> None:
     """Soon: kernels give up after 1.5 s, and the ranks of one host are heard at once."""
     failure.HANG_SECONDS = 1.0
-    for module in (abi, cpu_communicator):
-        setattr(module, "PATIENCE_NS", 1_500_000_000)  # noqa: B010 - one of them only imports it
+    abi.PATIENCE_NS = 1_500_000_000
 
 
 def _have_no_room() -> None:
