@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from collbench.cli import cli
+from collbench.cli.main import cli
 from collbench.errors import INTERRUPTED, Exit, UsageError
 from collbench.ranks.launcher import detect
 

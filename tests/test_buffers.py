@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from collbench.buffers import (
+from collbench.devices.cpu import Cpu
+from collbench.devices.device import Device, Region
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
+from collbench.proof.buffers import (
     ALIGNMENT,
     COLD_ARENA,
     FEWEST_SLOTS,
@@ -19,12 +25,6 @@ from collbench.buffers import (
     rounds_for,
     trial_rounds,
 )
-from collbench.devices.cpu import Cpu
-from collbench.devices.device import Device, Region
-from collbench.plan.collectives import COLLECTIVES
-from collbench.plan.dtypes import DTYPES
-from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
 
 RANKS = 4
 

@@ -152,7 +152,7 @@ def test_doctor_says_how_to_get_a_compiler_and_calls_nothing_ill_that_needs_none
 
 def test_completion_knows_backends(mpich: Mpi) -> None:
     ran = subprocess.run(
-        [mpich.python, "-c", "from collbench.cli import cli; cli(prog_name='collbench')"],
+        [mpich.python, "-c", "from collbench.cli.main import cli; cli(prog_name='collbench')"],
         env=clean_environment(
             _COLLBENCH_COMPLETE="bash_complete", COMP_WORDS="collbench sweep --backend mpi,mpi-", COMP_CWORD="3"
         ),

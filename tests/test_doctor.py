@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from conftest import PYTHONS, Mpi, clean_environment
 
-from collbench import doctor
-from collbench.findings import Finding, bad, fine, note, show
+from collbench.doctor import examine
+from collbench.doctor.findings import Finding, bad, fine, note, show
 from collbench.host import probes
 from collbench.results.mismatch import between
 
@@ -86,8 +86,8 @@ def test_a_wheel_in_a_job_of_one_node_is_a_note(mpich: Mpi) -> None:
 def test_settings_that_hide_the_transport_are_told(
     variables: dict[str, str], told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "gpu_count", lambda: 2)
-    finding = doctor._logging(variables)
+    monkeypatch.setattr(examine, "gpu_count", lambda: 2)
+    finding = examine._logging(variables)
     assert (finding is not None) == told
     assert finding is None or finding.grade == "note"
 
@@ -95,17 +95,17 @@ def test_settings_that_hide_the_transport_are_told(
 def test_gpus_are_told_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = probes.GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "power brake")
     node = probes.Node("here", 2, (gpu,), (), (), None, None)
-    monkeypatch.setattr(doctor, "gpu_count", lambda: 1)
-    told, held = doctor._gpus(node)
+    monkeypatch.setattr(examine, "gpu_count", lambda: 1)
+    told, held = examine._gpus(node)
     assert told.found == "1 NVIDIA; 0: NVIDIA H200, SM 345 of 1980 MHz, memory 3201 of 3201 MHz"
     assert (held.grade, held.found) == ("note", "held down: GPU 0 of here: power brake")
 
 
 def judged(took: dict[str, str], network: str, hosts: int) -> list[Finding]:
     """What the doctor says of the ways that the libraries took."""
-    from collbench import doctor_ranks
+    from collbench.doctor import ranks
 
-    return doctor_ranks._judge(took, network, hosts)
+    return ranks._judge(took, network, hosts)
 
 
 def test_libraries_on_different_networks_are_bad_news() -> None:

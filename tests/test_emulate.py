@@ -15,9 +15,9 @@ from conftest import Mpi, Ran
 from emulated import a_layout, needs_compiler
 from test_kernel_files import source, write
 
-from collbench.emulate import BLOCK
-from collbench.emulation import draw_scene
 from collbench.kernels.files import own_folder
+from collbench.verify.scenes import draw_scene
+from collbench.verify.seeds import BLOCK
 
 ONESHOT = (own_folder() / "oneshot.cu").read_text(encoding="utf-8")
 # One mistake each: what of oneshot.cu is replaced by what.

@@ -14,9 +14,6 @@ from emulated import KERNELS, Patch, a_layout, kernel, needs_compiler, patched
 from numpy.typing import NDArray
 from test_kernel_files import source
 
-from collbench import schedules
-from collbench.emulation import Scene, alone, draw_scene, play
-from collbench.emulator import Comms, Emulator, Ending, load
 from collbench.kernels import host_compiler
 from collbench.kernels.abi import FIRST_EPOCH, Scratch
 from collbench.kernels.header import read
@@ -25,7 +22,10 @@ from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
-from collbench.schedules import Schedule
+from collbench.verify import schedules
+from collbench.verify.emulator import Comms, Emulator, Ending, load
+from collbench.verify.scenes import Scene, alone, draw_scene, play
+from collbench.verify.schedules import Schedule
 
 pytestmark = needs_compiler
 SIZES = (4, 30, 1026, 2052, 4100)
@@ -152,7 +152,7 @@ def test_a_failure_replays_exactly(tmp_path: Path) -> None:
 def test_a_seed_replays_in_another_process() -> None:
     program = """
 from collbench import registry
-from collbench.emulation import draw_scene, play
+from collbench.verify.scenes import draw_scene, play
 from collbench.plan.layout import virtual_layout
 layout = virtual_layout(2, 2, ["here"] * 4)
 print(play(registry.find("nvrar-ll"), draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)

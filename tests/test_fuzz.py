@@ -17,14 +17,14 @@ from emulated import KERNELS, a_layout, kernel, needs_compiler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collbench import emulator, schedules
-from collbench.emulation import Scene, alone, play
 from collbench.kernels.kernel import Kernel
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
-from collbench.schedules import ALWAYS, Schedule
+from collbench.verify import emulator, schedules
+from collbench.verify.scenes import Scene, alone, play
+from collbench.verify.schedules import ALWAYS, Schedule
 
 pytestmark = needs_compiler
 

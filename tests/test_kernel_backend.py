@@ -13,10 +13,11 @@ from conftest import Mpi
 from samples import a_layout, a_workload
 from test_kernel_files import source, write
 
-from collbench import inventory, registry
+from collbench import registry
 from collbench.backends import ExactOrder, _kernels, mpi_nvrar, nvrar
 from collbench.backends._kernels import KernelBackend, order_of
 from collbench.backends._specs import split
+from collbench.cli import list_
 from collbench.devices.device import Values
 from collbench.errors import UsageError
 from collbench.host import gpus as host_gpus
@@ -433,4 +434,4 @@ def test_a_kernel_called_like_a_backend_is_told_of(tmp_path: Path, monkeypatch: 
     write(tmp_path, "mpi_nvrar.cu", source())
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
     assert "rename the file" in registry.hidden()["mpi-nvrar"]
-    assert "mpi_nvrar.cu: 'mpi-nvrar' is a backend" in inventory.show(as_json=False)
+    assert "mpi_nvrar.cu: 'mpi-nvrar' is a backend" in list_.show(as_json=False)

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from emulated import Draws, Patch, a_layout, kernel, needs_compiler, patched
 
-from collbench import emulator
-from collbench.emulation import Scene, Verdict, alone, draw_scene, play
 from collbench.kernels.kernel import Kernel
+from collbench.verify import emulator
+from collbench.verify.scenes import Scene, Verdict, alone, draw_scene, play
 
 pytestmark = needs_compiler
 

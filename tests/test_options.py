@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from collbench import sweep
-from collbench.cli import cli
+from collbench.cli.main import cli
+from collbench.cli.params import Given
 from collbench.errors import UsageError
-from collbench.options import Given
+from collbench.measure import sweep
 from collbench.ranks import start
 
 

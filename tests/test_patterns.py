@@ -7,10 +7,10 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from collbench.buffers import MOST_CALLS
 from collbench.devices.device import PERIOD, Expectation, Values
-from collbench.patterns import LAYERS, SLOT_STEP, codes, exactly, expect, inputs, shift_of
 from collbench.plan.dtypes import DTYPES, Dtype
+from collbench.proof.buffers import MOST_CALLS
+from collbench.proof.patterns import LAYERS, SLOT_STEP, codes, exactly, expect, inputs, shift_of
 
 DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
 FLOAT = pytest.mark.parametrize(

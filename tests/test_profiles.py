@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from collbench import profiles
 from collbench.errors import UsageError
-from collbench.profiles import find, load, names
+from collbench.slurm import profiles
+from collbench.slurm.profiles import find, load, names
 
 GOOD = 'launch = ["srun"]\n'
 SETTING = '[variables.NAME]\nvalue = "1"\nwhy = "w"\nsource = "s"\nconfirmed = true\n'

@@ -8,55 +8,41 @@ import sys
 
 PURE = (
     "collbench.errors",
-    "collbench.registry",
-    "collbench.plan.sizes",
-    "collbench.plan.layout",
-    "collbench.plan.worlds",
+    "collbench.host.environment",
+    "collbench.host.fabric",
+    "collbench.host.gpus",
+    "collbench.host.nccl_log",
+    "collbench.host.probes",
+    "collbench.host.shipped",
+    "collbench.host.transports",
+    "collbench.plan.bounds",
     "collbench.plan.collectives",
     "collbench.plan.dtypes",
+    "collbench.plan.layout",
+    "collbench.plan.problem",
+    "collbench.plan.sizes",
     "collbench.plan.sweep",
+    "collbench.plan.worlds",
+    "collbench.registry",
+    "collbench.results.files",
+    "collbench.results.mismatch",
+    "collbench.results.panels",
     "collbench.results.records",
     "collbench.results.statistics",
-    "collbench.patterns",
-    "collbench.views.summary",
+    "collbench.slurm.client",
+    "collbench.slurm.follow",
+    "collbench.slurm.gather",
+    "collbench.slurm.profiles",
+    "collbench.slurm.scripts",
+    "collbench.slurm.submission",
+    "collbench.slurm.submit",
+    "collbench.tables",
+    "collbench.tune.finals",
+    "collbench.tune.table",
     "collbench.views.comparison",
-    "collbench.plan.bounds",
-    "collbench.host.environment",
-    "collbench.ranks.launcher",
-    "collbench.options",
-    "collbench.cli",
     "collbench.views.drawing",
     "collbench.views.figures",
-    "collbench.backends",
-    "collbench.inventory",
-    "collbench.host.fabric",
-    "collbench.tune.table",
-    "collbench.tune.finals",
-    "collbench.tune_options",
-    "collbench.kernels.formula",
-    "collbench.kernels.header",
-    "collbench.kernels.cache",
-    "collbench.kernels.cubin",
-    "collbench.stories",
-    "collbench.prove",
-    "collbench.verify_options",
-    "collbench.backends._kernels",
-    "collbench.kernels.abi",
-    "collbench.kernels.sources",
-    "collbench.host.transports",
-    "collbench.results.mismatch",
-    "collbench.host.nccl_log",
-    "collbench.findings",
-    "collbench.host.probes",
-    "collbench.traps",
-    "collbench.doctor",
-    "collbench.kernels.host_compiler",
-    "collbench.schedules",
-    "collbench.emulator",
-    "collbench.emulate",
-    "collbench.emulation",
-    "collbench.devices.cpu",
-    "collbench.operation",
+    "collbench.views.summary",
 )
 WATCH = """
 import json, sys
@@ -99,7 +85,7 @@ print(behind_the_wall())
 
 def test_list_and_help_work_without_loading_mpi() -> None:
     program = """
-from collbench.cli import cli
+from collbench.cli.main import cli
 for arguments in (["list"], ["list", "--json"], ["sweep", "--help"], ["sweep", "--dry-run", "--ranks", "4"]):
     cli.main(arguments, standalone_mode=False)
 print(json.dumps(behind_the_wall()))
@@ -111,7 +97,7 @@ print(json.dumps(behind_the_wall()))
 
 def test_help_loads_nothing_heavy() -> None:
     program = """
-import collbench.cli
+import collbench.cli.main
 print(json.dumps([name for name in ("numpy", "matplotlib", "pandas", "ml_dtypes") if name in sys.modules]))
 """
     assert run_fresh(program).strip() == "[]"

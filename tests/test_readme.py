@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from collbench.cli import cli
+from collbench.cli.main import cli
 from collbench.plan.sizes import parse_size
 from collbench.results.records import Record, load
 

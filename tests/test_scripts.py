@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from collbench import profiles
 from collbench.errors import UsageError
-from collbench.profiles import Profile, Setting
-from collbench.scripts import Job, sbatch_quote, script
+from collbench.slurm import profiles
+from collbench.slurm.profiles import Profile, Setting
+from collbench.slurm.scripts import Job, sbatch_quote, script
 
 JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K:64M", "--backend", "mpi,nvrar"))
 PLAIN = Profile("plain", "a cluster", ("srun",), 4)

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from conftest import Ran, clean_environment
 from lab import slurm as lab
 
-from collbench import follow
-from collbench.cli import cli
+from collbench.cli.main import cli
 from collbench.results.records import Record, load
-from collbench.slurm import RefusedError, look, submit
-from collbench.submission import reopen
+from collbench.slurm import follow
+from collbench.slurm.client import RefusedError, look, submit
+from collbench.slurm.submission import reopen
 
 pytestmark = pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing()))
 RESULTS = Path("r.csv")

@@ -12,8 +12,8 @@ from samples import a_workload
 
 from collbench import registry
 from collbench.backends._specs import split
+from collbench.cli.params import BACKENDS
 from collbench.errors import UsageError
-from collbench.options import BACKENDS
 from collbench.registry import Unusable, candidates, find, ways
 
 QUICK = ("--sizes", "4K", "--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "--ranks", "2", "-o", "r.csv")

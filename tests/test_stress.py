@@ -12,12 +12,13 @@ from conftest import BROKEN, Mpi, Ran
 
 from collbench.devices.cpu import Cpu
 from collbench.devices.device import PERIOD, Array, Region, Values, same
-from collbench.patterns import SPECIAL, SPECIAL_NUMBERS, expect, inputs, numerically
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.worlds import Topology
-from collbench.stories import STORIES, Order, Subject, default_sizes, scenes, subjects
+from collbench.proof.patterns import SPECIAL, SPECIAL_NUMBERS, expect, inputs, numerically
+from collbench.verify.stories import STORIES
+from collbench.verify.subjects import Order, Subject, default_sizes, scenes, subjects
 
 FLOATS = [dtype for dtype in DTYPES.values() if dtype.is_float]
 FLOAT = pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.name)

@@ -16,14 +16,14 @@ from click.testing import CliRunner
 from conftest import Ran
 from samples import timed
 
-from collbench import follow, slurm
-from collbench.cli import cli
+from collbench.cli.main import cli
 from collbench.errors import UsageError
-from collbench.follow import Look, Screen, table
 from collbench.results.files import ResultFile, load_samples, sidecar_path
 from collbench.results.records import Record, load
-from collbench.slurm import Seen
-from collbench.submission import Part, reopen
+from collbench.slurm import client, follow
+from collbench.slurm.client import Seen
+from collbench.slurm.follow import Look, Screen, table
+from collbench.slurm.submission import Part, reopen
 
 # Each does what files in its folder say, and writes down how it was called.
 SBATCH = """
@@ -497,4 +497,4 @@ def test_states_of_slurm() -> None:
         Seen(state).live for state in ("COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "CANCELLED", "PREEMPTED")
     )
     assert all(Seen(state).live for state in ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED"))
-    assert slurm.look([]) == {}
+    assert client.look([]) == {}

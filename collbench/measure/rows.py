@@ -1,0 +1,125 @@
+"""From what became of a case to its row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from collbench import registry
+from collbench.backends import Backend
+from collbench.measure.timing import Track
+from collbench.plan.bounds import bound_seconds, find_link
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Case, Workload
+from collbench.plan.sweep import Skip
+from collbench.results.records import Record
+from collbench.results.statistics import summarise
+
+MICRO = 1e6
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record and the samples behind it, in microseconds."""
+
+    record: Record
+    samples_us: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowMaker:
+    """Makes the rows of one launch. ``fabric`` names what connects the ranks of a layout for a kind of device,
+    ``devices`` the processors of each kind."""
+
+    run_id: str
+    launch: int
+    devices: Mapping[str, str]
+    fabric: Callable[[str, Layout], str]
+
+    def _blank(self, case: Case, status: str, reason: str) -> Record:
+        work = case.workload
+        return Record(
+            run_id=self.run_id,
+            launch=self.launch,
+            collective=work.collective.name,
+            backend=case.backend,
+            dtype=work.dtype.name,
+            op=work.op,
+            bytes=work.bytes or work.size,
+            count=work.count,
+            ranks=work.layout.size,
+            nodes=work.layout.node_count,
+            gpus_per_node=work.layout.per_node,
+            fabric=self.fabric(registry.find(case.backend).DEVICE, work.layout),
+            mode=work.mode,
+            in_place=work.in_place,
+            params=f"cache={work.cache}",
+            status=status,
+            reason=reason,
+        )
+
+    def skipped(self, skip: Skip) -> Row:
+        """A case that cannot run."""
+        return Row(self._blank(skip.case, "skipped", skip.reason))
+
+    def failed(self, case: Case, error: str) -> Row:
+        """A case that a library refused."""
+        return Row(self._blank(case, "failed", error))
+
+    def timeout(self, case: Case, state: str) -> Row:
+        """A case that hung."""
+        return Row(self._blank(case, "timeout", state))
+
+    def wrong(self, case: Case, wrong: int, words: str) -> Row:
+        """A case with wrong answers: it gets no latency."""
+        return Row(replace(self._blank(case, "wrong", words), wrong=wrong))
+
+    def timed(
+        self,
+        case: Case,
+        backend: Backend,
+        track: Track,
+        own: Mapping[str, str],
+        wire_bytes: float | None,
+        remarks: Iterable[str],
+        proven: bool,
+    ) -> Row:
+        """A case with right answers and a latency. ``own`` is what the backend says of its calls, for ``params``."""
+        samples = np.array(track.seconds)
+        us = summarise(samples * MICRO)
+        work = case.workload
+        algbw = work.bytes / (us.median / MICRO) / 1e9
+        params = {
+            "cache": work.cache,
+            "calls": str(track.operation.rounds.calls),
+            **({"late": str(track.late)} if track.late else {}),
+            **own,
+        }
+        record = replace(
+            self._blank(case, "ok", "; ".join(remark for remark in remarks if remark)),
+            params=";".join(f"{name}={text}" for name, text in params.items()),
+            samples=len(samples),
+            warmups=track.warmups,
+            latency_us_median=us.median,
+            latency_us_ci_low=us.ci_low if np.isfinite(us.ci_low) else None,
+            latency_us_ci_high=us.ci_high if np.isfinite(us.ci_high) else None,
+            latency_us_mean=float(np.mean(track.means)) * MICRO,
+            latency_us_min=us.min,
+            latency_us_p05=us.p05,
+            latency_us_p95=us.p95,
+            latency_us_p99=us.p99,
+            latency_us_max=us.max,
+            algbw_gb_s=algbw,
+            busbw_gb_s=algbw * work.collective.bus_factor(work.layout.size),
+            wire_bytes=wire_bytes,
+            bound_us=self._bound(work, backend.DEVICE),
+            error_units=track.units if proven else None,
+            wrong=0 if proven else None,
+        )
+        return Row(record, tuple(float(value) for value in samples * MICRO))
+
+    def _bound(self, work: Workload, kind: str) -> float | None:
+        link = find_link(self.devices[kind], self.fabric(kind, work.layout))
+        return bound_seconds(work.collective.name, work.bytes, work.layout.size, link) * MICRO if link else None

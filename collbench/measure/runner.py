@@ -1,0 +1,279 @@
+"""Runs a plan on the ranks of this launch: open, prepare, prove, measure, record, release."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from collbench import registry
+from collbench.backends import Backend, Session
+from collbench.devices.device import Call, Device
+from collbench.errors import CannotRunError
+from collbench.host.transports import merged
+from collbench.measure.operation import Operation
+from collbench.measure.rows import Row, RowMaker
+from collbench.measure.timing import Track, add_block, disturbance, take, warm_up
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Case, case_identity
+from collbench.plan.sweep import Plan, Skip, Sweep
+from collbench.proof.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
+from collbench.ranks.failure import attempt
+from collbench.ranks.watchdog import Watchdog
+from collbench.ranks.world import World, rest_until_all
+
+Emit = Callable[[Row], None]
+Group = tuple[Case, ...]
+TRIES = 3  # to find how long a call takes, and how many calls make a sample long enough
+PHASE_CALLS, PHASE_SAMPLES = 8, 21
+LATE = "the host was late for every sample; are its cores overloaded?"
+
+
+@dataclass(frozen=True)
+class Open:
+    """A backend that is open on the current world, or the error for which it is not."""
+
+    backend: Backend
+    device: Device
+    session: Session | None
+    error: str | None = None
+
+
+@dataclass
+class Contestant:
+    """One case on its way to a row. ``units`` is the largest error that its proof saw, over all ranks."""
+
+    case: Case
+    opened: Open
+    track: Track | None = None
+    problem: Row | None = None
+    call: Call | None = None
+    kernel: dict[str, str] = field(default_factory=dict)
+    phases: dict[str, str] = field(default_factory=dict)
+    transport: str = ""
+    units: float = 0.0
+    remarks: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """Everything that one launch needs to run cases. ``transports`` are what this rank took, by backend.
+
+    ``emit`` is called on rank 0 of the case's world with every row, ``begin`` before a case with the row that it gets
+    should the job die in it.
+    """
+
+    def __init__(
+        self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit, begin: Emit
+    ) -> None:
+        self._sweep, self._rows, self._devices, self._dog = sweep, rows, devices, dog
+        self._emit_row, self._begin = emit, begin
+        self.transports: dict[str, list[str]] = {}
+
+    def run(self, plan: Plan, everyone: World) -> None:
+        """All groups of the plan, world by world; ranks outside a world rest until it is done."""
+        if everyone.rank == 0:
+            for skip in plan.skips:
+                self._emit(self._rows.skipped(skip))
+        for layout in plan.layouts:
+            self._run_world(layout, [group for group in plan.groups if group[0].workload.layout == layout], everyone)
+
+    def _run_world(self, layout: Layout, groups: Sequence[Group], everyone: World) -> None:
+        world = everyone.split(layout)
+        self._dog.beat(f"opening backends on {layout}")
+        opened = {name: self._open(world, name, groups) for name in sorted({c.backend for g in groups for c in g})}
+        if world.member:
+            for group in groups:
+                self._run_group(world, [Contestant(case, opened[case.backend]) for case in group])
+        with self._dog.paused():
+            rest_until_all(world.launch)
+        self._dog.beat(f"closing backends on {layout}")
+        for each in opened.values():
+            if each.session is not None:
+                each.session.close()
+        for device in self._devices.values():
+            device.leave(world)
+        world.free()
+
+    def _open(self, world: World, name: str, groups: Sequence[Group]) -> Open:
+        """Collective over the launch: a backend that fails to open on one rank is open on none."""
+        backend = registry.find(name)
+        device, sessions = self._devices[backend.DEVICE], []
+        size = world.launch.allreduce(max(arena_bytes(group[0].workload, device) for group in groups), op=max)
+        error = attempt(lambda: sessions.append(backend.open(world, device, size)))
+        errors = world.launch.allgather(None if error is None else str(error))
+        first = next((f"rank {rank}: {text}" for rank, text in enumerate(errors) if text is not None), None)
+        return Open(backend, device, sessions[0] if first is None else None, first)
+
+    def _emit(self, row: Row) -> None:
+        self._emit_row(row)
+        self._dog.on_timeout = len  # this row is written: whatever hangs next is not its fault
+
+    def _run_group(self, world: World, field: list[Contestant]) -> None:
+        """All backends on one workload: each proven first, then timed in turns."""
+        for one in field:
+            self._get_ready(world, one)
+        running = [(one, one.track) for one in field if one.track]
+        self._take_turns(world, running)
+        for one, track in running if len(running) > 1 else []:
+            self._beat(world, "timing alone", one.case)
+            one.remarks.append(disturbance(world, track) or "")
+        for one, track in running:
+            one.phases = self._time_phases(world, one)
+            one.transport = self._transport(world, one)
+            track.operation.close()
+        if world.rank == 0:
+            for one in field:
+                self._emit(self._finish(one))
+
+    def _beat(self, world: World, doing: str, case: Case) -> None:
+        """Tell the watchdog what comes next, and which row to write should it be the last."""
+        work = case.workload
+        if world.rank == 0:
+            self._begin(self._rows.failed(case, f"the job ended while {doing}"))
+            self._dog.on_timeout = lambda state: self._emit_row(self._rows.timeout(case, state))
+        self._dog.beat(
+            f"{doing}: {case.backend} {work.collective.name} {work.dtype.name} {work.op} {work.bytes} B {work.mode} "
+            f"on {work.layout}"
+        )
+
+    def _get_ready(self, world: World, one: Contestant) -> None:
+        """Prove the case, find how many calls make a sample, and warm up; or say why it cannot be timed."""
+        if one.opened.error:
+            one.problem = self._rows.failed(one.case, f"{one.case.backend} does not open: {one.opened.error}")
+            return
+        seconds = self._try_out(world, one)
+        work, device = one.case.workload, one.opened.device
+        rounds: Rounds | None = None
+        for _ in range(TRIES):
+            if one.problem or (better := world.bcast(rounds_for(work, device, seconds))) == rounds:
+                return
+            if rounds is not None and better.calls < 2 * rounds.calls:
+                return  # long enough
+            if one.track:
+                one.track.operation.close()
+            rounds = better
+            seconds = self._warm_up(world, one, rounds)
+
+    def _try_out(self, world: World, one: Contestant) -> float:
+        """Prove the case on a few calls and return how long one takes, in seconds."""
+        self._beat(world, "proving", one.case)
+        trial = self._prepare(world, one, trial_rounds(one.case.workload, one.opened.device))
+        if trial is None:
+            return 0.0
+        found, words = trial.prove()
+        one.units = float(world.comm.allreduce(found.units, op=max))
+        words = world.first_words(words)
+        if words:
+            one.problem = self._rows.wrong(one.case, world.highest_int(found.wrong), words)
+        else:
+            one.problem = self._trouble(world, one, trial.start_sampling)
+        seconds: list[float] = []
+        for _ in range(0 if one.problem else TRIES):
+            seconds = seconds or take(world, Track(trial), 5)[0]
+        trial.close()
+        if not seconds and not one.problem:
+            one.problem = self._rows.failed(one.case, LATE)
+        return min(seconds, default=0.0)
+
+    def _warm_up(self, world: World, one: Contestant, rounds: Rounds) -> float:
+        """Make the operation that is timed, and warm it up; returns seconds per call."""
+        self._beat(world, "warming up", one.case)
+        one.track = None
+        operation = self._prepare(world, one, rounds)
+        if operation is None:
+            return 0.0
+        one.problem = self._trouble(world, one, operation.start_sampling)
+        if one.problem:
+            operation.close()
+            return 0.0
+        one.track = Track(operation, units=one.units)
+        return warm_up(world, one.track, self._sweep)
+
+    def _prepare(self, world: World, one: Contestant, rounds: Rounds) -> Operation | None:
+        """The operation, or None with a row where any rank's library refused."""
+        made: list[Operation] = []
+        opened, session = one.opened, one.opened.session
+        assert session is not None, "a backend that did not open has no cases to prepare"
+
+        def make() -> None:
+            work, checked = one.case.workload, self._sweep.verify
+            made.append(Operation(world, opened.backend, session, opened.device, work, rounds, checked))
+            one.call = made[0].calls[0]
+            names = opened.device.kernels(one.call)
+            one.kernel = {"kernel": "+".join(names)} if names else {}
+
+        one.problem = self._trouble(world, one, make)
+        if one.problem:
+            session.release()
+            return None
+        return made[0]
+
+    def _trouble(self, world: World, one: Contestant, action: Callable[[], object]) -> Row | None:
+        """Run ``action`` on all members; the row of the case where it failed on any of them, else None.
+
+        Only for what a library may refuse before it waits for others: an error inside a collective call leaves the
+        others waiting, and must end the job.
+        """
+        found = world.first(attempt(action))
+        if found is None:
+            return None
+        rank, error = found
+        if isinstance(error, CannotRunError):
+            return self._rows.skipped(Skip(one.case, str(error)))
+        return self._rows.failed(one.case, f"rank {rank}: {error}")
+
+    def _take_turns(self, world: World, running: list[tuple[Contestant, Track]]) -> None:
+        """Blocks of samples, backends in a new random order each round, until each has enough."""
+        left = list(running)
+        names = [case_identity(one.case) for one, _ in running]
+        draw = random.Random(f"{self._sweep.seed}/{self._rows.launch}/{names}")
+        while left:
+            draw.shuffle(left)
+            for one, track in list(left):
+                self._beat(world, "timing", one.case)
+                if add_block(world, track, self._sweep):
+                    left.remove((one, track))
+
+    def _time_phases(self, world: World, one: Contestant) -> dict[str, str]:
+        """Median over samples of the slowest rank's microseconds in each phase, of calls that note them."""
+        marked = getattr(one.call, "marked", None)
+        if not self._sweep.phases or marked is None:
+            return {}
+        self._beat(world, "timing the phases", one.case)
+        call = marked()
+        sampler = one.opened.device.sampler(world, [call] * PHASE_CALLS, "chain", False)
+        found = []
+        for _ in range(PHASE_SAMPLES):
+            sampler.sample()
+            found.append(list(call.seconds().values()))
+        sampler.close()
+        slowest = np.median(world.highest(np.array(found)), axis=0) * 1e6
+        return {f"{name.replace('-', '_')}_us": f"{us:.3f}" for name, us in zip(call.phases, slowest, strict=True)}
+
+    def _transport(self, world: World, one: Contestant) -> str:
+        """What the ranks took together, of backends that know; asked after the calls, since libraries connect late."""
+        ask: Callable[[], str] | None = getattr(one.opened.session, "transport", None)
+        mine = ask() if ask else ""
+        if not mine:
+            return ""
+        seen = self.transports.setdefault(one.case.backend, [])
+        if mine not in seen:
+            seen.append(mine)
+        return merged(world.comm.allgather(mine))
+
+    def _finish(self, one: Contestant) -> Row:
+        if one.problem:
+            return one.problem
+        track = one.track
+        if track is None or not track.seconds:
+            return self._rows.failed(one.case, LATE)
+        if track.wrong:
+            return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
+        remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]
+        backend, work = one.opened.backend, one.case.workload
+        way = {"transport": one.transport} if one.transport else {}
+        params = {**way, **one.kernel, **getattr(one.call, "params", {}), **one.phases}
+        wire = getattr(one.call, "wire_bytes", None) or backend.wire_bytes(work)
+        return self._rows.timed(one.case, backend, track, params, wire, remarks, self._sweep.verify)

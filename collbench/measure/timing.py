@@ -1,0 +1,122 @@
+"""When to warm up, how much to sample and when to stop; all decisions are those of rank 0, on all ranks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from collbench.measure.operation import Operation, Sample
+from collbench.plan.sweep import Sweep
+from collbench.ranks.world import World
+from collbench.results.statistics import median_interval, relative_width
+
+WIDTH = 0.01  # stop when the 95 % interval of the median is narrower than this part of it
+STEADY = 0.02  # warm when the median of a block moves less than this
+FEWEST, MOST = 20, 1000  # samples
+BLOCK_SECONDS, SMALLEST_BLOCK, LARGEST_BLOCK = 0.1, 3, 50
+WARM_BLOCKS = 5
+DISTURBED = 1.1
+
+
+@dataclass
+class Track:
+    """What has been measured of one operation in this launch. Seconds per call, one entry a sample.
+
+    ``seconds`` is the maximum over ranks, ``means`` the mean over ranks; ``late`` samples, where some host was late
+    to enqueue, are counted and hold no measurement; ``throttled`` says why some rank's clocks were held down.
+    """
+
+    operation: Operation
+    seconds: list[float] = field(default_factory=list)
+    means: list[float] = field(default_factory=list)
+    warmups: int = 0
+    late: int = 0
+    wrong: int = 0
+    units: float = 0.0
+    words: str | None = None
+    throttled: str | None = None
+    spent: float = 0.0
+    block: int = SMALLEST_BLOCK
+
+
+def take(world: World, track: Track, count: int) -> tuple[list[float], list[float]]:
+    """``count`` samples as (maximum over ranks, mean over ranks); what was found wrong goes into ``track``."""
+    begin = time.perf_counter()
+    samples = [track.operation.sample() for _ in range(count)]
+    throttled = track.operation.device.throttled()  # at once, before the clocks rest
+    seconds = np.array([sample.seconds for sample in samples])
+    flags = np.array([_flags(sample, throttled is not None) for sample in samples])
+    highest, means, flags = world.highest(seconds), world.mean(seconds), world.highest(flags)
+    late, wrong, units, held = flags.T
+    if wrong.any():
+        track.wrong += int(wrong.sum())
+        words = next((sample.words for sample in samples if sample.words), None)
+        track.words = track.words or world.first_words(words)
+    if held.any():
+        track.throttled = track.throttled or world.first_words(throttled)
+    track.units = max(track.units, float(units.max()))
+    track.late += int(late.sum())
+    track.spent += time.perf_counter() - begin
+    return list(highest[late == 0]), list(means[late == 0])
+
+
+def _flags(sample: Sample, throttled: bool) -> tuple[float, ...]:
+    return float(sample.late), float(sample.finding.wrong), sample.finding.units, float(throttled)
+
+
+def warm_up(world: World, track: Track, sweep: Sweep) -> float:
+    """At least ``sweep.warmup`` calls, then until the median is steady or a quarter of the time is spent.
+
+    Returns the last median in seconds per call, 0 where every sample was late; the same on every rank.
+    """
+    count = max(2, -(-sweep.warmup // track.operation.rounds.calls))
+    before = now = 0.0
+    for _ in range(WARM_BLOCKS):
+        seconds, _ = take(world, track, count)
+        track.warmups += count
+        before, now = now, median(seconds) if seconds else 0.0
+        if world.bcast(abs(now - before) < STEADY * now or track.spent > sweep.max_seconds / 4):
+            break
+    each = track.spent / track.warmups
+    track.block = world.bcast(max(SMALLEST_BLOCK, min(LARGEST_BLOCK, round(BLOCK_SECONDS / each))))
+    track.spent = 0.0
+    return world.bcast(now)
+
+
+def is_done(track: Track, sweep: Sweep) -> bool:
+    """Whether ``track`` holds enough; rank 0's answer counts."""
+    have = len(track.seconds)
+    if sweep.samples is not None:
+        return have >= sweep.samples or track.late > 10 * sweep.samples
+    if track.wrong or have >= MOST or (have >= FEWEST and relative_width(track.seconds) < WIDTH):
+        return True
+    return track.spent > sweep.max_seconds and (have >= 6 or track.spent > 10 * sweep.max_seconds)
+
+
+def add_block(world: World, track: Track, sweep: Sweep) -> bool:
+    """Measure one more block; returns whether that is enough. The first sample after a change is dropped."""
+    count = track.block
+    if sweep.samples is not None:
+        count = min(count, sweep.samples - len(track.seconds))
+    seconds, means = take(world, track, count + 1)
+    track.seconds += seconds[1:]
+    track.means += means[1:]
+    return world.bcast(is_done(track, sweep))
+
+
+def disturbance(world: World, track: Track) -> str | None:
+    """Whether sharing the machine with the other backends changed the result: compares with blocks on its own."""
+    take(world, track, track.block)
+    alone, _ = take(world, track, max(track.block, 6))
+    if len(alone) < 6 or len(track.seconds) < 6:
+        return None
+    low, high = median_interval(alone)
+    mixed_low, mixed_high = median_interval(track.seconds)
+    change = median(track.seconds) / median(alone)
+    if max(change, 1 / change) < DISTURBED or (low <= mixed_high and mixed_low <= high):
+        return None
+    mixed = median(track.seconds)
+    return f"other latency when timed alone: {median(alone) * 1e6:.4g} us instead of {mixed * 1e6:.4g} us"

@@ -1,0 +1,173 @@
+"""Proof that an operation's answers are right: inputs that betray every mistake, checks, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from collbench.backends import ExactOrder
+from collbench.devices.device import PERIOD, Array, Device, Expectation, Finding, Floats, Values, same
+from collbench.plan.collectives import Piece
+from collbench.plan.problem import Workload
+from collbench.proof import patterns
+from collbench.proof.buffers import Buffers
+from collbench.proof.patterns import shift_of
+
+GUARD = 0xA5
+BIT_EXACT = "bit-exact"  # the layer of backends that document their order of additions
+Answer = tuple[Floats, int]  # one period of an answer, and the entry of it that element 0 holds
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One kind of data: every rank's input, and on the device this rank's input, the input as it must still be after a
+    call, and what each piece of output must be."""
+
+    name: str
+    inputs: Values
+    table: Array
+    unchanged: Any
+    expected: tuple[Expectation, ...]
+    judged: tuple[Any, ...]
+
+
+class Proof:
+    """Writes the inputs of an iteration and judges its outputs, on one rank for one operation.
+
+    Iteration i uses layer i modulo the number of layers, so every layer meets timed iterations. ``exact_order``, where
+    the backend documents its order of additions, adds the bit-exact layer. ``layers`` names others instead.
+    """
+
+    def __init__(
+        self, device: Device, arena: Array, buffers: Buffers, work: Workload, rank: int, exact_order: ExactOrder | None,
+        layers: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self._device, self._arena, self._buffers, self._work, self._rank = device, arena, buffers, work, rank
+        self._pieces = work.collective.pieces(work.count, work.layout.size, rank)
+        usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and work.dtype.is_float else patterns.LAYERS
+        self._layers = tuple(self._make_layer(name, exact_order) for name in layers or usual)
+        guard = np.full(PERIOD, GUARD, np.uint8)
+        self._guard_table, self._guarded = device.upload(guard), device.expectation(patterns.exactly(guard))
+        self._set_guards()
+
+    def _make_layer(self, name: str, exact_order: ExactOrder | None) -> Layer:
+        kind, op, ranks = self._work.dtype, self._work.op, self._work.layout.size
+        inputs, device = patterns.inputs(name, kind, op, ranks), self._device
+        if exact_order is not None and name == BIT_EXACT:
+            expected = tuple(patterns.exactly(exact_order(inputs)) for _ in self._pieces)
+        elif exact_order is not None and name == patterns.SPECIAL:
+            with np.errstate(all="ignore"):
+                expected = tuple(patterns.numerically(exact_order(inputs)) for _ in self._pieces)
+        else:
+            expected = tuple(patterns.expectation(name, kind, op, ranks, piece.sources) for piece in self._pieces)
+        mine = inputs[self._rank]
+        judged = tuple(device.expectation(each) for each in expected)
+        return Layer(name, inputs, device.upload(mine), device.expectation(patterns.exactly(mine)), expected, judged)
+
+    def _set_guards(self) -> None:
+        for guard in self._buffers.guards:
+            self._device.fill(self._arena, guard, self._guard_table, 0, 0)
+
+    @property
+    def layers(self) -> int:
+        """Number of layers, so of iterations that meet them all."""
+        return len(self._layers)
+
+    def _layer(self, iteration: int) -> Layer:
+        return self._layers[iteration % len(self._layers)]
+
+    def load(self, iteration: int) -> None:
+        """Poison the outputs and write the inputs of ``iteration``, in all slots."""
+        buffers, device = self._buffers, self._device
+        if buffers.outputs.count:
+            device.poison(self._arena, buffers.outputs)
+        if buffers.inputs.count:
+            device.fill(self._arena, buffers.inputs, self._layer(iteration).table, shift_of(iteration), buffers.step)
+
+    def check(self, iteration: int) -> tuple[Finding, str | None]:
+        """What is wrong in the outputs of ``iteration``: counts, and the first mistake in words."""
+        layer, total, words = self._layer(iteration), Finding(), None
+        for number, (piece, judged) in enumerate(zip(self._pieces, layer.judged, strict=True)):
+            region = self._buffers.answers.part(piece.start, piece.count)
+            start = (self._start(iteration, 0) + piece.origin) % PERIOD
+            found = self._device.judge(self._arena, region, judged, start, self._buffers.step)
+            if found.wrong and words is None:
+                words = self._explain(iteration, number, found)
+            total = replace(total, wrong=total.wrong + found.wrong, units=max(total.units, found.units))
+        outside = self._check_guards()
+        if outside:
+            words = words or f"{outside} bytes were written outside the output"
+        return replace(total, wrong=total.wrong + outside), words
+
+    def _check_guards(self) -> int:
+        outside = sum(self._device.judge(self._arena, g, self._guarded, 0, 0).wrong for g in self._buffers.guards)
+        if outside:
+            self._set_guards()
+        return outside
+
+    def check_inputs(self, iteration: int) -> tuple[int, str | None]:
+        """How many elements of the inputs of ``iteration`` were changed, out of place; and that in words."""
+        inputs = self._buffers.inputs
+        if self._work.in_place or not inputs.count:
+            return 0, None
+        unchanged = self._layer(iteration).unchanged
+        found = self._device.judge(self._arena, inputs, unchanged, shift_of(iteration), self._buffers.step)
+        return found.wrong, f"the input was changed, first in element {found.index}" if found.wrong else None
+
+    def _start(self, iteration: int, answer: int) -> int:
+        """Table entry at which the data of a surviving answer starts."""
+        return shift_of(iteration) + (self._buffers.first_answer + answer) * self._buffers.step
+
+    def _explain(self, iteration: int, number: int, found: Finding) -> str:
+        piece, layer = self._pieces[number], self._layer(iteration)
+        region = self._buffers.answers.part(piece.start, piece.count)
+        values = self._device.download(self._arena, region, found.slot)
+        shift = self._start(iteration, found.slot) + piece.origin
+        where = f"{layer.name} layer, element {piece.start + found.index}"
+        cause = diagnose(values, found.index, shift, layer, number, piece, self._earlier(iteration, number, found.slot))
+        return f"{where}: {cause}"
+
+    def _earlier(self, iteration: int, number: int, answer: int) -> list[Answer]:
+        """The answers that a stale buffer could hold: of this slot in earlier samples, of slots before in this one."""
+        past = range(iteration - 1, max(-1, iteration - 1 - self.layers), -1)
+        slots = range(-self._buffers.first_answer - answer, 0)
+        before = [(i, answer) for i in past] + [(iteration, answer + slot) for slot in slots]
+        origin = self._pieces[number].origin
+        return [(self._layer(i).expected[number].middle, self._start(i, at) + origin) for i, at in before]
+
+
+def diagnose(
+    values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, earlier: list[Answer]
+) -> str:
+    """The likeliest cause of the wrong element ``values[index]``, in words.
+
+    ``shift``: table entry of element 0; ``earlier``: the answers of earlier calls.
+    """
+    expected = layer.expected[number].middle
+    got, want = float(values[index]), expected[(shift + index) % PERIOD]
+    told = f"expected {want:g}, got {got:g}"
+    if bool(np.all(values[index : index + 1].view(np.uint8) == 0xFF)):
+        return f"never written ({told})"
+    sample = np.arange(index, min(index + 256, len(values)))
+    seen = values[sample].astype(np.float64)
+    right = expected[(shift + sample) % PERIOD]
+    bad = ~(np.abs(seen - right) <= layer.expected[number].tolerance[(shift + sample) % PERIOD])
+    bad &= ~same(seen, right)
+    sample, seen, right = sample[bad], seen[bad], right[bad]
+    for answer, start in earlier:
+        if np.allclose(seen, answer[(start + sample) % PERIOD], rtol=1e-2, atol=0):
+            return f"stale, it is the answer of an earlier call ({told})"
+    for source in piece.sources if len(piece.sources) > 1 else ():
+        part = layer.inputs[source][(shift + sample) % PERIOD].astype(np.float64)
+        if np.allclose(seen, right - part, rtol=1e-2, atol=0) and np.any(part):
+            return f"the contribution of rank {source} is missing ({told})"
+        if np.allclose(seen, right + part, rtol=1e-2, atol=0) and np.any(part):
+            return f"the contribution of rank {source} is counted twice ({told})"
+    places = np.flatnonzero(expected == got)
+    if layer.name == "routing" and got != 0 and len(places) == 1:
+        away = (int(places[0]) - shift - index + PERIOD // 2) % PERIOD - PERIOD // 2
+        return f"displaced, it belongs {abs(away)} elements {'later' if away > 0 else 'earlier'} ({told})"
+    return told

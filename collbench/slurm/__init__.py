@@ -1,0 +1,1 @@
+"""A sweep as Slurm jobs: profiles, scripts, submission, following, gathering; pure."""

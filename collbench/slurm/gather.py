@@ -1,0 +1,92 @@
+"""The parts of a submission made into one results file, with its samples and its sidecar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from collbench.errors import UsageError
+from collbench.results.files import SCHEMA, load_samples, replace_text, sidecar_path, write_whole
+from collbench.results.records import JOB, Record
+from collbench.slurm.client import Seen
+from collbench.slurm.follow import NOT_SUBMITTED
+from collbench.slurm.submission import Part, Submission
+
+
+def job_row(part: Part, run_id: str, number: str, seen: Seen) -> Record:
+    """The row of a job that did not come to its end."""
+    submitted = bool(number) and seen.state != NOT_SUBMITTED
+    words = f"job {number} of {part.name}: {seen.state}" if submitted else f"{part.name}: not submitted"
+    time = f" after {seen.elapsed}" if seen.elapsed else ""
+    why = f" ({seen.why})" if seen.why else ""
+    return Record(
+        run_id=run_id,
+        launch=part.first_launch,
+        collective="",
+        backend=JOB,
+        dtype="",
+        op="",
+        bytes=0,
+        count=0,
+        ranks=part.job.nodes * part.job.ranks_per_node,
+        nodes=part.job.nodes,
+        gpus_per_node=part.job.ranks_per_node,
+        fabric="",
+        mode="",
+        in_place=False,
+        params=f"job={number}" if number else "",
+        status="timeout" if seen.state == "TIMEOUT" else "failed",
+        reason=f"{words}{time}{why}; {len(part.records())} rows kept, submit --resume goes on",
+    )
+
+
+def gather(submission: Submission, seen: Mapping[str, Seen]) -> list[Record]:
+    """Write the results file of a submission from what its parts hold by now, in place of what it held; its records.
+
+    The launches of allocation i of a job come after those of allocation i - 1. ``seen``: by part, what became of its
+    last job. A part that is not complete has a row for its job, after its own.
+    """
+    _check_place(submission.path)
+    run_id = submission.path.stem
+    rows: list[tuple[Record, Sequence[float]]] = []
+    for part in submission.parts():
+        samples = load_samples(part.csv)
+        for index, record in enumerate(part.records()):
+            shifted = replace(record, run_id=run_id, launch=record.launch + part.first_launch)
+            rows.append((shifted, samples.get(index, ())))
+        if not part.complete():
+            rows.append((job_row(part, run_id, submission.last_id(part), seen[part.name]), ()))
+    write_whole(submission.path, rows)
+    told = [_told(part, submission.ids_of(part), seen[part.name]) for part in submission.parts()]
+    launches = [launch for part in submission.parts() for launch in _launches(part)]
+    content = {"schema": SCHEMA, "run_id": run_id, "submission": {"profile": submission.profile, "parts": told},
+               "launches": launches}  # fmt: skip
+    replace_text(sidecar_path(submission.path), json.dumps(content, indent=1) + "\n")
+    return [record for record, _ in rows]
+
+
+def _check_place(path: Path) -> None:
+    """Refuse to replace what is no submission's."""
+    sidecar = sidecar_path(path)
+    ours = sidecar.exists() and "submission" in json.loads(sidecar.read_text(encoding="utf-8"))
+    if path.exists() and not ours:
+        raise UsageError(f"{path} holds another run; move it away, and gather with submit --wait -o {path}.")
+
+
+def _launches(part: Part) -> list[dict[str, Any]]:
+    return [{**told, "launch": told["launch"] + part.first_launch, "part": part.name} for told in part.launches()]
+
+
+def _told(part: Part, ids: list[str], seen: Seen) -> dict[str, Any]:
+    return {
+        "part": part.name,
+        "jobs": ids,
+        "state": seen.state,
+        "hosts": seen.nodes,
+        "sweep": list(part.job.sweep),
+        "asked": dict(part.job.asked),
+        "preflight": part.preflight(),
+    }

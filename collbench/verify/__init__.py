@@ -1,0 +1,1 @@
+"""Proof under stress: stories on ranks, and kernels in the emulator."""

@@ -1,0 +1,183 @@
+"""The emulator as Python sees it: many ranks in this process, whose kernels run in an order that a schedule decides.
+
+What it models, and what it does not, is told in ``kernels/machine/emulator.md``; the runtime is ``emulator.cpp`` there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from collbench.errors import CannotRunError
+from collbench.kernels import host_compiler
+from collbench.kernels.abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
+from collbench.kernels.host_compiler import EMULATED, LoadedKernel
+from collbench.kernels.sources import KernelError
+from collbench.verify.schedules import Schedule
+
+PAGE = 4096
+STATE_AT = 0  # of a communicator's memory; its scratch follows
+PATIENCE_NS = 1_000_000  # of the emulator's clock, which stands still until nobody can go on
+PATIENT_EVENTS = 1_000_000, 8192  # without progress: in all, and for each thread
+LOOKS = 2048 * 8  # of one thread of a rank at the cells of all others, before it gives up: twice 1024, in pieces
+MOST_EVENTS = 2_000_000_000
+MOST_BYTES = 6 << 30  # of scratch; the emulator keeps as much again of what it knows of it
+SHOWN, MOST_WAITS = 6, 1 << 16
+
+
+class Ending(IntEnum):
+    """How a run ended."""
+
+    DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE = range(6)
+
+
+WORDS = {
+    Ending.DEADLOCK: "deadlock",
+    Ending.LIVELOCK: "livelock: threads run for ever and nothing changes",
+    Ending.TRAPPED: "a kernel trapped",
+    Ending.OVERFLOW: "the stack of a thread was too small",
+    Ending.OUTSIDE: "a store outside symmetric memory",
+}
+
+
+class _Plan(ctypes.Structure):
+    """Twin of ``Plan`` in emulator.cpp."""
+
+    _fields_ = [(name, ctypes.c_uint64) for name in ("seed", "pes", "stride")] + [
+        (name, ctypes.c_uint32)
+        for name in ("run_order", "arrival_order", "prompt", "run", "stay", "tear", "victim", "pe", "number", "unused")
+    ] + [(name, ctypes.c_uint64) for name in ("patience", "most")]  # fmt: skip
+
+
+class _Waiting(ctypes.Structure):
+    """Twin of ``Waiting`` in emulator.cpp."""
+
+    _fields_ = [(name, ctypes.c_uint32) for name in ("pe", "block", "thread", "phase", "step", "partner")] + [
+        (name, ctypes.c_uint64) for name in ("epoch", "offset", "low", "high")
+    ]
+
+
+@functools.cache
+def _runtime() -> Any:
+    library = host_compiler.load_runtime(host_compiler.runtime_library(EMULATED))
+    library.coll_emu_open.restype = ctypes.c_void_p
+    library.coll_emu_events.restype = ctypes.c_uint64
+    library.coll_emu_story.restype = ctypes.c_uint64
+    return library
+
+
+@functools.lru_cache(maxsize=64)
+def load(content: bytes, symbol: str) -> LoadedKernel:
+    """The kernel ``symbol`` in a library that was compiled for the emulator."""
+    _runtime()
+    try:
+        return LoadedKernel(content, symbol)
+    except (OSError, ValueError, AttributeError) as error:
+        raise KernelError(f"the kernel {symbol} does not load: {error}") from error
+
+
+@dataclass(frozen=True)
+class Comms:
+    """Memory of communicators on every PE: for each a state, then a scratch. ``first_epoch``: where they count from."""
+
+    count: int
+    scratch: Scratch
+    first_epoch: int
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one communicator to the next."""
+        return PAGE + -(-self.scratch.bytes // PAGE) * PAGE
+
+
+class Emulator:
+    """``places`` ranks (a place is its own PE) with communicators, each with room for ``threads`` threads a rank.
+
+    One at a time in a process: ``close`` it.
+    """
+
+    def __init__(self, schedule: Schedule, places: int, comms: Comms, threads: int) -> None:
+        self.places, self.comms = places, comms
+        self._library = _runtime()
+        stride, all_threads = comms.count * comms.stride, comms.count * places * threads
+        patience = PATIENT_EVENTS[0] + PATIENT_EVENTS[1] * all_threads + LOOKS * places**2
+        plan = _Plan(pes=places, stride=stride, patience=patience, most=MOST_EVENTS, **asdict(schedule))
+        if places * stride > MOST_BYTES:
+            raise CannotRunError(f"{places} ranks would need {places * stride >> 30} GiB of scratch in the emulator")
+        self._base = self._library.coll_emu_open(ctypes.byref(plan), ctypes.c_uint64(all_threads), comms.count)
+        if not self._base:
+            raise MemoryError(f"the emulator has no memory for {places} ranks of {threads} threads")
+        self._stuck = [[Stuck() for _ in range(places)] for _ in range(comms.count)]
+        for place in range(places):
+            for comm in range(comms.count):
+                self._clear(place, comm)
+
+    def _address(self, place: int, comm: int) -> int:
+        return int(self._base) + (place * self.comms.count + comm) * self.comms.stride
+
+    def _clear(self, place: int, comm: int) -> None:
+        at, scratch, epoch = self._address(place, comm), self.comms.scratch, self.comms.first_epoch
+        state = np.array([epoch * TICKS, epoch >> 32, 0, 0][:STATE_WORDS], np.uint64)
+        ctypes.memmove(at, state.ctypes.data, state.nbytes)
+        ctypes.memset(at + PAGE + scratch.lamport_at, 0xFF, 2 * scratch.lamport_half)
+
+    def launch(
+        self, place: int, comm: int, kernel: LoadedKernel, buffers: tuple[int, int], count: int,
+        reached: Sequence[bool], shape: tuple[int, int],
+    ) -> None:  # fmt: skip
+        """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``count`` elements from one address to the
+        other, ``shape`` (blocks, threads); ``reached`` says for each place whether its loads and stores get there."""
+        scratch = [self._address(other, comm) + PAGE if there else 0 for other, there in enumerate(reached)]
+        argument = args_type(self.places)(
+            in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
+            stuck=ctypes.addressof(self._stuck[comm][place]), marks=0, place=place,
+            scratch=(ctypes.c_uint64 * self.places)(*scratch),
+            pe=(ctypes.c_int32 * self.places)(*range(self.places)),
+        )  # fmt: skip
+        begin, end = kernel.shared
+        self._library.coll_emu_launch(
+            place * self.comms.count + comm, kernel.entry, ctypes.byref(argument),
+            ctypes.c_uint64(ctypes.sizeof(argument)), *shape, ctypes.c_void_p(begin), ctypes.c_void_p(end),
+        )  # fmt: skip
+
+    def run(self) -> Ending:
+        """Everything that was enqueued, to its end."""
+        return Ending(self._library.coll_emu_run())
+
+    @property
+    def events(self) -> int:
+        """Steps of threads and arrivals of stores so far."""
+        return int(self._library.coll_emu_events())
+
+    def gave_up(self, place: int, comm: int = 0) -> bool:
+        """Whether a kernel of this place ended itself and said why."""
+        return bool(self._library.coll_emu_trapped(place)) and bool(self._stuck[comm][place].set)
+
+    def story(self, ranks: Sequence[int], rank: int | None = None) -> list[str]:
+        """Who waited for which cell of whom when nobody could go on, or, where all went on, last; the furthest behind
+        first, one thread of each rank and phase. ``ranks`` holds the rank at each place; ``rank``: of this one only."""
+        found = (_Waiting * MOST_WAITS)()
+        count = min(MOST_WAITS, self._library.coll_emu_story(found, ctypes.c_uint64(MOST_WAITS)))
+        waits = [each for each in found[:count] if each.phase and rank in (None, ranks[each.pe])]
+        one_each = {(each.epoch, each.pe, each.phase, each.step): each for each in waits}
+        chosen = [one_each[key] for key in sorted(one_each)]
+        lines = [self._told(each, ranks) for each in chosen[:SHOWN]]
+        return lines + ([f"... and {len(chosen) - SHOWN} more"] if len(chosen) > SHOWN else [])
+
+    def _told(self, one: Any, ranks: Sequence[int]) -> str:
+        words = waiting_words(ranks, one.pe, one.phase, one.step, one.partner, one.epoch).format("")
+        at = one.offset - self._address(one.pe, 0) + int(self._base)
+        comm, at = divmod(at, self.comms.stride)
+        holds = f"{one.low:016x} {one.high:016x}"
+        where = f"block {one.block}, thread {one.thread}, communicator {comm}"
+        return f"{words} ({where}: the cell at {at - PAGE:#x} of its scratch holds {holds})"
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._library.coll_emu_close()

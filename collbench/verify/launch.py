@@ -1,0 +1,141 @@
+"""One launch of ``verify`` on the ranks that are here: plan on rank 0, open backends, tell their stories."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+
+import numpy as np
+from mpi4py import MPI
+
+from collbench import registry
+from collbench.backends import Opening, Session
+from collbench.devices.device import Device
+from collbench.devices.opening import open_device
+from collbench.plan.worlds import layouts_for
+from collbench.ranks import world
+from collbench.ranks.failure import end_all
+from collbench.ranks.watchdog import Watchdog
+from collbench.ranks.world import World, rest_until_all
+from collbench.verify.outcomes import Outcome, outcome
+from collbench.verify.stage import Stage, arena_bytes, not_open, tell, tried
+from collbench.verify.stories import STORIES, Story
+from collbench.verify.subjects import Order, Subject, subjects
+
+Emit = Callable[[Outcome], None]
+EVERYTHING = "all stories"
+
+
+@dataclass(frozen=True)
+class Prover:
+    """What all stages of a launch share; ``emit`` is called on rank 0 with every outcome."""
+
+    order: Order
+    everyone: World
+    devices: Mapping[str, Device]
+    dog: Watchdog
+    emit: Emit
+    stories: tuple[Story, ...]
+
+    def run(self, all_subjects: Sequence[Subject]) -> None:
+        """Every story of every subject; what is opened together is opened once."""
+        for subject in all_subjects:
+            if not subject.sizes and self.everyone.rank == 0:
+                self.emit(outcome(subject, EVERYTHING, "skipped", subject.refusal))
+        able = [subject for subject in all_subjects if subject.sizes and self._told(subject)]
+        for _, together in groupby(able, lambda one: (one.layout, one.backend, one.way)):
+            self._open_and_tell(list(together))
+
+    def _told(self, subject: Subject) -> list[Story]:
+        return [story for story in self.stories if story.ways or not subject.way]
+
+    def _open_and_tell(self, able: list[Subject]) -> None:
+        first = able[0]
+        backend = registry.find(first.backend)
+        told = self._told(first)
+        size = max(arena_bytes(story, subject) for story in told for subject in able)
+        self.dog.beat(f"opening {first.backend} {first.way} on {first.layout}")
+        worlds = [self.everyone.split(first.layout) for _ in range(2 if any(story.twice for story in told) else 1)]
+        opening = registry.ways(backend)[first.way] if first.way else backend.open
+        sessions, error = self._open(opening, worlds, self.devices[backend.DEVICE], size)
+        stage = Stage(worlds[0], backend, self.devices[backend.DEVICE], sessions, error, self.order)
+        if worlds[0].member:
+            for subject in able:
+                self._tell_all(stage, subject)
+        with self.dog.paused():
+            rest_until_all(self.everyone.launch)
+        self.dog.beat(f"closing {first.backend} {first.way} on {first.layout}")
+        for session in sessions:
+            session.close()
+        for each in worlds:
+            each.free()
+
+    def _open(
+        self, opening: Opening, worlds: Sequence[World], device: Device, size: int
+    ) -> tuple[tuple[Session, ...], Exception | None]:
+        """A session on each world, as far as they open; collective over the launch."""
+        sessions: list[Session] = []
+        for each in worlds:
+            made = tried(self.everyone, partial(opening, each, device, size))
+            if isinstance(made, Exception):
+                return tuple(sessions), made
+            sessions.append(made)
+        return tuple(sessions), None
+
+    def _tell_all(self, stage: Stage, subject: Subject) -> None:
+        if not stage.sessions:
+            self._emit(stage, not_open(subject, EVERYTHING, stage.error))
+            return
+        told = []
+        for story in self._told(subject):
+            if stage.world.rank == 0:
+                self.dog.on_timeout = partial(self._hung, subject, story)
+            told.append(tell(stage, story, subject, self.dog.beat))
+            self._emit(stage, told[-1])
+        if stage.world.rank == 0:
+            calls, good = sum(one.calls for one in told), sum(one.status in ("ok", "skipped") for one in told)
+            print(f"{subject}: {good} of {len(told)} stories fine, {calls} calls checked", file=sys.stderr, flush=True)
+
+    def _hung(self, subject: Subject, story: Story, state: str) -> None:
+        self.emit(outcome(subject, story.name, "timeout", state))
+
+    def _emit(self, stage: Stage, found: Outcome) -> None:
+        if stage.world.rank == 0:
+            self.dog.on_timeout = len
+            self.emit(found)
+
+
+def _plan(order: Order, everyone: World) -> list[Subject]:
+    """On rank 0: everybody that stories are told of."""
+    layouts, misfits = layouts_for(order.topology, everyone.hosts)
+    for misfit in misfits:
+        print(f"collbench: left out: {misfit}", file=sys.stderr)
+    return subjects(order, layouts)
+
+
+def run(order: Order, emit: Emit) -> None:
+    """Tell all stories on the ranks of this launch; collective. Raises UsageError on every rank.
+
+    Any other exception, a kernel that gives up waiting for instance, ends all ranks at once.
+    """
+    with ExitStack() as teardown:
+        everyone = world.open_launch(teardown)
+        planned = everyone.led(partial(_plan, order, everyone))
+        me = everyone.launch.Get_rank()
+        dog = Watchdog(f"rank {me} on {everyone.hosts[me]}", order.timeout, MPI.COMM_WORLD.Abort)
+        teardown.callback(dog.close)
+        try:
+            dog.beat("opening devices")
+            kinds = sorted({registry.find(subject.backend).DEVICE for subject in planned if subject.sizes})
+            devices = {kind: open_device(kind, everyone) for kind in kinds}
+            for device in devices.values():
+                teardown.callback(device.close)
+            told = tuple(STORIES[name] for name in order.stories)
+            with np.errstate(all="ignore"):  # special values are meant to overflow
+                Prover(order, everyone, devices, dog, emit, told).run(planned)
+        except BaseException as error:
+            end_all(everyone, dog, error)

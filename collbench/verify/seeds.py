@@ -1,0 +1,109 @@
+"""Seeds of the emulator, tried in processes that they may crash."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+from collbench import registry
+from collbench.backends._kernels import KernelBackend
+from collbench.plan.layout import Layout
+
+BLOCK = 5  # seeds that a process tries before it reports
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One kernel on one layout, with what its seeds draw from."""
+
+    backend: str
+    layout: Layout
+    dtypes: tuple[str, ...]
+    ops: tuple[str, ...]
+    sizes: tuple[int, ...]
+    seeds: range
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of some seeds: ``calls`` checked, and the seeds to play again to see the first that failed, how and
+    why; ``status`` as in a record."""
+
+    calls: int
+    failed: range = range(0)
+    status: str = "ok"
+    words: str = ""
+    story: tuple[str, ...] = ()
+
+
+def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
+    """These seeds, up to the first that fails; runs in a process of its own. Seed 0 of a trial is told once more with a
+    rank that never comes."""
+    from collbench.errors import CannotRunError
+    from collbench.kernels.sources import KernelError
+    from collbench.verify import scenes
+
+    backend = registry.find(trial.backend)
+    assert isinstance(backend, KernelBackend), trial.backend
+    kernel = backend.kernel
+    calls = 0
+    for seed in seeds:
+        this = range(seed, seed + 1)
+        scene = scenes.draw_scene(trial.layout, seed, trial.dtypes, trial.ops, trial.sizes)
+        plays = [scene] + ([scenes.alone(scene, seed % trial.layout.size)] if seed == trial.seeds.start else [])
+        for each in plays:
+            try:
+                verdict = scenes.play(kernel, each)
+            except KernelError as error:
+                return Result(calls, this, "failed", str(error))
+            except (CannotRunError, MemoryError) as error:
+                return Result(calls, this, "skipped", str(error))
+            if verdict.wrong:
+                return Result(calls, this, "wrong", verdict.wrong, (str(each), *verdict.story))
+            calls += verdict.calls
+    return Result(calls)
+
+
+def tried(trial: Trial, patience: float) -> Iterator[Result]:
+    """Results of all seeds of a trial, some at a time, on all cores; a process that dies or never ends is a failure.
+
+    Who dies takes the others along: what was not done is done again, each block by itself, up to the one that dies.
+    """
+    blocks = [trial.seeds[at : at + BLOCK] for at in range(0, len(trial.seeds), BLOCK)]
+    workers = min(len(blocks), len(os.sched_getaffinity(0)))
+    lost: list[range] = []
+    for block, found in _results(trial, blocks, workers, patience):
+        if found:
+            yield found
+        else:
+            lost.append(block)
+    for block in sorted(lost, key=min):
+        ((_, found),) = _results(trial, [block], 1, patience)
+        yield found or Result(0, block, "wrong", "the process that ran it crashed")
+        if not found:
+            return
+
+
+def _results(
+    trial: Trial, blocks: Sequence[range], workers: int, patience: float
+) -> Iterator[tuple[range, Result | None]]:
+    """Each block with what came of it, None where the processes died before it was done."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(try_seeds, trial, block): block for block in blocks}
+        while waiting:
+            done, _ = wait(waiting, timeout=patience, return_when=FIRST_COMPLETED)
+            if not done:
+                running = sorted(waiting.values(), key=min)[:workers]
+                late = range(running[0].start, running[-1].stop)
+                yield late, Result(0, late, "wrong", f"no answer in {patience:g} s")
+                break
+            for one in done:
+                block = waiting.pop(one)
+                yield block, None if isinstance(one.exception(), BrokenProcessPool) else one.result()
+        for process in multiprocessing.active_children() if waiting else []:
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,110 @@
+"""Whom stories are told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from collbench import registry
+from collbench.plan.collectives import COLLECTIVES, Collective
+from collbench.plan.dtypes import DTYPES, Dtype
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Workload
+from collbench.plan.worlds import Topology
+from collbench.registry import refusal
+from collbench.verify.stories import Story
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom stories are told of: one backend, opened in one ``way`` ("" for the usual one), on one collective, element
+    type and operation, in the ``sizes`` (bytes) that it can run; ``refusal`` is why it cannot run others, or "".
+    """
+
+    backend: str
+    way: str
+    layout: Layout
+    collective: Collective
+    dtype: Dtype
+    op: str
+    sizes: tuple[int, ...]
+    refusal: str
+
+    def works(self, in_place: bool) -> list[Workload]:
+        """The workloads of all sizes."""
+        kind = (self.layout, self.collective, self.dtype, self.op)
+        return [Workload(*kind, size, "chain", "hot", in_place) for size in self.sizes]
+
+    def __str__(self) -> str:
+        opened = f"{self.backend} ({self.way})" if self.way else self.backend
+        return " ".join(filter(None, [opened, self.collective.name, self.dtype.name, self.op, f"on {self.layout}"]))
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one call of ``verify`` is to do. ``sizes`` in bytes, None for those that suit a type; every story is told
+    ``rounds`` times with fresh data, ``seed`` decides delays and orders, ``timeout`` (seconds) ends a job that hangs.
+    """
+
+    topology: Topology
+    backends: tuple[str, ...]
+    collectives: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    ops: tuple[str, ...]
+    sizes: tuple[int, ...] | None
+    stories: tuple[str, ...]
+    rounds: int
+    seed: int
+    timeout: float
+
+
+def subjects(order: Order, layouts: Sequence[Layout]) -> list[Subject]:
+    """Everybody that stories are told of; those that are opened together come one after another."""
+    found = []
+    for layout, name in product(layouts, order.backends):
+        for way in ("", *registry.ways(registry.find(name))):
+            for collective, dtype in product(order.collectives, order.dtypes):
+                ops = order.ops if COLLECTIVES[collective].reduces else ("",)
+                found += [_subject(order, layout, name, way, COLLECTIVES[collective], DTYPES[dtype], op) for op in ops]
+    return found
+
+
+def _subject(
+    order: Order, layout: Layout, name: str, way: str, collective: Collective, dtype: Dtype, op: str
+) -> Subject:
+    sizes = order.sizes or default_sizes(dtype, registry.find(name).DEVICE)
+    wanted = Subject(name, way, layout, collective, dtype, op, sizes, "")
+    works = list({work.count: work for work in wanted.works(False)}.values())
+    whole = [work for work in works if not work.refusal()] or works[-1:]
+    reasons = {work.bytes: work.refusal() or refusal(work, name) for work in whole}
+    runs = tuple(size for size, reason in reasons.items() if not reason)
+    return replace(wanted, sizes=runs, refusal=next(filter(None, reasons.values()), ""))
+
+
+def default_sizes(dtype: Dtype, kind: str) -> tuple[int, ...]:
+    """Sizes in bytes that find what goes wrong at ends and remainders; ``kind`` is that of the device.
+
+    20011 and 65537 are primes: they leave a remainder on any number of ranks, blocks or vectors.
+    """
+    elements = (1, 2, 15, 1023, 1024, 20011, 65537)
+    whole = (4 << 10, 1 << 20, 16 << 20) if kind == "gpu" else (4 << 10, 1 << 20)
+    return tuple(sorted({*(count * dtype.itemsize for count in elements), *whole}))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Workloads that run together, in memory that is moved by ``shift`` elements: all of it, the input alone."""
+
+    works: tuple[Workload, ...]
+    shift: tuple[int, int]
+
+
+def scenes(story: Story, subject: Subject) -> Iterator[Scene]:
+    """Everything that a story does with a subject, each with buffers of its own."""
+    places = (False, True) if story.in_place and subject.collective.in_place else (False,)
+    for in_place in places:
+        works = subject.works(in_place)
+        groups = [tuple(works)] if story.mixed else [(work,) for work in works]
+        shifts = [(whole, alone) for whole, alone in story.shifts if not (in_place and alone)]
+        yield from (Scene(group, shift) for shift in shifts for group in groups)
