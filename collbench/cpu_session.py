@@ -30,9 +30,10 @@ from collbench.kernel_abi import (
     args_type,
     defines,
     elements_at_once,
+    phase_names,
 )  # fmt: skip
 from collbench.kernel_backend import KernelBackend, plain
-from collbench.kernel_launch import KernelCall, Marked, phase_names
+from collbench.kernel_launch import KernelCall, Marked
 from collbench.world import rest_until_all
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ class Session:
     def _marked(self, work: Workload, send: Array, recv: Array) -> Marked:
         """The same launch, compiled to note the time at the end of every phase."""
         shape = self._shape(work)
-        kernel = self._kernel(work, shape, {"COLL_PHASES": 1, "COLL_MARKS": MARKS})
+        kernel = self._kernel(work, shape, {"COLL_MARKS": MARKS})
         marks = Marks(shape["blocks"])
         piece = self.comm.args(send, recv, work.count, marks.table.ctypes.data)
         launch = self.comm.launch(kernel, piece, shape)

@@ -1,4 +1,4 @@
-"""What kernels and their hosts agree on: twins of the structures in kernels/collbench.cuh, and the scratch."""
+"""What kernels and their hosts agree on: twins of kernels/common/args.cuh, the scratch, and marks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collbench.kernel_backend import KernelBackend
     from collbench.plan import Workload
 
-GATES, TICKS, MARKS = 4096, 4096, 16
+GATES_BYTES, TICKS, MARKS = 4096, 4096, 16
 STATE_WORDS = 4  # of 64 bits, in ``State``
 # Epochs are the flags of cells, in 32 bits; 0 is no flag.
 FIRST_EPOCH, LAST_EPOCHS = 2, (1 << 32) - 6
 PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's patience
-PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "its only hop", "rewinding")
+PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "exchange", "rewinding")
 DOUBLING = 2
 CELL = 16  # bytes
 
@@ -38,7 +38,7 @@ class Scratch:
     @property
     def lamport_at(self) -> int:
         """Where the cells begin that are empty when all their bits are set; what is before begins as zeros."""
-        return GATES + 2 * self.flagged_half
+        return GATES_BYTES + 2 * self.flagged_half
 
     @property
     def bytes(self) -> int:
@@ -53,7 +53,7 @@ ON_CPU = Scratch(1 << 20, 2 << 20)
 
 
 class Stuck(ctypes.Structure):
-    """Twin of ``Stuck`` in kernels/collbench.cuh: who waited for whom when a kernel gave up."""
+    """Twin of ``Stuck`` in kernels/common/args.cuh: who waited for whom when a kernel gave up."""
 
     _fields_ = [(name, ctypes.c_uint32) for name in ("set", "place", "phase", "step", "partner", "unused")] + [
         ("epoch", ctypes.c_uint64)
@@ -61,7 +61,7 @@ class Stuck(ctypes.Structure):
 
 
 def args_type(places: int) -> type[ctypes.Structure]:
-    """Twin of ``Args`` in kernels/collbench.cuh."""
+    """Twin of ``Args`` in kernels/common/args.cuh."""
     pointers = ("in_", "out", "count", "state", "stuck", "marks", "patience")
     fields = [
         *((name, ctypes.c_uint64) for name in pointers),
@@ -85,6 +85,22 @@ def alarm_of(found: Stuck, places: Sequence[int]) -> HangError | None:
     return HangError(words.format(f"{PATIENCE_NS / 1e9:g} s "), found.epoch)
 
 
+def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
+    """What ends at marks 1, 2, ... of a kernel whose header declares ``phases``: "doubling" is one for every step
+    between nodes."""
+    steps = nodes.bit_length() - 1
+    names: list[str] = []
+    for phase in phases:
+        names += [f"{phase}{step}" for step in range(steps)] if phase == PHASES[DOUBLING] else [phase]
+    return tuple(names)
+
+
+def mark_enumerators(phases: Sequence[str], nodes: int) -> str:
+    """The phases as C++ enumerators, each the number of its first mark."""
+    numbers = (1 + len(phase_names(phases[:index], nodes)) for index in range(len(phases)))
+    return ",".join(f"{name.replace('-', '_')}={number}" for name, number in zip(phases, numbers, strict=True))
+
+
 def defines(backend: KernelBackend, work: Workload, shape: Mapping[str, int], scratch: Scratch) -> dict[str, str | int]:
     """What a kernel is compiled with for ``work`` and the launch shape ``shape``."""
     layout = work.layout
@@ -94,7 +110,8 @@ def defines(backend: KernelBackend, work: Workload, shape: Mapping[str, int], sc
         "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
         "COLL_FLAGGED": int(backend.flagged(work)), "COLL_THREADS": shape["threads"], "COLL_TILE": backend.file.tile,
         "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
-        "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)), **own,
+        "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)),
+        "COLL_PHASES": mark_enumerators(backend.file.phases, layout.node_count), **own,
     }  # fmt: skip
 
 

@@ -37,15 +37,6 @@ class Launch:
             raise RuntimeError(f"CUDA: {error.name}")
 
 
-def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
-    """What ends at each mark: "doubling" once for every step between nodes."""
-    steps = nodes.bit_length() - 1
-    names: list[str] = []
-    for phase in phases:
-        names += [f"{phase}{step}" for step in range(steps)] if phase == "doubling" else [phase]
-    return tuple(names)
-
-
 @dataclass(frozen=True)
 class Marked:
     """A launch that notes when each block ended each phase; ``marks`` has shape (blocks, MARKS), in nanoseconds, the

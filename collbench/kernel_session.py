@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from collbench import kernels
 from collbench.errors import CannotRunError
-from collbench.kernel_abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, ON_GPU, defines, elements_at_once
+from collbench.kernel_abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, ON_GPU, defines, elements_at_once, phase_names
 from collbench.kernel_backend import KernelBackend, plain
-from collbench.kernel_launch import KernelCall, Launch, Marked, phase_names
+from collbench.kernel_launch import KernelCall, Launch, Marked
 from collbench.symmetric import Communicator
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Session:
     def _marked(self, work: Workload, send: Array, recv: Array) -> Marked:
         """The same launch, compiled to note the time at the end of every phase."""
         shape = self.backend.shape(work)
-        function = self._function({**defines(self.backend, work, shape, ON_GPU), "COLL_PHASES": 1, "COLL_MARKS": MARKS})
+        function = self._function({**defines(self.backend, work, shape, ON_GPU), "COLL_MARKS": MARKS})
         shape = self._fitting(function, shape)
         marks = self.comm.marks(shape["blocks"])
         piece = self.comm.args(send, recv, work.count, marks.data.ptr)

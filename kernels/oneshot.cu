@@ -42,7 +42,7 @@ KERNEL(a) {
     Words got[PLACES];
     call.receive(got,
         [&](int p) { return p == a.place ? NONE : at(p, c); },
-        [&](int p) { return Where{ONE_HOP, 0, u32(p)}; });
+        [&](int p) { return Where{EXCHANGE, 0, u32(p)}; });
     Sum total;
     UNROLL for (int p = 0; p < PLACES; p++) {
       const Words x = p == a.place ? mine : got[p];
@@ -55,12 +55,12 @@ KERNEL(a) {
   // A thread gives its next cell before it waits for this one, so the links are busy meanwhile.
   u32 c = blockIdx.x * blockDim.x + threadIdx.x;
   Words mine = give(c);
-  mark(a, 1);
+  mark(a, Mark::send);
   while (c < cells) {
     const Words next = give(c + span);
     take(c, mine);
     mine = next, c += span;
   }
-  mark(a, 2);
+  mark(a, Mark::receive);
   end_call(call);
 }

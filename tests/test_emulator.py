@@ -285,7 +285,7 @@ def test_conversions_and_order_are_those_of_a_gpu(tmp_path: Path) -> None:
     ids=["two", "one"],
 )
 def test_puts_of_two_meetings_may_overtake_each_other(tmp_path: Path, gates: str, endings: set[Ending]) -> None:
-    patched((Patch("collbench.cuh", "first = value % 2 * PLACES;", f"first = {gates};"),), "oneshot", tmp_path)
+    patched((Patch("common/epoch.cuh", "first = value % 2 * PLACES;", f"first = {gates};"),), "oneshot", tmp_path)
     begins = "KERNEL(a) { end_call(begin_call(a)); }"
     found = set()
     for seed in range(60):

@@ -122,7 +122,7 @@ def test_who_gave_up_says_for_whom_it_waited(gpu_side: GpuSide) -> None:
 
 
 def test_every_phase_of_a_kernel_has_a_name() -> None:
-    text = (own_folder() / "collbench.cuh").read_text()
+    text = (own_folder() / "common" / "waiting.cuh").read_text()
     found = re.search(r"enum Phase\b[^{]*\{(.*?)\}", text, re.DOTALL)
     assert found
     names = [name.strip() for name in found[1].split(",")]

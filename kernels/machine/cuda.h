@@ -31,8 +31,8 @@ char *coll_shared_begin = __start_coll_shared, *coll_shared_end = __stop_coll_sh
 INLINE u64 nanoseconds() { return HOST(nanoseconds)(); }
 INLINE void __syncthreads() { HOST(sync_block)(); }
 [[noreturn]] INLINE void __trap() { HOST(trap)(); }
-INLINE void wait_for_kernel_before() {}
-INLINE void let_next_kernel_settle() {}
+INLINE void wait_for_previous_kernel() {}
+INLINE void let_next_kernel_launch() {}
 
 // ---- Bits and 16-bit floats; every NaN that a sum or a rounding makes is 0x7fff or 0x7fffffff, as on a GPU ----
 

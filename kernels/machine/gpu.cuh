@@ -55,12 +55,12 @@ INLINE u64 nanoseconds() {
 // Programmatic dependent launch: the host may let this kernel's blocks settle on the device while the kernel before it
 // still runs. The wait returns when that one is over and its stores are visible, so whatever holds for kernels one
 // after another still holds; it does nothing for an ordinary launch.
-INLINE void wait_for_kernel_before() {
+INLINE void wait_for_previous_kernel() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-INLINE void let_next_kernel_settle() {
+INLINE void let_next_kernel_launch() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
