@@ -28,12 +28,12 @@ CELL = 16  # bytes
 class Scratch:
     """Symmetric memory of a communicator: gates, then two parities of flagged and two of Lamport cells, in bytes.
 
-    ``slack``: what a parity holds beyond its slots, since these are cut to whole tiles; None for just what that takes.
+    ``slack``: what a parity holds beyond its slots, since these are cut to whole tiles, where that does not take more.
     """
 
     flagged_half: int
     lamport_half: int
-    slack: int | None = None
+    slack: int = 0
 
     @property
     def lamport_at(self) -> int:
@@ -125,7 +125,7 @@ def elements_at_once(backend: KernelBackend, work: Workload, scratch: Scratch) -
     """Elements that a launch can take with this scratch; 0 where it holds none."""
     flagged = backend.flagged(work)
     half = scratch.flagged_half // 2 if flagged else scratch.lamport_half  # half of a flagged cell is flag
-    slack = tiles_bytes(backend, work) if scratch.slack is None else scratch.slack
+    slack = max(scratch.slack, tiles_bytes(backend, work))
     size = max(0, half - slack) / backend.formula(backend.file.scratch, work, 1)
     unit = 65536 if size >= 65536 else 1024
     return int(size) // unit * unit // work.dtype.itemsize

@@ -48,6 +48,8 @@ class Session:
     def prepare(self, work: Workload, send: Array, recv: Array) -> Call:
         """One launch, or several where the scratch does not hold the message."""
         backend, comm, step = self.backend, self.comm, elements_at_once(self.backend, work, ON_GPU)
+        if not step:
+            raise CannotRunError(f"{backend.file.name}: the scratch is too small for so many ranks")
         if not comm.reaches(self._neighbours(work)):
             raise CannotRunError(f"{backend.file.name} needs loads and stores between more ranks than they reach here")
         shape = backend.shape(work)

@@ -31,7 +31,7 @@
 #include "common/args.cuh"
 #include "common/elements.cuh"
 #include "common/cells.cuh"
-#include "common/message.cuh"
+#include "common/buffers.cuh"
 #include "common/shards.cuh"
 #include "common/marks.cuh"
 #include "common/waiting.cuh"

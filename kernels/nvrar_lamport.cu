@@ -25,16 +25,17 @@ defines = {COLL_BATCH = [1, 2]}
 
 constexpr int BATCH = COLL_BATCH;
 enum Slots { SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD, SLOTS };
-// Cells of a batch that are under way at once: all, or one where all of them, from every rank of the node, would take
-// more than a third of a thread's registers. The compiler would put what does not fit into memory.
-enum { PART = BATCH * LOCAL * CELL / 4 <= (COLL_THREADS > 256 ? 65536 / COLL_THREADS : 255) / 3 ? BATCH : 1 };
+// Cells of a batch that are in flight at once: all, or one where those of all local ranks would take more than a third
+// of a thread's registers. The compiler would spill what does not fit.
+constexpr int PART = BATCH * LOCAL * CELL / 4 <= REGISTERS / 3 ? BATCH : 1;
 
 struct AllReduce : Shards {
   const Call& call;
-  const Message& message;
+  const Input& input;
+  const Output& output;
   u32 first, row, span;  // this thread's first cell of a shard; from there to its next, and to its next round
 
-  INLINE AllReduce(const Call& c, const Message& m) : Shards(c.a, m), call(c), message(m) {
+  INLINE AllReduce(const Call& c, const Input& in, const Output& out) : Shards(c.a, in), call(c), input(in), output(out) {
     row = blockDim.x;
     span = gridDim.x * row * BATCH;
     first = blockIdx.x * row * BATCH + threadIdx.x;
@@ -49,7 +50,7 @@ struct AllReduce : Shards {
     UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < PART; b++) {
       const int g = (me + r) % LOCAL;
       const u32 c = at(round, part + b);
-      if (exists(g, c)) x[r][b] = message.load(cell(g, c));
+      if (exists(g, c)) x[r][b] = input.load(cell(g, c));
     }
     UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < PART; b++) {
       const int g = (me + r) % LOCAL;
@@ -77,7 +78,7 @@ struct AllReduce : Shards {
     Words own[PART], got[LOCAL * PART];
     UNROLL for (int b = 0; b < PART; b++) {
       own[b] = Words{};
-      if (exists(me, at(round, part + b))) own[b] = message.load(cell(me, at(round, part + b)));
+      if (exists(me, at(round, part + b))) own[b] = input.load(cell(me, at(round, part + b)));
     }
     call.receive(got,
         [&](int k) {
@@ -129,7 +130,7 @@ struct AllReduce : Shards {
     if constexpr (NODES > 1) reduce_between_nodes(sum, round);
     UNROLL for (int r = 1; r < LOCAL; r++) send(sum, round, place_of(node, (me + r) % LOCAL), GATHER + me);
     UNROLL for (int b = 0; b < BATCH; b++)
-      if (exists(me, at(round, b))) message.store(cell(me, at(round, b)), sum[b]);
+      if (exists(me, at(round, b))) output.store(cell(me, at(round, b)), sum[b]);
   }
 
   // Phase 3, receiving side.
@@ -145,7 +146,7 @@ struct AllReduce : Shards {
     UNROLL for (int k = 0; k < LOCAL * PART; k++) {
       const int g = k / PART;
       const u32 c = at(round, part + k % PART);
-      if (g != me && exists(g, c)) message.store(cell(g, c), got[k]);
+      if (g != me && exists(g, c)) output.store(cell(g, c), got[k]);
     }
     mark(call.a, Mark::all_gather);
   }
@@ -153,8 +154,10 @@ struct AllReduce : Shards {
 
 KERNEL(a) {
   const Call call = begin_call(a);
-  const Message message(a);
-  const AllReduce all_reduce(call, message);
+  const u64 both = u64(a.in) | u64(a.out);  // one test of alignment for the two
+  const Input input(a.in, a.count, both);
+  const Output output(a.out, a.count, both);
+  const AllReduce all_reduce(call, input, output);
   const u32 rounds = all_reduce.rounds();
 #pragma unroll 1
   for (u32 r = 0; r < rounds + 2; r++) {

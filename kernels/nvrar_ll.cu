@@ -32,8 +32,10 @@ enum Slots { SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING 
 
 KERNEL(a) {
   const Call call = begin_call(a);
-  const Message message(a);
-  const Shards shards(a, message);
+  const u64 both = u64(a.in) | u64(a.out);  // one test of alignment for the two
+  const Input input(a.in, a.count, both);
+  const Output output(a.out, a.count, both);
+  const Shards shards(a, input);
   const int node = shards.node, me = shards.me;
   const u32 threads = gridDim.x * blockDim.x;
   const auto slot = [](int index, u32 c) { return Call::offset<SLOTS>(index, c); };
@@ -48,10 +50,10 @@ KERNEL(a) {
     // 1. Reduce-scatter. Each rank starts with its next neighbour, so that no rank is everybody's first target.
     UNROLL for (int r = 1; r < LOCAL; r++) {
       const int g = (me + r) % LOCAL;
-      if (exists(g)) call.send(place_of(node, g), slot(SCATTER + me, c), message.load(shards.cell(g, c)));
+      if (exists(g)) call.send(place_of(node, g), slot(SCATTER + me, c), input.load(shards.cell(g, c)));
     }
     if (exists(me)) {
-      const Words own = message.load(shards.cell(me, c));
+      const Words own = input.load(shards.cell(me, c));
       Words got[LOCAL];
       call.receive(got,
           [&](int g) { return g == me ? NONE : slot(SCATTER + g, c); },
@@ -82,12 +84,12 @@ KERNEL(a) {
 
       // 3. All-gather.
       UNROLL for (int r = 1; r < LOCAL; r++) call.send(place_of(node, (me + r) % LOCAL), slot(GATHER + me, c), sum);
-      message.store(shards.cell(me, c), sum);
+      output.store(shards.cell(me, c), sum);
     }
     UNROLL for (int r = 1; r < LOCAL; r++) {
       const int g = (me + r) % LOCAL;
       if (!exists(g)) continue;
-      message.store(shards.cell(g, c), call.receive_one(slot(GATHER + g, c), {GATHERING, 0, u32(place_of(node, g))}));
+      output.store(shards.cell(g, c), call.receive_one(slot(GATHER + g, c), {GATHERING, 0, u32(place_of(node, g))}));
     }
     mark(a, Mark::all_gather);
   }

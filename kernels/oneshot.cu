@@ -23,33 +23,40 @@ threads = [128, 256, 512]
 // it.
 #include "collbench.cuh"
 
+// Peers whose cells a thread receives at once: all, or as many as fit into half of its registers.
+constexpr int MOST = REGISTERS / 2 / (CELL / 4), PART = PLACES < MOST ? PLACES : MOST;
+
 KERNEL(a) {
   const Call call = begin_call(a);
-  const Message message(a);
-  const u32 cells = message.cells(), span = gridDim.x * blockDim.x;
+  const u64 both = u64(a.in) | u64(a.out);  // one test of alignment for the two
+  const Input input(a.in, a.count, both);
+  const Output output(a.out, a.count, both);
+  const u32 cells = input.cells(), span = gridDim.x * blockDim.x;
   const auto at = [](int place, u32 c) { return Call::offset<PLACES>(place, c); };
 
   // 1. Give. Each rank begins with its next neighbour, so that no rank is everybody's first.
   const auto give = [&](u32 c) {
     Words mine{};
     if (c >= cells) return mine;
-    mine = message.load(c);
+    mine = input.load(c);
     UNROLL for (int r = 1; r < PLACES; r++) call.send((a.place + r) % PLACES, at(a.place, c), mine);
     return mine;
   };
   // 2. Take.
   const auto take = [&](u32 c, Words mine) {
-    Words got[PLACES];
-    call.receive(got,
-        [&](int p) { return p == a.place ? NONE : at(p, c); },
-        [&](int p) { return Where{EXCHANGE, 0, u32(p)}; });
     Sum total;
-    UNROLL for (int p = 0; p < PLACES; p++) {
-      const Words x = p == a.place ? mine : got[p];
-      if (p == 0) total = begin_sum(x);
-      else add(total, x);
+    UNROLL for (int first = 0; first < PLACES; first += PART) {
+      Words got[PART];
+      call.receive(got,
+          [&](int k) { return first + k >= PLACES || first + k == a.place ? NONE : at(first + k, c); },
+          [&](int k) { return Where{EXCHANGE, 0, u32(first + k)}; });
+      UNROLL for (int k = 0; k < PART && first + k < PLACES; k++) {
+        const Words x = first + k == a.place ? mine : got[k];
+        if (first + k == 0) total = begin_sum(x);
+        else add(total, x);
+      }
     }
-    message.store(c, round_sum(total));
+    output.store(c, round_sum(total));
   };
 
   // A thread gives its next cell before it waits for this one, so the links are busy meanwhile.

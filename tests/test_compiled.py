@@ -125,6 +125,13 @@ def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
     assert found == {}
 
 
+def test_oneshot_spills_nothing_in_a_large_nvlink_domain() -> None:
+    file = kernel("oneshot").file
+    domain = product(("bfloat16", "int32"), file.threads)
+    each = (Variant("oneshot", dtype, "sm_100", a_layout(72), shape=(("threads", n),)) for dtype, n in domain)
+    assert spilling(each) == {}
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> None:
     marked, plain = (Variant(name, "int32", "sm_90", marked=marked) for marked in (True, False))

@@ -37,8 +37,8 @@ in_ll, in_lamport, in_put, in_oneshot, in_machine = (
     partial(Patch, name)
     for name in ("nvrar_ll.cu", "nvrar_lamport.cu", "nvrar_put.cu", "oneshot.cu", "machine/emulated.h")
 )
-in_cells, in_message, in_call, in_epoch, in_waiting, in_puts = (
-    partial(Patch, f"common/{name}.cuh") for name in ("cells", "message", "call", "epoch", "waiting", "put")
+in_cells, in_buffers, in_call, in_epoch, in_waiting, in_puts = (
+    partial(Patch, f"common/{name}.cuh") for name in ("cells", "buffers", "call", "epoch", "waiting", "put")
 )
 Twist = Callable[[Scene], Scene]
 
@@ -95,7 +95,7 @@ HALF = "const u64 half = (FLAGGED ? FLAGGED_AT : LAMPORT_AT) + (epoch & 1) * HAL
 ONE_HALF = in_call(HALF, "const u64 half = FLAGGED ? FLAGGED_AT : LAMPORT_AT;")
 # The second half begins where the slots of this message end, so a short call writes into the half of a long one.
 OWN_HALF = """Call call = begin_call(a);
-  const u64 tiles = (Shards(a, Message(a)).size + TILE - 1) / TILE;
+  const u64 tiles = (Shards(a, Input(a.in, a.count)).size + TILE - 1) / TILE;
   call.half = FLAGGED_AT + (call.epoch & 1) * tiles * (SLOTS * TILE * CELL);
   call.own = a.scratch[a.place] + call.half;"""
 OUTBOX = "call.a.scratch[call.a.place] + FLAGGED_AT + "  # that of the first half
@@ -105,9 +105,9 @@ ONE_OUTBOX = (
     in_puts("call.own + from, cells", f"{OUTBOX}from, cells"),
 )
 CROSSED = (
-    in_oneshot("mine = message.load(c);", "const u32 d = (c ^ 1) < cells ? c ^ 1 : c;\n    mine = message.load(d);"),
+    in_oneshot("mine = input.load(c);", "const u32 d = (c ^ 1) < cells ? c ^ 1 : c;\n    mine = input.load(d);"),
     in_oneshot("at(a.place, c), mine);", "at(a.place, d), mine);"),
-    in_oneshot("p == a.place ? mine : got[p]", "p == a.place ? message.load(c) : got[p]"),
+    in_oneshot("first + k == a.place ? mine : got[k]", "first + k == a.place ? input.load(c) : got[k]"),
 )
 SHARE = "const u64 share = blockIdx.x ? 1 : TICKS - gridDim.x + 1;"
 PAIR = "sum = exchange(sum, place_of(node ^ (1 << k), me), DOUBLING + k, k);"
@@ -155,8 +155,8 @@ MUTANTS = (
     mutant("wrap to an odd epoch", PAIRS, 40, in_call("add_word(ticks, 2 * TICKS)", "add_word(ticks, TICKS)"),
            twist=near_wrap),
     # The message.
-    mutant("tail dropped", FLAGS, 5, in_message("(bytes - 1) / PAYLOAD + 1", "bytes / PAYLOAD")),
-    mutant("tail overrun", FLAGS, 10, in_message("aligned && (c + 1) * PAYLOAD <= bytes", "aligned")),
+    mutant("tail dropped", FLAGS, 5, in_buffers("(bytes - 1) / PAYLOAD + 1", "bytes / PAYLOAD")),
+    mutant("tail overrun", FLAGS, 10, in_buffers("aligned && (c + 1) * PAYLOAD <= bytes", "aligned")),
     mutant("last round not collected", BATCHES, 5, in_lamport("r < rounds + 2; r++", "r < rounds + 1; r++")),
     mutant("given by another thread", HOP, 10, *CROSSED, twist=in_place),
     # The sum.

@@ -7,12 +7,14 @@ import pickle
 import re
 import sys
 from itertools import pairwise, product
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import GpuSide
 from samples import a_layout, a_workload
+from test_kernel_files import source, write
 
 from collbench import backends, kernel_backend
 from collbench.errors import HangError
@@ -28,7 +30,7 @@ from collbench.kernel_abi import (
     elements_at_once,
 )  # fmt: skip
 from collbench.kernel_backend import KernelBackend
-from collbench.kernel_files import own_folder
+from collbench.kernel_files import own_folder, read
 from collbench.layout import Layout
 
 KERNELS = tuple(kernel_backend.own_names())
@@ -171,6 +173,19 @@ def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scrat
         if scratch is ON_GPU:
             assert piece >= 65536
             assert piece % 65536 == 0
+
+
+@pytest.mark.parametrize("tile", [128, 1 << 16, 1 << 20])
+def test_the_scratch_holds_the_tiles_of_any_kernel(tmp_path: Path, tile: int) -> None:
+    backend = KernelBackend(read(write(tmp_path, "hop.cu", source(tile=str(tile), cell='"lamport"'))), {})
+    piece = elements_at_once(backend, a_workload(dtype="float32"), ON_GPU) * 4
+    assert piece
+    assert -(-piece // (16 * tile)) * 16 * tile * a_workload().layout.size <= ON_GPU.lamport_half
+
+
+def test_where_tiles_fill_the_scratch_there_is_none(tmp_path: Path) -> None:
+    backend = KernelBackend(read(write(tmp_path, "hop.cu", source(tile=str(1 << 22), cell='"lamport"'))), {})
+    assert elements_at_once(backend, a_workload(dtype="float32"), ON_GPU) == 0
 
 
 @pytest.mark.parametrize("ranks", [2, 4, 8])

@@ -11,8 +11,8 @@ struct Shards {
   int place, node, me;  // this rank, its node, and its index there, which is the shard that it owns
   u32 cells, size;      // cells of the message, and of a shard; the last shards may have fewer, or none
 
-  INLINE Shards(const Args& a, const Message& m)
-      : place(a.place), node(place / LOCAL), me(place % LOCAL), cells(m.cells()) {
+  INLINE Shards(const Args& a, const Input& input)
+      : place(a.place), node(place / LOCAL), me(place % LOCAL), cells(input.cells()) {
     size = (cells + LOCAL - 1) / LOCAL;
   }
   INLINE u32 cell(int g, u32 c) const { return g * size + c; }  // of the message: cell c of shard g

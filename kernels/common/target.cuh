@@ -19,3 +19,4 @@ constexpr Dtype DTYPE = COLL_DTYPE;
 constexpr Op OP = Op::COLL_OP;
 constexpr int NODES = COLL_NODES, LOCAL = COLL_LOCAL, PLACES = NODES * LOCAL;
 constexpr bool FLAGGED = COLL_FLAGGED;
+constexpr int REGISTERS = COLL_THREADS > 256 ? 65536 / COLL_THREADS : 255;  // of a thread

@@ -1,4 +1,4 @@
-// The message in cells: cell c is bytes c * PAYLOAD and on; the last one may be partly filled.
+// Buffers: input and output in cells; cell c begins at byte c * PAYLOAD, and the last one may be partly filled.
 #pragma once
 
 // Element by element; out of line, so that code that rarely runs does not crowd the instruction cache. Shifts, since an
@@ -25,27 +25,36 @@ OUTLINE void store_elements(char* p, int held, Words x) {
   }
 }
 
-struct Message {
-  const char* in;
-  char* out;
-  u32 bytes;  // the scratch holds less than 4 GiB, and so does what one launch reduces
+template <class Byte> struct Buffer {
+  Byte* data;
+  u32 bytes;     // less than 4 GiB, as the scratch is
   bool aligned;  // whole cells can be moved with one instruction
 
-  INLINE Message(const Args& a) : in(a.in), out(a.out), bytes(u32(a.count) * WIDTH) {
-    aligned = ((u64(in) | u64(out)) & (PAYLOAD - 1)) == 0;
+  // `count` elements at `p`. `addresses`: where several buffers share one test of alignment, theirs joined by |.
+  INLINE Buffer(Byte* p, u64 count, u64 addresses) : data(p), bytes(u32(count) * WIDTH) {
+    aligned = (addresses & (PAYLOAD - 1)) == 0;
   }
+  INLINE Buffer(Byte* p, u64 count) : Buffer(p, count, u64(p)) {}
+
   INLINE u32 cells() const { return (bytes - 1) / PAYLOAD + 1; }
   INLINE bool whole(u32 c) const { return aligned && (c + 1) * PAYLOAD <= bytes; }
   INLINE int held(u32 c) const {  // elements
     return bytes - c * PAYLOAD < PAYLOAD ? int(bytes - c * PAYLOAD) / WIDTH : PAYLOAD / WIDTH;
   }
+};
 
+struct Input : Buffer<const char> {
+  using Buffer::Buffer;
   INLINE Words load(u32 c) const {
-    const char* p = in + c * PAYLOAD;
+    const char* p = data + c * PAYLOAD;
     return whole(c) ? *reinterpret_cast<const Words*>(p) : load_elements(p, held(c));
   }
+};
+
+struct Output : Buffer<char> {
+  using Buffer::Buffer;
   INLINE void store(u32 c, Words x) const {
-    char* p = out + c * PAYLOAD;
+    char* p = data + c * PAYLOAD;
     if (whole(c)) *reinterpret_cast<Words*>(p) = x;
     else store_elements(p, held(c), x);
   }
