@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FEW_ROUNDS = 4
 RANGES = {"blocks": range(1, MOST_BLOCKS + 1), "threads": range(1, MOST_THREADS + 1), "pdl": range(2)}
-MOST_RANKS = 255  # gates in collbench.cuh
+MOST_RANKS = 255  # gates in common/args.cuh
 NEAR_WRAP = "epoch near its wrap"
 
 

@@ -48,7 +48,7 @@ _KEYWORD = re.compile(
 MOST_PHASES = 7  # with the doubling steps of 255 nodes, no more than a block has marks for
 USUAL_TILE = 128
 MOST_THREADS = 1024  # of a block, on every GPU
-MOST_BLOCKS = 4096  # TICKS in collbench.cuh
+MOST_BLOCKS = 4096  # TICKS in common/epoch.cuh
 # Set by whoever compiles or launches a kernel: a parameter cannot be called that, with COLL_ or without, in any case.
 TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "tile", "pdl")
 _HEADER = re.compile(r"\A\s*/\*[ \t]*collbench[ \t]*\r?\n(?P<toml>.*?)\*/", re.DOTALL)

@@ -4,7 +4,7 @@
 // kernel's own file: the same source runs on GPUs, on processors and in the emulator.
 //
 // Why two halves of scratch suffice, for every kernel, and for calls of different kernels and sizes in any order:
-// call e uses the half that has the parity of e. Take a store of rank A into the scratch of rank B in call e. A has
+// call e uses the half that has the parity of e. Consider a store of rank A into the scratch of rank B in call e. A has
 // completed call e-1, so it has received every element of that result. Each element depends on B's input, which B sent
 // in its own call e-1, and that began after B's call e-2 had ended (kernels of one stream do not overlap). So B has
 // read, and where necessary cleared, everything that call e-2 left in this half. A call on no elements would break the
@@ -15,8 +15,8 @@
 // store. Reuse rests on a clear being in the L2 of the memory's owner by the end of the kernel that made it: A's store
 // reaches that L2 later, and nothing older can overwrite it.
 //
-// Blocks wait for blocks of other ranks, so all blocks of a grid must be resident. The host sees to that for one stream
-// of calls. Two communicators on two streams could deadlock: each rank would run one of the two, and not all the same.
+// Blocks wait for blocks of other ranks, so all blocks of a grid must be resident; the host ensures it for one stream of
+// calls. Two communicators on two streams can deadlock where a GPU cannot hold both grids: ranks may run different ones.
 #pragma once
 
 #if defined(__CUDACC__)

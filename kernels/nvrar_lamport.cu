@@ -13,14 +13,14 @@ blocks = [4, 8, 16, 32, 64, 96, 128]
 threads = [256, 512]
 defines = {COLL_BATCH = [1, 2]}
 */
-// The algorithm, the order of additions and the slots are those of nvrar_ll.cu. What differs is how bytes move:
-// whole 16-byte cells of data, several of them in flight in every thread, and rounds that overlap: while a thread sends
-// round r of the reduce-scatter it reduces round r-1 and collects round r-2, so the links never wait for a reduction.
+// Algorithm, order of additions and slots are those of nvrar_ll.cu. The difference is how bytes move: in whole 16-byte
+// cells of data, several of them in flight per thread, and in rounds that overlap: while a thread sends round r of the
+// reduce-scatter, it reduces round r-1 and collects round r-2, so the links never wait for a reduction.
 //
-// T = T0 + (2 + log2 N) L + f (2 (G-1) + log2 N) S / (G B), f = 1 (2 for whole numbers, whose cells carry flags).
+// T = T0 + (2 + log2 N) L + f (2 (G-1) + log2 N) S / (G B), f = 1 (2 for integers, whose cells are flagged).
 //
-// Ordering: as in nvrar_ll.cu; a thread handles cells c of every shard from beginning to end. In place: a thread writes
-// cells of round r after it has read them as sender (round r) and as owner (round r + 1 of the loop).
+// Ordering: as in nvrar_ll.cu; a thread handles its cells c of every shard from start to end. In place is safe: a
+// thread writes the cells of round r after it has read them as sender (iteration r) and as owner (iteration r + 1).
 #include "collbench.cuh"
 
 constexpr int BATCH = COLL_BATCH;
@@ -35,7 +35,8 @@ struct AllReduce : Shards {
   const Output& output;
   u32 first, row, span;  // this thread's first cell of a shard; from there to its next, and to its next round
 
-  INLINE AllReduce(const Call& c, const Input& in, const Output& out) : Shards(c.a, in), call(c), input(in), output(out) {
+  INLINE AllReduce(const Call& c, const Input& in, const Output& out)
+      : Shards(c.a, in), call(c), input(in), output(out) {
     row = blockDim.x;
     span = gridDim.x * row * BATCH;
     first = blockIdx.x * row * BATCH + threadIdx.x;
@@ -44,7 +45,7 @@ struct AllReduce : Shards {
   INLINE u32 at(u32 round, int b) const { return first + round * span + b * row; }
   static INLINE u32 slot(int index, u32 c) { return Call::offset<SLOTS>(index, c); }
 
-  // Phase 1, sending side. Each rank begins with its next neighbour, so that no rank is everybody's first.
+  // Phase 1, sending side. Each rank starts with its next neighbour, so that targets differ.
   INLINE void scatter(u32 round, int part) const {
     Words x[LOCAL][PART];
     UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < PART; b++) {
@@ -73,7 +74,7 @@ struct AllReduce : Shards {
     UNROLL for (int b = 0; b < BATCH; b++) sum[b] = add_pair(sum[b], x[b]);
   }
 
-  // Phase 1, owner's side: the cells of all local ranks at once, then their sum in the order of their index.
+  // Phase 1, owner's side: receive the cells of all local ranks at once, then add them in order of index.
   INLINE void reduce_local(Words (&sum)[BATCH], u32 round, int part) const {
     Words own[PART], got[LOCAL * PART];
     UNROLL for (int b = 0; b < PART; b++) {
@@ -154,7 +155,7 @@ struct AllReduce : Shards {
 
 KERNEL(a) {
   const Call call = begin_call(a);
-  const u64 both = u64(a.in) | u64(a.out);  // one test of alignment for the two
+  const u64 both = u64(a.in) | u64(a.out);  // one alignment test for both
   const Input input(a.in, a.count, both);
   const Output output(a.out, a.count, both);
   const AllReduce all_reduce(call, input, output);

@@ -6,31 +6,31 @@ ops = ["sum", "min", "max"]
 order = "nvrar"
 nodes = "any"
 cell = "ll"
-tile = 1024                      # a chunk is one cell a thread and lies side by side, for one put
+tile = 1024                      # a chunk, one cell per thread, is contiguous for its put
 wire = "(2*(G-1)+ceil(log2(N)))*S/G"
 scratch = "(2*G+2*ceil(log2(N))+4)*S/G"
 phases = ["reduce-scatter", "doubling", "all-gather"]
 blocks = [1, 2, 4, 8, 16, 32, 64]
 threads = [256, 512]
 */
-// The algorithm and the order of additions are those of nvrar_ll.cu. Between nodes there are no loads and stores: a
-// block packs a chunk of cells (one a thread) into an outbox in its own scratch and sends it with one put.
+// Algorithm and order of additions are those of nvrar_ll.cu. Between nodes there are no loads and stores: a block packs
+// a chunk of cells, one per thread, into an outbox in its own scratch and sends it with one put.
 //
-// Every phase runs over all chunks of a block before the next one begins, so the put of one chunk is under way while
-// the next is added and packed. A thread's partial sum waits in its own cell of the outbox meanwhile.
+// Every phase covers all chunks of a block before the next one begins, so the put of one chunk is in flight while the
+// next is added and packed. Between phases, a thread's partial sum stays in its cell of the outbox.
 //
 // T = T0 + 2 L + log2 N L' + f (S/G) (2 (G-1) / B + log2 N / B'), f = 2; L' and B' are the network's.
 //
-// Ordering: a put may arrive in any order and in pieces of 8 bytes: each half of a cell carries its flag. The threads
-// of a block meet before its put, which reads what all of them packed. An outbox slot is written again two calls later;
-// by the argument in collbench.cuh its target has read what was put from it, so no put needs to be waited for.
+// Ordering: a put may arrive in any order and in pieces of 8 bytes; each half of a cell carries its flag. A barrier of
+// the block precedes its put, which reads what all threads packed. An outbox slot is overwritten two calls later; by
+// then its target has read the cells (see collbench.cuh), so the kernel waits for no put.
 #define COLL_USES_PUT 1
 #include "collbench.cuh"
 static_assert(TILE % COLL_THREADS == 0, "a chunk would cross a tile");
 
 enum Slots {
   SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD,
-  OUTBOX, FOLDED = OUTBOX + STEPS, UNFOLDED, SLOTS  // outboxes: of the doubling steps, of the fold in, of the fold out
+  OUTBOX, FOLDED = OUTBOX + STEPS, UNFOLDED, SLOTS  // outboxes: of the doubling steps, of folding in and out
 };
 
 struct AllReduce : Shards {
@@ -39,13 +39,14 @@ struct AllReduce : Shards {
   const Output& output;
   u32 mine;  // cells of the shard that this rank owns
 
-  INLINE AllReduce(const Call& c, const Input& in, const Output& out) : Shards(c.a, in), call(c), input(in), output(out) {
+  INLINE AllReduce(const Call& c, const Input& in, const Output& out)
+      : Shards(c.a, in), call(c), input(in), output(out) {
     const u32 begin = cell(me, 0);
     mine = begin >= cells ? 0 : cells - begin < size ? cells - begin : size;
   }
   static INLINE u32 slot(int index, u32 c) { return Call::offset<SLOTS>(index, c); }
 
-  // All chunks of this block, `work(c)` in every thread for its cell; with `to` >= 0 the chunk is put there afterwards.
+  // For every chunk of this block: `work(c)` on each thread's cell, then, with `to` >= 0, a put of the chunk to there.
   template <class Work> INLINE void every_chunk(Work work, int to = -1, int index = 0, int outbox = 0) const {
     for (u32 first = blockIdx.x * blockDim.x; first < size; first += gridDim.x * blockDim.x) {
       work(first + threadIdx.x);
@@ -88,12 +89,13 @@ struct AllReduce : Shards {
     }
   }
 
-  // 2. Between nodes, for the nodes beyond the power of two: give the sum away, wait for the result.
+  // 2. Between nodes, for the nodes beyond the power of two: send the sum, receive the result.
   INLINE void fold_away() const {
-    every_chunk([&](u32 c) { if (c < mine) keep(FOLDED, c, reduce(c)); }, place_of(node - CORE, me), FOLD, FOLDED);
-    every_chunk([&](u32 c) { if (c < mine) gather(c, receive(UNFOLD, c, {FOLDING_OUT, 0, u32(place_of(node - CORE, me))})); });
+    const int partner = place_of(node - CORE, me);
+    every_chunk([&](u32 c) { if (c < mine) keep(FOLDED, c, reduce(c)); }, partner, FOLD, FOLDED);
+    every_chunk([&](u32 c) { if (c < mine) gather(c, receive(UNFOLD, c, {FOLDING_OUT, 0, u32(partner)})); });
   }
-  // The sum that goes into doubling step 0.
+  // The input of doubling step 0.
   INLINE Words folded(u32 c) const {
     const Words sum = reduce(c);
     return node < EXTRA ? add_pair(sum, receive(FOLD, c, {FOLDING_IN, 0, u32(place_of(node + CORE, me))})) : sum;
@@ -124,7 +126,7 @@ struct AllReduce : Shards {
 
 KERNEL(a) {
   const Call call = begin_call(a);
-  const u64 both = u64(a.in) | u64(a.out);  // one test of alignment for the two
+  const u64 both = u64(a.in) | u64(a.out);  // one alignment test for both
   const Input input(a.in, a.count, both);
   const Output output(a.out, a.count, both);
   const AllReduce all_reduce(call, input, output);

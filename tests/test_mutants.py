@@ -107,7 +107,7 @@ ONE_OUTBOX = (
 CROSSED = (
     in_oneshot("mine = input.load(c);", "const u32 d = (c ^ 1) < cells ? c ^ 1 : c;\n    mine = input.load(d);"),
     in_oneshot("at(a.place, c), mine);", "at(a.place, d), mine);"),
-    in_oneshot("first + k == a.place ? mine : got[k]", "first + k == a.place ? input.load(c) : got[k]"),
+    in_oneshot("p == a.place ? mine : got[k]", "p == a.place ? input.load(c) : got[k]"),
 )
 SHARE = "const u64 share = blockIdx.x ? 1 : TICKS - gridDim.x + 1;"
 PAIR = "sum = exchange(sum, place_of(node ^ (1 << k), me), DOUBLING + k, k);"

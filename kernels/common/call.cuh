@@ -68,9 +68,9 @@ INLINE Call begin_call(const Args& a) {
   return call;
 }
 
-// The last thing that a kernel does, in every thread. A block adds its share to the ticks when all its threads have read
-// the epoch. Blocks that start late still read this call's epoch, since the quotient changes with the last block's share
-// only; the next kernel reads the full sum.
+// The last thing that a kernel does, in every thread. A block adds its share to the ticks when all its threads have
+// read the epoch. Blocks that start late still read this call's epoch, since the quotient changes with the last block's
+// share only; the next kernel reads the full sum.
 INLINE void end_call(const Call& call) {
   if (!last_of_block()) return;
   u64* ticks = &call.a.state->ticks;

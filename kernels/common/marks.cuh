@@ -7,7 +7,7 @@ enum class Mark : int { COLL_PHASES };
 constexpr Mark LAUNCHED = Mark(0);  // the start of the kernel, which begin_call marks
 constexpr Mark operator+(Mark phase, int step) { return Mark(int(phase) + step); }
 
-// The phase ends here: keep the time at which the last warp of this block came by.
+// The phase ends here: record the time at which the last warp of this block arrives.
 INLINE void mark(const Args& a, Mark phase) {
 #if COLL_MARKS
   if (threadIdx.x % 32 != 0) return;
