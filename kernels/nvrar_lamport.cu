@@ -13,85 +13,81 @@ blocks = [4, 8, 16, 32, 64, 96, 128]
 threads = [256, 512]
 defines = {COLL_BATCH = [1, 2]}
 */
-// The algorithm, the order of additions and the slots are those of nvrar_ll.cu. What differs is how bytes move:
-// whole 16-byte cells of data, several of them in flight in every thread, and rounds that overlap: while a thread sends
-// round r of the reduce-scatter it reduces round r-1 and collects round r-2, so the links never wait for a reduction.
+// Algorithm, order of additions and slots are those of nvrar_ll.cu. The difference is how bytes move: in whole 16-byte
+// cells of data, several of them in flight per thread, and in rounds that overlap: while a thread sends round r of the
+// reduce-scatter, it reduces round r-1 and collects round r-2, so the links never wait for a reduction.
 //
-// T = T0 + (2 + log2 N) L + f (2 (G-1) + log2 N) S / (G B), f = 1 (2 for whole numbers, whose cells carry flags).
+// T = T0 + (2 + log2 N) L + f (2 (G-1) + log2 N) S / (G B), f = 1 (2 for integers, whose cells are flagged).
 //
-// Ordering: as in nvrar_ll.cu; a thread handles cells c of every shard from beginning to end. In place: a thread writes
-// cells of round r after it has read them as sender (round r) and as owner (round r + 1 of the loop).
+// Ordering: as in nvrar_ll.cu; a thread handles its cells c of every shard from start to end. In place is safe: a
+// thread writes the cells of round r after it has read them as sender (iteration r) and as owner (iteration r + 1).
 #include "collbench.cuh"
 
 constexpr int BATCH = COLL_BATCH;
-constexpr int STEPS = floor_log2(NODES), CORE = 1 << STEPS, EXTRA = NODES - CORE;
 enum Slots { SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD, SLOTS };
-// Cells of a batch that are under way at once: all, or one where all of them, from every rank of the node, would take
-// more than a third of a thread's registers. The compiler would put what does not fit into memory.
-enum { PART = BATCH * LOCAL * CELL / 4 <= (COLL_THREADS > 256 ? 65536 / COLL_THREADS : 255) / 3 ? BATCH : 1 };
+// Cells of a batch that are in flight at once: all, or one where those of all local ranks would take more than a third
+// of a thread's registers. The compiler would spill what does not fit.
+constexpr int PART = BATCH * LOCAL * CELL / 4 <= REGISTERS / 3 ? BATCH : 1;
 
-struct Job {
+struct AllReduce : Shards {
   const Call& call;
-  const Message& message;
-  int place, node, me;
-  u32 cells, shard, first, row, span;  // first: this thread's first cell of a shard; row, span: to its next, next round
+  const Input& input;
+  const Output& output;
+  u32 first, row, span;  // this thread's first cell of a shard; from there to its next, and to its next round
 
-  INLINE Job(const Call& c, const Message& m)
-      : call(c), message(m), place(c.a.place), node(place / LOCAL), me(place % LOCAL), cells(m.cells()) {
-    shard = (cells + LOCAL - 1) / LOCAL;
+  INLINE AllReduce(const Call& c, const Input& in, const Output& out)
+      : Shards(c.a, in), call(c), input(in), output(out) {
     row = blockDim.x;
     span = gridDim.x * row * BATCH;
     first = blockIdx.x * row * BATCH + threadIdx.x;
   }
-  INLINE u32 rounds() const { return (shard + span - 1) / span; }
-  INLINE u32 cell(u32 round, int b) const { return first + round * span + b * row; }
-  INLINE bool exists(int g, u32 c) const { return c < shard && g * shard + c < cells; }
+  INLINE u32 rounds() const { return (size + span - 1) / span; }
+  INLINE u32 at(u32 round, int b) const { return first + round * span + b * row; }
   static INLINE u32 slot(int index, u32 c) { return Call::offset<SLOTS>(index, c); }
-  INLINE int at(int other, int index) const { return other * LOCAL + index; }
 
-  // Phase 1, sending side. Each rank begins with its next neighbour, so that no rank is everybody's first.
-  INLINE void give(u32 round, int part) const {
+  // Phase 1, sending side. Each rank starts with its next neighbour, so that targets differ.
+  INLINE void scatter(u32 round, int part) const {
     Words x[LOCAL][PART];
     UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < PART; b++) {
       const int g = (me + r) % LOCAL;
-      const u32 c = cell(round, part + b);
-      if (exists(g, c)) x[r][b] = message.load(g * shard + c);
+      const u32 c = at(round, part + b);
+      if (exists(g, c)) x[r][b] = input.load(cell(g, c));
     }
     UNROLL for (int r = 1; r < LOCAL; r++) UNROLL for (int b = 0; b < PART; b++) {
       const int g = (me + r) % LOCAL;
-      const u32 c = cell(round, part + b);
-      if (exists(g, c)) call.send(at(node, g), slot(SCATTER + me, c), x[r][b]);
+      const u32 c = at(round, part + b);
+      if (exists(g, c)) call.send(place_of(node, g), slot(SCATTER + me, c), x[r][b]);
     }
   }
 
   // The cells of one slot in a round.
-  INLINE void take(Words (&x)[BATCH], u32 round, int index, Where from) const {
+  INLINE void receive(Words (&x)[BATCH], u32 round, int index, Where from) const {
     call.receive(x,
-        [&](int b) { return exists(me, cell(round, b)) ? slot(index, cell(round, b)) : NONE; },
+        [&](int b) { return exists(me, at(round, b)) ? slot(index, at(round, b)) : NONE; },
         [&](int) { return from; });
   }
   INLINE void send(const Words (&x)[BATCH], u32 round, int to, int index) const {
     UNROLL for (int b = 0; b < BATCH; b++)
-      if (exists(me, cell(round, b))) call.send(to, slot(index, cell(round, b)), x[b]);
+      if (exists(me, at(round, b))) call.send(to, slot(index, at(round, b)), x[b]);
   }
   INLINE void merge(Words (&sum)[BATCH], const Words (&x)[BATCH]) const {
     UNROLL for (int b = 0; b < BATCH; b++) sum[b] = add_pair(sum[b], x[b]);
   }
 
-  // Phase 1, owner's side: the cells of all local ranks at once, then their sum in the order of their index.
+  // Phase 1, owner's side: receive the cells of all local ranks at once, then add them in order of index.
   INLINE void reduce_local(Words (&sum)[BATCH], u32 round, int part) const {
     Words own[PART], got[LOCAL * PART];
     UNROLL for (int b = 0; b < PART; b++) {
       own[b] = Words{};
-      if (exists(me, cell(round, part + b))) own[b] = message.load(me * shard + cell(round, part + b));
+      if (exists(me, at(round, part + b))) own[b] = input.load(cell(me, at(round, part + b)));
     }
     call.receive(got,
         [&](int k) {
           const int g = k / PART;
-          const u32 c = cell(round, part + k % PART);
+          const u32 c = at(round, part + k % PART);
           return g != me && exists(me, c) ? slot(SCATTER + g, c) : NONE;
         },
-        [&](int k) { return Where{SCATTERING, 0, u32(at(node, k / PART))}; });
+        [&](int k) { return Where{SCATTERING, 0, u32(place_of(node, k / PART))}; });
     UNROLL for (int b = 0; b < PART; b++) {
       Sum total;
       UNROLL for (int g = 0; g < LOCAL; g++) {
@@ -107,22 +103,22 @@ struct Job {
   INLINE void reduce_between_nodes(Words (&sum)[BATCH], u32 round) const {
     Words theirs[BATCH];
     if (node >= CORE) {
-      const int partner = at(node - CORE, me);
+      const int partner = place_of(node - CORE, me);
       send(sum, round, partner, FOLD);
-      take(sum, round, UNFOLD, {FOLDING_OUT, 0, u32(partner)});
+      receive(sum, round, UNFOLD, {FOLDING_OUT, 0, u32(partner)});
       return;
     }
-    const int extra = at(node + CORE, me);
+    const int extra = place_of(node + CORE, me);
     if (node < EXTRA) {
-      take(theirs, round, FOLD, {FOLDING_IN, 0, u32(extra)});
+      receive(theirs, round, FOLD, {FOLDING_IN, 0, u32(extra)});
       merge(sum, theirs);
     }
     UNROLL for (int k = 0; k < STEPS; k++) {
-      const int partner = at(node ^ (1 << k), me);
+      const int partner = place_of(node ^ (1 << k), me);
       send(sum, round, partner, DOUBLING + k);
-      take(theirs, round, DOUBLING + k, {STEP, u32(k), u32(partner)});
+      receive(theirs, round, DOUBLING + k, {STEP, u32(k), u32(partner)});
       merge(sum, theirs);
-      mark(call.a, 2 + k);
+      mark(call.a, Mark::doubling + k);
     }
     if (node < EXTRA) send(sum, round, extra, UNFOLD);
   }
@@ -131,11 +127,11 @@ struct Job {
   INLINE void reduce(u32 round) const {
     Words sum[BATCH];
     UNROLL for (int part = 0; part < BATCH; part += PART) reduce_local(sum, round, part);
-    mark(call.a, 1);
+    mark(call.a, Mark::reduce_scatter);
     if constexpr (NODES > 1) reduce_between_nodes(sum, round);
-    UNROLL for (int r = 1; r < LOCAL; r++) send(sum, round, at(node, (me + r) % LOCAL), GATHER + me);
+    UNROLL for (int r = 1; r < LOCAL; r++) send(sum, round, place_of(node, (me + r) % LOCAL), GATHER + me);
     UNROLL for (int b = 0; b < BATCH; b++)
-      if (exists(me, cell(round, b))) message.store(me * shard + cell(round, b), sum[b]);
+      if (exists(me, at(round, b))) output.store(cell(me, at(round, b)), sum[b]);
   }
 
   // Phase 3, receiving side.
@@ -144,29 +140,31 @@ struct Job {
     call.receive(got,
         [&](int k) {
           const int g = k / PART;
-          const u32 c = cell(round, part + k % PART);
+          const u32 c = at(round, part + k % PART);
           return g != me && exists(g, c) ? slot(GATHER + g, c) : NONE;
         },
-        [&](int k) { return Where{GATHERING, 0, u32(at(node, k / PART))}; });
+        [&](int k) { return Where{GATHERING, 0, u32(place_of(node, k / PART))}; });
     UNROLL for (int k = 0; k < LOCAL * PART; k++) {
       const int g = k / PART;
-      const u32 c = cell(round, part + k % PART);
-      if (g != me && exists(g, c)) message.store(g * shard + c, got[k]);
+      const u32 c = at(round, part + k % PART);
+      if (g != me && exists(g, c)) output.store(cell(g, c), got[k]);
     }
-    mark(call.a, 2 + STEPS);
+    mark(call.a, Mark::all_gather);
   }
 };
 
 KERNEL(a) {
   const Call call = begin_call(a);
-  const Message message(a);
-  const Job job(call, message);
-  const u32 rounds = job.rounds();
+  const u64 both = u64(a.in) | u64(a.out);  // one alignment test for both
+  const Input input(a.in, a.count, both);
+  const Output output(a.out, a.count, both);
+  const AllReduce all_reduce(call, input, output);
+  const u32 rounds = all_reduce.rounds();
 #pragma unroll 1
   for (u32 r = 0; r < rounds + 2; r++) {
-    if (r < rounds) UNROLL for (int part = 0; part < BATCH; part += PART) job.give(r, part);
-    if (r >= 1 && r <= rounds) job.reduce(r - 1);
-    if (r >= 2) UNROLL for (int part = 0; part < BATCH; part += PART) job.collect(r - 2, part);
+    if (r < rounds) UNROLL for (int part = 0; part < BATCH; part += PART) all_reduce.scatter(r, part);
+    if (r >= 1 && r <= rounds) all_reduce.reduce(r - 1);
+    if (r >= 2) UNROLL for (int part = 0; part < BATCH; part += PART) all_reduce.collect(r - 2, part);
   }
   end_call(call);
 }

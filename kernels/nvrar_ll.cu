@@ -14,49 +14,50 @@ threads = [256, 512]
 */
 // All-reduce in three phases, fused in one launch, for N nodes of G ranks (arXiv 2511.09557). Rank (n, g) owns shard g.
 //
-//   1. Reduce-scatter in the node: every rank sends cell c of shard g to rank (n, g), which adds the G of them in the
-//      order of their index, in fp32 for 16-bit floats, rounded once.
-//   2. Recursive doubling between nodes: in step k the partial sum goes to (n xor 2^k, g) and that rank's is added, one
-//      rounding a step; both partners add the same two numbers. Where N is no power of two, the nodes beyond the
-//      largest one fold their sums into a partner first and get the result from it last.
-//   3. All-gather in the node: the owner sends the result to the other G-1.
+//   1. Reduce-scatter in the node: every rank sends cell c of shard g to rank (n, g), which adds the G of them in order
+//      of index, in fp32 for 16-bit floats, rounded once; (G-1) S/G bytes.
+//   2. Recursive doubling between nodes: in step k, ranks (n, g) and (n xor 2^k, g) exchange their partial sums and add
+//      them, with one rounding; both add the same two numbers. Where N is no power of two, the nodes beyond the largest
+//      one first fold their sums into a partner and receive the result from it at the end; log2(N) S/G bytes.
+//   3. All-gather in the node: the owner sends the result to the other G-1 ranks; (G-1) S/G bytes.
 //
 // T = T0 + (2 + log2 N) L + f (2 (G-1) + log2 N) S / (G B), f = 2: half of a flagged cell is flag.
 //
-// Ordering: a thread handles cell c of every shard from beginning to end and waits for the very cells that it uses;
-// nothing waits for a block or for another thread. Slots are told apart by phase, step and sender; their reuse is
-// argued in collbench.cuh. In place is right because the thread that writes an element is the one that has read it.
+// Ordering: a thread handles cell c of every shard from start to end and waits for exactly the cells that it uses; no
+// thread waits for another thread or block of its rank. Every phase, step and sender has its own slot; collbench.cuh
+// argues the reuse of slots. In place is safe: the thread that writes an element is the one that has read it.
 #include "collbench.cuh"
 
-constexpr int STEPS = floor_log2(NODES), CORE = 1 << STEPS, EXTRA = NODES - CORE;
 enum Slots { SCATTER = 0, GATHER = LOCAL, DOUBLING = 2 * LOCAL, FOLD = DOUBLING + STEPS, UNFOLD, SLOTS };
 
 KERNEL(a) {
   const Call call = begin_call(a);
-  const Message message(a);
-  const int node = a.place / LOCAL, me = a.place % LOCAL;
-  const u32 cells = message.cells(), shard = (cells + LOCAL - 1) / LOCAL, threads = gridDim.x * blockDim.x;
+  const u64 both = u64(a.in) | u64(a.out);  // one alignment test for both
+  const Input input(a.in, a.count, both);
+  const Output output(a.out, a.count, both);
+  const Shards shards(a, input);
+  const int node = shards.node, me = shards.me;
+  const u32 threads = gridDim.x * blockDim.x;
   const auto slot = [](int index, u32 c) { return Call::offset<SLOTS>(index, c); };
-  const auto at = [&](int other, int index) { return other * LOCAL + index; };
 
-  for (u32 c = blockIdx.x * blockDim.x + threadIdx.x; c < shard; c += threads) {
-    const auto exists = [&](int g) { return g * shard + c < cells; };  // the last shards may be shorter
-    const auto pair = [&](Words mine, int other, int index, u32 step) {  // one exchange with another node
-      call.send(at(other, me), slot(index, c), mine);
-      return add_pair(mine, call.receive_one(slot(index, c), {STEP, step, u32(at(other, me))}));
+  for (u32 c = blockIdx.x * blockDim.x + threadIdx.x; c < shards.size; c += threads) {
+    const auto exists = [&](int g) { return shards.cell(g, c) < shards.cells; };  // c < size holds
+    const auto exchange = [&](Words mine, int partner, int index, u32 step) {
+      call.send(partner, slot(index, c), mine);
+      return add_pair(mine, call.receive_one(slot(index, c), {STEP, step, u32(partner)}));
     };
 
-    // 1. Reduce-scatter. Each rank begins with its next neighbour, so that no rank is everybody's first.
+    // 1. Reduce-scatter. Each rank starts with its next neighbour, so that targets differ.
     UNROLL for (int r = 1; r < LOCAL; r++) {
       const int g = (me + r) % LOCAL;
-      if (exists(g)) call.send(at(node, g), slot(SCATTER + me, c), message.load(g * shard + c));
+      if (exists(g)) call.send(place_of(node, g), slot(SCATTER + me, c), input.load(shards.cell(g, c)));
     }
     if (exists(me)) {
-      const Words own = message.load(me * shard + c);
+      const Words own = input.load(shards.cell(me, c));
       Words got[LOCAL];
       call.receive(got,
           [&](int g) { return g == me ? NONE : slot(SCATTER + g, c); },
-          [&](int g) { return Where{SCATTERING, 0, u32(at(node, g))}; });
+          [&](int g) { return Where{SCATTERING, 0, u32(place_of(node, g))}; });
       Sum total;
       UNROLL for (int g = 0; g < LOCAL; g++) {
         const Words x = g == me ? own : got[g];
@@ -64,33 +65,33 @@ KERNEL(a) {
         else add(total, x);
       }
       Words sum = round_sum(total);
-      mark(a, 1);
+      mark(a, Mark::reduce_scatter);
 
-      // 2. Recursive doubling, with the nodes beyond the power of two folded in before and out after.
+      // 2. Recursive doubling; the nodes beyond the power of two are folded in before it and served after it.
       if (node >= CORE) {
-        call.send(at(node - CORE, me), slot(FOLD, c), sum);
-        sum = call.receive_one(slot(UNFOLD, c), {FOLDING_OUT, 0, u32(at(node - CORE, me))});
+        call.send(place_of(node - CORE, me), slot(FOLD, c), sum);
+        sum = call.receive_one(slot(UNFOLD, c), {FOLDING_OUT, 0, u32(place_of(node - CORE, me))});
       } else {
         if (node < EXTRA) {
-          sum = add_pair(sum, call.receive_one(slot(FOLD, c), {FOLDING_IN, 0, u32(at(node + CORE, me))}));
+          sum = add_pair(sum, call.receive_one(slot(FOLD, c), {FOLDING_IN, 0, u32(place_of(node + CORE, me))}));
         }
         UNROLL for (int k = 0; k < STEPS; k++) {
-          sum = pair(sum, node ^ (1 << k), DOUBLING + k, k);
-          mark(a, 2 + k);
+          sum = exchange(sum, place_of(node ^ (1 << k), me), DOUBLING + k, k);
+          mark(a, Mark::doubling + k);
         }
-        if (node < EXTRA) call.send(at(node + CORE, me), slot(UNFOLD, c), sum);
+        if (node < EXTRA) call.send(place_of(node + CORE, me), slot(UNFOLD, c), sum);
       }
 
       // 3. All-gather.
-      UNROLL for (int r = 1; r < LOCAL; r++) call.send(at(node, (me + r) % LOCAL), slot(GATHER + me, c), sum);
-      message.store(me * shard + c, sum);
+      UNROLL for (int r = 1; r < LOCAL; r++) call.send(place_of(node, (me + r) % LOCAL), slot(GATHER + me, c), sum);
+      output.store(shards.cell(me, c), sum);
     }
     UNROLL for (int r = 1; r < LOCAL; r++) {
       const int g = (me + r) % LOCAL;
       if (!exists(g)) continue;
-      message.store(g * shard + c, call.receive_one(slot(GATHER + g, c), {GATHERING, 0, u32(at(node, g))}));
+      output.store(shards.cell(g, c), call.receive_one(slot(GATHER + g, c), {GATHERING, 0, u32(place_of(node, g))}));
     }
-    mark(a, 2 + STEPS);
+    mark(a, Mark::all_gather);
   }
   end_call(call);
 }

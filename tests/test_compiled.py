@@ -42,7 +42,7 @@ ARCHS = ("sm_80", "sm_90", "sm_100")
 PUTS = "nvrar-put"  # takes six times as long as the others, for NVSHMEM's headers
 TWO_NODES, ONE_NODE = a_layout(8, nodes=2), a_layout(8)
 KERNELS = tuple(_kernels.own_names())
-MARKS = {"COLL_PHASES": 1, "COLL_MARKS": abi.MARKS}
+MARKS = {"COLL_MARKS": abi.MARKS}
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,13 @@ def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
     assert found == {}
 
 
+def test_oneshot_spills_nothing_in_a_large_nvlink_domain() -> None:
+    file = kernel("oneshot").file
+    domain = product(("bfloat16", "int32"), file.threads)
+    each = (Variant("oneshot", dtype, "sm_100", a_layout(72), shape=(("threads", n),)) for dtype, n in domain)
+    assert spilling(each) == {}
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> None:
     marked, plain = (Variant(name, "int32", "sm_90", marked=marked) for marked in (True, False))
@@ -165,6 +172,31 @@ def test_a_spill_is_told(tmp_path: Path) -> None:
     assert many.local_bytes > 0
 
 
+# ---- Marks ----
+
+
+def marking(folder: Path, phases: str | None, marked: str) -> bytes:
+    """Compile a kernel whose header declares ``phases`` and that marks ``marked``, without timing them."""
+    body = f'#include "collbench.cuh"\nKERNEL(a) {{ end_call(begin_call(a)); {marked} }}\n'
+    file = read(write(folder, "lines.cu", source(phases=phases) + body))
+    work = a_workload(layout=a_layout(8, nodes=4))
+    return build(file, Kernel(file).defines(work, {"threads": 256}, ON_GPU), "sm_90")
+
+
+def test_a_kernel_need_not_have_phases(tmp_path: Path) -> None:
+    assert marking(tmp_path, None, "")
+    assert marking(tmp_path, '["doubling", "fold-out"]', "mark(a, Mark::doubling + 1); mark(a, Mark::fold_out);")
+    assert marking(tmp_path, '["doubling", "fold-out"]', "static_assert(int(Mark::fold_out) == 3);")
+
+
+@pytest.mark.parametrize("phases", [None, '["send"]'])
+def test_a_phase_that_the_header_does_not_declare_is_an_error(tmp_path: Path, phases: str | None) -> None:
+    with pytest.raises(KernelError, match="receive"):
+        marking(tmp_path, phases, "mark(a, Mark::receive);")
+    with pytest.raises(KernelError, match="mark"):
+        marking(tmp_path, phases, "mark(a, 1);")
+
+
 # ---- The twins ----
 
 
@@ -193,7 +225,7 @@ def checked(folder: Path, layout: Layout, assertions: Sequence[str]) -> bytes:
 def test_structures_are_the_same_on_both_sides(tmp_path: Path, layout: Layout) -> None:
     twins: dict[str, type[ctypes.Structure]] = {"Args": abi.args_type(layout.size), "Stuck": abi.Stuck}
     assertions = [line for name, kind in twins.items() for line in layout_of(kind, name)]
-    constants = {"TICKS": abi.TICKS, "FLAGGED_AT": abi.GATES, "LAMPORT_AT": ON_GPU.lamport_at}
+    constants = {"TICKS": abi.TICKS, "FLAGGED_AT": abi.GATES_BYTES, "LAMPORT_AT": ON_GPU.lamport_at}
     constants["HALF"] = ON_GPU.flagged_half
     assertions += [equal(name, number) for name, number in constants.items()]
     assert checked(tmp_path, layout, assertions)

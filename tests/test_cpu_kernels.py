@@ -231,7 +231,7 @@ def test_who_waits_for_a_rank_that_never_calls_says_so(mpi: Mpi) -> None:
     told = mpi.rows()[1].reason.split("; ")
     assert len(told) == 2
     for rank, words in zip((0, 2), sorted(told), strict=True):
-        assert words.startswith(f"rank {rank} waited 1.5 s in its only hop of call ")
+        assert words.startswith(f"rank {rank} waited 1.5 s in exchange of call ")
         assert words.endswith(" for rank 1")
         assert f"collbench: {words}" in ran.err
     assert "Traceback" not in ran.err

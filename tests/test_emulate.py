@@ -20,18 +20,19 @@ from collbench.verify.scenes import draw_scene
 from collbench.verify.seeds import BLOCK
 
 ONESHOT = (own_folder() / "oneshot.cu").read_text(encoding="utf-8")
+LAST = "mark(a, Mark::receive);"
 # One mistake each: what of oneshot.cu is replaced by what.
 MISTAKES = {
     "right": ("", ""),
     "leaves_out": ("else add(total, x);", "else if (p != 1) add(total, x);"),
     "deadlocks": ("r < PLACES; r++) call.send", "r < PLACES - 1; r++) call.send"),
-    "crashes": ("mark(a, 2);", "mark(a, 2); *(volatile int*)nullptr = 1;"),
-    "crashes_seldom": ("mark(a, 2);", "mark(a, 2); if (gridDim.x == 3) *(volatile int*)nullptr = 1;"),
-    "typo": ("mark(a, 2);", "mark(a, two);"),
+    "crashes": (LAST, f"{LAST} *(volatile int*)nullptr = 1;"),
+    "crashes_seldom": (LAST, f"{LAST} if (gridDim.x == 3) *(volatile int*)nullptr = 1;"),
+    "typo": (LAST, "mark(a, two);"),
     "nameless": ("KERNEL(a) {", "static void another(const Args& a) {"),
     "unlinked": ("KERNEL(a) {", 'extern "C" void of_nobody();\nKERNEL(a) {\n  if (!a.count) of_nobody();'),
     "small": ('nodes = "one"', 'nodes = "one"\nmax_bytes = 1024'),
-    "never_ends": ("mark(a, 2);", 'for (;;) asm volatile("");'),
+    "never_ends": (LAST, 'for (;;) asm volatile("");'),
 }
 FEW = ("--layout", "1x3", "--dtype", "float32", "--sizes", "8,1028", "--seeds", "6")
 
@@ -92,7 +93,7 @@ def test_a_rank_that_is_left_out_is_told_and_played_again(mpich: Mpi, newcomer: 
     assert scene.startswith("  float32 sum, ")
     assert "threads: " in scene
     assert "; stores: " in scene
-    assert any(line.startswith("  rank 0 waited in its only hop of call ") for line in story)
+    assert any(line.startswith("  rank 0 waited in exchange of call ") for line in story)
     assert command.endswith("--layout 1x3 --dtype float32 --sizes 8,1028 --seed 1 --seeds 1")
     replayed = emulate(mpich, newcomer, *again(ran))
     assert (replayed.code, told(replayed.out)) == (3, told(ran.out))
@@ -105,7 +106,7 @@ def test_a_deadlock_says_who_waits_for_whom_and_is_played_again(mpich: Mpi, newc
     first, _, *story, _ = told(ran.out)
     assert first == "deadlocks, 1x3, seed 5: deadlock"
     for rank, line in enumerate(story):
-        assert line.startswith(f"  rank {rank} waited in its only hop of call ")
+        assert line.startswith(f"  rank {rank} waited in exchange of call ")
         assert f" for rank {(rank + 1) % 3} (block " in line
         assert "of its scratch holds ffffffffffffffff ffffffffffffffff)" in line
     assert len(story) == 3

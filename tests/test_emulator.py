@@ -155,7 +155,7 @@ from collbench import registry
 from collbench.verify.scenes import draw_scene, play
 from collbench.plan.layout import virtual_layout
 layout = virtual_layout(2, 2, ["here"] * 4)
-print(play(registry.find("nvrar-ll"), draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
+print(play(registry.find("nvrar-ll").kernel, draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
 """
     events = [
         int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
@@ -286,7 +286,7 @@ def test_conversions_and_order_are_those_of_a_gpu(tmp_path: Path) -> None:
     ids=["two", "one"],
 )
 def test_puts_of_two_meetings_may_overtake_each_other(tmp_path: Path, gates: str, endings: set[Ending]) -> None:
-    patched((Patch("collbench.cuh", "first = value % 2 * PLACES;", f"first = {gates};"),), "oneshot", tmp_path)
+    patched((Patch("common/epoch.cuh", "first = value % 2 * PLACES;", f"first = {gates};"),), "oneshot", tmp_path)
     begins = "KERNEL(a) { end_call(begin_call(a)); }"
     found = set()
     for seed in range(60):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from conftest import CACHE, HERE
 from emulated import needs_compiler
 from test_kernel_files import source, write
 
-from collbench.kernels import host_compiler
+from collbench.kernels import host_compiler, sources
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import KernelFile, read
 from collbench.kernels.host_compiler import CPU, EMULATED, LoadedKernel, kernel_library, load_runtime, runtime_library
@@ -203,12 +204,29 @@ def test_a_runtime_is_made_again_where_a_header_of_it_changes(
     assert len(list(cache.iterdir())) == 2
 
 
+@needs_compiler
+def test_a_kernel_is_made_again_where_a_header_that_ours_includes_changes(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = tmp_path / "ours"
+    shutil.copytree(own_folder(), ours)
+    monkeypatch.setattr(sources, "own_folder", lambda: ours)
+    file = kernel(tmp_path / "theirs", '#include "collbench.cuh"\nKERNEL(a) { *(u64*)a.out = a.count; }\n')
+    for text in ("", "// another\n", "// a third\n"):
+        args = ours / "common" / "args.cuh"
+        args.write_text(args.read_text() + text)
+        kernel_library(file, OPTIONS, CPU)
+        kernel_library(file, OPTIONS, CPU)
+    assert len(list(cache.iterdir())) == 3
+
+
 # ---- What is loaded ----
 
 
 OPTIONS: dict[str, str | int] = {
     "COLL_DTYPE": "float32", "COLL_OP": "sum", "COLL_NODES": 1, "COLL_LOCAL": 2, "COLL_FLAGGED": 1,
     "COLL_THREADS": 32, "COLL_TILE": 128, "COLL_FLAGGED_HALF": 4096, "COLL_LAMPORT_HALF": 4096, "COLL_ARGS_BYTES": 88,
+    "COLL_PHASES": "",
 }  # fmt: skip
 SHARING = "__shared__ u64 sums[5]; sums[threadIdx.x % 5] = a.count; __syncthreads(); *(u64*)a.out = sums[a.place];"
 

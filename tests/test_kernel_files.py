@@ -98,6 +98,8 @@ def test_what_is_optional_may_be_absent(tmp_path: Path) -> None:
         ({"wire": '"S/(N-1)"'}, "the field 'wire': 'S/(N-1)' has no value for P=8, G=8, N=1, S=4096: "),
         ({"scratch": '"P-S"'}, "the field 'scratch': 'P-S' is -4088 bytes for P=8, G=8, N=1, S=4096."),
         ({"scratch": '"S*1e400"'}, "the field 'scratch': 'S*1e400' is inf bytes"),
+        ({"phases": '["send", "double"]'}, "the phase 'double' in 'phases' needs another name: that is a keyword"),
+        ({"phases": '["const-cast"]'}, "the phase 'const-cast' in 'phases' needs another name"),
         ({"cell": "ll"}, "Invalid value (at line 10, column 8)"),
     ],
 )

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collbench.devices.device import Values
-from collbench.kernels.calls import KernelCall, Marked, phase_names
+from collbench.kernels.abi import mark_enumerators, phase_names
+from collbench.kernels.calls import KernelCall, Marked
 from collbench.kernels.gpu_communicator import GpuLaunch
 
 PHASES = ("reduce-scatter", "doubling", "all-gather")
@@ -43,6 +44,19 @@ def test_a_doubling_is_a_phase_for_every_step(nodes: int, steps: list[str]) -> N
     assert phase_names(PHASES, nodes) == ("reduce-scatter", *steps, "all-gather")
     assert phase_names(("send", "receive"), nodes) == ("send", "receive")
     assert phase_names((), nodes) == ()
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 8, 255])
+@pytest.mark.parametrize("phases", [PHASES, ("doubling",), ("fold-in", "doubling", "fold-out"), ("send", "receive")])
+def test_a_kernel_marks_the_phases_that_are_read(phases: tuple[str, ...], nodes: int) -> None:
+    names = phase_names(phases, nodes)
+    numbers = dict(each.split("=") for each in mark_enumerators(phases, nodes).split(","))
+    assert list(numbers) == [phase.replace("-", "_") for phase in phases]
+    for phase in phases:
+        first = int(numbers[phase.replace("-", "_")])
+        marks = [f"doubling{step}" for step in range(nodes.bit_length() - 1)] if phase == "doubling" else [phase]
+        assert list(names[first - 1 : first - 1 + len(marks)]) == marks
+    assert mark_enumerators((), nodes) == ""
 
 
 def test_a_phase_lasts_to_its_end_in_the_last_block() -> None:

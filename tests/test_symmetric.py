@@ -7,11 +7,13 @@ import pickle
 import re
 import sys
 from itertools import pairwise, product
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from samples import a_layout, a_workload
+from test_kernel_files import source, write
 
 from collbench import registry
 from collbench.backends import _kernels
@@ -20,6 +22,7 @@ from collbench.errors import HangError
 from collbench.kernels import gpu_communicator
 from collbench.kernels.abi import ON_CPU, ON_GPU, PATIENCE_NS, PHASES, Scratch, Stuck, args_type
 from collbench.kernels.files import own_folder
+from collbench.kernels.header import read
 from collbench.kernels.kernel import Kernel
 from collbench.kernels.loader import Loader
 from collbench.plan.layout import Layout
@@ -114,7 +117,7 @@ def test_who_gave_up_says_for_whom_it_waited() -> None:
 
 
 def test_every_phase_of_a_kernel_has_a_name() -> None:
-    text = (own_folder() / "collbench.cuh").read_text()
+    text = (own_folder() / "common" / "waiting.cuh").read_text()
     found = re.search(r"enum Phase\b[^{]*\{(.*?)\}", text, re.DOTALL)
     assert found
     names = [name.strip() for name in found[1].split(",")]
@@ -163,6 +166,19 @@ def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scrat
         if scratch is ON_GPU:
             assert piece >= 65536
             assert piece % 65536 == 0
+
+
+@pytest.mark.parametrize("tile", [128, 1 << 16, 1 << 20])
+def test_the_scratch_holds_the_tiles_of_any_kernel(tmp_path: Path, tile: int) -> None:
+    backend = Kernel(read(write(tmp_path, "hop.cu", source(tile=str(tile), cell='"lamport"'))))
+    piece = backend.elements_at_once(a_workload(dtype="float32"), ON_GPU) * 4
+    assert piece
+    assert -(-piece // (16 * tile)) * 16 * tile * a_workload().layout.size <= ON_GPU.lamport_half
+
+
+def test_where_tiles_fill_the_scratch_there_is_none(tmp_path: Path) -> None:
+    backend = Kernel(read(write(tmp_path, "hop.cu", source(tile=str(1 << 22), cell='"lamport"'))))
+    assert backend.elements_at_once(a_workload(dtype="float32"), ON_GPU) == 0
 
 
 @pytest.mark.parametrize("ranks", [2, 4, 8])

@@ -1,4 +1,4 @@
-"""What kernels and their hosts agree on: twins of the structures in kernels/collbench.cuh, and the scratch."""
+"""What kernels and their hosts agree on: twins of kernels/common/args.cuh, the scratch, and marks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from collbench.errors import HangError
 
-GATES, TICKS, MARKS = 4096, 4096, 16
+GATES_BYTES, TICKS, MARKS = 4096, 4096, 16
 STATE_WORDS = 4  # of 64 bits, in ``State``
 # Epochs are the flags of cells, in 32 bits; 0 is no flag.
 FIRST_EPOCH, LAST_EPOCHS = 2, (1 << 32) - 6
 PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's patience
-PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "its only hop", "rewinding")
+PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "exchange", "rewinding")
 DOUBLING = 2
 CELL = 16  # bytes
 
@@ -22,17 +22,17 @@ CELL = 16  # bytes
 class Scratch:
     """Symmetric memory of a communicator: gates, then two parities of flagged and two of Lamport cells, in bytes.
 
-    ``slack``: what a parity holds beyond its slots, since these are cut to whole tiles; None for just what that takes.
+    ``slack``: what a parity holds beyond its slots, since these are cut to whole tiles, where that does not take more.
     """
 
     flagged_half: int
     lamport_half: int
-    slack: int | None = None
+    slack: int = 0
 
     @property
     def lamport_at(self) -> int:
         """Where the cells begin that are empty when all their bits are set; what is before begins as zeros."""
-        return GATES + 2 * self.flagged_half
+        return GATES_BYTES + 2 * self.flagged_half
 
     @property
     def bytes(self) -> int:
@@ -47,7 +47,7 @@ ON_CPU = Scratch(1 << 20, 2 << 20)
 
 
 class Stuck(ctypes.Structure):
-    """Twin of ``Stuck`` in kernels/collbench.cuh: who waited for whom when a kernel gave up."""
+    """Twin of ``Stuck`` in kernels/common/args.cuh: who waited for whom when a kernel gave up."""
 
     _fields_ = [(name, ctypes.c_uint32) for name in ("set", "place", "phase", "step", "partner", "unused")] + [
         ("epoch", ctypes.c_uint64)
@@ -55,7 +55,7 @@ class Stuck(ctypes.Structure):
 
 
 def args_type(places: int) -> type[ctypes.Structure]:
-    """Twin of ``Args`` in kernels/collbench.cuh."""
+    """Twin of ``Args`` in kernels/common/args.cuh."""
     pointers = ("in_", "out", "count", "state", "stuck", "marks", "patience")
     fields = [
         *((name, ctypes.c_uint64) for name in pointers),
@@ -79,7 +79,7 @@ def args_of(
 
 
 def first_state(first_epoch: int) -> list[int]:
-    """Twin of ``State`` in kernels/collbench.cuh, as 64-bit words, before the call of that epoch."""
+    """Twin of ``State`` in kernels/common/args.cuh, as 64-bit words, before the call of that epoch."""
     return [first_epoch * TICKS % (1 << 64), first_epoch >> 32, 0, 0][:STATE_WORDS]
 
 
@@ -95,3 +95,19 @@ def alarm_of(found: Stuck, places: Sequence[int]) -> HangError | None:
         return None
     words = waiting_words(places, found.place, found.phase, found.step, found.partner, found.epoch)
     return HangError(words.format(f"{PATIENCE_NS / 1e9:g} s "), found.epoch)
+
+
+def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
+    """What ends at marks 1, 2, ... of a kernel whose header declares ``phases``: "doubling" is one for every step
+    between nodes."""
+    steps = nodes.bit_length() - 1
+    names: list[str] = []
+    for phase in phases:
+        names += [f"{phase}{step}" for step in range(steps)] if phase == PHASES[DOUBLING] else [phase]
+    return tuple(names)
+
+
+def mark_enumerators(phases: Sequence[str], nodes: int) -> str:
+    """The phases as C++ enumerators, each the number of its first mark."""
+    numbers = (1 + len(phase_names(phases[:index], nodes)) for index in range(len(phases)))
+    return ",".join(f"{name.replace('-', '_')}={number}" for name, number in zip(phases, numbers, strict=True))

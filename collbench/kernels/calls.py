@@ -10,15 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
-    """What ends at each mark: "doubling" once for every step between nodes."""
-    steps = nodes.bit_length() - 1
-    names: list[str] = []
-    for phase in phases:
-        names += [f"{phase}{step}" for step in range(steps)] if phase == "doubling" else [phase]
-    return tuple(names)
-
-
 class Marks(Protocol):
     """Where the blocks of a launch note when each phase ended."""
 

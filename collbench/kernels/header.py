@@ -31,10 +31,18 @@ CHOICES = {
     "nodes": ("one", "any"),
     "cell": ("ll", "lamport"),
 }
+# Keywords of C++17, with - for _: a phase is an enumerator in the kernel's source.
+_KEYWORD = re.compile(
+    "and|and-eq|asm|auto|bitand|bitor|bool|break|case|catch|char|class|compl|const|const-cast|constexpr|continue|"
+    "decltype|default|delete|do|double|dynamic-cast|else|enum|explicit|export|extern|false|float|for|friend|goto|if|"
+    "inline|int|long|mutable|namespace|new|noexcept|not|not-eq|nullptr|operator|or|or-eq|private|protected|public|"
+    "register|reinterpret-cast|return|short|signed|sizeof|static|static-assert|static-cast|struct|switch|template|this|"
+    "throw|true|try|typedef|typeid|typename|union|unsigned|using|virtual|void|volatile|while|xor|xor-eq"
+)
 MOST_PHASES = 7  # with the doubling steps of 255 nodes, no more than a block has marks for
 USUAL_TILE = 128
 MOST_THREADS = 1024  # of a block, on every GPU
-MOST_BLOCKS = 4096  # TICKS in collbench.cuh
+MOST_BLOCKS = 4096  # TICKS in common/epoch.cuh
 # Set by whoever compiles or launches a kernel: a parameter cannot be called that, with COLL_ or without, in any case.
 TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "tile", "pdl")
 _HEADER = re.compile(r"\A\s*/\*[ \t]*collbench[ \t]*\r?\n(?P<toml>.*?)\*/", re.DOTALL)
@@ -191,6 +199,9 @@ def _phases(table: Mapping[str, Any]) -> tuple[str, ...]:
     names = _many(table, "phases", str, "a list of names") if "phases" in table else ()
     if len(names) > MOST_PHASES or not all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names):
         raise UsageError(f"the field 'phases' must be {MOST_PHASES} names at most, of small letters and hyphens.")
+    for name in names:
+        if _KEYWORD.fullmatch(name):
+            raise UsageError(f"the phase {name!r} in 'phases' needs another name: that is a keyword of C++.")
     return names
 
 

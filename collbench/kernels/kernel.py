@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from collbench.errors import UsageError, pick
-from collbench.kernels.abi import CELL, Scratch, args_type
+from collbench.kernels.abi import CELL, Scratch, args_type, mark_enumerators
 from collbench.kernels.formula import value
 from collbench.kernels.header import MOST_BLOCKS, MOST_THREADS, KernelFile
 from collbench.plan.problem import Workload
 
 FEW_ROUNDS = 4
 RANGES = {"blocks": range(1, MOST_BLOCKS + 1), "threads": range(1, MOST_THREADS + 1), "pdl": range(2)}
-MOST_RANKS = 255  # gates in collbench.cuh
+MOST_RANKS = 255  # gates in common/args.cuh
 
 
 def plain(define: str) -> str:
@@ -129,7 +129,8 @@ class Kernel:
             "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
             "COLL_FLAGGED": int(self.flagged(work)), "COLL_THREADS": shape["threads"], "COLL_TILE": self.file.tile,
             "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
-            "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)), **own,
+            "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)),
+            "COLL_PHASES": mark_enumerators(self.file.phases, layout.node_count), **own,
         }  # fmt: skip
 
     def tiles_bytes(self, work: Workload) -> int:
@@ -140,7 +141,7 @@ class Kernel:
     def elements_at_once(self, work: Workload, scratch: Scratch) -> int:
         """Elements that a launch can take with this scratch; 0 where it holds none."""
         half = scratch.flagged_half // 2 if self.flagged(work) else scratch.lamport_half  # half of a cell is flag
-        slack = self.tiles_bytes(work) if scratch.slack is None else scratch.slack
+        slack = max(scratch.slack, self.tiles_bytes(work))
         size = max(0, half - slack) / self.formula(self.file.scratch, work, 1)
         unit = 65536 if size >= 65536 else 1024
         return int(size) // unit * unit // work.dtype.itemsize

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from collbench.errors import CannotRunError
-from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, Scratch
-from collbench.kernels.calls import KernelCall, Marked, Marks, phase_names
+from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, Scratch, phase_names
+from collbench.kernels.calls import KernelCall, Marked, Marks
 from collbench.kernels.header import KernelFile
 from collbench.kernels.kernel import Kernel, plain
 
@@ -124,7 +124,7 @@ class KernelSession:
 
     def _marked(self, work: Workload, send: Array, recv: Array) -> Marked:
         """The same launch, compiled to note the time at the end of every phase."""
-        function, shape = self._function(work, {"COLL_PHASES": 1, "COLL_MARKS": MARKS})
+        function, shape = self._function(work, {"COLL_MARKS": MARKS})
         marks = self.comm.marks(shape["blocks"])
         launch = self.comm.launch(function, send, recv, work.count, shape, marks.address)
         return Marked(launch, marks, phase_names(self.kernel.file.phases, work.layout.node_count))

@@ -1,6 +1,6 @@
-// Runs kernels on one rank: all threads of all blocks are fibers that take turns, in a ring. Who waits for a cell lets
-// the next one run; who still waits for the same cell at its next turn offers the processor to other ranks first, since
-// what the others wait for has most likely not come either.
+// Runs the kernels of one rank: the threads of all blocks are fibers that run round-robin. A fiber that waits for a
+// cell yields to the next. If it waits for the same cell again at its next turn, it first yields the processor to other
+// ranks, since most likely none of the cells that this rank waits for has arrived.
 #define HOST(name) coll_cpu_##name
 #include "host.h"
 
@@ -17,12 +17,12 @@ namespace {
 
 struct Runner : Thread {
   Runner *next, *previous;
-  const void* cell;  // what it waited for last
+  const void* cell;  // that it last waited for
 };
-struct Window { char* mine; std::size_t bytes; std::vector<char*> copies; };  // symmetric memory, as every PE has it
+struct Window { char* mine; std::size_t bytes; std::vector<char*> copies; };  // symmetric memory of every PE
 using Kernel = void (*)(const void*);
 
-std::deque<Runner> runners;  // made once, used by every call; a deque, since fibers know their addresses
+std::deque<Runner> runners;  // created once, reused by every call; a deque, since fibers hold their addresses
 std::vector<Block> blocks;
 std::vector<Window> windows;
 Section section;
@@ -71,7 +71,7 @@ void line_up(u32 count) {
 const Window& window_of(const void* mine) {
   for (const Window& one : windows)
     if (mine >= one.mine && mine < one.mine + one.bytes) return one;
-  HOST(trap)();  // no symmetric memory
+  HOST(trap)();  // not symmetric memory
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ void live() {
     leave(self);
     self.previous->next = self.next;
     self.next->previous = self.previous;
-    if (self.next == &self) {  // the last one
+    if (self.next == &self) {  // the last fiber
       change(self.fiber, host);
       continue;
     }
@@ -131,7 +131,7 @@ void coll_cpu_put(void* to, const void* from, std::size_t bytes, int pe) {
     __atomic_store_n(target + i, static_cast<const u64*>(from)[i], __ATOMIC_RELAXED);
 }
 
-// `copies`: where every PE has what lies at `mine`.
+// `copies`: the address on every PE of what is at `mine` here.
 void coll_cpu_attach(char* mine, std::size_t bytes, char* const* copies, int pes) {
   windows.push_back({mine, bytes, std::vector<char*>(copies, copies + pes)});
 }
@@ -139,8 +139,8 @@ void coll_cpu_detach(const char* mine) {
   for (std::size_t i = windows.size(); i-- > 0;)
     if (windows[i].mine == mine) windows.erase(windows.begin() + i);
 }
-// Runs to its end; 1 where it trapped (its fibers cannot be used again then), 2 without memory for stacks, 3 where one
-// was too small.
+// Runs a kernel to its end. Returns 1 if it trapped (its fibers cannot be reused then), 2 if there is no memory for
+// stacks, 3 if a stack was too small, else 0.
 int coll_cpu_run(Kernel what, const void* with, u32 grid, u32 width, char* shared, char* shared_end) {
   if (trapped) return 1;
   if (!grow(std::size_t(grid) * width)) return 2;
@@ -150,13 +150,13 @@ int coll_cpu_run(Kernel what, const void* with, u32 grid, u32 width, char* share
   if (!same) place_in_grid(grid, width);
   gather(blocks, width, section.size());
   line_up(grid * width);
-  // What the call before it left everywhere comes before what this one does, as between two kernels of a stream.
+  // Stores of the previous call precede this one, as between two kernels of a stream.
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   go_to(runners[0]);
   change(host, runners[0].fiber);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   for (const Runner& one : runners)
-    if (!same && overflowed(one.fiber)) return 3;  // a kernel needs as much each time
+    if (!same && overflowed(one.fiber)) return 3;  // a kernel needs the same stack each time
   return trapped;
 }
 }

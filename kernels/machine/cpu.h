@@ -1,4 +1,4 @@
-// What kernels need of a machine whose ranks share memory: cells are atomic words of it, puts are copies.
+// The machine layer for ranks that share memory: cells are atomic words, puts are copies.
 #pragma once
 
 #define HOST(name) coll_cpu_##name
@@ -18,8 +18,8 @@ void* coll_cpu_peer(const void* mine, int pe);
 
 struct alignas(16) Cell { u32 x, y, z, w; };
 
-// Relaxed atomics of 8 bytes: whole halves of a cell, as they land on a GPU. The runtime fences where a kernel begins
-// and ends.
+// Relaxed atomics of 8 bytes: a cell arrives in whole halves, as on a GPU. The runtime fences where a kernel begins and
+// ends.
 INLINE u64 load_word(const u64* p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 INLINE void store_word(u64* p, u64 v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
 INLINE void add_word(u64* p, u64 v) { __atomic_fetch_add(p, v, __ATOMIC_RELAXED); }
@@ -41,7 +41,7 @@ template <class T, class V> INLINE T atomicCAS(T* p, T old, V v) {
   __atomic_compare_exchange_n(p, &old, T(v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   return old;
 }
-INLINE bool last_of_block() { return coll_cpu_last(); }  // nobody waits: who is not the last has nothing left to do
+INLINE bool last_of_block() { return coll_cpu_last(); }  // no barrier: other threads have nothing left to do
 template <class Missing> INLINE void pause(Missing missing) { coll_cpu_yield(missing().cell); }
 
 INLINE void* nvshmem_ptr(const void* mine, int pe) { return coll_cpu_peer(mine, pe); }

@@ -1,4 +1,4 @@
-// The names of CUDA that kernels use, for a C++ compiler; cpu.h and emulated.h add memory.
+// The part of CUDA that kernels use, for a C++ compiler; cpu.h and emulated.h add access to memory.
 #pragma once
 
 #include "host.h"
@@ -10,7 +10,7 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __noinline__ __attribute__((noinline))
-// The runtime keeps one copy of this section for every block and changes it when it changes blocks.
+// The runtime keeps a copy of this section per block and swaps it when it switches blocks.
 #define __shared__ static __attribute__((section("coll_shared")))
 #define KERNEL(a) extern "C" void COLL_NAME(const Args& a)
 #define INLINE inline __attribute__((always_inline))
@@ -22,7 +22,7 @@
 #define gridDim (HOST(self)->blocks)
 constexpr int warpSize = 32;
 
-// Where this kernel's shared memory lies, if it has some.
+// Bounds of this kernel's shared memory, if it has any.
 extern "C" {
 extern char __start_coll_shared[] __attribute__((weak)), __stop_coll_shared[] __attribute__((weak));
 char *coll_shared_begin = __start_coll_shared, *coll_shared_end = __stop_coll_shared;
@@ -31,10 +31,10 @@ char *coll_shared_begin = __start_coll_shared, *coll_shared_end = __stop_coll_sh
 INLINE u64 nanoseconds() { return HOST(nanoseconds)(); }
 INLINE void __syncthreads() { HOST(sync_block)(); }
 [[noreturn]] INLINE void __trap() { HOST(trap)(); }
-INLINE void wait_for_kernel_before() {}
-INLINE void let_next_kernel_settle() {}
+INLINE void wait_for_previous_kernel() {}
+INLINE void let_next_kernel_launch() {}
 
-// ---- Bits and 16-bit floats; every NaN that a sum or a rounding makes is 0x7fff or 0x7fffffff, as on a GPU ----
+// ---- Bits and 16-bit floats; every NaN result of a sum or a rounding is 0x7fff or 0x7fffffff, as on a GPU ----
 
 template <class To, class From> INLINE To bits_as(From from) {
   static_assert(sizeof(To) == sizeof(From), "sizes differ");
@@ -55,7 +55,7 @@ INLINE u32 to_half(float f) {
   const u32 x = bits_as<u32>(f), sign = x >> 16 & 0x8000, size = x & 0x7fffffffu;
   if (size > 0x7f800000u) return 0x7fff;
   if (size >= 0x477ff000u) return sign | 0x7c00;  // 65520 and more round to infinity
-  if (size < 0x38800000u)  // denormal: adding 1/2 leaves multiples of 2^-24, rounded as they must be
+  if (size < 0x38800000u)  // denormal: adding 1/2 leaves multiples of 2^-24, correctly rounded
     return sign | (bits_as<u32>(bits_as<float>(size) + 0.5f) - bits_as<u32>(0.5f));
   return sign | (size + 0xfffu + (size >> 13 & 1) - 0x38000000u) >> 13;
 }

@@ -1,4 +1,4 @@
-// What kernels need of the emulator: every look at shared memory is an event that its scheduler decides on.
+// The machine layer for the emulator: every access to shared memory is an event that its scheduler orders.
 #pragma once
 
 #define HOST(name) coll_emu_##name
@@ -18,8 +18,8 @@ void* coll_emu_peer(const void* mine, int pe);
 
 struct alignas(16) Cell { u32 x, y, z, w; };
 
-// Bytes of a cell that become visible together. Flagged cells stand on 8; for the others nothing above the 4 of the PTX
-// model is taken for granted.
+// Bytes of a cell that become visible together. Flagged cells rely on 8; for Lamport cells nothing beyond the 4 of the
+// PTX model is assumed.
 constexpr u32 PIECE = COLL_FLAGGED ? 8 : 4;
 
 INLINE Cell load_cell(const char* p) {
@@ -35,7 +35,7 @@ INLINE u64 load_word(const u64* p) {
 }
 INLINE void store_word(u64* p, u64 v) { coll_emu_store(p, &v, sizeof(v), sizeof(v)); }
 
-// Atomic operations act where the memory is, at once.
+// Atomic operations act immediately, at the memory.
 template <class T, class Change> INLINE T at_once(T* p, Change change) {
   coll_emu_point();
   const T old = *p;
@@ -66,8 +66,8 @@ INLINE void* nvshmem_ptr(const void* mine, int pe) { return coll_emu_peer(mine, 
 INLINE void nvshmem_putmem(void* to, const void* from, std::size_t bytes, int pe) {
   coll_emu_put(to, from, bytes, pe, true);
 }
-// Every thread of the block copies a share when it gets there, from what it finds there then or later. Which share is
-// NVSHMEM's affair; here it is never the one that lies where the thread itself would write.
+// Every thread of the block copies a share when it arrives here, and reads its source then or later. NVSHMEM decides
+// which share; here it is never one that the thread itself wrote.
 INLINE void nvshmemx_putmem_nbi_block(void* to, const void* from, std::size_t bytes, int pe) {
   const std::size_t first = (threadIdx.x + 1) % blockDim.x;
   for (std::size_t at = 16 * first; at < bytes; at += 16 * std::size_t(blockDim.x)) {

@@ -1,15 +1,15 @@
-// Runs kernels of many ranks in one process, in an order that a seed decides: who goes on, and when which piece of
-// which store becomes visible. `emulator.md` beside this file says what is modelled and what is not.
+// Runs the kernels of many ranks in one process, in an order drawn from a seed: which thread runs next, and when each
+// piece of a store becomes visible. `emulator.md` beside this file says what is modelled and what is not.
 //
-// An event is either one step of one thread, up to its next look at shared memory, or the arrival of one piece of a
-// store. Whoever pauses for a cell sleeps until something arrives there; when nobody can go on and nothing is under
-// way, that is a deadlock, and every sleeper knows for whom it waits.
+// An event is either one step of one thread, up to its next access to shared memory, or the arrival of one piece of a
+// store. A thread that pauses for a cell sleeps until something arrives there. If no thread can run and no store is in
+// flight, that is a deadlock, and every sleeping thread knows which rank it waits for.
 #define HOST(name) coll_emu_##name
 #include "stores.h"
 
 namespace {
 
-// A look at shared memory: somebody else may go on first.
+// An access to shared memory: another thread may run first.
 void point() {
   if (w->draw.chance(w->plan.stay)) return;
   w->able.put(me().index, me().held_back);
@@ -46,7 +46,7 @@ void start(Stream& stream) {
     wake(one);
   }
 }
-// The kernel's end: what it stored on its own device comes before the next kernel; what it stored elsewhere may not.
+// The kernel's end: its stores to its own device precede the next kernel; those to other devices may not.
 void end(Stream& stream) {
   const u32 count = stream.queue.front().grid * stream.queue.front().width;
   for (u32 i = 0; i < count; i++) flush(w->runners[stream.runners[i]], false);
@@ -70,9 +70,9 @@ void step(u32 index) {
 }
 void deliver(u32 number) {
   if (w->pieces[number].flying) arrive(first_of(number));
-  if (w->pieces[number].flying) w->flying.put(number, w->pieces[number].held_back);  // another one went first
+  if (w->pieces[number].flying) w->flying.put(number, w->pieces[number].held_back);  // an older one arrived instead
 }
-// One thread of each rank: the first that gives up ends the kernel of all of them.
+// One thread of each rank suffices: the first that gives up ends the kernel.
 void wake_one_of_each_rank() {
   std::vector<char> woken(w->plan.pes);
   for (Runner& one : w->runners) {
@@ -84,7 +84,7 @@ void wake_one_of_each_rank() {
     wake(one);
   }
 }
-// Nobody can go on. Keep who waits for whom; then time passes, and the kernels must notice it by themselves.
+// No thread can run. Record which rank waits for which; then let time pass, so that the kernels' own time-outs expire.
 void give_up(Outcome why) {
   fail(why);
   for (const Runner& one : w->runners)
@@ -93,13 +93,13 @@ void give_up(Outcome why) {
   w->progress = w->event;
   wake_one_of_each_rank();
 }
-// Whether there was something to do.
+// Returns false if there is no event.
 bool event() {
   Queue &able = w->able, &flying = w->flying;
   const Plan& plan = w->plan;
   w->event++;
   bool run = !able.of[0].empty(), come = !flying.of[0].empty();
-  // Threads that look without pausing would keep the held back from ever going on; a GPU keeps nobody for ever.
+  // Threads that spin without pausing would starve the delayed ones; a GPU starves no thread forever.
   if (w->event - w->progress > 4 * w->runners.size() + 64 && w->event % 16 == 0) run = come = false;
   if (run && (!come || w->draw.chance(plan.run))) step(able.take(false, Order(plan.run_order), w->draw));
   else if (come) deliver(flying.take(false, Order(plan.arrival_order), w->draw));
@@ -151,7 +151,7 @@ void coll_emu_fence() {
   flush(me(), true);
   point();
 }
-// Who meets others shows them what it stored on its own device.
+// A barrier makes a thread's stores to its own device visible.
 void coll_emu_sync_block() {
   flush(me(), false);
   meet_block(me());
@@ -160,12 +160,12 @@ const u64* coll_emu_exchange(u32 lanes, u64 value) {
   flush(me(), false);
   return meet_warp(me(), lanes, value);
 }
-// Time stands still until nobody can go on.
+// Time stands still until no thread can run.
 u64 coll_emu_nanoseconds() {
   point();
   return w->clock += w->given_up ? 300000 : 0;
 }
-void coll_emu_trap() {  // ends the kernel, and the rank
+void coll_emu_trap() {  // ends the kernel and the rank
   fail(TRAPPED);
   Stream& stream = *me().stream;
   w->trapped[stream.pe] = true;
@@ -210,7 +210,7 @@ void* coll_emu_peer(const void* mine, int pe) {
 }
 void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now) {
   point();
-  flush(me(), false);  // a thread puts what it stored itself; what others of its block stored needs a barrier
+  flush(me(), false);  // a put includes this thread's own stores; those of others need a barrier
   char* target = static_cast<char*>(coll_emu_peer(to, pe));
   for (std::size_t at = 0; at < bytes; at += 8) {
     u64 value;
@@ -234,7 +234,7 @@ void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoc
   self.looked = w->event;
 }
 
-// Memory for all PEs, zeroed, and room for `threads` threads at once; null where there is none. One world at a time.
+// Zeroed memory for all PEs, and stacks for `threads` threads at once; null on failure. One world at a time.
 char* coll_emu_open(const Plan* plan, u64 threads, u32 streams) {
   w = std::make_unique<World>();
   w->plan = *plan;
@@ -260,7 +260,7 @@ char* coll_emu_open(const Plan* plan, u64 threads, u32 streams) {
   }
   return w->heap;
 }
-// One more kernel at the end of a stream: `stream` counts those of all PEs, one PE after another.
+// Append a kernel to a stream; `stream` counts through all PEs, one PE after another.
 void coll_emu_launch(
     u32 stream, Kernel kernel, const char* args, u64 bytes, u32 grid, u32 width, char* shared, char* end) {
   Section* section = nullptr;
@@ -269,7 +269,7 @@ void coll_emu_launch(
   if (!section) section = &w->sections.emplace_back(Section{shared, end});
   w->streams[stream].queue.push_back({kernel, std::vector<char>(args, args + bytes), grid, width, section});
 }
-// Everything that was launched, to its end; what became of it.
+// Run everything that was launched; returns the outcome.
 int coll_emu_run() {
   for (Stream& stream : w->streams)
     if (!stream.alive && !stream.queue.empty()) start(stream);
@@ -283,7 +283,7 @@ int coll_emu_run() {
 }
 u64 coll_emu_events() { return w->event; }
 int coll_emu_trapped(u32 pe) { return w->trapped[pe]; }
-// Who waited when it was given up, or else for what every thread waited last; returns how many there are.
+// The threads that waited at a deadlock or livelock, else what every thread last waited for; returns their number.
 u64 coll_emu_story(Waiting* out, u64 most) {
   if (!w->given_up) {
     w->story.clear();

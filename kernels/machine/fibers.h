@@ -1,17 +1,17 @@
-// Fibers: threads of execution that change places only where they say so.
+// Fibers: threads of execution that switch cooperatively.
 #pragma once
 
 #include <cstdlib>
 #include <sys/mman.h>
 
-// Reserved; memory is taken as far as it is written. No power of two, or the tops of all stacks would share a few lines
-// of the caches.
+// Reserved address space; pages are allocated when written. No power of two, or the tops of all stacks would map to a
+// few cache sets.
 constexpr std::size_t STACK = (64 << 10) + 1088;
 constexpr u64 CANARY = 0x5ca1ab1e0ddba11ull;
 
-[[noreturn]] void live();  // what every fiber does; the runtime's
+[[noreturn]] void live();  // the body of every fiber; the runtime defines it
 
-// Zeroed memory that takes room as far as it is written; null where there is none.
+// Zeroed memory whose pages are allocated when written; null on failure.
 inline char* reserve(std::size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return memory == MAP_FAILED ? nullptr : static_cast<char*>(memory);
@@ -20,10 +20,10 @@ inline char* reserve(std::size_t bytes) {
 #if defined(__x86_64__) && !defined(COLL_PORTABLE)
 
 struct Fiber {
-  void** top = nullptr;    // of its stack, where it is not running: six registers, then where it goes on
+  void** top = nullptr;    // of its stack while suspended: six registers, then the return address
   char* stack = nullptr;
 };
-// What the calling convention leaves to whoever is called goes onto the stack, and comes from the other one's.
+// Push the callee-saved registers onto this stack, pop them from the other.
 asm(R"(
   .text
   .type coll_change_stack, @function
@@ -47,7 +47,7 @@ coll_change_stack:
 )");
 extern "C" void coll_change_stack(void*** from, void** to);
 inline void change(Fiber& from, Fiber& to) { coll_change_stack(&from.top, to.top); }
-// Ready `self` to live on its stack, from the beginning.
+// Prepare `self` to run `live` on its stack, from the beginning.
 inline void make(Fiber& self) {
   *reinterpret_cast<u64*>(self.stack) = CANARY;
   void** top = reinterpret_cast<void**>(self.stack + STACK - 64);  // a multiple of 16 remains when `live` begins
@@ -55,7 +55,7 @@ inline void make(Fiber& self) {
   self.top = top - 6;
 }
 
-#else  // the way of QEMU's coroutines: `ucontext` makes a fiber, `_setjmp` and `_longjmp` change to it
+#else  // as QEMU's coroutines: `ucontext` makes a fiber, `_setjmp` and `_longjmp` switch to it
 
 #include <csetjmp>
 #include <ucontext.h>

@@ -1,4 +1,4 @@
-// What kernels need of a GPU and what is not plain C++: PTX, NVSHMEM. Its twins for processors: cpu.h and emulated.h.
+// The machine layer for GPUs: PTX and NVSHMEM. Its twins for processors are cpu.h and emulated.h.
 #pragma once
 
 #include <cuda/std/cstdint>
@@ -13,8 +13,8 @@ using u16 = cuda::std::uint16_t;
 using u32 = cuda::std::uint32_t;
 using u64 = cuda::std::uint64_t;
 
-// One block a multiprocessor is enough, so a thread may have all the registers that there are: the compiler would rather
-// keep a few values in memory and make room for a second block.
+// One block per multiprocessor suffices, so a thread may use all registers; otherwise the compiler would spill a few to
+// make room for a second block.
 #define KERNEL(a) \
   extern "C" __global__ void __launch_bounds__(COLL_THREADS, 1) COLL_NAME(const __grid_constant__ Args a)
 #define INLINE __device__ __forceinline__
@@ -23,9 +23,9 @@ using u64 = cuda::std::uint64_t;
 
 struct alignas(16) Cell { u32 x, y, z, w; };
 
-// Volatile: one 16-byte transaction, never kept in L1, never merged with another. The PTX model promises wholeness for
-// each 4 bytes; NVLink and L2 keep aligned 8 bytes whole (NCCL's LL and NVSHMEM stand on that too). No clobber: cells
-// are never touched in another way, and nothing else needs to be ordered with them.
+// Volatile: one 16-byte transaction, not cached in L1, not merged with another. The PTX model guarantees atomicity of
+// each 4 bytes; NVLink and L2 keep aligned 8 bytes whole (NCCL's LL and NVSHMEM rely on that, too). No memory clobber:
+// cells are accessed in no other way, and nothing else is ordered with them.
 INLINE Cell load_cell(const char* p) {
   Cell c;
   asm volatile("ld.volatile.global.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(c.x), "=r"(c.y), "=r"(c.z), "=r"(c.w) : "l"(p));
@@ -52,31 +52,31 @@ INLINE u64 nanoseconds() {
   return t;
 }
 
-// Programmatic dependent launch: the host may let this kernel's blocks settle on the device while the kernel before it
-// still runs. The wait returns when that one is over and its stores are visible, so whatever holds for kernels one
-// after another still holds; it does nothing for an ordinary launch.
-INLINE void wait_for_kernel_before() {
+// Programmatic dependent launch: the host may let this kernel's blocks launch while the previous kernel still runs. The
+// wait returns when that kernel has completed and its stores are visible, so the guarantees of stream order hold; after
+// an ordinary launch it does nothing.
+INLINE void wait_for_previous_kernel() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-INLINE void let_next_kernel_settle() {
+INLINE void let_next_kernel_launch() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
 
-// True in one thread of a block, when all of them have called it.
+// True in one thread of a block, once all of them have called it.
 INLINE bool last_of_block() {
   __syncthreads();
   return threadIdx.x == 0;
 }
 
-// Called between two looks at what has not arrived: processors let other threads run, a GPU does that by itself.
-// `missing()` says what is waited for; nobody asks here.
+// Called in every iteration of a spin: a processor runs other threads there, a GPU does so by itself. `missing()` is
+// what the thread waits for, which is not used here.
 template <class Missing> INLINE void pause(Missing) {}
 
-// 16-bit floats: rounded to nearest, ties to even; the first of two in the lower half.
+// 16-bit floats: round to nearest, ties to even; the first of two is in the lower half.
 INLINE float half_to_float(u16 h) {
   float f;
   asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
@@ -93,7 +93,7 @@ INLINE u32 to_bfloats(float first, float second) {
   return word;
 }
 
-// Every NaN that comes out is the same one. Minimum and maximum are those of IEEE 754-2019.
+// Every NaN result has the same bits. Minimum and maximum are those of IEEE 754-2019.
 INLINE float sum_of(float a, float b) { return a + b; }
 INLINE float least_of(float a, float b) {
   asm("min.NaN.f32 %0, %0, %1;" : "+f"(a) : "f"(b));

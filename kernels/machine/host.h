@@ -1,5 +1,5 @@
-// What kernels that are compiled for a processor and the runtime that runs them agree on. A thread of a kernel is a
-// fiber of the runtime: cpu.cpp or emulator.cpp, which define what is declared here under HOST.
+// The interface between a kernel compiled for a processor and its runtime: cpu.cpp or emulator.cpp, which define what
+// is declared here under HOST. A thread of a kernel is a fiber of the runtime.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ struct Self { Index thread, block, threads, blocks; };
 extern "C" {
 extern Self* HOST(self);
 void HOST(sync_block)();
-const u64* HOST(exchange)(u32 lanes, u64 value);  // what every lane gave, when all of `lanes` have called it
+const u64* HOST(exchange)(u32 lanes, u64 value);  // every lane's value, once all of `lanes` have called it
 u64 HOST(nanoseconds)();
 [[noreturn]] void HOST(trap)();
 }

@@ -1,11 +1,11 @@
-// Stores of the emulator: from the moment a thread makes one, to the moment everybody sees it.
+// Stores in the emulator, from issue to global visibility.
 #pragma once
 
 #include "world.h"
 
 namespace {
 
-bool ordered(const Piece& a, const Piece& b) {  // a, issued before b to the same place, arrives before it
+bool ordered(const Piece& a, const Piece& b) {  // a, issued before b to the same address, must arrive first
   return !a.put && !b.put && a.pe == b.pe && (a.runner == b.runner || a.launch != b.launch);
 }
 void unlink(u32 number) {
@@ -13,7 +13,7 @@ void unlink(u32 number) {
   while (*link != number + 1) link = &w->pieces[*link - 1].older;
   *link = w->pieces[number].older;
 }
-// What arrives is the oldest of those that must come first at this place; the others keep their order.
+// The oldest store to this address that must arrive before `number`, or `number` itself.
 u32 first_of(u32 number) {
   u32 first = number;
   for (u32 other = w->pieces[number].older; other; other = w->pieces[other - 1].older)
@@ -64,12 +64,12 @@ void send(char* to, const char* from, u64 bytes, u32 size, bool put) {
     w->flying.put(number, held);
   }
 }
-// Make visible what this thread stored: all, or only what stays on its device.
+// Make this thread's stores visible: all, or only those to its own device.
 void flush(Runner& one, bool everywhere) {
   std::vector<u32> left;
   for (u32 number : one.stores) {
     const Piece& piece = w->pieces[number];
-    if (!piece.flying || piece.runner != one.index) continue;  // arrived, and perhaps used again
+    if (!piece.flying || piece.runner != one.index) continue;  // has arrived; the entry may be in use again
     const bool here = place(piece.to) / w->plan.stride == one.pe;
     if (piece.put || !(everywhere || here)) left.push_back(number);
     else while (w->pieces[number].flying) arrive(first_of(number));

@@ -1,4 +1,4 @@
-// CUDA's threads for both runtimes: fibers that change places only where they say so, in warps and blocks that meet.
+// CUDA's threads for both runtimes: fibers in warps and blocks, with their barriers and shared memory.
 #pragma once
 
 #include <cstring>
@@ -6,13 +6,13 @@
 
 #include "fibers.h"
 
-// ---- Who meets whom ----
+// ---- Barriers of warps and blocks ----
 
 struct Warp {
   u32 alive = 0, here = 0;     // lanes
   u32 meetings[32] = {};
   u64 given[32] = {};
-  std::vector<u64> seen;       // 32 values for each lane, once something was exchanged
+  std::vector<u64> seen;       // 32 values per lane, after the first exchange
 };
 struct Block {
   u32 alive = 0, here = 0, ending = 0, meetings = 0;
@@ -26,8 +26,8 @@ struct Thread : Self {
   u32 bit() const { return 1u << thread.x % 32; }
 };
 
-void wait_until_moved(const u32& counter, u32 from);  // let others run while `counter` is `from`; the runtime's
-void moved(const u32& counter);                       // whoever waits for it may run; the runtime's
+void wait_until_moved(const u32& counter, u32 from);  // run others while `counter` is `from`; the runtime's
+void moved(const u32& counter);                       // its waiters may run; the runtime's
 
 inline void free_block(Block& block) {
   if (block.here == 0 || block.here < block.alive) return;
@@ -59,7 +59,7 @@ inline const u64* meet_warp(Thread& me, u32 lanes, u64 value) {
   wait_until_moved(warp.meetings[number], now);
   return &warp.seen[32 * number];
 }
-// Blocks of `threads` threads each, all of them alive.
+// Reset the blocks to `threads` live threads each.
 inline void gather(std::vector<Block>& blocks, u32 threads, std::size_t shared) {
   for (Block& block : blocks) {
     block.alive = threads, block.here = block.ending = 0;
@@ -72,14 +72,14 @@ inline void gather(std::vector<Block>& blocks, u32 threads, std::size_t shared) 
     }
   }
 }
-// A thread that returned from its kernel is not waited for any more.
+// A thread that returned from its kernel no longer takes part in barriers.
 inline void leave(Thread& me) {
   me.home->alive--;
   me.warp().alive &= ~me.bit();
   free_block(*me.home);
 }
 
-// ---- Shared memory: one section of the kernel's library, which holds what belongs to the block that runs ----
+// ---- Shared memory: one section of the kernel's library, which holds that of the running block ----
 
 struct Section {
   char *begin = nullptr, *end = nullptr;

@@ -1,4 +1,4 @@
-// What the emulator knows: its orders, ranks, threads, memory, and the stores that are under way.
+// The state of the emulator: schedule, ranks, threads, memory, and the stores in flight.
 #pragma once
 
 #include "host.h"
@@ -11,9 +11,9 @@
 namespace {
 
 using Kernel = void (*)(const void*);
-constexpr std::size_t SHADOWED = 3;  // bytes for every byte of memory: itself, and what is known of it
+constexpr std::size_t SHADOWED = 3;  // bytes per byte of memory: itself and its metadata
 
-// ---- What the host says ----
+// ---- The interface to the host ----
 
 enum Order : u32 { FIRST_COME, ANY, NEWEST };
 enum Victim : u32 { NO_VICTIM, A_WARP, A_BLOCK, A_RANK, ALL_BUT_A_RANK, A_LINK };
@@ -21,18 +21,18 @@ enum Victim : u32 { NO_VICTIM, A_WARP, A_BLOCK, A_RANK, ALL_BUT_A_RANK, A_LINK }
 struct Plan {
   u64 seed, pes, stride;    // bytes of memory of a PE
   u32 run_order, arrival_order;
-  u32 prompt;               // of 256 stores, so many are visible at once
-  u32 run;                  // of 256 events, so many are steps of threads where something could arrive as well
-  u32 stay;                 // of 256 looks at memory, so many let the thread go on
-  u32 tear;                 // of 256 looks at a cell, so many see its pieces at different times
-  u32 victim, pe, number;   // who is held back: warp, block or receiving rank `number` of rank `pe`
+  u32 prompt;               // of 256 stores, how many are visible at once
+  u32 run;                  // of 256 events, how many are steps of threads where a store could arrive as well
+  u32 stay;                 // of 256 accesses to memory, how many let the thread continue
+  u32 tear;                 // of 256 loads of a cell, how many see its pieces at different times
+  u32 victim, pe, number;   // what is delayed: warp, block or receiving rank `number` of rank `pe`
   u32 unused;
-  u64 patience, most;       // events without progress, and events in all, that are called a livelock
+  u64 patience, most;       // a livelock: so many events without progress, or in total
 };
 struct Waiting { u32 pe, block, thread, phase, step, partner; u64 epoch, offset, low, high; };
 enum Outcome : int { DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE };
 
-// ---- What there is ----
+// ---- State ----
 
 struct Launch {
   Kernel kernel;
@@ -44,14 +44,14 @@ struct Stream;
 struct Runner : Thread {
   Stream* stream;
   u32 pe, index, held_back;
-  u64 looked;                 // the event at which it last began to look
+  u64 looked;                 // the event of its last load in a spin
   const u32* meeting = nullptr;
   bool asleep, alive;
-  u32 next_sleeper;           // at the same cell
+  u32 next_sleeper;           // for the same cell
   Waiting wait;
-  std::vector<u32> stores;    // of this thread, that may still be under way
+  std::vector<u32> stores;    // by this thread, possibly still in flight
 };
-struct Stream {               // kernels of one PE, one after another
+struct Stream {               // the kernels of one PE, in order
   u32 pe = 0, launch = 0, alive = 0;
   std::deque<Launch> queue;
   std::vector<Block> blocks;
@@ -77,7 +77,7 @@ struct Random {
   bool chance(u32 of_256) { return (next() & 255) < of_256; }
 };
 
-// Things that wait for their turn, in two classes: those that are held back come when there is nothing else.
+// Events that wait to be scheduled, in two classes: delayed ones are taken when there are no others.
 struct Queue {
   std::deque<u32> of[2];
   void put(u32 one, bool held_back) { of[held_back].push_back(one); }
@@ -96,12 +96,12 @@ struct World {
   Random draw;
   char* heap;
   std::size_t size;
-  u32* newest;                 // for every 4 bytes: the last piece under way to there, plus one
-  u32* sleepers;               // for every 16 bytes: the first thread that sleeps there, plus one
-  u64* changed;                // for every 16 bytes: the event at which something last arrived
+  u32* newest;                 // for every 4 bytes: the last piece in flight to them, plus one
+  u32* sleepers;               // for every 16 bytes: the first thread that waits for them, plus one
+  u64* changed;                // for every 16 bytes: the event of the last arrival
   std::deque<Runner> runners;
   std::deque<Stream> streams;
-  std::deque<Section> sections;  // one a library: streams may run the same one
+  std::deque<Section> sections;  // one per library, which several streams may run
   std::vector<Piece> pieces;
   std::vector<u32> free_pieces, free_runners;
   Queue able, flying;

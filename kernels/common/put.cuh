@@ -1,0 +1,17 @@
+// Puts: cells for ranks that loads and stores do not reach, through NVSHMEM; for kernels that set COLL_USES_PUT to 1.
+#pragma once
+
+#if COLL_USES_PUT
+// `cells` cells from offset `from` of this rank's half to offset `to` of that at `place`; called by whole blocks.
+//
+// No signal and no quiet: cells carry their own validity. The source may be overwritten two calls later: its target has
+// read the cells by then. The cells were stored by all threads of the block and are read by one transfer, so NVSHMEM
+// must fence between the barrier and the transfer. Version 3.8.0 does (include/non_abi/device/pt-to-pt): the proxy with
+// __threadfence() at the head of transfer_dma (proxy_device.cuh), IBGDA in IBGDA_MEMBAR before it rings the doorbell
+// (ibgda_device.cuh). That is the scope of the device, not of the system: enough, since the network reads this memory
+// through the L2 of its owner. Over NVLink the threads copy, after the barrier.
+INLINE void put_cells(const Call& call, int place, u32 to, u32 from, u32 cells) {
+  __syncthreads();  // the whole chunk is packed. Both addresses are this rank's: NVSHMEM translates the target
+  if (cells) nvshmemx_putmem_nbi_block(call.own + to, call.own + from, cells * CELL, call.a.pe[place]);
+}
+#endif

@@ -1,0 +1,22 @@
+// What a kernel is compiled for: one element type, one operation, one layout of ranks. The host defines
+//   COLL_DTYPE, COLL_OP     element type and operation, by name
+//   COLL_NODES, COLL_LOCAL  nodes, and ranks on each
+//   COLL_FLAGGED            1: flagged cells; 0: Lamport cells
+//   COLL_THREADS            threads per block, exactly
+//   COLL_TILE               contiguous cells of a slot
+//   COLL_*_HALF             bytes of one half of the scratch, for flagged and for Lamport cells
+//   COLL_PHASES             the phases of the kernel's header, as enumerators with their numbers
+//   COLL_MARKS              where phases are timed: marks per block
+// and, for each entry of the header's `defines`, a macro of that name.
+//
+// Ranks are addressed by place: place = node * LOCAL + index on the node.
+#pragma once
+
+enum Dtype { float32, float16, bfloat16, int32 };
+enum class Op { sum, min, max };
+
+constexpr Dtype DTYPE = COLL_DTYPE;
+constexpr Op OP = Op::COLL_OP;
+constexpr int NODES = COLL_NODES, LOCAL = COLL_LOCAL, PLACES = NODES * LOCAL;
+constexpr bool FLAGGED = COLL_FLAGGED;
+constexpr int REGISTERS = COLL_THREADS > 256 ? 65536 / COLL_THREADS : 255;  // of a thread
