@@ -17,6 +17,7 @@ from collbench.backends._specs import split
 from collbench.errors import CannotRunError, UsageError
 from collbench.host.gpus import gpu_count
 from collbench.kernels.files import Broken, find_kernels
+from collbench.kernels.kernel import Kernel
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -51,6 +52,12 @@ def is_of_kernels(spec: str) -> bool:
     """Whether a backend is a kernel, or picks among them."""
     name = split(spec)[0]
     return name == "nvrar" or name in find_kernels()
+
+
+def kernel_of(spec: str) -> Kernel | None:
+    """The kernel that a backend is; None for all others."""
+    backend = find(spec)
+    return backend.kernel if isinstance(backend, _kernels.KernelBackend) else None
 
 
 def hidden() -> dict[str, str]:

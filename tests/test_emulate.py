@@ -191,7 +191,7 @@ def test_json_is_all_there_is_on_stdout(mpich: Mpi, newcomer: Path) -> None:
         ("1x3", 3, "float32", "sum", "6 seeds")
     }
     assert found[0]["reason"].startswith("seed 1: rank 0, ")
-    assert found[2]["reason"] == "mpi is no kernel file; the emulator runs those"
+    assert found[2]["reason"] == "mpi is not a kernel file; the emulator runs those"
     assert told(ran.err)[0].startswith("leaves-out, 1x3, seed 1: ")
 
 
@@ -219,7 +219,7 @@ def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: 
     ("arguments", "words"),
     [
         (("--collective", "broadcast"), "--emulate proves kernels, and these are all_reduce"),
-        (("--collective", "all_reduce,gather"), "leave --collective away."),
+        (("--collective", "all_reduce,gather"), "omit --collective."),
         (("--seeds", "0"), "x>=1"),
         (("--backend", "oneshott"), "did you mean 'oneshot'?"),
         (("--layout", "3x2", "--ranks", "4"), "does not multiply out"),

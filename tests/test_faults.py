@@ -36,7 +36,7 @@ def test_the_same_where_collbench_started_the_ranks(mpi: Mpi) -> None:
     ran = mpi.run(*FAULTY, "--ranks", "3", "--backend", "raises", PYTHONPATH=str(BROKEN))
     assert ran.code not in (0, 2, 3)
     assert time.monotonic() - began < 12
-    assert "--resume -o r.csv goes on" in ran.err
+    assert "continue with --resume -o r.csv" in ran.err
     _order_is_small_first(mpi)
     resume = (*FAULTY, "--ranks", "3", "--backend", "raises", "--resume")
     assert "ArithmeticError" in mpi.run(*resume, PYTHONPATH=str(BROKEN)).err, "it is tried once more"

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from collbench.cli import params
 from collbench.cli.main import cli
-from collbench.cli.params import Given
 from collbench.errors import UsageError
-from collbench.measure import sweep
+from collbench.plan.worlds import Topology
 from collbench.ranks import start
 
 
-def given(*arguments: str) -> Given:
-    """The options of ``collbench sweep ARGUMENTS``."""
-    return Given(**cli.commands["sweep"].make_context("sweep", list(arguments)).params)
+def options(*arguments: str) -> dict[str, Any]:
+    """The options of ``collbench sweep ARGUMENTS``, by name."""
+    return cli.commands["sweep"].make_context("sweep", list(arguments)).params
+
+
+def topology(*arguments: str) -> Topology:
+    """The worlds that they ask for."""
+    return params.worlds.of(options(*arguments)).topology
 
 
 def ranks(*arguments: str) -> int:
-    options = given(*arguments)
-    return start.ranks_to_start(sweep.topology_of(options), bool(options.gpus))
+    """The ranks that are started for them."""
+    return start.ranks_to_start(topology(*arguments))
 
 
 @pytest.mark.parametrize(

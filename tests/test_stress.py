@@ -18,7 +18,7 @@ from collbench.plan.layout import Layout
 from collbench.plan.worlds import Topology
 from collbench.proof.patterns import SPECIAL, SPECIAL_NUMBERS, expect, inputs, numerically
 from collbench.verify.stories import STORIES
-from collbench.verify.subjects import Order, Subject, default_sizes, scenes, subjects
+from collbench.verify.subjects import Subject, VerifyRequest, default_sizes, scenes, subjects
 
 FLOATS = [dtype for dtype in DTYPES.values() if dtype.is_float]
 FLOAT = pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.name)
@@ -181,21 +181,21 @@ def test_bad_input_ends_with_exit_2(mpich: Mpi, arguments: tuple[str, ...], word
     assert words in ran.err
 
 
-def order(**changes: Any) -> Order:
+def request(**changes: Any) -> VerifyRequest:
     """Everything, on four ranks."""
     chosen: dict[str, Any] = {
         "topology": Topology(), "backends": ("mpi",), "collectives": ("all_reduce",), "dtypes": ("float32",),
         "ops": ("sum",), "sizes": None, "stories": tuple(STORIES), "rounds": 1, "seed": 1, "timeout": 60.0,
     }  # fmt: skip
-    return Order(**{**chosen, **changes})
+    return VerifyRequest(**{**chosen, **changes})
 
 
 FOUR = Layout((0, 1, 2, 3), (0, 0, 1, 1), virtual=True)
 
 
 def subject(**changes: Any) -> Subject:
-    """The only subject of such an order."""
-    (found,) = subjects(order(**changes), [FOUR])
+    """The only subject of such a request."""
+    (found,) = subjects(request(**changes), [FOUR])
     return found
 
 

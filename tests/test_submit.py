@@ -305,7 +305,7 @@ def test_nothing_is_submitted_again_while_it_waits_or_runs(stage: Stage) -> None
     stage.set("queue", "101|COMPLETED|1:00|n1|None\n102|PENDING|0:00||Priority\n")
     ran = stage.run("submit", "--resume", "-o", "r.csv")
     assert ran.code == 0
-    assert "Nothing to submit again" in ran.err
+    assert "Nothing to resubmit" in ran.err
     assert len(stage.calls()) == 2
 
 
@@ -350,7 +350,7 @@ def test_whoever_stops_following_is_told_that_jobs_go_on(stage: Stage, monkeypat
     monkeypatch.setattr(follow.Pace, "wait", interrupt)
     ran = stage.run(*SUBMIT, "--nodes", "1", "--wait")
     assert ran.code == 130
-    assert "The jobs go on; collbench submit --wait -o r.csv" in ran.err
+    assert "The jobs continue; collbench submit --wait -o r.csv" in ran.err
 
 
 def seen_as(state: str, **told: str) -> Callable[[Part], Look]:
@@ -402,12 +402,12 @@ def test_elsewhere_only_changes_are_told(stage: Stage, capfd: pytest.CaptureFixt
         (("--wait", "-o", "none.csv", "--time", "5"), "keeps its shape"),
         (("--resume", "-o", "none.csv", "--launches", "5"), "keeps its shape"),
         (("--wait", "-o", "none.csv"), "nothing was submitted for none.csv"),
-        (("--profile", "local", "--resume", "-o", "r.csv"), "leave --profile away"),
+        (("--profile", "local", "--resume", "-o", "r.csv"), "omit --profile"),
         (("--profile", "perlmuter", "--nodes", "2"), "did you mean 'perlmutter'"),
         (("--profile", "perlmutter", "--nodes", "2"), "perlmutter needs --account"),
         (("--profile", "infiniband", "--nodes", "2"), "says nothing of GPUs"),
         (("--profile", "local", "--nodes", "2", "-o", "r.txt"), "does not end in .csv"),
-        (("--profile", "local", "--nodes", "2", "--time", "1h"), "no time of Slurm's"),
+        (("--profile", "local", "--nodes", "2", "--time", "1h"), "not a time limit of Slurm's"),
         (("--profile", "local", "--nodes", "2", "--sizes", "4X"), "does not parse"),
         (("--profile", "local", "--nodes", "2", "--size", "4K"), "No such option '--size'"),
         (("--profile", "local", "--nodes", "2", "--json"), "are not for jobs"),

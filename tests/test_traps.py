@@ -10,7 +10,7 @@ import pytest
 from collbench.doctor import traps
 from collbench.doctor.findings import BAD, FINE, NOTE, Finding
 from collbench.host.probes import GpuState, Node, Process, Reach
-from collbench.ranks.launcher import Launch
+from collbench.ranks.launcher import Launcher
 
 MPICH = {"library": "MPICH Version: 4.3", "path": "/opt/cray/libmpi.so.12"}
 GPU = GpuState(1, "NVIDIA A100", "0000:81:00.0", 1410, 1410, 1512, 1512, None)
@@ -28,14 +28,20 @@ def grade(finding: Finding | None) -> str | None:
 @pytest.mark.parametrize(
     ("launch", "size", "plugin", "vendor", "cure"),
     [
-        (Launch("srun", 0, 4), 1, "none", "MPICH", "srun --mpi=pmi2: MPICH finds its other ranks that way, not --mpi="),
-        (Launch("srun", 0, 4), 1, "pmi2", "Open MPI", "srun --mpi=pmix"),
-        (Launch("srun", 0, 4), 1, None, "Cray MPICH", "srun --mpi=cray_shasta"),
-        (Launch("srun", 0, 4), 1, None, "Some MPI", "srun --mpi=pmix or pmi2"),
-        (Launch("mpiexec", 3, 4), 1, None, "Open MPI", "the mpiexec that belongs to Open MPI"),
+        (
+            Launcher("srun", 0, 4),
+            1,
+            "none",
+            "MPICH",
+            "srun --mpi=pmi2: MPICH finds its other ranks that way, not --mpi=",
+        ),
+        (Launcher("srun", 0, 4), 1, "pmi2", "Open MPI", "srun --mpi=pmix"),
+        (Launcher("srun", 0, 4), 1, None, "Cray MPICH", "srun --mpi=cray_shasta"),
+        (Launcher("srun", 0, 4), 1, None, "Some MPI", "srun --mpi=pmix or pmi2"),
+        (Launcher("mpiexec", 3, 4), 1, None, "Open MPI", "the mpiexec that belongs to Open MPI"),
     ],
 )
-def test_ranks_that_are_all_alone(launch: Launch, size: int, plugin: str | None, vendor: str, cure: str) -> None:
+def test_ranks_that_are_all_alone(launch: Launcher, size: int, plugin: str | None, vendor: str, cure: str) -> None:
     found = traps.singletons(launch, size, plugin, vendor)
     assert grade(found) == BAD
     assert found.found == f"{launch.name} started 4 processes, the MPI world has 1 ranks: {found.found.split(': ')[1]}"
@@ -44,7 +50,7 @@ def test_ranks_that_are_all_alone(launch: Launch, size: int, plugin: str | None,
 
 @pytest.mark.parametrize(("started", "size"), [(4, 4), (1, 1), (None, 1), (8, 4)])
 def test_ranks_that_know_of_each_other(started: int | None, size: int) -> None:
-    assert grade(traps.singletons(Launch("srun", 0, started), size, "pmi2", "MPICH")) == FINE
+    assert grade(traps.singletons(Launcher("srun", 0, started), size, "pmi2", "MPICH")) == FINE
 
 
 @pytest.mark.parametrize(

@@ -122,4 +122,4 @@ def test_a_file_that_says_nothing_of_contests_is_refused(mpich: Mpi) -> None:
     for name in ("c.json", "none.json"):
         ran = mpich.run("sweep", "--contests", name, "--dry-run")
         assert (ran.code, ran.err.count("\n")) == (2, 1)
-        assert "does not say who is timed on what" in ran.err
+        assert "does not say what is timed" in ran.err

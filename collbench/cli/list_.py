@@ -1,10 +1,11 @@
-"""The command ``list``: what there is, what is missing here, and how to get it."""
+"""The command ``list``."""
 
 from __future__ import annotations
 
 import json
 
-from collbench import registry
+import click
+
 from collbench.plan.collectives import COLLECTIVES, OPS
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.problem import MODES
@@ -13,6 +14,8 @@ from collbench.tables import aligned
 
 
 def _backends() -> list[dict[str, str | None]]:
+    from collbench import registry
+
     found = []
     for name in registry.names():
         backend = registry.find(name)
@@ -22,6 +25,8 @@ def _backends() -> list[dict[str, str | None]]:
 
 def show(as_json: bool) -> str:
     """Backends with their state on this machine, then collectives, types, operations, modes and profiles."""
+    from collbench.registry import hidden
+
     found = _backends()
     others = {
         "collectives": list(COLLECTIVES),
@@ -39,6 +44,13 @@ def show(as_json: bool) -> str:
         if each["missing"]:
             reasons.setdefault(each["missing"], []).append(str(each["name"]))
     missing = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    missing += registry.hidden().values()
+    missing += hidden().values()
     lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
     return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])
+
+
+@click.command("list", short_help="Backends and what is missing here.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+def list_(as_json: bool) -> None:
+    """Backends, collectives and types; for what cannot run here, the reason and how to get it."""
+    click.echo(show(as_json))

@@ -1,58 +1,59 @@
-"""Options of ``submit``; all others are those of ``sweep``."""
+"""The command ``submit``; all options that are not its own are those of ``sweep``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
-from collbench.cli.params import COUNTS, Parsed
-from collbench.errors import UsageError
-from collbench.slurm.profiles import ASKED
+from collbench.cli import params
+from collbench.cli.groups import Group
+from collbench.cli.sweep import cases, sizes, sweep
+from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
+from collbench.plan.worlds import Topology
+from collbench.slurm.scripts import Shape
+
+if TYPE_CHECKING:
+    from collbench.slurm.submission import Part, Submission
+    from collbench.slurm.submit import Refusals
 
 _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
 
 
 @dataclass(frozen=True)
-class SubmitGiven:
-    """The options of ``submit`` as they were given; ``words`` are those of the sweep."""
+class Directives:
+    """What the user asks of Slurm, by the names of its options; None where nothing was given."""
 
-    profile: str | None
-    nodes: tuple[int, ...]
-    gpus_per_node: int | None
-    ranks_per_node: int | None
     time: str | None
     account: str | None
     qos: str | None
     partition: str | None
-    launches: int
-    allocations: int
-    at_once: bool
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Those that were given."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How far to go."""
+
     output: Path | None
     dry_run: bool
     wait: bool
     resume: bool
-    words: tuple[str, ...]
-
-    def asked(self) -> dict[str, str]:
-        """Directives that were given."""
-        found = {name: getattr(self, name) for name in ASKED}
-        return {name: value for name, value in found.items() if value is not None}
-
-    def reshapes(self) -> bool:
-        """Whether something was given that only a new submission can have."""
-        shape = (self.nodes, self.gpus_per_node, self.ranks_per_node, self.words)
-        return any(shape) or self.launches > 1 or self.allocations > 1 or self.at_once
 
 
 def _time(text: str) -> str:
     if not _TIME.fullmatch(text):
-        raise UsageError(f"{text!r} is no time of Slurm's; write minutes, HH:MM:SS or DAYS-HH.")
+        raise UsageError(f"{text!r} is not a time limit of Slurm's; write minutes, HH:MM:SS or DAYS-HH.")
     return text
 
 
@@ -62,27 +63,164 @@ def _complete_profile(ctx: click.Context, param: click.Parameter, incomplete: st
     return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
 
 
-SUBMIT: list[Callable[[Any], Any]] = [
-    click.option("--profile", metavar="NAME|FILE", shell_complete=_complete_profile,
-                 help="The cluster: a name that `collbench list` shows, or a TOML file of your own."),
-    click.option("--nodes", default=(), type=COUNTS, help="Node counts: a job for each."),
+shape = Group("shape", Shape, [
+    click.option("--nodes", default=(), type=params.COUNTS, help="Node counts: a job for each."),
     click.option("--gpus-per-node", type=click.IntRange(min=0), help="GPUs of each node.  [default: the profile's]"),
     click.option("--ranks-per-node", type=click.IntRange(min=1), help="Ranks on each node.  [default: one a GPU]"),
-    click.option("--time", type=Parsed("time", _time), help="Limit of each job.  [default: the profile's]"),
-    click.option("--account", help="Account to charge."),
-    click.option("--qos", help="Quality of service."),
-    click.option("--partition", help="Partition."),
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
                  help="Fresh launches in each allocation."),
     click.option("--allocations", default=1, show_default=True, type=click.IntRange(min=1),
-                 help="Allocations of each node count, as a job array: perhaps on other nodes, elsewhere in the net."),
+                 help="Allocations of each node count, as a job array: perhaps on other nodes, elsewhere on the "
+                 "network."),
     click.option("--at-once", is_flag=True, help="Let jobs run at the same time; they may disturb each other."),
+])  # fmt: skip
+directives = Group("directives", Directives, [
+    click.option("--time", type=params.Parsed("time", _time), help="Limit of each job.  [default: the profile's]"),
+    click.option("--account", help="Account to charge."),
+    click.option("--qos", help="Quality of service."),
+    click.option("--partition", help="Partition."),
+])  # fmt: skip
+steps = Group("steps", Steps, [
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
-                 help="Results file; scripts, logs and parts lie beside it in a folder that ends in .jobs.  "
+                 help="Results file; scripts, logs and parts are beside it in a folder that ends in .jobs.  "
                  "[default: results/<time>-<profile>.csv]"),
     click.option("--dry-run", is_flag=True, help="Print the scripts; write and submit nothing."),
     click.option("--wait", is_flag=True, help="Follow the jobs, gather their rows, print them. Alone, with -o: follow "
                  "what was submitted before."),
-    click.option("--resume", is_flag=True, help="With -o: submit again what failed, was cancelled or ran out of time."),
-    click.argument("words", metavar="[SWEEP OPTIONS]...", nargs=-1, type=click.UNPROCESSED),
-]  # fmt: skip
+    click.option("--resume", is_flag=True, help="With -o: resubmit jobs that failed, were cancelled or timed out."),
+])  # fmt: skip
+
+
+@click.command(short_help="Run the same sweep as Slurm jobs.", context_settings={"ignore_unknown_options": True})
+@click.option("--profile", metavar="NAME|FILE", shell_complete=_complete_profile,
+              help="The cluster: a name that `collbench list` shows, or a TOML file of your own.")  # fmt: skip
+@shape
+@directives
+@steps
+@click.argument("words", metavar="[SWEEP OPTIONS]...", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def submit(
+    context: click.Context, profile: str | None, shape: Shape, directives: Directives, steps: Steps,
+    words: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Write a job script for each node count, submit, follow, and gather all rows into one results file.
+
+    All options that are not listed here are those of `collbench sweep`.
+
+    \b
+    collbench submit --profile perlmutter --account m1234 --nodes 2,4,8 --sizes 4K:64M --launches 3 --wait
+    collbench submit --wait -o results/RUN.csv       follow again, and gather
+    collbench submit --resume -o results/RUN.csv     resubmit unfinished jobs
+    """
+    topology = _topology_of(context, words)
+    if profile is None:
+        context.exit(_continue(shape, directives.given, steps, words))
+    if steps.resume:
+        raise UsageError("--resume continues what was submitted; omit --profile.")
+    context.exit(_begin(profile, shape, directives.given, steps, words, topology))
+
+
+def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:
+    """The worlds that the sweep's options ask for; UsageError where the sweep, or a job, would refuse its options."""
+    values = sweep.make_context(context.command_path, list(words)).params
+    if values["as_json"] or values["force"] or cases.of(values).contests:
+        raise UsageError(
+            "--json, --force and --contests are not for jobs; compare, plot and another -o do what they do."
+        )
+    _ = sizes.of(values).chosen
+    return params.worlds.of(values).topology
+
+
+def _begin(
+    profile: str, shape: Shape, asked: Mapping[str, str], steps: Steps, words: Sequence[str], topology: Topology
+) -> int:
+    """A new submission."""
+    from collbench.slurm.submit import create, planned
+
+    submission, texts = planned(profile, shape, asked, words, topology, steps.output)
+    if steps.dry_run:
+        click.echo("\n".join(texts.values()), nl=False)
+        return Exit.FINE
+    create(submission, texts)
+    return _submit_and_follow(submission, submission.parts(), steps.wait)
+
+
+def _continue(shape: Shape, asked: Mapping[str, str], steps: Steps, words: Sequence[str]) -> int:
+    """Without a profile: follow what was submitted, or resubmit what did not finish."""
+    from collbench.slurm import client
+    from collbench.slurm.submission import reopen
+    from collbench.slurm.submit import by_job, options_of, to_submit_again
+
+    if not steps.output or not (steps.wait or steps.resume):
+        raise UsageError(
+            "--profile says where: submit --profile NAME --nodes 2,4 ...; to continue: submit --resume -o FILE."
+        )
+    if shape.is_given() or words or (asked and not steps.resume):
+        raise UsageError(
+            "what was submitted keeps its shape; with --resume, other --time, --account, --qos, --partition."
+        )
+    submission = reopen(steps.output)
+    if not steps.resume:
+        return _follow_known(submission)
+    submission = submission.asking(asked)
+    todo = to_submit_again(submission)
+    if steps.dry_run:
+        for job, parts in by_job(todo):
+            click.echo(f"sbatch {shlex.join([*options_of(job, parts), submission.script(job).name])}")
+        return Exit.FINE
+    if client.here() and not todo:
+        click.echo("Nothing to resubmit: every part is complete, or its job waits or runs.", err=True)
+    return _submit_and_follow(submission, todo, steps.wait)
+
+
+def _follow_known(submission: Submission) -> int:
+    if not any(map(submission.last_id, submission.parts())):
+        raise UsageError(
+            f"no job for {submission.path} is known yet; one that was submitted by hand is when it has begun."
+        )
+    return _follow(submission, {})
+
+
+def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool) -> int:
+    from collbench.slurm import client
+    from collbench.slurm.submit import submit as submit_parts
+
+    if not client.here():
+        names = " ".join(submission.script(job).name for job in submission.jobs)
+        click.echo(
+            f"No Slurm here: there is no sbatch. The scripts are in {submission.folder}; on the cluster, in that "
+            f"folder: for job in {names}; do sbatch $job; done; and when the first has begun: "
+            f"collbench submit --wait -o {submission.path}",
+            err=True,
+        )
+        return Exit.FAILED
+    submission, refusals = submit_parts(submission, todo)
+    if wait:
+        return _follow(submission, refusals)
+    for part in submission.parts():
+        state = f"not submitted: {refusals[part.name]}" if part.name in refusals else f"job {submission.last_id(part)}"
+        click.echo(f"{part.name}: {state}", err=True)
+    if refusals:
+        click.echo(f"Submit what is missing with: collbench submit --resume -o {submission.path}", err=True)
+    click.echo(f"Follow and gather with: collbench submit --wait -o {submission.path}", err=True)
+    return Exit.FAILED if refusals else Exit.FINE
+
+
+def _follow(submission: Submission, refusals: Refusals) -> int:
+    """Follow all jobs to their ends, and print the rows that they measured."""
+    from collbench.results.files import sidecar_path
+    from collbench.slurm.submit import follow
+    from collbench.views import summary
+
+    try:
+        submission, records = follow(submission, refusals)
+    except KeyboardInterrupt:
+        click.echo(f"\nThe jobs continue; collbench submit --wait -o {submission.path} follows them again.", err=True)
+        return INTERRUPTED
+    click.echo(err=True)
+    click.echo(summary.results(records))
+    click.echo(f"\n{len(records)} rows in {submission.path}, jobs in {sidecar_path(submission.path)}", err=True)
+    if any(record.is_job for record in records):
+        words = f"collbench submit --resume --wait -o {shlex.quote(str(submission.path))}"
+        click.echo(f"Some jobs did not finish; {words} runs what is missing.", err=True)
+    return exit_of({record.status for record in records})

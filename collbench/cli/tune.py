@@ -1,66 +1,157 @@
-"""Options of ``tune``; imports nothing heavy, so that --help is quick."""
+"""The command ``tune``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli.params import DTYPE, OP, ORDER, POSITIVE, SIZES, WORLDS, Parsed, backend_names, backend_spec
-from collbench.errors import pick
+from collbench.cli import params
+from collbench.cli.groups import Group
+from collbench.errors import UsageError, pick
 from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.sizes import DEFAULT_SIZES, format_size, parse_sizes
+from collbench.plan.sweep import Sweep, contest_of, contests_text
+from collbench.tables import aligned
+
+if TYPE_CHECKING:
+    from collbench.tune.finals import Field
 
 FEWEST_LAUNCHES = 3  # with two, an interval over launches spans everything
 
 
 @dataclass(frozen=True)
-class TuneGiven:
-    """The options of ``tune`` as they were given; None where nothing was."""
+class Contenders:
+    """What is tuned on which data; None where nothing was given."""
 
     backend: str
     collective: str
     sizes: tuple[int, ...] | None
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
-    ranks: tuple[int, ...]
-    gpus: tuple[int, ...]
-    nodes: tuple[int, ...]
-    layout: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Finals:
+    """How the finalists are chosen and timed."""
+
     finalists: int
     launches: int
     max_seconds: float
-    seed: int
-    timeout: float
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where results and table go."""
+
     results: Path | None
     output: Path | None
-    as_json: bool
-    dry_run: bool
 
 
-TUNE: list[Callable[[Any], Any]] = [
-    click.option("--backend", default="nvrar", show_default=True, type=Parsed("backend", backend_spec, backend_names),
-                 help="Whose candidates are tried."),
-    click.option("--collective", default="all_reduce", show_default=True, help="What to tune.",
-                 type=Parsed("collective", partial(pick, "collective", known=COLLECTIVES), lambda: list(COLLECTIVES))),
-    SIZES,
-    DTYPE,
-    OP,
-    *WORLDS,
+contenders = Group("contenders", Contenders, [
+    click.option("--backend", default="nvrar", show_default=True,
+                 type=params.Parsed("backend", params.backend_spec, params.backend_names),
+                 help="Backend whose candidates are tried."),
+    click.option("--collective", default="all_reduce", show_default=True, help="Collective to tune.",
+                 type=params.Parsed("collective", partial(pick, "collective", known=COLLECTIVES),
+                                    lambda: list(COLLECTIVES))),
+    params.sizes,
+    params.dtype,
+    params.op,
+])  # fmt: skip
+finals = Group("finals", Finals, [
     click.option("--finalists", default=3, show_default=True, type=click.IntRange(min=1),
-                 help="The fastest so many of each size are measured again, beside the default."),
+                 help="How many of the fastest of each size are measured again, beside the default."),
     click.option("--launches", default=5, show_default=True, type=click.IntRange(min=FEWEST_LAUNCHES),
                  help="Fresh launches of the finalists."),
-    click.option("--max-seconds", default=0.2, show_default=True, type=POSITIVE, help="Cap for timing one case."),
-    *ORDER,
+    click.option("--max-seconds", default=0.2, show_default=True, type=params.POSITIVE,
+                 help="Cap for timing one case."),
+])  # fmt: skip
+targets = Group("targets", Targets, [
     click.option("--results", type=click.Path(path_type=Path), metavar="FOLDER/PREFIX", help="Where the results go: "
                  "PREFIX-1.csv of all candidates, PREFIX-2.csv of the finalists.  "
                  "[default: results/<time>-<machine>-<ranks>r-tune]"),
-    click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The table that is filled.  "
+    click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Table to update.  "
                  "[default: yours, $COLLBENCH_TUNED or ~/.config/collbench/tuned.toml]"),
-    click.option("--json", "as_json", is_flag=True, help="JSON instead of the table."),
-    click.option("--dry-run", is_flag=True, help="Print who would compete and run nothing."),
-]  # fmt: skip
+])  # fmt: skip
+
+
+@click.command(short_help="Find the fastest parameters of a backend for each size.")
+@contenders
+@params.worlds
+@finals
+@params.ordering
+@targets
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of the table.")
+@click.option("--dry-run", is_flag=True, help="List the candidates and run nothing.")
+@click.pass_context
+def tune(
+    context: click.Context, contenders: Contenders, worlds: params.Worlds, finals: Finals, ordering: params.Ordering,
+    targets: Targets, as_json: bool, dry_run: bool,
+) -> None:  # fmt: skip
+    """Time all candidates of a backend once, the fastest few of each size again on fresh launches beside the default,
+    and write what is faster beyond noise into the table that the backend chooses from.
+    """
+    from collbench.measure import tuning
+    from collbench.ranks import launcher, start
+    from collbench.results.files import default_path
+    from collbench.tune import finals as verdicts
+    from collbench.tune.table import user_path
+
+    if started_by := launcher.detect(os.environ):
+        raise UsageError(
+            f"tune starts its own ranks, launch after launch; run it without {started_by.name}, on one host."
+        )
+    ranks = start.ranks_to_start(worlds.topology)
+    unnamed = default_path(ranks)
+    request = tuning.TuneRequest(
+        sweep=_sweep_of(contenders, finals, ordering), topology=worlds.topology, ranks=ranks,
+        finalists=finals.finalists, launches=finals.launches,
+        prefix=targets.results or unnamed.with_name(f"{unnamed.stem}-tune"),
+        table=targets.output or user_path(),
+    )  # fmt: skip
+    field = tuning.field_of(request)
+    if dry_run:
+        click.echo(_preview(field, as_json))
+        return
+    tuning.check(request)
+    tuned = tuning.run(request, field)
+    if tuned.cut_short:
+        click.echo(tuned.cut_short, err=True)
+        context.exit(tuned.code)
+    click.echo(verdicts.show(tuned.verdicts, as_json))
+    if tuned.verdicts:
+        click.echo(f"\n{len(tuned.verdicts)} sizes in {request.table}", err=True)
+    context.exit(tuned.code)
+
+
+def _sweep_of(contenders: Contenders, finals: Finals, ordering: params.Ordering) -> Sweep:
+    """The problems to tune for: the way of calling and the buffers of LLM decoding."""
+    from collbench.registry import default_dtypes
+
+    return Sweep(
+        collectives=(contenders.collective,),
+        backends=(contenders.backend,),
+        sizes=contenders.sizes or parse_sizes(DEFAULT_SIZES),
+        dtypes=contenders.dtype or default_dtypes([contenders.backend]),
+        ops=contenders.op,
+        modes=("chain",),
+        caches=("hot",),
+        in_place=(False,),
+        max_seconds=finals.max_seconds,
+        seed=ordering.seed,
+        timeout=ordering.timeout,
+    )
+
+
+def _preview(field: Field, as_json: bool) -> str:
+    if as_json:
+        return contests_text(contest_of(work, names) for work, names in field.items()).rstrip()
+    table = [["size", "dtype", "op", "layout", "candidates", "default"]]
+    for work, names in field.items():
+        table.append([format_size(work.bytes), work.dtype.name, work.op, str(work.layout), str(len(names)), names[0]])
+    return f"{aligned(table)}\n\n{sum(map(len, field.values()))} cases to run once"

@@ -1,65 +1,142 @@
-"""Options of ``verify`` and how their texts become values; imports nothing heavy, so that --help is quick."""
+"""The command ``verify``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from collbench.cli import params
+from collbench.cli.groups import Group
+from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
-from collbench.plan.sizes import parse_sizes
 from collbench.verify.stories import STORIES
+
+if TYPE_CHECKING:
+    from collbench.verify.outcomes import Outcome
+
+WIDTH = max(map(len, STORIES))
+STORY_LIST = "\n".join(["\b", "Stories:", *(f"  {story.name:{WIDTH}}  {story.about}" for story in STORIES.values())])
 
 
 @dataclass(frozen=True)
-class VerifyGiven:
-    """The options of ``verify`` as they were given; None where nothing was."""
+class Subjects:
+    """What is proven; None where nothing was given."""
 
-    backend: tuple[str, ...] | None
-    ranks: tuple[int, ...]
-    gpus: tuple[int, ...]
-    nodes: tuple[int, ...]
-    layout: tuple[tuple[int, int], ...]
     collective: tuple[str, ...]
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
     sizes: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Stress:
+    """How hard: stories on ranks, or seeds in the emulator."""
+
     story: tuple[str, ...] | None
     rounds: int
     seed: int
     timeout: float
     emulate: bool
     seeds: int
-    as_json: bool
 
 
-WIDTH = max(map(len, STORIES))
-TOLD = "\n".join(["\b", "Stories:", *(f"  {story.name:{WIDTH}}  {story.about}" for story in STORIES.values())])
-
-VERIFY: list[Callable[[Any], Any]] = [
-    click.option("--backend", type=params.BACKENDS, help="Who is put to the proof.  [default: all that can run here: "
-                 "on GPUs where there are some, else on CPU ranks]"),
-    *params.WORLDS,
-    click.option("--collective", default="all_reduce", show_default=True, help="What is proven.",
+subjects = Group("subjects", Subjects, [
+    click.option("--collective", default="all_reduce", show_default=True, help="Collectives to prove.",
                  type=params.names("collective", lambda: list(COLLECTIVES))),
-    params.DTYPE,
-    params.OP,
-    click.option("--sizes", type=params.Parsed("sizes", parse_sizes), help="As for sweep.  [default: one element, "
-                 "tails and remainders up to 1M, on GPUs 16M too]"),
+    params.dtype,
+    params.op,
+    click.option("--sizes", type=params.SIZES, help="As for sweep.  [default: one element, tails and remainders up to "
+                 "1M, on GPUs 16M too]"),
+])  # fmt: skip
+stress = Group("stress", Stress, [
     click.option("--story", help="Conditions, as below.  [default: all]",
                  type=params.names("story", lambda: list(STORIES))),
     click.option("--rounds", default=1, show_default=True, type=click.IntRange(min=1),
                  help="How often every story goes through every kind of data."),
     click.option("--seed", default=1, show_default=True, type=int,
-                 help="Of delays and of the order of calls; with --emulate the first seed."),
-    click.option("--timeout", default=120.0, show_default=True, type=params.POSITIVE,
-                 help="Seconds without progress that end the job."),
+                 help="Random seed for delays and for the order of calls; with --emulate the first seed."),
+    params.timeout,
     click.option("--emulate", is_flag=True, help="Kernels only, without GPUs and ranks: compiled for this processor, "
                  "threads and stores in orders that seeds draw.  [default: all kernels, on 1x4, 2x2, 3x2, 7x1, 5x4]"),
     click.option("--seeds", default=20, show_default=True, type=click.IntRange(min=1),
-                 help="How many, with --emulate."),
-    click.option("--json", "as_json", is_flag=True, help="Outcomes as JSON on stdout instead of the table."),
-]  # fmt: skip
+                 help="How many seeds, with --emulate."),
+])  # fmt: skip
+
+
+@click.command(short_help="Prove every answer under stress; time nothing.", epilog=STORY_LIST)
+@click.option("--backend", type=params.BACKENDS, help="Backends to prove.  [default: all that can run here: on GPUs "
+              "where there are some, else on CPU ranks]")  # fmt: skip
+@params.worlds
+@subjects
+@stress
+@click.option("--json", "as_json", is_flag=True, help="Outcomes as JSON on stdout instead of the table.")
+@click.pass_context
+def verify(
+    context: click.Context, backend: tuple[str, ...] | None, worlds: params.Worlds, subjects: Subjects, stress: Stress,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Correctness alone, under stress: calls without barriers, graph replay, late ranks, odd buffers, NaN and more.
+
+    Under mpiexec or srun it uses the ranks it is given, also where several share a GPU; otherwise it starts its own.
+    """
+    run = _emulate if stress.emulate else _on_ranks
+    context.exit(run(backend, worlds, subjects, stress, as_json))
+
+
+def _on_ranks(
+    backend: tuple[str, ...] | None, worlds: params.Worlds, subjects: Subjects, stress: Stress, as_json: bool
+) -> int:
+    from collbench.ranks import launcher, start
+    from collbench.registry import default_backends, default_dtypes
+    from collbench.verify.subjects import VerifyRequest
+    from collbench.verify.verify import OUTCOMES, on_own_ranks, on_these_ranks
+
+    started_by = launcher.detect(os.environ)
+    if started_by is None:
+        proven = on_own_ranks(start.ranks_to_start(worlds.topology), sys.argv[1:])
+    else:
+        names = backend or default_backends()
+        request = VerifyRequest(
+            topology=worlds.topology, backends=names, collectives=subjects.collective,
+            dtypes=subjects.dtype or default_dtypes(names), ops=subjects.op, sizes=subjects.sizes,
+            stories=stress.story or tuple(STORIES), rounds=stress.rounds, seed=stress.seed, timeout=stress.timeout,
+        )  # fmt: skip
+        into = Path(os.environ[OUTCOMES]) if start.child_of(os.environ) else None
+        proven = on_these_ranks(request, started_by, into, lambda found: _report(found, as_json))
+    if proven.outcomes is not None:
+        _report(proven.outcomes, as_json)
+    if proven.cut_short:
+        click.echo(f"The ranks ended early (code {proven.code}).", err=True)
+    return proven.code
+
+
+def _emulate(
+    backend: tuple[str, ...] | None, worlds: params.Worlds, subjects: Subjects, stress: Stress, as_json: bool
+) -> int:
+    from collbench.verify import emulated
+    from collbench.verify.outcomes import exit_code
+
+    if subjects.collective != ("all_reduce",):
+        raise UsageError("--emulate proves kernels, and these are all_reduce; omit --collective.")
+    if stress.story or worlds.gpus or worlds.nodes:
+        raise UsageError("--emulate takes --layout or --ranks, and seeds instead of --story; omit the others.")
+    found = emulated.run(emulated.EmulateRequest(
+        topology=worlds.topology, backends=backend, dtypes=subjects.dtype, ops=subjects.op, sizes=subjects.sizes,
+        seeds=range(stress.seed, stress.seed + stress.seeds), timeout=stress.timeout,
+    ))  # fmt: skip
+    _report(found.outcomes, as_json)
+    for line in found.failures:
+        click.echo(line, err=as_json)
+    return exit_code(found.outcomes)
+
+
+def _report(found: Sequence[Outcome], as_json: bool) -> None:
+    from collbench.verify.outcomes import show
+
+    click.echo(show(found, as_json))

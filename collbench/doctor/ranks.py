@@ -6,7 +6,8 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from mpi4py import MPI
@@ -23,7 +24,9 @@ from collbench.ranks.world import World, mpi_facts, open_launch
 from collbench.results import mismatch
 
 if TYPE_CHECKING:
-    from collbench.ranks.launcher import Launch
+    from collbench.devices.device import Device
+    from collbench.devices.gpu import Gpu
+    from collbench.ranks.launcher import Launcher
 
 PATIENCE_SECONDS = 60.0  # for GPU libraries to come up; a hundred nodes take less than half of it
 SLOW_SECONDS = 20.0
@@ -33,12 +36,23 @@ THREADS = {
 }  # fmt: skip
 
 
-def examine(launch: Launch, vendor: str, network: str, host: Host) -> list[Finding]:
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Library:
+    """A GPU library that came up: its version, and the way that it takes to other ranks."""
+
+    version: str
+    transport: str
+
+
+def examine(launcher: Launcher, vendor: str, network: str, host: Host) -> list[Finding]:
     """What rank 0 finds, on every rank; starts and ends MPI. Where every process is alone, each finds just that."""
     if not MPI.Is_initialized():  # looking for the library left it uninitialised
         MPI.Init_thread()
     world_size = MPI.COMM_WORLD.Get_size()
-    first = traps.singletons(launch, world_size, os.environ.get("SLURM_MPI_TYPE"), vendor)
+    first = traps.singletons(launcher, world_size, os.environ.get("SLURM_MPI_TYPE"), vendor)
     if not first.fine:
         MPI.Finalize()
         return [first]
@@ -66,20 +80,21 @@ def _together(everyone: World, network: str, host: Host) -> list[Finding]:
 
 
 class _Trial:
-    """Steps that every rank takes together; an error on one of them is known to all."""
+    """Steps that every rank takes together; an error on one of them is known to all. ``at_hang`` gets the state in
+    words where a step never ends."""
 
-    def __init__(self, everyone: World, dog: Watchdog) -> None:
-        self._everyone, self._dog = everyone, dog
+    def __init__(self, everyone: World, dog: Watchdog, at_hang: Callable[[str], object] | None) -> None:
+        self._everyone, self._dog, self._at_hang = everyone, dog, at_hang
 
-    def __call__(self, doing: str, action: Callable[[], object]) -> str | None:
-        """Do it; the error of the first rank that failed, or None. Collective."""
-        self._dog.beat(doing)
-        error = None
+    def __call__(self, doing: str, action: Callable[[], T]) -> T | str:
+        """What ``action`` returns here, or the error of the first rank that failed. Collective."""
+        self._dog.beat(doing, self._at_hang)
+        result, error = None, None
         try:
-            action()
+            result = action()
         except Exception as mistake:  # libraries raise what they like
             error = " ".join(f"{type(mistake).__name__}: {mistake}".split())
-        return self._everyone.first_words(error)
+        return self._everyone.first_words(error) or cast(T, result)
 
 
 def _gpu_libraries(everyone: World, network: str, so_far: list[Finding]) -> list[Finding]:
@@ -88,13 +103,13 @@ def _gpu_libraries(everyone: World, network: str, so_far: list[Finding]) -> list
     if lacking or everyone.size < 2:
         return []
     dog = Watchdog(f"rank {everyone.rank}", PATIENCE_SECONDS, MPI.COMM_WORLD.Abort)
-    if everyone.rank == 0:
+
+    def print_hang(state: str) -> None:
         cure = "NCCL_DEBUG=INFO, NVSHMEM_DEBUG=INFO and a sweep of one case show where; look at the network first"
-        dog.on_timeout = lambda state: print(
-            show([*so_far, bad("GPU libraries", f"hang: {state}", cure)], False), flush=True
-        )
+        print(show([*so_far, bad("GPU libraries", f"hang: {state}", cure)], False), flush=True)
+
     try:
-        return _try_libraries(everyone, network, _Trial(everyone, dog))
+        return _try_libraries(everyone, network, _Trial(everyone, dog, print_hang if everyone.rank == 0 else None))
     finally:
         dog.close()
 
@@ -102,37 +117,34 @@ def _gpu_libraries(everyone: World, network: str, so_far: list[Finding]) -> list
 def _try_libraries(everyone: World, network: str, trial: _Trial) -> list[Finding]:
     from collbench.devices.opening import open_device
 
-    device: list[Any] = []
-    error = trial("opening the GPUs", lambda: device.append(open_device("gpu", everyone)))
-    if error:
-        return [bad("GPU of each rank", error, "nvidia-smi, and CUDA_VISIBLE_DEVICES")]
-    places = everyone.comm.allgather((everyone.hosts[everyone.rank], device[0].facts()["pci"]))
+    device = trial("opening the GPUs", lambda: open_device("gpu", everyone))
+    if isinstance(device, str):
+        return [bad("GPU of each rank", device, "nvidia-smi, and CUDA_VISIBLE_DEVICES")]
+    places = everyone.comm.allgather((everyone.hosts[everyone.rank], device.facts()["pci"]))
     shared = traps.shared_gpu(places)
     if shared:
         return [shared]
     found, took = [], {}
     for name, ask in (("NCCL", _nccl), ("NVSHMEM", _nvshmem)):
-        finding, took[name] = _open(name, ask, everyone, device[0], trial)
+        finding, took[name] = _open(name, ask, everyone, device, trial)
         found.append(finding)
     return [*found, *_judge(took, network, len(set(everyone.hosts)))]
 
 
 def _open(
-    name: str, ask: Callable[[World, Any], tuple[str, str]], everyone: World, device: Any, trial: _Trial
+    name: str, ask: Callable[[World, Device], Library], everyone: World, device: Device, trial: _Trial
 ) -> tuple[Finding, str]:
-    mine: list[tuple[str, str]] = []
     begin = time.monotonic()
-    error = trial(f"opening {name}", lambda: mine.append(ask(everyone, device)))
+    mine = trial(f"opening {name}", lambda: ask(everyone, device))
     seconds = time.monotonic() - begin
-    if error:
-        return bad(name, f"does not come up: {error}", f"{name}_DEBUG=INFO says more"), UNKNOWN
-    version, way = mine[0]
-    transport = merged(everyone.comm.allgather(way))
-    told = f"{version}, {loaded_libraries().get(name.lower())}; transport {transport}"
+    if isinstance(mine, str):
+        return bad(name, f"does not come up: {mine}", f"{name}_DEBUG=INFO says more"), UNKNOWN
+    transport = merged(everyone.comm.allgather(mine.transport))
+    words = f"{mine.version}, {loaded_libraries().get(name.lower())}; transport {transport}"
     if seconds > SLOW_SECONDS:
-        found = note(name, f"{told}; took {seconds:.0f} s to come up", f"{name}_DEBUG=INFO shows what it waits for")
+        found = note(name, f"{words}; took {seconds:.0f} s to come up", f"{name}_DEBUG=INFO shows what it waits for")
     else:
-        found = fine(name, told)
+        found = fine(name, words)
     return found, transport
 
 
@@ -146,21 +158,21 @@ def _judge(took: dict[str, str], network: str, hosts: int) -> list[Finding]:
     return findings
 
 
-def _nccl(everyone: World, device: Any) -> tuple[str, str]:
+def _nccl(everyone: World, device: Device) -> Library:
     """One all-reduce of 1 MiB: NCCL connects at the first call."""
     from collbench.devices import nccl
 
     comm = nccl.Communicator(everyone)
     buffer = nccl.allocate(1 << 20)
-    comm.all_reduce(buffer.view(np.float32), device.stream.ptr)
+    comm.all_reduce(buffer.view(np.float32), cast("Gpu", device).stream.ptr)
     device.settle()
     transport = comm.transport()
     comm.close()
-    return nccl.version(), transport
+    return Library(nccl.version(), transport)
 
 
-def _nvshmem(everyone: World, device: Any) -> tuple[str, str]:
-    """A stretch of the symmetric heap, and who reaches it."""
+def _nvshmem(everyone: World, device: Device) -> Library:
+    """Some of the symmetric heap, and which ranks reach it."""
     import nvshmem.core as nvshmem
 
     from collbench.devices.nvshmem import start, transport, version
@@ -170,4 +182,4 @@ def _nvshmem(everyone: World, device: Any) -> tuple[str, str]:
     way = transport(memory.data.ptr, everyone.layout.members)
     everyone.comm.Barrier()
     nvshmem.free_array(memory)
-    return version(), way
+    return Library(version(), way)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from collbench.doctor.findings import Finding, bad, fine, note
 from collbench.host.probes import Node, Process, Reach
 from collbench.host.transports import families
-from collbench.ranks.launcher import Launch, split_up
+from collbench.ranks.launcher import Launcher, split_up
 
 # What `srun --mpi=` must say for an MPI (vendor as mpi4py names it) to find its other ranks; the first is the advice.
 PLUGINS = {
@@ -21,12 +21,12 @@ FABRICS = ("slingshot", "infiniband")  # networks on which a library that misses
 LOCKED_ENOUGH = 1 << 30  # registered memory: buffers of 64 MiB, a symmetric heap of 1 GiB
 
 
-def singletons(launch: Launch, world_size: int, plugin: str | None, vendor: str) -> Finding:
+def singletons(launcher: Launcher, world_size: int, plugin: str | None, vendor: str) -> Finding:
     """Whether the processes of a launcher know of each other. ``plugin`` is what ``srun --mpi=`` was."""
-    told = f"{launch.name} started {launch.size} processes, the MPI world has {world_size} ranks"
-    if not split_up(launch, world_size):
+    told = f"{launcher.name} started {launcher.size} processes, the MPI world has {world_size} ranks"
+    if not split_up(launcher, world_size):
         return fine("launcher", told)
-    if launch.name != "srun":
+    if launcher.name != "srun":
         cure = f"use the mpiexec that belongs to {vendor}, the MPI that mpi4py loads (see above)"
     else:
         used = f", not --mpi={plugin}" if plugin else ""

@@ -24,8 +24,7 @@ from collbench.ranks.world import rest_until_all
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array
-    from collbench.kernels.kernel import Kernel
-    from collbench.kernels.session import Shape
+    from collbench.kernels.kernel import Kernel, Shape
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 

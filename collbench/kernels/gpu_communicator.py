@@ -23,8 +23,7 @@ from collbench.kernels.loader import Loader, Options
 if TYPE_CHECKING:
     from collbench.devices.device import Array
     from collbench.devices.gpu import Gpu
-    from collbench.kernels.kernel import Kernel
-    from collbench.kernels.session import Shape
+    from collbench.kernels.kernel import Kernel, Shape
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 

@@ -14,6 +14,7 @@ from collbench.kernels.formula import value
 from collbench.kernels.header import MOST_BLOCKS, MOST_THREADS, KernelFile
 from collbench.plan.problem import Workload
 
+Shape = Mapping[str, int]  # of a launch: blocks, threads, pdl and the kernel's own parameters
 FEW_ROUNDS = 4
 RANGES = {"blocks": range(1, MOST_BLOCKS + 1), "threads": range(1, MOST_THREADS + 1), "pdl": range(2)}
 MOST_RANKS = 255  # gates in common/args.cuh

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -11,7 +10,7 @@ from collbench.errors import CannotRunError
 from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, Scratch, phase_names
 from collbench.kernels.calls import KernelCall, Marked, Marks
 from collbench.kernels.header import KernelFile
-from collbench.kernels.kernel import Kernel, plain
+from collbench.kernels.kernel import Kernel, Shape, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from collbench.kernels.loader import Options
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
-
-Shape = Mapping[str, int]
 
 
 class Communicator(Protocol):

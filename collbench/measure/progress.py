@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from types import TracebackType
 from typing import Any
 
 import click
 
 from collbench.plan.sizes import format_size
 from collbench.results.records import Record
-
-Step = Callable[[Record, int], None]
 
 
 class _Terminal:
@@ -22,7 +20,7 @@ class _Terminal:
         self.write, self.flush = sys.stderr.write, sys.stderr.flush
 
     def isatty(self) -> bool:
-        """It is, or nobody would have asked for a bar."""
+        """Yes: a bar is drawn only where the user has a terminal."""
         return True
 
 
@@ -30,18 +28,25 @@ def _label(record: Record | None) -> str | None:
     return f"{record.backend} {record.collective} {format_size(record.bytes)}, {record.ranks} ranks" if record else None
 
 
-@contextmanager
-def progress(wanted: bool) -> Iterator[Step]:
-    """A function to call with every row and the number of rows to come in all; draws nothing unless ``wanted``."""
-    with ExitStack() as stack:
-        bars: list[Any] = []
+class Progress:
+    """A bar that grows with every row; draws nothing unless ``wanted``."""
 
-        def step(record: Record, total: int) -> None:
-            if wanted and not bars:  # the first row tells how long the bar is
-                terminal: Any = _Terminal()
-                bar = click.progressbar([record], length=total, file=terminal, item_show_func=_label)
-                bars.append(stack.enter_context(bar))
-            for bar in bars:
-                bar.update(1, record)
+    def __init__(self, wanted: bool) -> None:
+        self._wanted, self._stack = wanted, ExitStack()
+        self._bar: Any = None
 
-        yield step
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def step(self, record: Record, total: int) -> None:
+        """One more row, of ``total`` in all."""
+        if not self._wanted:
+            return
+        if self._bar is None:  # the first row says how long the bar is
+            terminal: Any = _Terminal()
+            bar = click.progressbar([record], length=total, file=terminal, item_show_func=_label)
+            self._bar = self._stack.enter_context(bar)
+        self._bar.update(1, record)

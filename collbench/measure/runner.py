@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from collbench import registry
-from collbench.backends import Backend, Session
+from collbench.backends import Backend, DescribedCall, Networked, Session
 from collbench.devices.device import Call, Device
 from collbench.errors import CannotRunError
 from collbench.host.transports import merged
@@ -20,12 +21,13 @@ from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, case_identity
 from collbench.plan.sweep import Plan, Skip, Sweep
 from collbench.proof.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
-from collbench.ranks.failure import attempt
+from collbench.ranks.failure import on_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, rest_until_all
 
 Emit = Callable[[Row], None]
 Group = tuple[Case, ...]
+T = TypeVar("T")
 TRIES = 3  # to find how long a call takes, and how many calls make a sample long enough
 PHASE_CALLS, PHASE_SAMPLES = 8, 21
 LATE = "the host was late for every sample; are its cores overloaded?"
@@ -82,7 +84,9 @@ class Runner:
     def _run_world(self, layout: Layout, groups: Sequence[Group], everyone: World) -> None:
         world = everyone.split(layout)
         self._dog.beat(f"opening backends on {layout}")
-        opened = {name: self._open(world, name, groups) for name in sorted({c.backend for g in groups for c in g})}
+        opened = {
+            name: self._open(world, everyone, name, groups) for name in sorted({c.backend for g in groups for c in g})
+        }
         if world.member:
             for group in groups:
                 self._run_group(world, [Contestant(case, opened[case.backend]) for case in group])
@@ -96,19 +100,19 @@ class Runner:
             device.leave(world)
         world.free()
 
-    def _open(self, world: World, name: str, groups: Sequence[Group]) -> Open:
+    def _open(self, world: World, everyone: World, name: str, groups: Sequence[Group]) -> Open:
         """Collective over the launch: a backend that fails to open on one rank is open on none."""
         backend = registry.find(name)
-        device, sessions = self._devices[backend.DEVICE], []
+        device = self._devices[backend.DEVICE]
         size = world.launch.allreduce(max(arena_bytes(group[0].workload, device) for group in groups), op=max)
-        error = attempt(lambda: sessions.append(backend.open(world, device, size)))
-        errors = world.launch.allgather(None if error is None else str(error))
-        first = next((f"rank {rank}: {text}" for rank, text in enumerate(errors) if text is not None), None)
-        return Open(backend, device, sessions[0] if first is None else None, first)
+        made = on_all(everyone, lambda: backend.open(world, device, size))
+        if isinstance(made, Exception):
+            return Open(backend, device, None, str(made))
+        return Open(backend, device, made)
 
     def _emit(self, row: Row) -> None:
         self._emit_row(row)
-        self._dog.on_timeout = len  # this row is written: whatever hangs next is not its fault
+        self._dog.beat("between cases")  # this row is written: whatever hangs next is not its fault
 
     def _run_group(self, world: World, field: list[Contestant]) -> None:
         """All backends on one workload: each proven first, then timed in turns."""
@@ -130,13 +134,15 @@ class Runner:
     def _beat(self, world: World, doing: str, case: Case) -> None:
         """Tell the watchdog what comes next, and which row to write should it be the last."""
         work = case.workload
-        if world.rank == 0:
-            self._begin(self._rows.failed(case, f"the job ended while {doing}"))
-            self._dog.on_timeout = lambda state: self._emit_row(self._rows.timeout(case, state))
-        self._dog.beat(
+        words = (
             f"{doing}: {case.backend} {work.collective.name} {work.dtype.name} {work.op} {work.bytes} B {work.mode} "
             f"on {work.layout}"
         )
+        if world.rank != 0:
+            self._dog.beat(words)
+            return
+        self._begin(self._rows.failed(case, f"the job ended while {doing}"))
+        self._dog.beat(words, lambda state: self._emit_row(self._rows.timeout(case, state)))
 
     def _get_ready(self, world: World, one: Contestant) -> None:
         """Prove the case, find how many calls make a sample, and warm up; or say why it cannot be timed."""
@@ -168,7 +174,7 @@ class Runner:
         if words:
             one.problem = self._rows.wrong(one.case, world.highest_int(found.wrong), words)
         else:
-            one.problem = self._trouble(world, one, trial.start_sampling)
+            one.problem = self._start_sampling(world, one.case, trial)
         seconds: list[float] = []
         for _ in range(0 if one.problem else TRIES):
             seconds = seconds or take(world, Track(trial), 5)[0]
@@ -184,7 +190,7 @@ class Runner:
         operation = self._prepare(world, one, rounds)
         if operation is None:
             return 0.0
-        one.problem = self._trouble(world, one, operation.start_sampling)
+        one.problem = self._start_sampling(world, one.case, operation)
         if one.problem:
             operation.close()
             return 0.0
@@ -193,36 +199,34 @@ class Runner:
 
     def _prepare(self, world: World, one: Contestant, rounds: Rounds) -> Operation | None:
         """The operation, or None with a row where any rank's library refused."""
-        made: list[Operation] = []
         opened, session = one.opened, one.opened.session
         assert session is not None, "a backend that did not open has no cases to prepare"
 
-        def make() -> None:
+        def make() -> tuple[Operation, tuple[str, ...]]:
             work, checked = one.case.workload, self._sweep.verify
-            made.append(Operation(world, opened.backend, session, opened.device, work, rounds, checked))
-            one.call = made[0].calls[0]
-            names = opened.device.kernels(one.call)
-            one.kernel = {"kernel": "+".join(names)} if names else {}
+            operation = Operation(world, opened.backend, session, opened.device, work, rounds, checked)
+            return operation, opened.device.kernels(operation.calls[0])
 
-        one.problem = self._trouble(world, one, make)
-        if one.problem:
+        made = self._tried(world, one.case, make)
+        if isinstance(made, Row):
+            one.problem = made
             session.release()
             return None
-        return made[0]
+        operation, names = made
+        one.call, one.kernel = operation.calls[0], {"kernel": "+".join(names)} if names else {}
+        return operation
 
-    def _trouble(self, world: World, one: Contestant, action: Callable[[], object]) -> Row | None:
-        """Run ``action`` on all members; the row of the case where it failed on any of them, else None.
+    def _tried(self, world: World, case: Case, action: Callable[[], T]) -> T | Row:
+        """What ``action`` returns on this member; the row of the case where it failed on any of them."""
+        made = on_all(world, action)
+        if isinstance(made, CannotRunError):
+            return self._rows.skipped(Skip(case, str(made)))
+        return self._rows.failed(case, str(made)) if isinstance(made, Exception) else made
 
-        Only for what a library may refuse before it waits for others: an error inside a collective call leaves the
-        others waiting, and must end the job.
-        """
-        found = world.first(attempt(action))
-        if found is None:
-            return None
-        rank, error = found
-        if isinstance(error, CannotRunError):
-            return self._rows.skipped(Skip(one.case, str(error)))
-        return self._rows.failed(one.case, f"rank {rank}: {error}")
+    def _start_sampling(self, world: World, case: Case, operation: Operation) -> Row | None:
+        """The row of the case where the sampler cannot be set up on some member, else None."""
+        made = self._tried(world, case, operation.start_sampling)
+        return made if isinstance(made, Row) else None
 
     def _take_turns(self, world: World, running: list[tuple[Contestant, Track]]) -> None:
         """Blocks of samples, backends in a new random order each round, until each has enough."""
@@ -238,11 +242,10 @@ class Runner:
 
     def _time_phases(self, world: World, one: Contestant) -> dict[str, str]:
         """Median over samples of the slowest rank's microseconds in each phase, of calls that note them."""
-        marked = getattr(one.call, "marked", None)
-        if not self._sweep.phases or marked is None:
+        if not (self._sweep.phases and isinstance(one.call, DescribedCall) and one.call.marked):
             return {}
         self._beat(world, "timing the phases", one.case)
-        call = marked()
+        call = one.call.marked()
         sampler = one.opened.device.sampler(world, [call] * PHASE_CALLS, "chain", False)
         found = []
         for _ in range(PHASE_SAMPLES):
@@ -254,8 +257,8 @@ class Runner:
 
     def _transport(self, world: World, one: Contestant) -> str:
         """What the ranks took together, of backends that know; asked after the calls, since libraries connect late."""
-        ask: Callable[[], str] | None = getattr(one.opened.session, "transport", None)
-        mine = ask() if ask else ""
+        session = one.opened.session
+        mine = session.transport() if isinstance(session, Networked) else ""
         if not mine:
             return ""
         seen = self.transports.setdefault(one.case.backend, [])
@@ -274,6 +277,7 @@ class Runner:
         remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]
         backend, work = one.opened.backend, one.case.workload
         way = {"transport": one.transport} if one.transport else {}
-        params = {**way, **one.kernel, **getattr(one.call, "params", {}), **one.phases}
-        wire = getattr(one.call, "wire_bytes", None) or backend.wire_bytes(work)
+        described = one.call if isinstance(one.call, DescribedCall) else None
+        params = {**way, **one.kernel, **(described.params if described else {}), **one.phases}
+        wire = (described and described.wire_bytes) or backend.wire_bytes(work)
         return self._rows.timed(one.case, backend, track, params, wire, remarks, self._sweep.verify)

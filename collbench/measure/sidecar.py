@@ -8,18 +8,17 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from collbench.devices.device import Device
 from collbench.errors import UsageError
 from collbench.host import probes
-from collbench.host.environment import allowed_variables, machine, versions
+from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
 from collbench.kernels import files as kernel_files
 from collbench.plan.sweep import Sweep
-from collbench.ranks import world
-from collbench.ranks.world import World
+from collbench.ranks.world import World, mpi_facts
 from collbench.results.files import SCHEMA, replace_text, sidecar_path
 
 
@@ -90,35 +89,53 @@ def earlier_launches(results: Path, sweep: Sweep) -> list[dict[str, Any]]:
     return launches
 
 
-def entry(
-    sweep: Sweep,
-    argv: Sequence[str],
-    launch: int,
-    everyone: World,
-    facts: Sequence[Facts],
-    nodes: Sequence[Facts | None],
-) -> Facts:
-    """What the sidecar says of this launch; ``facts`` by rank, ``nodes`` of each host that is not None."""
-    return launch_facts(
-        list(argv),
-        launch=launch,
-        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        sweep=asdict(sweep),
-        mpi=world.mpi_facts(),
-        nodes=[node for node in nodes if node],
-        ranks=[{"rank": rank, "host": everyone.hosts[rank], **fact} for rank, fact in enumerate(facts)],
-    )
+@dataclass
+class Sidecar:
+    """The sidecar of one launch, kept by rank 0; its file is complete at any time."""
+
+    results: Path
+    sweep: Sweep
+    argv: tuple[str, ...]
+    resume: bool
+    run_id: str = ""
+    launches: list[Facts] = field(default_factory=list)
+
+    def begin(self, everyone: World, run_id: str, launch: int, devices: Mapping[str, Device]) -> None:
+        """Write what is known before anything is measured; collective."""
+        ranks = everyone.launch.gather(_rank_facts(devices))
+        node = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None
+        nodes = everyone.launch.gather(node)
+        if ranks is None or nodes is None:  # not rank 0
+            return
+        earlier = earlier_launches(self.results, self.sweep) if self.resume else []
+        entry = launch_facts(
+            list(self.argv),
+            launch=launch,
+            started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            sweep=asdict(self.sweep),
+            mpi=mpi_facts(),
+            nodes=[each for each in nodes if each],
+            ranks=[{"rank": rank, "host": everyone.hosts[rank], **facts} for rank, facts in enumerate(ranks)],
+        )
+        self.run_id, self.launches = run_id, [*earlier, entry]
+        self._write()
+
+    def end(self, everyone: World, transports: Mapping[str, Sequence[str]]) -> None:
+        """Add the libraries that each rank loaded and the ``transports`` that its backends took; collective."""
+        late = everyone.launch.gather({"libraries": loaded_libraries(), "transports": transports})
+        if late and any(each["libraries"] or each["transports"] for each in late):
+            for rank, each in zip(self.launches[-1]["ranks"], late, strict=True):
+                rank.update(each)
+            self._write()
+
+    def _write(self) -> None:
+        content = {"schema": SCHEMA, "run_id": self.run_id, "launches": self.launches}
+        replace_text(sidecar_path(self.results), json.dumps(content, indent=1) + "\n")
 
 
-def write(results: Path, run_id: str, launches: Sequence[Facts]) -> None:
-    """The sidecar, one entry a launch; it is complete at any time."""
-    content = {"schema": SCHEMA, "run_id": run_id, "launches": launches}
-    replace_text(sidecar_path(results), json.dumps(content, indent=1) + "\n")
-
-
-def my_facts(devices: Mapping[str, Device]) -> Facts:
+def _rank_facts(devices: Mapping[str, Device]) -> Facts:
     """What the sidecar says of this rank."""
-    process = probes.process(os.environ, world.mpi_facts())
+    process = probes.process(os.environ, mpi_facts())
     return {
         "mpi": process.mpi,
         "cores": len(process.cores),

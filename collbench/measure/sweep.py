@@ -1,167 +1,89 @@
-"""The command ``sweep``: fill in defaults, find or start ranks, run, report, and say how it went."""
+"""A sweep on ranks that collbench starts, launch after launch, or on those of a launcher."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-import click
-
-from collbench.cli.params import Given, sizes_of
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
-from collbench.measure import preview
-from collbench.measure.progress import progress
-from collbench.plan.sweep import Contest, Sweep, parse_contests
-from collbench.plan.worlds import Topology, layouts_for
-from collbench.ranks import launcher
-from collbench.ranks.start import CHILD, ON_TERMINAL, launch_ranks, ranks_to_start
-from collbench.registry import default_backends, default_dtypes
-from collbench.results.files import ResultFile, default_path, doing_path
+from collbench.measure.progress import Progress
+from collbench.measure.request import SweepRequest
+from collbench.ranks.launcher import Launcher, check_world, find_mpiexec
+from collbench.ranks.start import Child, launch_ranks
+from collbench.results.files import ResultFile, doing_path
 from collbench.results.records import Record, load
-from collbench.views import summary
 
+__all__ = ["Ended", "SweepRequest", "on_own_ranks", "on_these_ranks"]
 TERMINATED = 143  # 128 + SIGTERM
 
 
-class Worlds(Protocol):
-    """The options that say on which ranks."""
+@dataclass(frozen=True)
+class Ended:
+    """How a sweep ended: its exit code, and the rows of its file, None on ranks that leave the report to another.
+    ``cut_short``: the ranks ended before all cases had a row."""
 
-    @property
-    def ranks(self) -> tuple[int, ...]: ...
-    @property
-    def gpus(self) -> tuple[int, ...]: ...
-    @property
-    def nodes(self) -> tuple[int, ...]: ...
-    @property
-    def layout(self) -> tuple[tuple[int, int], ...]: ...
+    code: int
+    path: Path
+    records: tuple[Record, ...] | None = None
+    cut_short: bool = False
 
 
-def sweep_of(given: Given) -> Sweep:
-    """The sweep that the options ask for."""
-    contests = read_contests(given.contests) if given.contests else ()
-    competing = tuple(dict.fromkeys(name for contest in contests for name in contest.backends))
-    names = competing or given.backend or default_backends()
-    return Sweep(
-        collectives=given.collective,
-        backends=names,
-        sizes=sizes_of(given),
-        dtypes=given.dtype or default_dtypes(names),
-        ops=given.op,
-        modes=given.mode,
-        caches=given.cache,
-        in_place=(given.in_place,),
-        warmup=given.warmup,
-        samples=given.samples,
-        max_seconds=given.max_seconds,
-        launches=given.launches,
-        seed=given.seed,
-        timeout=given.timeout,
-        verify=given.verify,
-        phases=given.phases,
-        contests=contests,
-    )
-
-
-def read_contests(path: Path) -> tuple[Contest, ...]:
-    """Who is timed on what, from the file that ``tune`` wrote."""
-    try:
-        return parse_contests(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} does not say who is timed on what: {error}; `collbench tune` writes it.") from None
-
-
-def topology_of(given: Worlds) -> Topology:
-    """The worlds that the options ask for."""
-    if given.gpus and given.ranks:
-        raise UsageError("--gpus and --ranks say the same thing twice; give one of them.")
-    if given.layout and given.nodes:
-        raise UsageError("--layout and --nodes contradict each other; give one of them.")
-    return Topology(given.ranks or given.gpus, given.nodes, given.layout)
-
-
-def run(given: Given, argv: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
-    if given.resume and given.output is None:
-        raise UsageError("--resume goes on with a results file; name it with -o.")
-    sweep, topology = sweep_of(given), topology_of(given)
-    launch = launcher.detect(os.environ)
-    if given.dry_run:
-        ranks = (launch.size if launch else None) or ranks_to_start(topology, bool(given.gpus))
-        click.echo(preview.show(sweep, topology, ranks, given.as_json))
-        return Exit.FINE
-    if launch is None:
-        return start_ranks(given, sweep, topology, argv)
-    return run_here(given, sweep, topology, argv, launch)
-
-
-def start_ranks(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str]) -> int:
-    """Start ranks of our own, once a launch, all into one file; then report."""
-    ranks = ranks_to_start(topology, bool(given.gpus))
-    layouts_for(topology, ["here"] * ranks)
-    launcher.find_mpiexec()
-    path = given.output or default_path(ranks)
-    if not (given.resume and path.exists()):
-        ResultFile.create(path, given.force)
-    arguments = [word for word in argv if word not in ("--force", "--json")]
-    if given.output is None:
-        arguments += ["-o", str(path)]
-    if not given.resume:
-        arguments.append("--resume")
-    code = launch_ranks(ranks, arguments, sweep.launches)
+def on_own_ranks(request: SweepRequest, ranks: int) -> Ended:
+    """Start that many ranks on this machine, once a launch, all into one file."""
+    find_mpiexec()
+    path = request.path
+    if not (request.resume and path.exists()):
+        ResultFile.create(path, request.force)
+    words = [word for word in request.argv if word not in ("--force", "--json")]
+    code = launch_ranks(ranks, [*words, "-o", str(path), "--resume"], request.sweep.launches)
     if code == Exit.USAGE:
-        return code
-    records = load(path)
-    tell(given, records, path)
+        return Ended(code, path)
+    records = tuple(load(path))
     if code in (INTERRUPTED, TERMINATED):
         doing_path(path).unlink(missing_ok=True)  # not the case's fault: it may be tried again
-    if code and code != Exit.TIMEOUT:
-        click.echo(f"The ranks ended early (code {code}); --resume -o {path} goes on.", err=True)
-    return code or exit_code(records)
+    return Ended(code or _code_of(records), path, records, cut_short=code not in (Exit.FINE, Exit.TIMEOUT))
 
 
-def run_here(given: Given, sweep: Sweep, topology: Topology, argv: Sequence[str], launch: launcher.Launch) -> int:
-    """Run one launch on the ranks that a launcher started."""
+def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None) -> Ended:
+    """Run one launch on the ranks of a launcher; ``child`` where that was collbench itself. Collective."""
     from mpi4py import MPI
 
-    from collbench.measure.launch import Order, run
+    from collbench.measure import launch
 
-    launcher.check_world(launch, MPI.COMM_WORLD.Get_size())
-    if sweep.launches > 1 and not given.resume:
+    comm = MPI.COMM_WORLD
+    check_world(launcher, comm.Get_size())
+    if request.sweep.launches > 1 and not request.resume:
         raise UsageError(
-            f"{launch.name} starts one launch, and --launches {sweep.launches} asks for more: run this command that "
-            "many times with --resume and one -o, or leave the launcher away and collbench starts the ranks itself."
+            f"{launcher.name} starts one launch, and --launches {request.sweep.launches} asks for more: run this "
+            "command that many times with --resume and one -o, or omit the launcher and collbench starts the ranks "
+            "itself."
         )
-    path = given.output or default_path(MPI.COMM_WORLD.Get_size())
-    path = MPI.COMM_WORLD.bcast(path)
-    order = Order(sweep, topology, path, given.resume, given.force, tuple(argv))
-    child = os.environ.get(CHILD)
-    with progress(MPI.COMM_WORLD.Get_rank() == 0 and (child == ON_TERMINAL or sys.stderr.isatty())) as step:
-        run(order, step)
+    request = replace(request, path=comm.bcast(request.path))
+    terminal = sys.stderr.isatty() or (child is not None and child.on_terminal)
+    with Progress(comm.Get_rank() == 0 and terminal) as progress:
+        launch.run(request, progress)
     if child:
-        return Exit.FINE  # whoever started us reads the rows and judges
-    return int(MPI.COMM_WORLD.bcast(_report(given, path) if MPI.COMM_WORLD.Get_rank() == 0 else None))
+        return Ended(Exit.FINE, request.path)  # the process that started the ranks reads the rows and judges
+    return _judged(request.path)
 
 
-def _report(given: Given, path: Path) -> int:
-    """Rows and exit code, on one rank: a mistake here must not leave the others waiting for the code."""
-    try:
-        records = load(path)
-    except UsageError as mistake:
-        click.echo(f"collbench: {mistake}", err=True)
-        return Exit.USAGE
-    tell(given, records, path)
-    return exit_code(records)
+def _judged(path: Path) -> Ended:
+    """The end of a sweep as rank 0 reads it from the file; its code on all ranks. Collective."""
+    from mpi4py import MPI
+
+    records, error = None, None
+    if MPI.COMM_WORLD.Get_rank() == 0:
+        try:
+            records = tuple(load(path))
+        except UsageError as mistake:  # raised on all ranks: the others wait for the code
+            error = mistake
+    code, error = MPI.COMM_WORLD.bcast((_code_of(records or ()), error))
+    if error is not None:
+        raise error
+    return Ended(code, path, records)
 
 
-def tell(given: Given, records: Sequence[Record], path: Path) -> None:
-    """The rows on stdout, where they are kept on stderr."""
-    click.echo(summary.as_json(records) if given.as_json else summary.results(records))
-    click.echo(f"\n{len(records)} rows in {path}", err=True)
-
-
-def exit_code(records: Iterable[Record]) -> Exit:
-    """The worst of what became of them."""
+def _code_of(records: tuple[Record, ...]) -> Exit:
+    """The exit code that the worst row deserves."""
     return exit_of({record.status for record in records})

@@ -11,11 +11,13 @@ from collbench.plan.layout import Layout, choose_members, number_nodes, virtual_
 
 @dataclass(frozen=True)
 class Topology:
-    """World sizes: totals of ranks (one a GPU where there are GPUs), node counts, and layouts (nodes, per node)."""
+    """World sizes: totals of ranks, node counts, and layouts (nodes, ranks on each). ``on_gpus``: every rank must have
+    a GPU of its own."""
 
     ranks: tuple[int, ...] = ()
     nodes: tuple[int, ...] = ()
     layouts: tuple[tuple[int, int], ...] = ()
+    on_gpus: bool = False
 
     def wanted_ranks(self, default: int) -> int:
         """How many ranks a launch of our own needs; ``default`` where nothing says."""

@@ -29,7 +29,7 @@ _HYDRA_HERE = ("-launcher", "fork", "-hosts", "localhost")  # inside an allocati
 
 
 @dataclass(frozen=True)
-class Launch:
+class Launcher:
     """What the environment says of the launcher: its name, this process's rank, and the ranks it started."""
 
     name: str
@@ -37,7 +37,7 @@ class Launch:
     size: int | None
 
 
-def detect(variables: Mapping[str, str]) -> Launch | None:
+def detect(variables: Mapping[str, str]) -> Launcher | None:
     """The launcher that started this process, or None.
 
     A Slurm step of one task is none: salloc and ``srun --pty`` put a shell into one.
@@ -47,24 +47,24 @@ def detect(variables: Mapping[str, str]) -> Launch | None:
         if name == "srun" and (count in ("", "1") or "SLURM_STEP_ID" not in variables):
             continue
         if variables.get(rank, "").isdigit():
-            return Launch(name, int(variables[rank]), int(count) if count.isdigit() else None)
+            return Launcher(name, int(variables[rank]), int(count) if count.isdigit() else None)
     return None
 
 
-def split_up(launch: Launch, world_size: int) -> bool:
+def split_up(launcher: Launcher, world_size: int) -> bool:
     """Whether each of a launcher's processes is a world of its own."""
-    return launch.size not in (None, 1) and world_size == 1
+    return launcher.size not in (None, 1) and world_size == 1
 
 
-def check_world(launch: Launch | None, world_size: int) -> None:
+def check_world(launcher: Launcher, world_size: int) -> None:
     """Refuse a launcher whose processes do not know of each other: N worlds of one rank instead of one of N."""
-    if launch is None or not split_up(launch, world_size):
+    if not split_up(launcher, world_size):
         return
-    if launch.name == "srun":
+    if launcher.name == "srun":
         cure = "ask for the plugin that fits your MPI: srun --mpi=pmi2 (MPICH, Cray) or --mpi=pmix (Open MPI)"
     else:
         cure = "use the mpiexec that belongs to the MPI that mpi4py loads; `collbench doctor` prints both"
-    raise UsageError(f"{launch.name} started {launch.size} processes, but each is an MPI world of its own: {cure}.")
+    raise UsageError(f"{launcher.name} started {launcher.size} processes, but each is an MPI world of its own: {cure}.")
 
 
 def find_mpiexec() -> tuple[Path, str]:
@@ -107,8 +107,9 @@ def _settings(vendor: str) -> dict[str, str]:
     }
 
 
-def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
-    """Run ``collbench`` with ``arguments`` on that many ranks of this machine; returns its exit code.
+def run_ranks(ranks: int, arguments: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run ``collbench`` with ``arguments`` on that many ranks of this machine; returns its exit code. The ranks get
+    ``variables`` besides the environment.
 
     SIGINT and SIGTERM are passed on, and the code is then 128 plus the signal's number, as in a shell; ranks that
     do not end by themselves within a few seconds are killed.
@@ -116,7 +117,7 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
     mpiexec, vendor = find_mpiexec()
     here = _HYDRA_HERE if vendor == "MPICH" and "SLURM_JOB_ID" in os.environ else ()
     command = [str(mpiexec), *here, "-n", str(ranks), sys.executable, "-m", "collbench", *arguments]
-    child = subprocess.Popen(command, env={**_settings(vendor), **os.environ})
+    child = subprocess.Popen(command, env={**_settings(vendor), **os.environ, **variables})
     seen: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:

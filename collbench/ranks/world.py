@@ -62,6 +62,11 @@ class World:
         me = self.launch.Get_rank()
         return self.hosts[:me].count(self.hosts[me])
 
+    def name_of_rank(self) -> str:
+        """This rank of the launch and its host, for messages."""
+        me = self.launch.Get_rank()
+        return f"rank {me} on {self.hosts[me]}"
+
     def split(self, layout: Layout) -> World:
         """The sub-world of ``layout``; collective over the launch."""
         me = self.launch.Get_rank()

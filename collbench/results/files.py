@@ -154,6 +154,7 @@ def _append(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def default_path(ranks: int) -> Path:
-    """Named by time, machine and ranks."""
-    return Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{platform.node()}-{ranks}r.csv"
+def default_path(ranks: int | None) -> Path:
+    """Named by time, machine and ranks, as far as these are known."""
+    shape = f"-{ranks}r" if ranks else ""
+    return Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{platform.node()}{shape}.csv"

@@ -19,6 +19,24 @@ _HOLE = re.compile(r"@([a-z]+)@")
 
 
 @dataclass(frozen=True)
+class Shape:
+    """The shape of a submission: a job for each of ``nodes``; GPUs and ranks on each node, None for the profile's;
+    ``launches`` in each of the ``allocations`` of a node count; all jobs ``at_once``, or one after another."""
+
+    nodes: tuple[int, ...]
+    gpus_per_node: int | None
+    ranks_per_node: int | None
+    launches: int
+    allocations: int
+    at_once: bool
+
+    def is_given(self) -> bool:
+        """Whether the user gave any of it."""
+        several = self.launches > 1 or self.allocations > 1 or self.at_once
+        return bool(self.nodes or self.gpus_per_node or self.ranks_per_node or several)
+
+
+@dataclass(frozen=True)
 class Job:
     """What one script asks for: ``nodes`` of ``ranks_per_node`` ranks, ``launches`` of a sweep (the words after
     ``collbench sweep``), in each of the ``allocations``. ``asked`` are directives that the user gave, by name."""

@@ -112,6 +112,11 @@ class Submission:
         """The same, with one more job for a part."""
         return dataclasses.replace(self, ids={**self.ids, part.name: (*self.ids.get(part.name, ()), number)})
 
+    def asking(self, directives: Mapping[str, str]) -> Submission:
+        """The same, whose jobs ask Slurm for these directives too."""
+        jobs = tuple(dataclasses.replace(job, asked={**job.asked, **directives}) for job in self.jobs)
+        return dataclasses.replace(self, jobs=jobs)
+
     def save(self) -> None:
         """Write it down; it is complete at any time."""
         content = {"schema": SCHEMA, "profile": self.profile, "jobs": [dataclasses.asdict(job) for job in self.jobs],

@@ -17,14 +17,13 @@ from collbench.backends import Opening, Session
 from collbench.devices.device import Device
 from collbench.devices.opening import open_device
 from collbench.plan.worlds import layouts_for
-from collbench.ranks import world
-from collbench.ranks.failure import end_all
+from collbench.ranks.failure import end_all, on_all
 from collbench.ranks.watchdog import Watchdog
-from collbench.ranks.world import World, rest_until_all
+from collbench.ranks.world import World, open_launch, rest_until_all
 from collbench.verify.outcomes import Outcome, outcome
-from collbench.verify.stage import Stage, arena_bytes, not_open, tell, tried
+from collbench.verify.stage import Stage, arena_bytes, not_open, tell
 from collbench.verify.stories import STORIES, Story
-from collbench.verify.subjects import Order, Subject, subjects
+from collbench.verify.subjects import Subject, VerifyRequest, subjects
 
 Emit = Callable[[Outcome], None]
 EVERYTHING = "all stories"
@@ -34,7 +33,7 @@ EVERYTHING = "all stories"
 class Prover:
     """What all stages of a launch share; ``emit`` is called on rank 0 with every outcome."""
 
-    order: Order
+    request: VerifyRequest
     everyone: World
     devices: Mapping[str, Device]
     dog: Watchdog
@@ -62,7 +61,7 @@ class Prover:
         worlds = [self.everyone.split(first.layout) for _ in range(2 if any(story.twice for story in told) else 1)]
         opening = registry.ways(backend)[first.way] if first.way else backend.open
         sessions, error = self._open(opening, worlds, self.devices[backend.DEVICE], size)
-        stage = Stage(worlds[0], backend, self.devices[backend.DEVICE], sessions, error, self.order)
+        stage = Stage(worlds[0], backend, self.devices[backend.DEVICE], sessions, error, self.request)
         if worlds[0].member:
             for subject in able:
                 self._tell_all(stage, subject)
@@ -80,7 +79,7 @@ class Prover:
         """A session on each world, as far as they open; collective over the launch."""
         sessions: list[Session] = []
         for each in worlds:
-            made = tried(self.everyone, partial(opening, each, device, size))
+            made = on_all(self.everyone, partial(opening, each, device, size))
             if isinstance(made, Exception):
                 return tuple(sessions), made
             sessions.append(made)
@@ -90,43 +89,41 @@ class Prover:
         if not stage.sessions:
             self._emit(stage, not_open(subject, EVERYTHING, stage.error))
             return
-        told = []
+        found = []
         for story in self._told(subject):
-            if stage.world.rank == 0:
-                self.dog.on_timeout = partial(self._hung, subject, story)
-            told.append(tell(stage, story, subject, self.dog.beat))
-            self._emit(stage, told[-1])
+            hung = partial(self._hung, subject, story) if stage.world.rank == 0 else None
+            found.append(tell(stage, story, subject, partial(self.dog.beat, on_timeout=hung)))
+            self._emit(stage, found[-1])
         if stage.world.rank == 0:
-            calls, good = sum(one.calls for one in told), sum(one.status in ("ok", "skipped") for one in told)
-            print(f"{subject}: {good} of {len(told)} stories fine, {calls} calls checked", file=sys.stderr, flush=True)
+            calls, good = sum(one.calls for one in found), sum(one.status in ("ok", "skipped") for one in found)
+            print(f"{subject}: {good} of {len(found)} stories fine, {calls} calls checked", file=sys.stderr, flush=True)
 
     def _hung(self, subject: Subject, story: Story, state: str) -> None:
         self.emit(outcome(subject, story.name, "timeout", state))
 
     def _emit(self, stage: Stage, found: Outcome) -> None:
         if stage.world.rank == 0:
-            self.dog.on_timeout = len
+            self.dog.beat("between stories")
             self.emit(found)
 
 
-def _plan(order: Order, everyone: World) -> list[Subject]:
+def _plan(request: VerifyRequest, everyone: World) -> list[Subject]:
     """On rank 0: everybody that stories are told of."""
-    layouts, misfits = layouts_for(order.topology, everyone.hosts)
+    layouts, misfits = layouts_for(request.topology, everyone.hosts)
     for misfit in misfits:
         print(f"collbench: left out: {misfit}", file=sys.stderr)
-    return subjects(order, layouts)
+    return subjects(request, layouts)
 
 
-def run(order: Order, emit: Emit) -> None:
+def run(request: VerifyRequest, emit: Emit) -> None:
     """Tell all stories on the ranks of this launch; collective. Raises UsageError on every rank.
 
     Any other exception, a kernel that gives up waiting for instance, ends all ranks at once.
     """
     with ExitStack() as teardown:
-        everyone = world.open_launch(teardown)
-        planned = everyone.led(partial(_plan, order, everyone))
-        me = everyone.launch.Get_rank()
-        dog = Watchdog(f"rank {me} on {everyone.hosts[me]}", order.timeout, MPI.COMM_WORLD.Abort)
+        everyone = open_launch(teardown)
+        planned = everyone.led(partial(_plan, request, everyone))
+        dog = Watchdog(everyone.name_of_rank(), request.timeout, MPI.COMM_WORLD.Abort)
         teardown.callback(dog.close)
         try:
             dog.beat("opening devices")
@@ -134,8 +131,8 @@ def run(order: Order, emit: Emit) -> None:
             devices = {kind: open_device(kind, everyone) for kind in kinds}
             for device in devices.values():
                 teardown.callback(device.close)
-            told = tuple(STORIES[name] for name in order.stories)
+            told = tuple(STORIES[name] for name in request.stories)
             with np.errstate(all="ignore"):  # special values are meant to overflow
-                Prover(order, everyone, devices, dog, emit, told).run(planned)
+                Prover(request, everyone, devices, dog, emit, told).run(planned)
         except BaseException as error:
             end_all(everyone, dog, error)

@@ -10,7 +10,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from collbench import registry
-from collbench.backends._kernels import KernelBackend
 from collbench.plan.layout import Layout
 
 BLOCK = 5  # seeds that a process tries before it reports
@@ -41,15 +40,14 @@ class Result:
 
 
 def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
-    """These seeds, up to the first that fails; runs in a process of its own. Seed 0 of a trial is told once more with a
-    rank that never comes."""
+    """These seeds, up to the first that fails; runs in a process of its own. The first seed of a trial is run once
+    more with a rank that makes no calls."""
     from collbench.errors import CannotRunError
     from collbench.kernels.sources import KernelError
     from collbench.verify import scenes
 
-    backend = registry.find(trial.backend)
-    assert isinstance(backend, KernelBackend), trial.backend
-    kernel = backend.kernel
+    kernel = registry.kernel_of(trial.backend)
+    assert kernel is not None, trial.backend
     calls = 0
     for seed in seeds:
         this = range(seed, seed + 1)
@@ -69,9 +67,10 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
 
 
 def tried(trial: Trial, patience: float) -> Iterator[Result]:
-    """Results of all seeds of a trial, some at a time, on all cores; a process that dies or never ends is a failure.
+    """Results of all seeds of a trial, some at a time, on all cores; a process that crashes or never ends is a failure.
 
-    Who dies takes the others along: what was not done is done again, each block by itself, up to the one that dies.
+    A crash breaks the pool and with it the blocks under way in other processes; these are run again, each by itself, up
+    to the one that crashes.
     """
     blocks = [trial.seeds[at : at + BLOCK] for at in range(0, len(trial.seeds), BLOCK)]
     workers = min(len(blocks), len(os.sched_getaffinity(0)))

@@ -18,11 +18,11 @@ from collbench.plan.sizes import format_size
 from collbench.proof import patterns
 from collbench.proof.buffers import ALIGNMENT, Buffers, Rounds, lay_out, stride_of
 from collbench.proof.prepared import Prepared
-from collbench.ranks.failure import attempt
+from collbench.ranks.failure import on_all
 from collbench.ranks.world import World
 from collbench.verify.outcomes import Outcome, outcome
 from collbench.verify.stories import SLOTS, Story
-from collbench.verify.subjects import Order, Scene, Subject, scenes
+from collbench.verify.subjects import Scene, Subject, VerifyRequest, scenes
 
 T = TypeVar("T")
 RANDOM_SECONDS, LATE_SECONDS = 1e-3, 2e-3  # long beside a call, short beside the patience of whoever waits
@@ -56,24 +56,11 @@ class Stage:
     device: Device
     sessions: tuple[Session, ...]
     error: Exception | None
-    order: Order
+    request: VerifyRequest
 
     def tried(self, action: Callable[[], T]) -> T | Exception:
         """What ``action`` returns, or the first rank's error, on all members alike."""
-        return tried(self.world, action)
-
-
-def tried(where: World, action: Callable[[], T]) -> T | Exception:
-    """What ``action`` returns, or, where it fails on any member of ``where``, the first one's error on all of them.
-
-    Only for what may fail before it waits for others: see ``Runner``.
-    """
-    made: list[T] = []
-    found = where.first(attempt(lambda: made.append(action())))
-    if found is None:
-        return made[0]
-    rank, error = found
-    return error if isinstance(error, CannotRunError) else RuntimeError(f"rank {rank}: {error}")
+        return on_all(self.world, action)
 
 
 def stretch_bytes(work: Workload) -> int:
@@ -150,7 +137,7 @@ class Play:
 
     def __init__(self, stage: Stage, story: Story, scene: Scene, cast: list[Prepared], tally: Tally) -> None:
         self._stage, self._story, self._scene, self._cast, self._tally = stage, story, scene, cast, tally
-        names = f"{stage.order.seed}/{story.name}/{[(each.work.bytes, each.work.in_place) for each in cast]}"
+        names = f"{stage.request.seed}/{story.name}/{[(each.work.bytes, each.work.in_place) for each in cast]}"
         self._alike, self._own = Random(names), Random(f"{names}/{stage.world.rank}")
         self._recording: Recording | None = None
 
@@ -163,7 +150,7 @@ class Play:
                 self._tally.note(made)
                 return
             self._recording = made
-        for number in range(self._stage.order.rounds * max(FEWEST_TURNS, self._cast[0].layers)):
+        for number in range(self._stage.request.rounds * max(FEWEST_TURNS, self._cast[0].layers)):
             self._turn(number)
         if self._recording:
             self._recording.close()

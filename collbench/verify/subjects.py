@@ -42,7 +42,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Order:
+class VerifyRequest:
     """What one call of ``verify`` is to do. ``sizes`` in bytes, None for those that suit a type; every story is told
     ``rounds`` times with fresh data, ``seed`` decides delays and orders, ``timeout`` (seconds) ends a job that hangs.
     """
@@ -59,21 +59,23 @@ class Order:
     timeout: float
 
 
-def subjects(order: Order, layouts: Sequence[Layout]) -> list[Subject]:
+def subjects(request: VerifyRequest, layouts: Sequence[Layout]) -> list[Subject]:
     """Everybody that stories are told of; those that are opened together come one after another."""
     found = []
-    for layout, name in product(layouts, order.backends):
+    for layout, name in product(layouts, request.backends):
         for way in ("", *registry.ways(registry.find(name))):
-            for collective, dtype in product(order.collectives, order.dtypes):
-                ops = order.ops if COLLECTIVES[collective].reduces else ("",)
-                found += [_subject(order, layout, name, way, COLLECTIVES[collective], DTYPES[dtype], op) for op in ops]
+            for collective, dtype in product(request.collectives, request.dtypes):
+                ops = request.ops if COLLECTIVES[collective].reduces else ("",)
+                found += [
+                    _subject(request, layout, name, way, COLLECTIVES[collective], DTYPES[dtype], op) for op in ops
+                ]
     return found
 
 
 def _subject(
-    order: Order, layout: Layout, name: str, way: str, collective: Collective, dtype: Dtype, op: str
+    request: VerifyRequest, layout: Layout, name: str, way: str, collective: Collective, dtype: Dtype, op: str
 ) -> Subject:
-    sizes = order.sizes or default_sizes(dtype, registry.find(name).DEVICE)
+    sizes = request.sizes or default_sizes(dtype, registry.find(name).DEVICE)
     wanted = Subject(name, way, layout, collective, dtype, op, sizes, "")
     works = list({work.count: work for work in wanted.works(False)}.values())
     whole = [work for work in works if not work.refusal()] or works[-1:]

@@ -1,96 +1,66 @@
-"""The command ``verify``: fill in defaults, find or start ranks, tell all stories, say what became of them."""
+"""``verify`` on ranks that collbench starts, or on those of a launcher."""
 
 from __future__ import annotations
 
-import json
-import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
-from collbench.cli.verify import VerifyGiven
 from collbench.errors import Exit
-from collbench.measure.sweep import topology_of
-from collbench.plan.worlds import Topology, layouts_for
-from collbench.ranks import launcher
-from collbench.ranks.start import CHILD, launch_ranks, ranks_to_start
-from collbench.registry import default_backends, default_dtypes
-from collbench.verify.outcomes import Outcome, append, exit_code, report
-from collbench.verify.stories import STORIES
-from collbench.verify.subjects import Order
+from collbench.ranks.launcher import Launcher, check_world, find_mpiexec
+from collbench.ranks.start import launch_ranks
+from collbench.verify.outcomes import Outcome, append, exit_code, load
+from collbench.verify.subjects import VerifyRequest
 
-OUTCOMES = "COLLBENCH_OUTCOMES"  # the file into which ranks that we started write what becomes of every story
+OUTCOMES = "COLLBENCH_OUTCOMES"  # the file into which ranks that we start write every outcome
 
 
-def order_of(given: VerifyGiven, topology: Topology) -> Order:
-    """What the options ask for."""
-    names = given.backend or default_backends()
-    return Order(
-        topology=topology,
-        backends=names,
-        collectives=given.collective,
-        dtypes=given.dtype or default_dtypes(names),
-        ops=given.op,
-        sizes=given.sizes,
-        stories=given.story or tuple(STORIES),
-        rounds=given.rounds,
-        seed=given.seed,
-        timeout=given.timeout,
-    )
+@dataclass(frozen=True)
+class Proven:
+    """How it ended: the exit code, and the outcomes, None on ranks that leave the report to another. ``cut_short``: the
+    ranks ended before all stories had run."""
+
+    code: int
+    outcomes: tuple[Outcome, ...] | None = None
+    cut_short: bool = False
 
 
-def run(given: VerifyGiven, argv: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
-    topology = topology_of(given)
-    if given.emulate:
-        from collbench.verify import emulated
-
-        return emulated.run(given, topology)
-    launch = launcher.detect(os.environ)
-    if launch is None:
-        return start_ranks(given, topology, argv)
-    return run_here(given, order_of(given, topology), launch)
-
-
-def start_ranks(given: VerifyGiven, topology: Topology, argv: Sequence[str]) -> int:
-    """Run on ranks of our own, and report what they found, also where they ended early."""
-    ranks = ranks_to_start(topology, bool(given.gpus))
-    layouts_for(topology, ["here"] * ranks)
-    launcher.find_mpiexec()
+def on_own_ranks(ranks: int, argv: Sequence[str]) -> Proven:
+    """Start that many ranks on this machine, which run the same command."""
+    find_mpiexec()
     with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
         path = Path(folder) / "outcomes.jsonl"
         path.touch()
-        os.environ[OUTCOMES] = str(path)
-        code = launch_ranks(ranks, argv, 1)
-        found = [Outcome(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+        code = launch_ranks(ranks, argv, 1, {OUTCOMES: str(path)})
+        found = tuple(load(path))
     if code == Exit.USAGE:
-        return code
-    report(found, given.as_json)
-    if code and code != Exit.TIMEOUT:
-        click.echo(f"The ranks ended early (code {code}).", err=True)
-    return code or exit_code(found)
+        return Proven(code)
+    return Proven(code or exit_code(found), found, cut_short=code not in (Exit.FINE, Exit.TIMEOUT))
 
 
-def run_here(given: VerifyGiven, order: Order, launch: launcher.Launch) -> int:
-    """Run on the ranks that a launcher started."""
+def on_these_ranks(
+    request: VerifyRequest, launcher: Launcher, into: Path | None, at_timeout: Callable[[Sequence[Outcome]], None]
+) -> Proven:
+    """Run on the ranks of a launcher. ``into``: where that was collbench itself, the file that it reads the outcomes
+    from; ``at_timeout`` gets the outcomes so far when the job is about to be ended. Collective."""
     from mpi4py import MPI
 
-    from collbench.verify import launch as prover
+    from collbench.verify import launch
 
-    launcher.check_world(launch, MPI.COMM_WORLD.Get_size())
-    if CHILD in os.environ:
-        prover.run(order, lambda one: append(Path(os.environ[OUTCOMES]), one))
-        return Exit.FINE  # whoever started us reads the outcomes and judges
+    comm = MPI.COMM_WORLD
+    check_world(launcher, comm.Get_size())
     found: list[Outcome] = []
 
     def emit(one: Outcome) -> None:
         found.append(one)
-        if one.status == "timeout":  # the last one: the job is about to end
-            report(found, given.as_json)
+        if into is not None:
+            append(into, one)
+        elif one.status == "timeout":
+            at_timeout(found)
 
-    prover.run(order, emit)
-    if MPI.COMM_WORLD.Get_rank() == 0:
-        report(found, given.as_json)
-    return int(MPI.COMM_WORLD.bcast(exit_code(found)))
+    launch.run(request, emit)
+    if into is not None:
+        return Proven(Exit.FINE)  # the process that started the ranks reads the outcomes and judges
+    code = int(comm.bcast(exit_code(found)))
+    return Proven(code, tuple(found) if comm.Get_rank() == 0 else None)

@@ -1,0 +1,18 @@
+"""The command ``doctor``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(short_help="Check MPI, launcher and GPUs of this machine.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a list.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """What would keep a sweep from running here, and the cure. Also under a launcher: mpiexec -n 4 collbench doctor."""
+    from collbench.doctor.examine import examine
+    from collbench.doctor.findings import show
+
+    findings = examine()
+    click.echo(show(findings, as_json))
+    context.exit(1 if any(not finding.fine for finding in findings) else 0)

@@ -1,0 +1,25 @@
+"""The command ``plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from collbench.cli import params
+
+
+@click.command(short_help="Draw charts from results.")
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("plots"),
+              show_default=True, help="Folder for the charts.")  # fmt: skip
+@click.option("--baseline", help="Backend that speed-ups are measured against.  [default: nccl, else mpi]",
+              shell_complete=params.complete_backend)  # fmt: skip
+@params.only
+def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tuple[tuple[str, str], ...]) -> None:
+    """Latency with speed-up, bus bandwidth, scaling over ranks and a best-backend map, as PNG and SVG."""
+    from collbench.results.records import load_all, select
+    from collbench.views.figures import draw_all
+
+    for path in draw_all(select(load_all(results), only), output, results[0].stem, baseline):
+        click.echo(path)

@@ -1,0 +1,216 @@
+"""The command ``sweep``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from collbench.cli import params
+from collbench.cli.groups import Group
+from collbench.errors import UsageError
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.problem import CACHES, MODES
+from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes
+from collbench.plan.sweep import Contest, Sweep, parse_contests
+
+if TYPE_CHECKING:
+    from collbench.measure.sweep import Ended
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Message sizes as they were given, in one of two ways."""
+
+    sizes: tuple[int, ...] | None
+    begin: int | None
+    end: int | None
+    factor: int | None
+    step: int | None
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """Sizes from ``--sizes``, or from ``-b -e -f -i`` with the meaning and the defaults of nccl-tests."""
+        flags = (self.begin, self.end, self.factor, self.step)
+        if all(flag is None for flag in flags):
+            return self.sizes or parse_sizes(DEFAULT_SIZES)
+        if self.sizes:
+            raise UsageError("--sizes and -b/-e/-f/-i say the same thing twice; give one of them.")
+        begin = self.begin or 32 << 20
+        end = self.end or begin
+        if begin > end:
+            raise UsageError(f"-b {begin} is above -e {end}; swap them.")
+        step = f"x{self.factor}" if self.factor else f"+{self.step or 1 << 20}"
+        return parse_sizes(f"{begin}:{end}:{step}")
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What to time on which data; None where nothing was given."""
+
+    backend: tuple[str, ...] | None
+    contests: Path | None
+    dtype: tuple[str, ...] | None
+    op: tuple[str, ...]
+    mode: tuple[str, ...]
+    cache: tuple[str, ...]
+    in_place: bool
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long to time each case, how often, and what else to find out."""
+
+    warmup: int
+    samples: int | None
+    max_seconds: float
+    launches: int
+    verify: bool
+    phases: bool
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the rows go."""
+
+    output: Path | None
+    force: bool
+    resume: bool
+
+
+sizes = Group("sizes", Sizes, [
+    params.sizes,
+    click.option("-b", "begin", type=params.SIZE, help="First size, as in nccl-tests."),
+    click.option("-e", "end", type=params.SIZE, help="Last size, as in nccl-tests."),
+    click.option("-f", "factor", type=click.IntRange(min=2), help="Factor between sizes, as in nccl-tests."),
+    click.option("-i", "step", type=params.SIZE, help="Bytes between sizes, as in nccl-tests."),
+])  # fmt: skip
+cases = Group("cases", Cases, [
+    click.option("--backend", type=params.BACKENDS, help="Backends to time: names, with parameters where one takes "
+                 "some (NAME:KEY=VALUE:...).  [default: all that can run here: on GPUs where there are some, else on "
+                 "CPU ranks]"),
+    click.option("--contests", hidden=True, type=click.Path(path_type=Path, dir_okay=False),
+                 help="Backends to time on each problem, instead of --backend: a file that tune wrote."),
+    params.dtype,
+    params.op,
+    click.option("--mode", default="chain", show_default=True, type=params.names("mode", lambda: MODES),
+                 help="isolated: one call at a time; chain: a graph of calls; throughput: calls back to back."),
+    click.option("--cache", default="hot", show_default=True, type=params.names("cache", lambda: CACHES),
+                 help="hot: buffers stay in the cache; cold: none was touched before."),
+    click.option("--in-place", is_flag=True, help="Run in place: the output overwrites the input."),
+])  # fmt: skip
+timing = Group("timing", Timing, [
+    click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),
+                 help="Calls before timing, at least."),
+    click.option("--samples", type=click.IntRange(min=1), help="Samples per case.  [default: until the median is known "
+                 "within 1 %]"),
+    click.option("--max-seconds", default=1.0, show_default=True, type=params.POSITIVE,
+                 help="Cap for timing one case."),
+    click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
+                 help="Fresh launches, all into one file."),
+    click.option("--verify/--no-verify", default=True, help="Prove every answer.  [default: verify]"),
+    click.option("--phases", is_flag=True, help="Also time the phases of kernels that mark them, into params."),
+])  # fmt: skip
+target = Group("target", Target, [
+    click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file.  "
+                 "[default: results/<time>-<machine>-<ranks>r.csv]"),
+    click.option("--force", is_flag=True, help="Replace the results file."),
+    click.option("--resume", is_flag=True, help="Continue the results file: finished cases are not run again."),
+])  # fmt: skip
+
+
+@click.command(short_help="Time every backend on every case.")
+@click.option("--collective", default="all_reduce", show_default=True, help="Collectives to time.",
+              type=params.names("collective", lambda: list(COLLECTIVES)))  # fmt: skip
+@sizes
+@cases
+@params.worlds
+@timing
+@params.ordering
+@target
+@click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout instead of the table.")
+@click.option("--dry-run", is_flag=True, help="Print the cases and run nothing.")
+@click.pass_context
+def sweep(
+    context: click.Context, collective: tuple[str, ...], sizes: Sizes, cases: Cases, worlds: params.Worlds,
+    timing: Timing, ordering: params.Ordering, target: Target, as_json: bool, dry_run: bool,
+) -> None:  # fmt: skip
+    """Time every backend on every case; CSV and sidecar into results/, table on stdout.
+
+    Under mpiexec or srun it uses the ranks it is given; otherwise it starts its own.
+    """
+    from collbench.measure import preview
+    from collbench.measure.sweep import SweepRequest, on_own_ranks, on_these_ranks
+    from collbench.ranks import launcher, start
+    from collbench.results.files import default_path
+
+    if target.resume and target.output is None:
+        raise UsageError("--resume continues a results file; name it with -o.")
+    wanted, topology = sweep_of(collective, sizes, cases, timing, ordering), worlds.topology
+    started_by = launcher.detect(os.environ)
+    ranks = started_by.size if started_by else start.ranks_to_start(topology)
+    if dry_run:
+        click.echo(preview.show(wanted, topology, ranks or start.ranks_to_start(topology), as_json))
+        return
+    path = target.output or default_path(ranks)
+    request = SweepRequest(wanted, topology, path, target.resume, target.force, tuple(sys.argv[1:]))
+    if started_by:
+        ended = on_these_ranks(request, started_by, start.child_of(os.environ))
+    else:
+        ended = on_own_ranks(request, ranks or start.CPU_RANKS)
+    if ended.records is not None:
+        _report(ended, as_json)
+    context.exit(ended.code)
+
+
+def _report(ended: Ended, as_json: bool) -> None:
+    """The rows on stdout; where they are, and what to do next, on stderr."""
+    from collbench.views import summary
+
+    records = ended.records or ()
+    click.echo(summary.as_json(records) if as_json else summary.results(records))
+    click.echo(f"\n{len(records)} rows in {ended.path}", err=True)
+    if ended.cut_short:
+        click.echo(f"The ranks ended early (code {ended.code}); continue with --resume -o {ended.path}.", err=True)
+
+
+def sweep_of(
+    collective: tuple[str, ...], sizes: Sizes, cases: Cases, timing: Timing, ordering: params.Ordering
+) -> Sweep:
+    """The sweep that the options ask for."""
+    from collbench.registry import default_backends, default_dtypes
+
+    contests = _read_contests(cases.contests) if cases.contests else ()
+    competing = tuple(dict.fromkeys(name for contest in contests for name in contest.backends))
+    backends = competing or cases.backend or default_backends()
+    return Sweep(
+        collectives=collective,
+        backends=backends,
+        sizes=sizes.chosen,
+        dtypes=cases.dtype or default_dtypes(backends),
+        ops=cases.op,
+        modes=cases.mode,
+        caches=cases.cache,
+        in_place=(cases.in_place,),
+        warmup=timing.warmup,
+        samples=timing.samples,
+        max_seconds=timing.max_seconds,
+        launches=timing.launches,
+        seed=ordering.seed,
+        timeout=ordering.timeout,
+        verify=timing.verify,
+        phases=timing.phases,
+        contests=contests,
+    )
+
+
+def _read_contests(path: Path) -> tuple[Contest, ...]:
+    """Which backends are timed on which problem, from the file that ``tune`` wrote."""
+    try:
+        return parse_contests(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path} does not say what is timed: {error}; `collbench tune` writes it.") from None
