@@ -24,7 +24,7 @@ from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
 from collbench.verify import schedules
 from collbench.verify.emulator import Comms, Emulator, Ending, load
-from collbench.verify.scenes import Scene, alone, draw_scene, play
+from collbench.verify.scenes import EmulatedScene, alone, draw_scene, play
 from collbench.verify.schedules import Schedule
 
 pytestmark = needs_compiler
@@ -78,7 +78,7 @@ def a_work(layout: Layout, size: int = 4096) -> Workload:
     return Workload(layout, COLLECTIVES["all_reduce"], DTYPES["float32"], "sum", size, "chain", "hot", False)
 
 
-def scenes(layout: str, dtype: str, op: str, seeds: int) -> Iterator[Scene]:
+def scenes(layout: str, dtype: str, op: str, seeds: int) -> Iterator[EmulatedScene]:
     """The scenes of the first seeds."""
     for seed in range(seeds):
         yield draw_scene(a_layout(layout), seed, (dtype,), (op,), SIZES)

@@ -23,7 +23,7 @@ from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Workload
 from collbench.verify import emulator, schedules
-from collbench.verify.scenes import Scene, alone, play
+from collbench.verify.scenes import EmulatedScene, alone, play
 from collbench.verify.schedules import ALWAYS, Schedule
 
 pytestmark = needs_compiler
@@ -115,14 +115,14 @@ def any_work(draw: st.DrawFn, layout: Layout, build: Build) -> Workload:
 
 
 @st.composite
-def any_scene(draw: st.DrawFn, build: Build) -> Scene:
+def any_scene(draw: st.DrawFn, build: Build) -> EmulatedScene:
     """Any calls of a kernel that is compiled so; sometimes one rank never makes them."""
     layout = a_layout(build.layout)
     works = draw(st.lists(any_work(layout, build), min_size=1, max_size=3))
     comms = draw(st.integers(1, 3))
     blocks = draw(st.integers(1, max(1, min(6, MOST_THREADS // (layout.size * comms * build.threads)))))
     eras = st.sampled_from((2, 3)) | st.integers((1 << 32) - 9, (1 << 32) - 1) | st.just((1 << 33) - 2)
-    scene = Scene(
+    scene = EmulatedScene(
         works=tuple(works),
         comms=comms,
         shape=(blocks, build.threads),

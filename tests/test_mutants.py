@@ -17,7 +17,7 @@ from emulated import Draws, Patch, a_layout, kernel, needs_compiler, patched
 
 from collbench.kernels.kernel import Kernel
 from collbench.verify import emulator
-from collbench.verify.scenes import Scene, Verdict, alone, draw_scene, play
+from collbench.verify.scenes import EmulatedScene, SceneResult, alone, draw_scene, play
 
 pytestmark = needs_compiler
 
@@ -40,30 +40,30 @@ in_ll, in_lamport, in_put, in_oneshot, in_machine = (
 in_cells, in_buffers, in_call, in_epoch, in_waiting, in_puts = (
     partial(Patch, f"common/{name}.cuh") for name in ("cells", "buffers", "call", "epoch", "waiting", "put")
 )
-Twist = Callable[[Scene], Scene]
+Twist = Callable[[EmulatedScene], EmulatedScene]
 
 
-def as_drawn(scene: Scene) -> Scene:
+def as_drawn(scene: EmulatedScene) -> EmulatedScene:
     """No twist."""
     return scene
 
 
-def near_wrap(scene: Scene) -> Scene:
+def near_wrap(scene: EmulatedScene) -> EmulatedScene:
     """The third call is the first of a new era."""
     return replace(scene, first_epoch=(1 << 32) - 2)
 
 
-def special(scene: Scene) -> Scene:
+def special(scene: EmulatedScene) -> EmulatedScene:
     """Inputs with NaN, some of nothing but ones."""
     return replace(scene, layer=-1)
 
 
-def one_never_comes(scene: Scene) -> Scene:
+def one_never_comes(scene: EmulatedScene) -> EmulatedScene:
     """All other ranks must give up."""
     return alone(scene, scene.schedule.seed % scene.works[0].layout.size)
 
 
-def in_place(scene: Scene) -> Scene:
+def in_place(scene: EmulatedScene) -> EmulatedScene:
     """Every output is written over its input."""
     return replace(scene, works=tuple(replace(work, in_place=True) for work in scene.works))
 
@@ -190,7 +190,7 @@ EQUIVALENT = (
 # fmt: on
 
 
-def played(backend: Kernel, draws: Draws, twist: Twist, seed: int) -> Verdict:
+def played(backend: Kernel, draws: Draws, twist: Twist, seed: int) -> SceneResult:
     """What becomes of the scene of a seed."""
     scene = draw_scene(a_layout(draws.layout), seed, (draws.dtype,), ("sum",), draws.sizes)
     with np.errstate(all="ignore"):  # a wrong answer may be infinite

@@ -183,7 +183,7 @@ def picked(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool = True
     monkeypatch.setattr(nvrar, "open_communicator", lambda *_: comm)
     monkeypatch.setattr(_kernels, "find", find)
     world: Any = Picker(kind)
-    session: Any = nvrar.Session(world, world, 0, None)
+    session: Any = nvrar.NvrarSession(world, world, 0, None)
     calls = [session.prepare(work, None, None) for _ in range(2)]
     assert found == calls[:1]
     assert calls[0] == calls[1]

@@ -63,7 +63,7 @@ class Exchange:
             request.Free()
 
 
-class Schedule(Protocol):
+class PointToPointCall(Protocol):
     """One all-reduce between two buffers, ready to run again and again."""
 
     def __call__(self) -> None: ...
@@ -72,26 +72,26 @@ class Schedule(Protocol):
         """Give all requests back."""
 
 
-Maker = Callable[[Any, Workload, Array, Array], Schedule]
+Maker = Callable[[Any, Workload, Array, Array], PointToPointCall]
 
 
-def open_session(world: World, device: Device, arena_bytes: int, make: Maker) -> Session:
+def open_session(world: World, device: Device, arena_bytes: int, make: Maker) -> PointToPointSession:
     """A communicator of its own, so that no message is taken for another backend's.
 
     ``make(comm, workload, send, recv)`` is called on all members.
     """
-    return Session(world, device.arena(arena_bytes), world.comm.Dup() if world.member else world.comm, make)
+    return PointToPointSession(world, device.arena(arena_bytes), world.comm.Dup() if world.member else world.comm, make)
 
 
 @dataclass(frozen=True)
-class Session:
+class PointToPointSession:
     """The schedules that were prepared on one world."""
 
     world: World
     arena: Array
     comm: Any
     make: Maker
-    schedules: list[Schedule] = field(default_factory=list)
+    schedules: list[PointToPointCall] = field(default_factory=list)
 
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         """The schedule with its persistent requests."""

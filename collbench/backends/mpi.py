@@ -41,13 +41,13 @@ def wire_bytes(workload: Workload) -> float | None:
     return None
 
 
-def open(world: World, device: Device, arena_bytes: int) -> Session:
+def open(world: World, device: Device, arena_bytes: int) -> MpiSession:
     """Needs nothing but the communicator."""
-    return Session(world, device.arena(arena_bytes))
+    return MpiSession(world, device.arena(arena_bytes))
 
 
 @dataclass(frozen=True)
-class Session:
+class MpiSession:
     """The communicator of the world, and the reductions that were made for types that MPI does not know."""
 
     world: World

@@ -25,7 +25,7 @@ from collbench.backends._point_to_point import (
     COMBINE,
     Combine,
     Exchange,
-    Session,
+    PointToPointSession,
     average,
     open_session,
     pair_sum,
@@ -96,12 +96,12 @@ def three_phases(inputs: Values, layout: Layout, op: str) -> Values:
     return average(shards[0], layout.size) if op == "avg" else shards[0]
 
 
-def open(world: World, device: Device, arena_bytes: int) -> Session:
+def open(world: World, device: Device, arena_bytes: int) -> PointToPointSession:
     """One schedule a call, over a communicator of its own."""
-    return open_session(world, device, arena_bytes, Schedule)
+    return open_session(world, device, arena_bytes, ThreePhases)
 
 
-class Schedule:
+class ThreePhases:
     """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
 
     def __init__(self, comm: Any, workload: Workload, send: Values, recv: Values) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from collbench.backends import ExactOrder
-from collbench.backends._point_to_point import COMBINE, Exchange, Session, average, open_session, pair_sum
+from collbench.backends._point_to_point import COMBINE, Exchange, PointToPointSession, average, open_session, pair_sum
 from collbench.devices.device import Device, Values
 from collbench.plan.problem import Workload
 
@@ -55,7 +55,7 @@ def wire_bytes(workload: Workload) -> float | None:
     return workload.bytes * 2 * (ranks - 1) / ranks
 
 
-def open(world: World, device: Device, arena_bytes: int) -> Session:
+def open(world: World, device: Device, arena_bytes: int) -> PointToPointSession:
     """One schedule a call, over a communicator of its own."""
     return open_session(world, device, arena_bytes, Ring)
 

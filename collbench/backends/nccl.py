@@ -6,13 +6,15 @@ The memory comes from ncclMemAlloc, so in a CUDA graph NCCL registers it by itse
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from collbench.host.gpus import gpu_missing
 
 if TYPE_CHECKING:
     from collbench.backends import ExactOrder
     from collbench.devices.device import Array, Call, Device
+    from collbench.devices.gpu import Gpu
+    from collbench.devices.nccl import NcclCommunicator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 
@@ -40,29 +42,32 @@ def wire_bytes(workload: Workload) -> float | None:
     return None
 
 
-def open(world: World, device: Device, arena_bytes: int) -> Session:
+def open(world: World, device: Device, arena_bytes: int) -> NcclSession:
     """A communicator over the world, memory from ncclMemAlloc."""
-    from collbench.devices.nccl import Communicator
+    from collbench.devices.nccl import NcclCommunicator
 
-    return Session(device, device.arena(arena_bytes), Communicator(world) if world.member else None)
+    return NcclSession(
+        cast("Gpu", device), device.arena(arena_bytes), NcclCommunicator(world) if world.member else None
+    )
 
 
 @dataclass(frozen=True)
-class Session:
+class NcclSession:
     """A communicator on one world; ``comm`` is None on ranks that sit out."""
 
-    device: Any
+    device: Gpu
     arena: Array
-    comm: Any
+    comm: NcclCommunicator | None
 
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         """One call of NCCL on the device's stream."""
-        call: Call = self.comm.call(workload, send, recv, self.device.stream.ptr)
-        return call
+        assert self.comm is not None, "members only"
+        return self.comm.call(workload, send, recv, self.device.stream.ptr)
 
     def transport(self) -> str:
         """What NCCL takes from this rank to others; members only, after a call."""
-        return str(self.comm.transport())
+        assert self.comm is not None, "members only"
+        return self.comm.transport()
 
     def release(self) -> None:
         """Calls hold nothing."""

@@ -7,7 +7,7 @@ kernels are read; where none is symmetric, the case is skipped and says what NCC
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from collbench.errors import CannotRunError
 from collbench.host.gpus import gpu_missing
@@ -15,6 +15,8 @@ from collbench.host.gpus import gpu_missing
 if TYPE_CHECKING:
     from collbench.backends import ExactOrder
     from collbench.devices.device import Array, Call, Device
+    from collbench.devices.gpu import Gpu
+    from collbench.devices.nccl import NcclCommunicator
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 
@@ -50,29 +52,30 @@ def wire_bytes(workload: Workload) -> float | None:
     return None
 
 
-def open(world: World, device: Device, arena_bytes: int) -> Session:
+def open(world: World, device: Device, arena_bytes: int) -> SymmetricSession:
     """A communicator of its own, with the shared arena registered as a symmetric window in it."""
-    from collbench.devices.nccl import Communicator
+    from collbench.devices.nccl import NcclCommunicator
 
     arena = device.arena(arena_bytes)
-    comm = Communicator(world) if world.member else None
+    comm = NcclCommunicator(world) if world.member else None
     if comm is not None:
         comm.register(arena)
-    return Session(device, arena, comm, world.is_local)
+    return SymmetricSession(cast("Gpu", device), arena, comm, world.is_local)
 
 
 @dataclass(frozen=True)
-class Session:
+class SymmetricSession:
     """A communicator with a registered window; ``comm`` is None on ranks that sit out."""
 
-    device: Any
+    device: Gpu
     arena: Array
-    comm: Any
+    comm: NcclCommunicator | None
     one_host: bool
 
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         """One call of NCCL, proven to take a symmetric kernel."""
-        call: Call = self.comm.call(workload, send, recv, self.device.stream.ptr)
+        assert self.comm is not None, "members only"
+        call = self.comm.call(workload, send, recv, self.device.stream.ptr)
         taken = self.device.kernels(call)
         if not any(name.startswith(SYMMETRIC) for name in taken):
             raise CannotRunError(f"NCCL took {', '.join(taken) or 'no kernel'} instead of a symmetric one")
@@ -81,7 +84,8 @@ class Session:
     def transport(self) -> str:
         """What NCCL takes from this rank to others; members only, after a call. Its symmetric kernels, which every call
         is proven to take, load and store between the GPUs of a host: they open no channel that NCCL would tell of."""
-        return "p2p" if self.one_host else str(self.comm.transport())
+        assert self.comm is not None, "members only"
+        return "p2p" if self.one_host else self.comm.transport()
 
     def release(self) -> None:
         """Calls hold nothing."""

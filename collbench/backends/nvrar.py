@@ -7,10 +7,9 @@ default: one hop while the extra bytes cost less than the second hop would, else
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from collbench.backends import ExactOrder, _kernels
-from collbench.backends import Session as AnySession
+from collbench.backends import ExactOrder, Session, _kernels
 from collbench.kernels.session import open_communicator
 from collbench.kernels.session import open_near_wrap as _open_near_wrap
 
@@ -79,12 +78,12 @@ def wire_bytes(workload: Workload) -> float | None:
     return _kernels.find(default(workload)).wire_bytes(workload)
 
 
-def open(world: World, device: Device, arena_bytes: int) -> Session:
+def open(world: World, device: Device, arena_bytes: int) -> NvrarSession:
     """All kernels share the world's communicator, so opening one is enough."""
-    return Session(world, device, arena_bytes, _kernels.find(THREE_PHASES).open(world, device, arena_bytes).arena)
+    return NvrarSession(world, device, arena_bytes, _kernels.find(THREE_PHASES).open(world, device, arena_bytes).arena)
 
 
-def open_near_wrap(world: World, device: Device, arena_bytes: int) -> Session:
+def open_near_wrap(world: World, device: Device, arena_bytes: int) -> NvrarSession:
     """On a communicator whose flags are about to be used up."""
     _open_near_wrap(world, device)
     return open(world, device, arena_bytes)
@@ -94,14 +93,14 @@ WAYS = {_kernels.NEAR_WRAP: open_near_wrap}
 
 
 @dataclass(frozen=True)
-class Session:
+class NvrarSession:
     """The kernels that were picked on one world."""
 
     world: World
-    device: Any
+    device: Device
     arena_bytes: int
     arena: Array
-    picked: dict[Workload, AnySession] = field(default_factory=dict)
+    picked: dict[Workload, Session] = field(default_factory=dict)
 
     def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
         """The call of the kernel that rank 0 picks."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from collbench.host.gpus import gpu_missing
 from collbench.plan.collectives import ROOT
@@ -16,6 +16,7 @@ from collbench.plan.collectives import ROOT
 if TYPE_CHECKING:
     from collbench.backends import ExactOrder
     from collbench.devices.device import Array, Call, Device
+    from collbench.devices.gpu import Gpu
     from collbench.plan.problem import Workload
     from collbench.ranks.world import World
 
@@ -52,7 +53,7 @@ def wire_bytes(workload: Workload) -> float | None:
     return None
 
 
-def open(world: World, device: Device, arena_bytes: int) -> Session:
+def open(world: World, device: Device, arena_bytes: int) -> NvshmemSession:
     """Start NVSHMEM on the whole launch if it is not up yet, make a team of the world, take memory from the heap."""
     import nvshmem.core as nvshmem
 
@@ -62,8 +63,8 @@ def open(world: World, device: Device, arena_bytes: int) -> Session:
     arena = nvshmem.array((arena_bytes,), dtype="uint8")
     everyone, members = int(nvshmem.Teams.TEAM_WORLD), world.layout.members
     if world.size == world.launch.Get_size():
-        return Session(device, arena, members, everyone, owned=False)
-    return Session(device, arena, members, _split(everyone, members), owned=True)
+        return NvshmemSession(cast("Gpu", device), arena, members, everyone, owned=False)
+    return NvshmemSession(cast("Gpu", device), arena, members, _split(everyone, members), owned=True)
 
 
 def _split(parent: int, members: tuple[int, ...]) -> int:
@@ -76,10 +77,10 @@ def _split(parent: int, members: tuple[int, ...]) -> int:
 
 
 @dataclass(frozen=True)
-class Session:
+class NvshmemSession:
     """A team and a stretch of the symmetric heap."""
 
-    device: Any
+    device: Gpu
     arena: Array
     members: tuple[int, ...]
     team: int

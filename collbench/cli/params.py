@@ -115,7 +115,7 @@ op = click.option(
 
 
 @dataclass(frozen=True)
-class Worlds:
+class WorldOptions:
     """World sizes as they were given; () where nothing was."""
 
     ranks: tuple[int, ...]
@@ -134,14 +134,14 @@ class Worlds:
 
 
 @dataclass(frozen=True)
-class Ordering:
+class OrderingOptions:
     """The seed of all random orders, and the seconds without progress that end a job."""
 
     seed: int
     timeout: float
 
 
-worlds = Group("worlds", Worlds, [
+worlds = Group("worlds", WorldOptions, [
     click.option("--ranks", default=(), type=COUNTS, help="World sizes.  [default: all ranks]"),
     click.option("--gpus", default=(), type=COUNTS, help="The same, where every rank has a GPU."),
     click.option("--nodes", default=(), type=COUNTS, help="Node counts to sweep.  [default: as many as needed]"),
@@ -150,7 +150,7 @@ worlds = Group("worlds", Worlds, [
 ])  # fmt: skip
 timeout = click.option("--timeout", default=120.0, show_default=True, type=POSITIVE,
                        help="Seconds without progress that end the job.")  # fmt: skip
-ordering = Group("ordering", Ordering, [
+ordering = Group("ordering", OrderingOptions, [
     click.option("--seed", default=1, show_default=True, type=int, help="Random seed for the order of cases."),
     timeout,
 ])  # fmt: skip

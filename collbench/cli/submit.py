@@ -27,7 +27,7 @@ _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
 
 
 @dataclass(frozen=True)
-class Directives:
+class DirectiveOptions:
     """What the user asks of Slurm, by the names of its options; None where nothing was given."""
 
     time: str | None
@@ -42,7 +42,7 @@ class Directives:
 
 
 @dataclass(frozen=True)
-class Steps:
+class StepOptions:
     """How far to go."""
 
     output: Path | None
@@ -74,13 +74,13 @@ shape = Group("shape", Shape, [
                  "network."),
     click.option("--at-once", is_flag=True, help="Let jobs run at the same time; they may disturb each other."),
 ])  # fmt: skip
-directives = Group("directives", Directives, [
+directives = Group("directives", DirectiveOptions, [
     click.option("--time", type=params.Parsed("time", _time), help="Limit of each job.  [default: the profile's]"),
     click.option("--account", help="Account to charge."),
     click.option("--qos", help="Quality of service."),
     click.option("--partition", help="Partition."),
 ])  # fmt: skip
-steps = Group("steps", Steps, [
+steps = Group("steps", StepOptions, [
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
                  help="Results file; scripts, logs and parts are beside it in a folder that ends in .jobs.  "
                  "[default: results/<time>-<profile>.csv]"),
@@ -100,7 +100,7 @@ steps = Group("steps", Steps, [
 @click.argument("words", metavar="[SWEEP OPTIONS]...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def submit(
-    context: click.Context, profile: str | None, shape: Shape, directives: Directives, steps: Steps,
+    context: click.Context, profile: str | None, shape: Shape, directives: DirectiveOptions, steps: StepOptions,
     words: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Write a job script for each node count, submit, follow, and gather all rows into one results file.
@@ -132,7 +132,7 @@ def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:
 
 
 def _begin(
-    profile: str, shape: Shape, asked: Mapping[str, str], steps: Steps, words: Sequence[str], topology: Topology
+    profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str], topology: Topology
 ) -> int:
     """A new submission."""
     from collbench.slurm.submit import create, planned
@@ -145,7 +145,7 @@ def _begin(
     return _submit_and_follow(submission, submission.parts(), steps.wait)
 
 
-def _continue(shape: Shape, asked: Mapping[str, str], steps: Steps, words: Sequence[str]) -> int:
+def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str]) -> int:
     """Without a profile: follow what was submitted, or resubmit what did not finish."""
     from collbench.slurm import client
     from collbench.slurm.submission import reopen

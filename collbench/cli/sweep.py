@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class SizeOptions:
     """Message sizes as they were given, in one of two ways."""
 
     sizes: tuple[int, ...] | None
@@ -34,7 +34,7 @@ class Sizes:
 
     @property
     def chosen(self) -> tuple[int, ...]:
-        """Sizes from ``--sizes``, or from ``-b -e -f -i`` with the meaning and the defaults of nccl-tests."""
+        """SizeOptions from ``--sizes``, or from ``-b -e -f -i`` with the meaning and the defaults of nccl-tests."""
         flags = (self.begin, self.end, self.factor, self.step)
         if all(flag is None for flag in flags):
             return self.sizes or parse_sizes(DEFAULT_SIZES)
@@ -49,7 +49,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Cases:
+class CaseOptions:
     """What to time on which data; None where nothing was given."""
 
     backend: tuple[str, ...] | None
@@ -62,7 +62,7 @@ class Cases:
 
 
 @dataclass(frozen=True)
-class Timing:
+class TimingOptions:
     """How long to time each case, how often, and what else to find out."""
 
     warmup: int
@@ -74,7 +74,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetOptions:
     """Where the rows go."""
 
     output: Path | None
@@ -82,14 +82,14 @@ class Target:
     resume: bool
 
 
-sizes = Group("sizes", Sizes, [
+sizes = Group("sizes", SizeOptions, [
     params.sizes,
     click.option("-b", "begin", type=params.SIZE, help="First size, as in nccl-tests."),
     click.option("-e", "end", type=params.SIZE, help="Last size, as in nccl-tests."),
     click.option("-f", "factor", type=click.IntRange(min=2), help="Factor between sizes, as in nccl-tests."),
     click.option("-i", "step", type=params.SIZE, help="Bytes between sizes, as in nccl-tests."),
 ])  # fmt: skip
-cases = Group("cases", Cases, [
+cases = Group("cases", CaseOptions, [
     click.option("--backend", type=params.BACKENDS, help="Backends to time: names, with parameters where one takes "
                  "some (NAME:KEY=VALUE:...).  [default: all that can run here: on GPUs where there are some, else on "
                  "CPU ranks]"),
@@ -103,7 +103,7 @@ cases = Group("cases", Cases, [
                  help="hot: buffers stay in the cache; cold: none was touched before."),
     click.option("--in-place", is_flag=True, help="Run in place: the output overwrites the input."),
 ])  # fmt: skip
-timing = Group("timing", Timing, [
+timing = Group("timing", TimingOptions, [
     click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),
                  help="Calls before timing, at least."),
     click.option("--samples", type=click.IntRange(min=1), help="Samples per case.  [default: until the median is known "
@@ -115,7 +115,7 @@ timing = Group("timing", Timing, [
     click.option("--verify/--no-verify", default=True, help="Prove every answer.  [default: verify]"),
     click.option("--phases", is_flag=True, help="Also time the phases of kernels that mark them, into params."),
 ])  # fmt: skip
-target = Group("target", Target, [
+target = Group("target", TargetOptions, [
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file.  "
                  "[default: results/<time>-<machine>-<ranks>r.csv]"),
     click.option("--force", is_flag=True, help="Replace the results file."),
@@ -136,8 +136,9 @@ target = Group("target", Target, [
 @click.option("--dry-run", is_flag=True, help="Print the cases and run nothing.")
 @click.pass_context
 def sweep(
-    context: click.Context, collective: tuple[str, ...], sizes: Sizes, cases: Cases, worlds: params.Worlds,
-    timing: Timing, ordering: params.Ordering, target: Target, as_json: bool, dry_run: bool,
+    context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
+    worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions, target: TargetOptions,
+    as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; CSV and sidecar into results/, table on stdout.
 
@@ -179,7 +180,11 @@ def _report(ended: Ended, as_json: bool) -> None:
 
 
 def sweep_of(
-    collective: tuple[str, ...], sizes: Sizes, cases: Cases, timing: Timing, ordering: params.Ordering
+    collective: tuple[str, ...],
+    sizes: SizeOptions,
+    cases: CaseOptions,
+    timing: TimingOptions,
+    ordering: params.OrderingOptions,
 ) -> Sweep:
     """The sweep that the options ask for."""
     from collbench.registry import default_backends, default_dtypes

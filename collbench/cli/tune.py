@@ -25,7 +25,7 @@ FEWEST_LAUNCHES = 3  # with two, an interval over launches spans everything
 
 
 @dataclass(frozen=True)
-class Contenders:
+class ContenderOptions:
     """What is tuned on which data; None where nothing was given."""
 
     backend: str
@@ -36,7 +36,7 @@ class Contenders:
 
 
 @dataclass(frozen=True)
-class Finals:
+class FinalsOptions:
     """How the finalists are chosen and timed."""
 
     finalists: int
@@ -45,14 +45,14 @@ class Finals:
 
 
 @dataclass(frozen=True)
-class Targets:
+class TuneTargetOptions:
     """Where results and table go."""
 
     results: Path | None
     output: Path | None
 
 
-contenders = Group("contenders", Contenders, [
+contenders = Group("contenders", ContenderOptions, [
     click.option("--backend", default="nvrar", show_default=True,
                  type=params.Parsed("backend", params.backend_spec, params.backend_names),
                  help="Backend whose candidates are tried."),
@@ -63,7 +63,7 @@ contenders = Group("contenders", Contenders, [
     params.dtype,
     params.op,
 ])  # fmt: skip
-finals = Group("finals", Finals, [
+finals = Group("finals", FinalsOptions, [
     click.option("--finalists", default=3, show_default=True, type=click.IntRange(min=1),
                  help="How many of the fastest of each size are measured again, beside the default."),
     click.option("--launches", default=5, show_default=True, type=click.IntRange(min=FEWEST_LAUNCHES),
@@ -71,7 +71,7 @@ finals = Group("finals", Finals, [
     click.option("--max-seconds", default=0.2, show_default=True, type=params.POSITIVE,
                  help="Cap for timing one case."),
 ])  # fmt: skip
-targets = Group("targets", Targets, [
+targets = Group("targets", TuneTargetOptions, [
     click.option("--results", type=click.Path(path_type=Path), metavar="FOLDER/PREFIX", help="Where the results go: "
                  "PREFIX-1.csv of all candidates, PREFIX-2.csv of the finalists.  "
                  "[default: results/<time>-<machine>-<ranks>r-tune]"),
@@ -90,8 +90,8 @@ targets = Group("targets", Targets, [
 @click.option("--dry-run", is_flag=True, help="List the candidates and run nothing.")
 @click.pass_context
 def tune(
-    context: click.Context, contenders: Contenders, worlds: params.Worlds, finals: Finals, ordering: params.Ordering,
-    targets: Targets, as_json: bool, dry_run: bool,
+    context: click.Context, contenders: ContenderOptions, worlds: params.WorldOptions, finals: FinalsOptions,
+    ordering: params.OrderingOptions, targets: TuneTargetOptions, as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time all candidates of a backend once, the fastest few of each size again on fresh launches beside the default,
     and write what is faster beyond noise into the table that the backend chooses from.
@@ -129,7 +129,7 @@ def tune(
     context.exit(tuned.code)
 
 
-def _sweep_of(contenders: Contenders, finals: Finals, ordering: params.Ordering) -> Sweep:
+def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: params.OrderingOptions) -> Sweep:
     """The problems to tune for: the way of calling and the buffers of LLM decoding."""
     from collbench.registry import default_dtypes
 

@@ -25,7 +25,7 @@ STORY_LIST = "\n".join(["\b", "Stories:", *(f"  {story.name:{WIDTH}}  {story.abo
 
 
 @dataclass(frozen=True)
-class Subjects:
+class SubjectOptions:
     """What is proven; None where nothing was given."""
 
     collective: tuple[str, ...]
@@ -35,7 +35,7 @@ class Subjects:
 
 
 @dataclass(frozen=True)
-class Stress:
+class StressOptions:
     """How hard: stories on ranks, or seeds in the emulator."""
 
     story: tuple[str, ...] | None
@@ -46,7 +46,7 @@ class Stress:
     seeds: int
 
 
-subjects = Group("subjects", Subjects, [
+subjects = Group("subjects", SubjectOptions, [
     click.option("--collective", default="all_reduce", show_default=True, help="Collectives to prove.",
                  type=params.names("collective", lambda: list(COLLECTIVES))),
     params.dtype,
@@ -54,7 +54,7 @@ subjects = Group("subjects", Subjects, [
     click.option("--sizes", type=params.SIZES, help="As for sweep.  [default: one element, tails and remainders up to "
                  "1M, on GPUs 16M too]"),
 ])  # fmt: skip
-stress = Group("stress", Stress, [
+stress = Group("stress", StressOptions, [
     click.option("--story", help="Conditions, as below.  [default: all]",
                  type=params.names("story", lambda: list(STORIES))),
     click.option("--rounds", default=1, show_default=True, type=click.IntRange(min=1),
@@ -78,8 +78,8 @@ stress = Group("stress", Stress, [
 @click.option("--json", "as_json", is_flag=True, help="Outcomes as JSON on stdout instead of the table.")
 @click.pass_context
 def verify(
-    context: click.Context, backend: tuple[str, ...] | None, worlds: params.Worlds, subjects: Subjects, stress: Stress,
-    as_json: bool,
+    context: click.Context, backend: tuple[str, ...] | None, worlds: params.WorldOptions, subjects: SubjectOptions,
+    stress: StressOptions, as_json: bool,
 ) -> None:  # fmt: skip
     """Correctness alone, under stress: calls without barriers, graph replay, late ranks, odd buffers, NaN and more.
 
@@ -90,7 +90,11 @@ def verify(
 
 
 def _on_ranks(
-    backend: tuple[str, ...] | None, worlds: params.Worlds, subjects: Subjects, stress: Stress, as_json: bool
+    backend: tuple[str, ...] | None,
+    worlds: params.WorldOptions,
+    subjects: SubjectOptions,
+    stress: StressOptions,
+    as_json: bool,
 ) -> int:
     from collbench.ranks import launcher, start
     from collbench.registry import default_backends, default_dtypes
@@ -117,7 +121,11 @@ def _on_ranks(
 
 
 def _emulate(
-    backend: tuple[str, ...] | None, worlds: params.Worlds, subjects: Subjects, stress: Stress, as_json: bool
+    backend: tuple[str, ...] | None,
+    worlds: params.WorldOptions,
+    subjects: SubjectOptions,
+    stress: StressOptions,
+    as_json: bool,
 ) -> int:
     from collbench.verify import emulated
     from collbench.verify.outcomes import exit_code

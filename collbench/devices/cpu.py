@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from collbench.devices.device import PERIOD, Array, Call, Expectation, Finding, Recording, Region, Sampler, Values, same
+from collbench.devices.device import PERIOD, Array, Call, Errors, Expectation, Recording, Region, Sampler, Values, same
 from collbench.host.environment import machine
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Cpu:
         for slot in range(region.slots):
             self.view(arena, region, slot).view(np.uint8)[...] = 0xFF
 
-    def judge(self, arena: Array, region: Region, expected: Expectation, start: int, step: int) -> Finding:
+    def judge(self, arena: Array, region: Region, expected: Expectation, start: int, step: int) -> Errors:
         wrong, where, units = 0, None, 0.0
         for slot in range(region.slots):
             values, shift = self.view(arena, region, slot), (start + slot * step) % PERIOD
@@ -128,7 +128,7 @@ class Cpu:
                 units = max(units, most)
             wrong += count
             where = (slot, first) if count and where is None else where
-        return Finding(wrong, *(where or (0, 0)), units)
+        return Errors(wrong, *(where or (0, 0)), units)
 
     def download(self, arena: Array, region: Region, slot: int) -> Values:
         return np.array(self.view(arena, region, slot))

@@ -41,7 +41,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Errors:
     """What a check found: how many elements are wrong, where the first is, and the largest error in units of u."""
 
     wrong: int = 0
@@ -115,7 +115,7 @@ class Device(Protocol):
     def poison(self, arena: Array, region: Region) -> None:
         """Set every byte to 0xFF: NaN in every float type."""
 
-    def judge(self, arena: Array, region: Region, expected: Any, start: int, step: int) -> Finding:
+    def judge(self, arena: Array, region: Region, expected: Any, start: int, step: int) -> Errors:
         """Compare element i of slot s with ``expected[(start + s * step + i) % PERIOD]``."""
 
     def download(self, arena: Array, region: Region, slot: int) -> Values:

@@ -13,7 +13,7 @@ from cuda.core import Device as CoreDevice
 
 from collbench.devices import nccl
 from collbench.devices.cuda import Graph, check
-from collbench.devices.device import Array, Call, Expectation, Finding, Recording, Region, Sampler, Values
+from collbench.devices.device import Array, Call, Errors, Expectation, Recording, Region, Sampler, Values
 from collbench.devices.gpu_patterns import Patterns
 from collbench.errors import HangError
 from collbench.host import probes
@@ -69,7 +69,7 @@ class Gpu:
         start = arena.data.ptr + region.offset
         check(cudart.cudaMemset2DAsync(start, region.stride, 0xFF, width, region.slots, self.stream.ptr))
 
-    def judge(self, arena: Array, region: Region, expected: Any, start: int, step: int) -> Finding:
+    def judge(self, arena: Array, region: Region, expected: Any, start: int, step: int) -> Errors:
         return self.patterns.judge(arena, region, expected, start, step)
 
     def download(self, arena: Array, region: Region, slot: int) -> Values:
@@ -150,7 +150,7 @@ class Aligner:
     closest together, since each waits for the flags of all others."""
 
     def __init__(self, world: World, stream: int) -> None:
-        self._comm, self._stream = nccl.Communicator(world), stream
+        self._comm, self._stream = nccl.NcclCommunicator(world), stream
         arena = nccl.allocate(1 << 16)
         arena.fill(0)
         self._word = arena[:4].view(np.float32)

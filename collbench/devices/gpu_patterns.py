@@ -7,7 +7,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from collbench.devices.device import PERIOD, Array, Finding, Region
+from collbench.devices.device import PERIOD, Array, Errors, Region
 
 THREADS, MOST_BLOCKS = 256, 1024
 
@@ -85,7 +85,7 @@ class Patterns:
         kernel = self._kernels[f"fill<{_STORED[region.dtype.itemsize]}>"]
         self._launch(kernel, arena, region, table, start, step)
 
-    def judge(self, arena: Array, region: Region, expected: Array, start: int, step: int) -> Finding:
+    def judge(self, arena: Array, region: Region, expected: Array, start: int, step: int) -> Errors:
         """As ``Device.judge``; waits for the stream."""
         self._found.set(self._clear)
         self._launch(
@@ -99,7 +99,7 @@ class Patterns:
         )
         wrong, first, worst = cupy.asnumpy(self._found)
         units = float(worst.view(np.float64))
-        return Finding(int(wrong), *divmod(int(first), 1 << 40), units) if wrong else Finding(units=units)
+        return Errors(int(wrong), *divmod(int(first), 1 << 40), units) if wrong else Errors(units=units)
 
     def delay(self, nanoseconds: int) -> None:
         """Keep the stream busy for that long."""

@@ -28,7 +28,7 @@ def allocate(size: int) -> Array:
     return cupy.ndarray((size,), cupy.uint8, cupy.cuda.MemoryPointer(memory, 0))
 
 
-class Communicator:
+class NcclCommunicator:
     """A NCCL communicator over the members of a world. Bindings are called directly: no per-call Python checks."""
 
     def __init__(self, world: World) -> None:
@@ -36,7 +36,7 @@ class Communicator:
         self._since = self._log.size()
         with self._log.told():
             uid = world.bcast(bytes(nc.get_unique_id()) if world.rank == 0 else b"")
-            self._owner = nc.Communicator.init(world.size, world.rank, nc.UniqueId.from_bytes(uid))
+            self._owner = nc.NcclCommunicator.init(world.size, world.rank, nc.UniqueId.from_bytes(uid))
         self._handle: Any = lib.Comm(self._owner.ptr)
         self._rank, self._size = world.rank, world.size
 

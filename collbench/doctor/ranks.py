@@ -162,7 +162,7 @@ def _nccl(everyone: World, device: Device) -> Library:
     """One all-reduce of 1 MiB: NCCL connects at the first call."""
     from collbench.devices import nccl
 
-    comm = nccl.Communicator(everyone)
+    comm = nccl.NcclCommunicator(everyone)
     buffer = nccl.allocate(1 << 20)
     comm.all_reduce(buffer.view(np.float32), cast("Gpu", device).stream.ptr)
     device.settle()

@@ -1,8 +1,8 @@
 """Compiles the files of ``kernels/`` to cubins and keeps these in a cache.
 
 NVRTC and nvJitLink do the work, neither of which needs a GPU or a driver. They run in a process of their own
-(``python -m collbench.kernels OUTPUT``, a ``Job`` as JSON on its standard input): nvJitLink has crashed on combinations
-that it could have refused.
+(``python -m collbench.kernels.nvrtc OUTPUT``, a ``Compilation`` as JSON on its standard input): nvJitLink has crashed
+on combinations that it could have refused.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _device_library() -> Path | None:
 
 
 @dataclass(frozen=True)
-class Job:
+class Compilation:
     """One compilation, as the process that does it gets it. ``name``: the file, for the compiler's messages."""
 
     name: str
@@ -141,13 +141,13 @@ def build(file: KernelFile, defines: Mapping[str, str | int], arch: str) -> byte
         return _compiled(_job(file, defines, arch, toolchain()))
 
 
-def _job(file: KernelFile, defines: Mapping[str, str | int], arch: str, tools: Toolchain) -> Job:
+def _job(file: KernelFile, defines: Mapping[str, str | int], arch: str, tools: Toolchain) -> Compilation:
     macros = {"COLL_NAME": file.symbol, **{name: str(value) for name, value in defines.items()}}
     folders = (*map(str, include_folders(file)), *tools.includes)
-    return Job(str(file.path), file.path.read_text(encoding="utf-8"), arch, macros, folders, tools.archive)
+    return Compilation(str(file.path), file.path.read_text(encoding="utf-8"), arch, macros, folders, tools.archive)
 
 
-def _compiled(job: Job) -> bytes:
+def _compiled(job: Compilation) -> bytes:
     with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
         output = Path(folder, "cubin")
         command = [sys.executable, "-m", __name__, str(output)]
@@ -169,7 +169,7 @@ def _why(run: subprocess.CompletedProcess[str]) -> str:
     return f"{crash}:\n" + "\n".join(lines) if lines else crash
 
 
-def _compile_and_link(job: Job) -> bytes:
+def _compile_and_link(job: Compilation) -> bytes:
     from cuda.core import Linker, LinkerOptions, ObjectCode, Program, ProgramOptions
 
     options = ProgramOptions(
@@ -186,7 +186,7 @@ def _compile_and_link(job: Job) -> bytes:
 def _work(output: Path) -> int:
     job: dict[str, Any] = json.load(sys.stdin)
     try:
-        output.write_bytes(_compile_and_link(Job(**job)))
+        output.write_bytes(_compile_and_link(Compilation(**job)))
     except Exception as error:  # whatever it is, the process that waits for us reports it
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

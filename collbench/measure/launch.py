@@ -34,7 +34,7 @@ from collbench.results.records import Record
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PlannedLaunch:
     """On rank 0: the open results file, the number and the plan of the launch, and the rows that are finished."""
 
     file: ResultFile
@@ -59,7 +59,7 @@ def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Re
     return None
 
 
-def _prepare(request: SweepRequest, everyone: World) -> Prepared | None:
+def _prepare(request: SweepRequest, everyone: World) -> PlannedLaunch | None:
     """On rank 0: open the file and plan the launch; None where nothing is left to do."""
     if request.resume:
         sidecar.earlier_launches(request.path, request.sweep)  # refuses other settings before anything is written
@@ -76,7 +76,7 @@ def _prepare(request: SweepRequest, everyone: World) -> Prepared | None:
         file.end()
         return None
     file.start()
-    return Prepared(file, *todo, tuple(finished))
+    return PlannedLaunch(file, *todo, tuple(finished))
 
 
 def run(request: SweepRequest, progress: Progress) -> None:
@@ -99,7 +99,9 @@ def run(request: SweepRequest, progress: Progress) -> None:
             end_all(everyone, dog, error)
 
 
-def _run_launch(request: SweepRequest, everyone: World, dog: Watchdog, prepared: Prepared, progress: Progress) -> None:
+def _run_launch(
+    request: SweepRequest, everyone: World, dog: Watchdog, prepared: PlannedLaunch, progress: Progress
+) -> None:
     file, launch = prepared.file, prepared.launch
     devices = _open_devices(everyone, dog, prepared.plan)
     plan = _without_shared_gpus(prepared.plan, everyone, devices)

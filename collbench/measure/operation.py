@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collbench.backends import Backend, Session
-from collbench.devices.device import Device, Finding, Sampler
+from collbench.devices.device import Device, Errors, Sampler
 from collbench.plan.problem import Workload
 from collbench.proof.buffers import Rounds, lay_out
 from collbench.proof.prepared import Prepared
@@ -21,7 +21,7 @@ class Sample:
 
     seconds: float
     late: bool
-    finding: Finding
+    finding: Errors
     words: str | None
 
 
@@ -42,9 +42,9 @@ class Operation:
         self.calls = self._prepared.calls
         self._sampler: Sampler | None = None
 
-    def prove(self) -> tuple[Finding, str | None]:
+    def prove(self) -> tuple[Errors, str | None]:
         """All layers, on calls back to back without a barrier between them: total of what is wrong, in words."""
-        total, words = Finding(), None
+        total, words = Errors(), None
         for _ in range(self._prepared.layers):
             self._prepared.load()
             self._meet()
@@ -52,9 +52,9 @@ class Operation:
                 call()
             self.device.settle()
             found, said = self._prepared.check_all()
-            total = Finding(total.wrong + found.wrong, units=max(total.units, found.units))
+            total = Errors(total.wrong + found.wrong, units=max(total.units, found.units))
             words = words or said
-        return (total, words) if self._checked else (Finding(), None)
+        return (total, words) if self._checked else (Errors(), None)
 
     def _meet(self) -> None:
         """Wait until all ranks have their inputs in place: one-sided libraries may read and write from now on."""
@@ -72,7 +72,7 @@ class Operation:
         """Fresh inputs, one timed sample, and the check of its answers outside the timed window."""
         assert self._sampler is not None, "start_sampling comes first"
         if not self._checked:
-            return Sample(*self._sampler.sample(), Finding(), None)
+            return Sample(*self._sampler.sample(), Errors(), None)
         self._prepared.load()
         seconds, late = self._sampler.sample()
         finding, words = self._prepared.check()

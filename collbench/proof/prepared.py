@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from collbench.backends import Backend, Session
-from collbench.devices.device import Array, Call, Device, Finding, Values
+from collbench.devices.device import Array, Call, Device, Errors, Values
 from collbench.plan.problem import Workload
 from collbench.proof.buffers import Buffers
 from collbench.proof.proof import Proof
@@ -45,12 +45,12 @@ class Prepared:
         """Poison the outputs and write this iteration's inputs."""
         self._proof.load(self.iteration)
 
-    def check(self) -> tuple[Finding, str | None]:
+    def check(self) -> tuple[Errors, str | None]:
         """What is wrong in outputs and guards, the first of it in words; the next iteration has other data."""
         self.iteration += 1
         return self._proof.check(self.iteration - 1)
 
-    def check_all(self) -> tuple[Finding, str | None]:
+    def check_all(self) -> tuple[Errors, str | None]:
         """The same, and whether the inputs are as they were."""
         changed, told = self._proof.check_inputs(self.iteration)
         found, said = self.check()

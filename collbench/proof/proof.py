@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from collbench.backends import ExactOrder
-from collbench.devices.device import PERIOD, Array, Device, Expectation, Finding, Floats, Values, same
+from collbench.devices.device import PERIOD, Array, Device, Errors, Expectation, Floats, Values, same
 from collbench.plan.collectives import Piece
 from collbench.plan.problem import Workload
 from collbench.proof import patterns
@@ -87,9 +87,9 @@ class Proof:
         if buffers.inputs.count:
             device.fill(self._arena, buffers.inputs, self._layer(iteration).table, shift_of(iteration), buffers.step)
 
-    def check(self, iteration: int) -> tuple[Finding, str | None]:
+    def check(self, iteration: int) -> tuple[Errors, str | None]:
         """What is wrong in the outputs of ``iteration``: counts, and the first mistake in words."""
-        layer, total, words = self._layer(iteration), Finding(), None
+        layer, total, words = self._layer(iteration), Errors(), None
         for number, (piece, judged) in enumerate(zip(self._pieces, layer.judged, strict=True)):
             region = self._buffers.answers.part(piece.start, piece.count)
             start = (self._start(iteration, 0) + piece.origin) % PERIOD
@@ -121,7 +121,7 @@ class Proof:
         """Table entry at which the data of a surviving answer starts."""
         return shift_of(iteration) + (self._buffers.first_answer + answer) * self._buffers.step
 
-    def _explain(self, iteration: int, number: int, found: Finding) -> str:
+    def _explain(self, iteration: int, number: int, found: Errors) -> str:
         piece, layer = self._pieces[number], self._layer(iteration)
         region = self._buffers.answers.part(piece.start, piece.count)
         values = self._device.download(self._arena, region, found.slot)

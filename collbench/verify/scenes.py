@@ -36,7 +36,7 @@ MOST_THREADS = 8192  # of all ranks together, so that a run takes seconds at mos
 
 
 @dataclass(frozen=True)
-class Scene:
+class EmulatedScene:
     """What one run does: ``works`` on ``comms`` communicators in turns, launched with ``shape`` (blocks, threads).
 
     ``room``: bytes of a message that the scratch must hold; the same for all seeds, since a kernel is compiled for it.
@@ -66,17 +66,19 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SceneResult:
     """What became of a scene: ``calls`` whose answers were checked on every rank, and what was wrong, or ""."""
 
-    scene: Scene
+    scene: EmulatedScene
     calls: int
     events: int
     wrong: str
     story: tuple[str, ...] = ()
 
 
-def draw_scene(layout: Layout, seed: int, dtypes: Sequence[str], ops: Sequence[str], sizes: Sequence[int]) -> Scene:
+def draw_scene(
+    layout: Layout, seed: int, dtypes: Sequence[str], ops: Sequence[str], sizes: Sequence[int]
+) -> EmulatedScene:
     """The scene of a seed; ``sizes`` in bytes, of which some hold an element of any of ``dtypes``."""
     dice = Random(f"scene {seed}")
     kind = (layout, COLLECTIVES["all_reduce"], DTYPES[dice.choice(dtypes)], dice.choice(ops))
@@ -87,7 +89,7 @@ def draw_scene(layout: Layout, seed: int, dtypes: Sequence[str], ops: Sequence[s
     most = max(1, min(5, MOST_THREADS // layout.size // threads))
     shape = (dice.randint(1, most), threads)
     special = kind[2].is_float and dice.random() < 0.15
-    return Scene(
+    return EmulatedScene(
         works=works,
         comms=dice.choice((1, 1, 2)),
         shape=shape,
@@ -106,10 +108,10 @@ def scratch_for(kernel: Kernel, work: Workload, room: int) -> Scratch:
     return Scratch(2 * half, PAGE) if kernel.flagged(work) else Scratch(PAGE, half)
 
 
-class Stage:
+class EmulatedStage:
     """A scene set up in the emulator: memory of every rank, its calls, and the proof of their answers."""
 
-    def __init__(self, kernel: Kernel, scene: Scene) -> None:
+    def __init__(self, kernel: Kernel, scene: EmulatedScene) -> None:
         first = scene.works[0]
         self._kernel, self._scene, self.layout = kernel, scene, first.layout
         self.ranks = [int(rank) for rank in np.argsort(self.layout.nodes, kind="stable")]
@@ -168,7 +170,7 @@ class Stage:
 class _Call:
     """Implements what ``Prepared`` needs of ``backends.Session``."""
 
-    stage: Stage
+    stage: EmulatedStage
     place: int
     comm: int
 
@@ -177,9 +179,9 @@ class _Call:
         return partial(self.stage.launch, self.place, self.comm, work, send, recv)
 
 
-def play(kernel: Kernel, scene: Scene) -> Verdict:
+def play(kernel: Kernel, scene: EmulatedScene) -> SceneResult:
     """Run a scene and prove every answer on every rank. Raises KernelError where the kernel does not compile."""
-    stage = Stage(kernel, scene)
+    stage = EmulatedStage(kernel, scene)
     try:
         with np.errstate(all="ignore"):  # special values are meant to overflow
             return _played(stage, scene)
@@ -187,7 +189,7 @@ def play(kernel: Kernel, scene: Scene) -> Verdict:
         stage.emulator.close()
 
 
-def _played(stage: Stage, scene: Scene) -> Verdict:
+def _played(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
     everything = [each for works in stage.cast for comms in works for each in comms]
     for each in everything:
         each.load()
@@ -197,7 +199,7 @@ def _played(stage: Stage, scene: Scene) -> Verdict:
         for works in stage.cast:
             works[number][comm].calls[slot]()
     ending = stage.emulator.run()
-    judged = partial(Verdict, scene, len(calls), stage.emulator.events)
+    judged = partial(SceneResult, scene, len(calls), stage.emulator.events)
     if scene.deaf is not None:
         return judged(_careless(stage, scene.deaf))
     if ending is not Ending.DONE:
@@ -213,7 +215,7 @@ def _played(stage: Stage, scene: Scene) -> Verdict:
     return judged("")
 
 
-def _careless(stage: Stage, deaf: int) -> str:
+def _careless(stage: EmulatedStage, deaf: int) -> str:
     """Which rank went on though the rank at ``deaf`` had sent nothing, or ""."""
     others = (place for place in range(stage.layout.size) if place != deaf and not stage.emulator.gave_up(place))
     first = next(others, None)
@@ -232,6 +234,6 @@ def _unlike(mine: Prepared, theirs: Prepared) -> str | None:
     return None
 
 
-def alone(scene: Scene, deaf: int) -> Scene:
+def alone(scene: EmulatedScene, deaf: int) -> EmulatedScene:
     """The same, but the rank at the place ``deaf`` never makes its calls: all others must give up, and say so."""
     return replace(scene, deaf=deaf, works=scene.works[:1], comms=1)
