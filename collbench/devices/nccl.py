@@ -36,7 +36,7 @@ class NcclCommunicator:
         self._since = self._log.size()
         with self._log.told():
             uid = world.bcast(bytes(nc.get_unique_id()) if world.rank == 0 else b"")
-            self._owner = nc.NcclCommunicator.init(world.size, world.rank, nc.UniqueId.from_bytes(uid))
+            self._owner = nc.Communicator.init(world.size, world.rank, nc.UniqueId.from_bytes(uid))
         self._handle: Any = lib.Comm(self._owner.ptr)
         self._rank, self._size = world.rank, world.size
 
