@@ -15,7 +15,6 @@ from typing import Any
 from collbench.errors import UsageError, pick
 from collbench.plan.layout import VIRTUAL
 
-STATUSES = ("ok", "wrong", "failed", "skipped", "timeout")
 JOB = "(job)"  # the backend of a row that stands for a job, not for a case
 
 
@@ -72,6 +71,11 @@ class Record:
         return dict(item.split("=", 1) for item in self.params.split(";") if "=" in item)
 
     @property
+    def cache(self) -> str:
+        """Whether buffers stay in the cache, ``hot``, or were not touched before, ``cold``."""
+        return self.param.get("cache", "hot")
+
+    @property
     def is_job(self) -> bool:
         """Whether the row stands for a job that did not come to its end, not for a case."""
         return self.backend == JOB
@@ -81,7 +85,7 @@ class Record:
         """What makes two rows the same case: everything that was chosen, nothing that came out."""
         return (
             self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
-            self.fabric.endswith(VIRTUAL), self.mode, self.in_place, self.param.get("cache", "hot"), self.backend,
+            self.fabric.endswith(VIRTUAL), self.mode, self.in_place, self.cache, self.backend,
         )  # fmt: skip
 
 
@@ -195,6 +199,11 @@ def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> 
     if wanted and not found:
         raise UsageError(f"no row has {' and '.join(f'{k}={v}' for k, vs in wanted.items() for v in sorted(vs))}.")
     return found
+
+
+def jobs(records: Iterable[Record]) -> list[str]:
+    """What became of the jobs that did not come to their end, each once."""
+    return list(dict.fromkeys(f"{record.status}: {record.reason}" for record in records if record.is_job))
 
 
 def dump(records: Iterable[Record], header: bool = True) -> str:
