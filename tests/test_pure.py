@@ -24,8 +24,12 @@ PURE = (
     "collbench.plan.sweep",
     "collbench.plan.worlds",
     "collbench.registry",
+    "collbench.results.cases",
+    "collbench.results.facts",
     "collbench.results.files",
+    "collbench.results.frames",
     "collbench.results.mismatch",
+    "collbench.results.pairs",
     "collbench.results.panels",
     "collbench.results.records",
     "collbench.results.statistics",
@@ -42,6 +46,8 @@ PURE = (
     "collbench.views.comparison",
     "collbench.views.drawing",
     "collbench.views.figures",
+    "collbench.views.frames",
+    "collbench.views.ratios",
     "collbench.views.summary",
 )
 WATCH = """

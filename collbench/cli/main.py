@@ -125,12 +125,13 @@ def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tu
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
 @click.option("--markdown", "form", flag_value="markdown", help="The table in Markdown.")
 def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
-    """How many times slower A is than B, with a 95 % interval, for every case that both have."""
+    """How many times slower A is than B, with a 95 % interval, for every case that both have. A case that was wrong,
+    failed or timed out in any launch is shown without a verdict, and why."""
     from collbench.results.records import jobs, load, select
-    from collbench.views.comparison import compare_backends, compare_files
+    from collbench.views.comparison import compare_backends, compare_files, names_of
     from collbench.views.ratios import show
 
-    chosen = tuple(name.strip() for name in names.split(",")) if names else ()
+    chosen = names_of(names or "")
     one, *other = [select(load(path), only) for path in (a, b) if path]
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if found.judged or found.unjudged:

@@ -107,6 +107,12 @@ def _collected(found: Iterable[Comparison | Unjudged | None]) -> Comparisons:
     return Comparisons(judged, tuple(row for row in rows if isinstance(row, Unjudged)))
 
 
+def names_of(backends: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of backends that are joined by commas, or stand one by one."""
+    words = backends.split(",") if isinstance(backends, str) else backends
+    return tuple(name for word in words if (name := word.strip()))
+
+
 def _check_names(names: Sequence[str], records: Iterable[Record]) -> None:
     known = {record.backend for record in records if not record.is_job}
     for name in names:
@@ -118,7 +124,7 @@ def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> Co
     could run nothing are left out then."""
     _check_names(names, records)
     if len(names) not in (0, 2):
-        raise UsageError(f"--backend takes two backends, A,B; {len(names)} given.")
+        raise UsageError(f"a comparison takes two backends, A,B; {len(names)} given.")
     sides: dict[str, dict[Key, CaseResult]] = {}
     for case in cases(records):
         sides.setdefault(case.record.backend, {})[case.record.identity[:-1]] = case

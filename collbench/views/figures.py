@@ -215,8 +215,8 @@ def _scaling_chart(group: Group, styles: Styles) -> Figure:
     cells = {size: _cells(_of_size(shown, size), "ranks") for size in sizes}
     frame = Frame(_title(group), _foot(shown, LATENCIES), styles, _warning(shown))
     nodes = {case.record.ranks: case.record.nodes for case in shown}
-    told = nodes if len(set(nodes.values())) > 1 else {}
-    return drawing.scaling_chart(frame, {size: _latency(cells[size], ranks) for size in sizes}, told)
+    differing = nodes if len(set(nodes.values())) > 1 else {}
+    return drawing.scaling_chart(frame, {size: _latency(cells[size], ranks) for size in sizes}, differing)
 
 
 def _win(cells: Cells, size: int) -> Win | None:
