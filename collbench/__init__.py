@@ -1,3 +1,35 @@
-"""Micro-benchmarks for collectives on GPU clusters: how fast, how right, and faster than what."""
+"""Micro-benchmarks for collectives on GPU clusters: how fast, how right, and faster than what.
 
+``read``, ``compare`` and ``plot`` are for notebooks and scripts: results as pandas DataFrames and matplotlib figures.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collbench.errors import UsageError
+    from collbench.results.frames import read
+    from collbench.views.frames import compare, plot
+
+__all__ = ["UsageError", "__version__", "compare", "plot", "read"]
 __version__ = "0.1.0"
+# Loaded when first asked for: the command line and the ranks of a sweep need neither pandas nor matplotlib.
+_HOMES = {
+    "UsageError": "collbench.errors",
+    "compare": "collbench.views.frames",
+    "plot": "collbench.views.frames",
+    "read": "collbench.results.frames",
+}
+
+
+if not TYPE_CHECKING:  # a type checker knows them by their own names, and knows no others
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_HOMES[name]), name)
+
+    def __dir__() -> list[str]:
+        return __all__

@@ -68,7 +68,8 @@ def test_a_file_imports_its_own_floor_and_what_stands_below(name: str) -> None:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    TopologicalSorter(IMPORTS).prepare()  # raises CycleError
+    files = {name: others - {"__init__"} for name, others in IMPORTS.items() if name != "__init__"}
+    TopologicalSorter(files).prepare()  # raises CycleError
 
 
 def run_fresh(program: str) -> str:

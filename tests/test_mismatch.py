@@ -10,7 +10,8 @@ from samples import timed, untimed
 
 from collbench.results.mismatch import between, mismatch, mismatches
 from collbench.results.records import Record
-from collbench.views.comparison import compare_backends, compare_files, show
+from collbench.views.comparison import compare_backends, compare_files
+from collbench.views.ratios import show
 from collbench.views.summary import results
 
 
@@ -84,7 +85,7 @@ def test_tables_and_ratios_say_it() -> None:
 
 
 def test_two_runs_on_different_networks_are_told_apart() -> None:
-    (found,) = compare_files([on_nodes("nccl", "ib")], [on_nodes("nccl", "socket")])
+    (found,) = compare_files([on_nodes("nccl", "ib")], [on_nodes("nccl", "socket")]).judged
     assert found.mismatch.startswith("nccl (A) went over InfiniBand or RoCE (ib); nccl (B) went over TCP")
 
 

@@ -10,9 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from samples import a_record, timed, untimed
 
-from collbench.results.panels import median_us, panels, title_of
+from collbench.results.cases import cases
+from collbench.results.panels import panels, rows_of, title_of
 from collbench.results.records import Record
-from collbench.tables import aligned, markdown, show_us
+from collbench.tables import Table, aligned, markdown, show_us
 from collbench.views.summary import as_json, latency_table, results, why_not
 
 
@@ -29,7 +30,6 @@ def test_large_and_small_latencies_are_shown_without_an_exponent(value: float, s
     assert show_us(value) == shown
 
 
-# error of up to 0.5 %; `(value < 1)` can never be true in its branch. Show four digits, or promise three.
 @settings(deadline=None)
 @given(st.floats(0, 7).map(lambda exponent: 10**exponent))
 @example(1.234)
@@ -39,10 +39,13 @@ def test_latencies_are_shown_with_four_significant_digits(value: float) -> None:
     assert float(show_us(value).replace(",", "")) == pytest.approx(value, rel=5.001e-4)
 
 
+def table_of(records: list[Record]) -> Table:
+    """The table of rows of one panel."""
+    return latency_table(cases(records))
+
+
 def test_the_median_over_launches_is_shown() -> None:
-    assert median_us([timed(us) for us in (10.0, 40.0, 20.0)]) == 20
-    assert median_us([timed(10.0), timed(20.0), untimed("wrong")]) == 15
-    assert median_us([untimed("failed")]) is None
+    assert table_of([timed(us, launch=launch) for launch, us in enumerate((10.0, 40.0, 20.0))])[1][1] == show_us(20)
 
 
 def test_a_table_has_a_row_a_size_and_a_column_a_backend() -> None:
@@ -52,7 +55,7 @@ def test_a_table_has_a_row_a_size_and_a_column_a_backend() -> None:
         timed(300.0, bytes=1 << 20, backend="mpi", busbw_gb_s=35.0),
         timed(50.0, bytes=4096, backend="mpi", busbw_gb_s=0.25),
     ]
-    assert latency_table(records) == [
+    assert table_of(records) == [
         ["size", "mpi µs", "nccl µs", "fastest", "busbw GB/s"],
         ["4 KiB", show_us(50), show_us(100), "mpi", "0.25"],
         ["1 MiB", show_us(300), show_us(200), "nccl", "52.4"],
@@ -73,36 +76,36 @@ def test_a_table_has_a_row_a_size_and_a_column_a_backend() -> None:
 )
 def test_a_cell_shows_its_status(launches: list[Record], cell: str) -> None:
     others = [timed(300.0, backend="other"), timed(500.0, bytes=8192)]
-    table = latency_table([*others, *launches])
+    table = table_of([*others, *launches])
     assert table[1][1].removesuffix(".0") == cell
     assert [row[0] for row in table[1:]] == ["4 KiB", "8 KiB"]
 
 
 def test_what_is_skipped_throughout_is_no_row_and_no_column() -> None:
     skipped = [untimed("skipped", bytes=1, backend="mpi"), untimed("skipped", backend="nccl")]
-    head, *rows = latency_table([timed(400.0), *skipped])
+    head, *rows = table_of([timed(400.0), *skipped])
     assert head == ["size", "mpi µs", "fastest", "busbw GB/s"]
     assert [row[:3] for row in rows] == [["4 KiB", show_us(400), "mpi"]]
 
 
 def test_a_row_where_nothing_went_well_names_no_fastest() -> None:
-    assert latency_table([untimed("failed")])[1] == ["4 KiB", "FAILED", "", ""]
+    assert table_of([untimed("failed")])[1] == ["4 KiB", "FAILED", "", ""]
 
 
 def test_the_fastest_is_the_one_with_the_lowest_median_in_the_row() -> None:
     lucky = [timed(us, backend="lucky", launch=launch) for launch, us in enumerate((100.0, 300.0, 300.0))]
     steady = [timed(200.0, backend="steady", launch=launch) for launch in range(3)]
-    assert latency_table([*lucky, *steady])[1][:4] == ["4 KiB", show_us(300), show_us(200), "steady"]
+    assert table_of([*lucky, *steady])[1][:4] == ["4 KiB", show_us(300), show_us(200), "steady"]
 
 
 def test_who_was_wrong_in_a_launch_is_not_the_fastest() -> None:
     records = [timed(100.0, backend="bad"), untimed("wrong", backend="bad", launch=1), timed(200.0, backend="good")]
-    assert latency_table(records)[1][:4] == ["4 KiB", "WRONG", show_us(200), "good"]
+    assert table_of(records)[1][:4] == ["4 KiB", "WRONG", show_us(200), "good"]
 
 
 @pytest.mark.parametrize("busbw", [1234.5, 6.1e-5])
 def test_bandwidths_are_shown_without_an_exponent(busbw: float) -> None:
-    shown = latency_table([timed(400.0, busbw_gb_s=busbw)])[1][-1]
+    shown = table_of([timed(400.0, busbw_gb_s=busbw)])[1][-1]
     assert "e" not in shown
     assert float(shown.replace(",", "")) == pytest.approx(busbw, rel=0.02)
 
@@ -143,18 +146,21 @@ def test_titles_say_what_and_where_and_virtual_where_nodes_are(changes: dict[str
 
 def test_rows_of_one_panel_differ_in_size_backend_and_launch_only() -> None:
     records = [a_record(), a_record(bytes=8192), a_record(backend="nccl"), a_record(launch=1)]
-    assert list(panels(records).values()) == [records]
+    (panel,) = panels(cases(records)).values()
+    assert len(panel) == 3
+    assert sorted(map(repr, rows_of(panel))) == sorted(map(repr, records))
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"collective": "all_gather"}, {"dtype": "int32"}, {"op": "max"}, {"ranks": 2}, {"nodes": 2}, {"fabric": "tcp"},
-        {"mode": "isolated"}, {"in_place": True}, {"params": "cache=cold"},
+        {"mode": "isolated"}, {"in_place": True}, {"params": "cache=cold"}, {"gpus_per_node": None},
     ],
 )  # fmt: skip
 def test_every_other_choice_is_a_panel_of_its_own(change: dict[str, Any]) -> None:
-    assert sorted(map(len, panels([a_record(), a_record(), a_record(**change)]).values())) == [1, 2]
+    records = [a_record(), a_record(bytes=8192), a_record(**change)]
+    assert sorted(map(len, panels(cases(records)).values())) == [1, 2]
 
 
 def test_reasons_are_counted() -> None:
@@ -181,14 +187,13 @@ def test_a_reason_of_many_lines_is_shown_in_one() -> None:
 def test_every_panel_is_shown_and_then_why_cases_have_no_number() -> None:
     skipped = [untimed("skipped", "no GPU", backend="nccl"), untimed("skipped", "no in-place form", in_place=True)]
     records = [timed(400.0), timed(200.0, nodes=2, fabric="shm-virtual"), *skipped]
-    for as_markdown, sign in ((False, "──"), (True, "| ---: |")):
-        one, one_table, two, two_table, reasons = results(records, as_markdown).split("\n\n")
-        assert one == "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain"
-        assert two == "all_reduce · float32 · sum · 4 ranks on 2 virtual nodes (shm-virtual) · chain"
-        assert show_us(400) in one_table
-        assert show_us(200) in two_table
-        assert sign in one_table
-        assert reasons == "skipped ×1: mpi: no in-place form\nskipped ×1: nccl: no GPU"
+    one, one_table, two, two_table, reasons = results(records).split("\n\n")
+    assert one == "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain"
+    assert two == "all_reduce · float32 · sum · 4 ranks on 2 virtual nodes (shm-virtual) · chain"
+    assert show_us(400) in one_table
+    assert show_us(200) in two_table
+    assert "──" in one_table
+    assert reasons == "skipped ×1: mpi: no in-place form\nskipped ×1: nccl: no GPU"
 
 
 def test_json_has_every_column_in_base_units_and_null_where_nothing_is() -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from collbench.backends import Backend, ExactOrder, Opening, Session, mpi_nvrar
-from collbench.backends._point_to_point import COMBINE
+from collbench.backends._point_to_point import combine_of
 from collbench.backends._specs import split
 from collbench.devices.device import Values
 from collbench.errors import UsageError
@@ -57,7 +57,7 @@ def find(spec: str) -> KernelBackend:
 
 def flat_sum(inputs: Values, layout: Layout, op: str) -> Values:
     """The order ``flat``: all places in turn, 16-bit floats in fp32, one rounding. (ranks, n) -> (n,)."""
-    return mpi_nvrar.node_sum(inputs[list(layout.places)], COMBINE[op])
+    return mpi_nvrar.node_sum(inputs[list(layout.places)], combine_of(op))
 
 
 ORDERS = {"flat": flat_sum, "nvrar": mpi_nvrar.three_phases}

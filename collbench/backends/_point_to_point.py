@@ -6,22 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from collbench.backends.mpi import message
 from collbench.devices.device import Array, Call, Device, Values
 from collbench.plan.problem import Workload
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from collbench.ranks.world import World
 
 Combine = Callable[[Values, Values], Values]
-COMBINE: dict[str, Combine] = {"sum": np.add, "avg": np.add, "min": np.minimum, "max": np.maximum}
 
 
-def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def combine_of(op: str) -> Combine:
+    """What combines two arrays; an average is a sum until its end."""
+    import numpy as np
+
+    known: dict[str, Combine] = {"sum": np.add, "avg": np.add, "min": np.minimum, "max": np.maximum}
+    return known[op]
+
+
+def wide(dtype: np.dtype[Any]) -> np.dtype[Any] | str:
     """The type that sums are formed in: fp32 for 16-bit floats."""
-    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+    return "float32" if dtype.itemsize == 2 else dtype
 
 
 def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:

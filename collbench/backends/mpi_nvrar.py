@@ -18,15 +18,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from collbench.backends import ExactOrder
 from collbench.backends._point_to_point import (
-    COMBINE,
     Combine,
     Exchange,
     PointToPointSession,
     average,
+    combine_of,
     open_session,
     pair_sum,
     wide,
@@ -85,7 +83,9 @@ def exact_order(workload: Workload) -> ExactOrder | None:
 
 def three_phases(inputs: Values, layout: Layout, op: str) -> Values:
     """The schedule's order of additions and roundings, from inputs of shape (ranks, n) to (n,)."""
-    combine, nodes = COMBINE[op], np.array(layout.nodes)
+    import numpy as np
+
+    combine, nodes = combine_of(op), np.array(layout.nodes)
     shards = [node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
     core = doubling_nodes(len(shards))
     for extra, shard in enumerate(shards[core:]):
@@ -105,9 +105,11 @@ class ThreePhases:
     """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
 
     def __init__(self, comm: Any, workload: Workload, send: Values, recv: Values) -> None:
+        import numpy as np
+
         layout, rank = workload.layout, comm.Get_rank()
         self._comm, self._work, self._rank = comm, workload, rank
-        self._combine = COMBINE[workload.op]
+        self._combine = combine_of(workload.op)
         self._node = layout.nodes[rank]
         self._folds_away = self._node >= doubling_nodes(layout.node_count)
         self._local = [peer for peer in range(layout.size) if layout.nodes[peer] == self._node]

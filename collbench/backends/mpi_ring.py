@@ -17,10 +17,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from collbench.backends import ExactOrder
-from collbench.backends._point_to_point import COMBINE, Exchange, PointToPointSession, average, open_session, pair_sum
+from collbench.backends._point_to_point import (
+    Exchange,
+    PointToPointSession,
+    average,
+    combine_of,
+    open_session,
+    pair_sum,
+)
 from collbench.devices.device import Device, Values
 from collbench.plan.problem import Workload
 
@@ -74,10 +79,10 @@ class Ring:
     """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
 
     def __init__(self, comm: Any, workload: Workload, send: Values, recv: Values) -> None:
-        ring = [int(rank) for rank in np.argsort(workload.layout.nodes, kind="stable")]
+        ring = sorted(range(workload.layout.size), key=workload.layout.nodes.__getitem__)
         self._place, self._size = ring.index(comm.Get_rank()), len(ring)
         self._before, self._after = ring[self._place - 1], ring[(self._place + 1) % self._size]
-        self._comm, self._work, self._combine = comm, workload, COMBINE[workload.op]
+        self._comm, self._work, self._combine = comm, workload, combine_of(workload.op)
         self._send, self._recv = send, recv
         self._complete = recv[self._chunk(1)]
         self._hops = self._reduce_scatter()
@@ -92,6 +97,8 @@ class Ring:
         return Exchange(self._comm, self._work, tag, [(self._after, given, None), (self._before, None, taken)])
 
     def _reduce_scatter(self) -> list[Hop]:
+        import numpy as np
+
         arrived = np.empty(-(-self._work.count // self._size), self._recv.dtype)
         hops = []
         for step in range(self._size - 1):

@@ -20,15 +20,18 @@ from collbench.errors import UsageError
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
 @click.option("--markdown", "form", flag_value="markdown", help="The table in Markdown.")
 def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
-    """How many times slower A is than B, with a 95 % interval, for every case that both have."""
-    from collbench.results.records import load, select
-    from collbench.views.comparison import compare_backends, compare_files, show, untimed
+    """How many times slower A is than B, with a 95 % interval, for every case that both have. A case that was wrong,
+    failed or timed out in any launch is shown without a verdict, and why."""
+    from collbench.results.records import jobs, load, select
+    from collbench.views.comparison import compare_backends, compare_files, names_of
+    from collbench.views.ratios import show
 
-    chosen = tuple(name.strip() for name in names.split(",")) if names else ()
+    chosen = names_of(names or "")
     one, *other = [select(load(path), only) for path in (a, b) if path]
-    rows = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
-    if not rows:
+    found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
+    if found.judged or found.unjudged:
+        click.echo(show(found, form))
+    for words in jobs([*one, *(other[0] if other else [])]):
+        click.echo(f"left out: {words}", err=True)
+    if not found.judged:
         raise UsageError(f"{a}{f' and {b}' if b else ''}: no case was timed on both sides.")
-    click.echo(show(rows, form))
-    for line in untimed([record for records in (one, *other) for record in records], chosen):
-        click.echo(f"left out: {line}", err=True)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from collbench.plan.dtypes import Dtype
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from collbench.ranks.world import World
 
 Array = Any  # numpy.ndarray or cupy.ndarray: cupy's types are not known to the type checker
 Call = Callable[[], object]
 PERIOD = 16381  # prime; fewer than the positive values of a 16-bit float from 1 up, so codes are unique in it
-Values = NDArray[Any]
-Floats = NDArray[np.float64]
+# Names of types, not types: `collbench list` loads every backend, and none of them needs numpy before it runs.
+Values: TypeAlias = "NDArray[Any]"
+Floats: TypeAlias = "NDArray[np.float64]"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Expectation:
 
 def same(got: Values, want: Values) -> NDArray[np.bool_]:
     """Where two arrays hold the same number, or both NaN."""
+    import numpy as np
+
     return np.asarray((got == want) | (np.isnan(got) & np.isnan(want)), np.bool_)
 
 

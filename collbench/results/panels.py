@@ -1,11 +1,12 @@
-"""Records that belong into one table or chart, and what they have in common."""
+"""Cases that belong into one table or chart, and what they have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from statistics import median
+from collections.abc import Iterable
+from dataclasses import replace
 
 from collbench.plan.layout import VIRTUAL
+from collbench.results.cases import CaseResult
 from collbench.results.records import Record
 
 Panel = tuple[object, ...]
@@ -15,7 +16,7 @@ def panel_of(record: Record) -> Panel:
     """What the rows of one table or chart have in common: everything but size and backend."""
     return (
         record.collective, record.dtype, record.op, record.ranks, record.nodes, record.fabric, record.mode,
-        record.in_place, record.param.get("cache", "hot"),
+        record.in_place, record.cache, record.gpus_per_node,
     )  # fmt: skip
 
 
@@ -25,23 +26,23 @@ def title_of(record: Record) -> str:
     virtual = "virtual " if record.fabric.endswith(VIRTUAL) else ""
     what = [record.collective, record.dtype, *([record.op] if record.op else [])]
     where = f"{record.ranks} ranks on {record.nodes} {virtual}{plural} ({record.fabric})"
-    how = [record.mode, *(["cold"] if record.param.get("cache") == "cold" else [])]
+    how = [record.mode, *(["cold"] if record.cache == "cold" else [])]
     return " · ".join([*what, where, *how, *(["in place"] if record.in_place else [])])
 
 
-def panels(records: Iterable[Record]) -> dict[Panel, list[Record]]:
-    """Records by panel, in order of appearance of sorted panels; rows of jobs are in none."""
-    found: dict[Panel, list[Record]] = {}
-    for record in sorted((each for each in records if not each.is_job), key=lambda r: tuple(map(str, panel_of(r)))):
-        found.setdefault(panel_of(record), []).append(record)
-    return found
+def panels(results: Iterable[CaseResult]) -> dict[Panel, list[CaseResult]]:
+    """Cases by panel, the panels sorted. A case whose launches went over several fabrics has a part in the panel of
+    each; what it came to stays that of all its launches."""
+    found: dict[Panel, list[CaseResult]] = {}
+    for case in results:
+        rows: dict[Panel, list[Record]] = {}
+        for row in case.rows:
+            rows.setdefault(panel_of(row), []).append(row)
+        for panel, part in rows.items():
+            found.setdefault(panel, []).append(replace(case, rows=tuple(part)))
+    return dict(sorted(found.items(), key=lambda item: tuple(map(str, item[0]))))
 
 
-def median_us(records: Sequence[Record]) -> float | None:
-    """Median over launches of the median latency; None where no launch has one."""
-    values = [record.latency_us_median for record in records if record.latency_us_median is not None]
-    return median(values) if values else None
-
-
-def _bad(records: Sequence[Record]) -> list[str]:
-    return [record.status for record in records if record.status not in ("ok", "skipped")]
+def rows_of(results: Iterable[CaseResult]) -> list[Record]:
+    """The rows of these cases, one case after another."""
+    return [row for case in results for row in case.rows]

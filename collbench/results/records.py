@@ -7,7 +7,7 @@ import dataclasses
 import io
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 from collbench.errors import UsageError, pick
 from collbench.plan.layout import VIRTUAL
 
-STATUSES = ("ok", "wrong", "failed", "skipped", "timeout")
 JOB = "(job)"  # the backend of a row that stands for a job, not for a case
 
 
@@ -72,6 +71,11 @@ class Record:
         return dict(item.split("=", 1) for item in self.params.split(";") if "=" in item)
 
     @property
+    def cache(self) -> str:
+        """Whether buffers stay in the cache, ``hot``, or were not touched before, ``cold``."""
+        return self.param.get("cache", "hot")
+
+    @property
     def is_job(self) -> bool:
         """Whether the row stands for a job that did not come to its end, not for a case."""
         return self.backend == JOB
@@ -81,12 +85,23 @@ class Record:
         """What makes two rows the same case: everything that was chosen, nothing that came out."""
         return (
             self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
-            self.fabric.endswith(VIRTUAL), self.mode, self.in_place, self.param.get("cache", "hot"), self.backend,
+            self.fabric.endswith(VIRTUAL), self.mode, self.in_place, self.cache, self.backend,
         )  # fmt: skip
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
-_TYPES = typing.get_type_hints(Record)
+
+
+def _column_type(hint: Any) -> tuple[type, bool]:
+    if isinstance(hint, types.UnionType):
+        return next(kind for kind in hint.__args__ if kind is not type(None)), True
+    return hint, False
+
+
+# Of each column: the type of its values, and whether a cell may be empty.
+TYPES: Mapping[str, tuple[type, bool]] = {
+    name: _column_type(hint) for name, hint in typing.get_type_hints(Record).items()
+}
 
 
 def _cell(value: object) -> str:
@@ -98,14 +113,12 @@ def _cell(value: object) -> str:
 
 
 def _parse(name: str, text: str) -> Any:
-    wanted = _TYPES[name]
-    if isinstance(wanted, types.UnionType):
-        if text == "":
-            return None
-        wanted = next(kind for kind in wanted.__args__ if kind is not type(None))
-    if wanted is bool:
+    kind, may_be_empty = TYPES[name]
+    if may_be_empty and text == "":
+        return None
+    if kind is bool:
         return {"true": True, "false": False}[text.lower()]
-    return wanted(text)
+    return kind(text)
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -174,16 +187,20 @@ def read(path: Path) -> str:
 
 def load_all(paths: Iterable[Path]) -> list[Record]:
     """Records of several files, one after another; UsageError where two files hold the same case and launch."""
-    found: dict[tuple[object, ...], Path] = {}
-    records = []
-    for path in paths:
-        rows = load(path)
-        for key in {(row.launch, *row.identity) for row in rows}:
-            other = found.setdefault(key, path)
-            if other != path:
-                raise UsageError(f"{other} and {path} hold the same case: `collbench compare` tells them apart.")
-        records += rows
-    return records
+    rows = [(str(path), record) for path in paths for record in load(path)]
+    if found := twice((source, (record.launch, *record.identity)) for source, record in rows if not record.is_job):
+        raise UsageError(f"{' and '.join(found)} hold the same case: `collbench compare` tells them apart.")
+    return [record for _, record in rows]
+
+
+def twice(keys: Iterable[tuple[str, tuple[object, ...]]]) -> tuple[str, str] | None:
+    """Two sources that hold the same key, of keys with their sources; None where each key has one source."""
+    found: dict[tuple[object, ...], str] = {}
+    for source, key in keys:
+        other = found.setdefault(key, source)
+        if other != source:
+            return other, source
+    return None
 
 
 def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> list[Record]:
@@ -195,6 +212,11 @@ def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> 
     if wanted and not found:
         raise UsageError(f"no row has {' and '.join(f'{k}={v}' for k, vs in wanted.items() for v in sorted(vs))}.")
     return found
+
+
+def jobs(records: Iterable[Record]) -> list[str]:
+    """What became of the jobs that did not come to their end, each once."""
+    return list(dict.fromkeys(f"{record.status}: {record.reason}" for record in records if record.is_job))
 
 
 def dump(records: Iterable[Record], header: bool = True) -> str:

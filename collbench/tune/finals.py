@@ -13,14 +13,15 @@ from dataclasses import dataclass
 
 from collbench.plan.problem import Case, Workload, case_identity
 from collbench.plan.sizes import format_size
-from collbench.results.panels import median_us, title_of
+from collbench.results.cases import CaseResult, cases
+from collbench.results.pairs import pairs
+from collbench.results.panels import title_of
 from collbench.results.records import Record
 from collbench.results.statistics import CONFIDENCE, mean_interval
 from collbench.tables import aligned, show_us
 
 MARGIN = 0.02  # what is not faster by more than this is not worth another choice
 Field = Mapping[Workload, tuple[str, ...]]  # who competes for a workload, the default first
-Rows = dict[int, Record]  # of one case, by launch
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Verdict:
 def finalists(field: Field, records: Iterable[Record], count: int) -> Field:
     """The default and the ``count`` fastest others of each workload, by one launch; none where nothing can be set
     against the default."""
-    us = {r.identity: r.latency_us_median for r in records if r.status == "ok" and r.latency_us_median is not None}
+    us = {case.record.identity: us for case in cases(records) if (us := case.median()) is not None}
     found: dict[Workload, tuple[str, ...]] = {}
     for work, names in field.items():
         times = {name: us[key] for name in names if (key := case_identity(Case(work, name))) in us}
@@ -66,17 +67,12 @@ def finalists(field: Field, records: Iterable[Record], count: int) -> Field:
 
 def verdicts(field: Field, records: Iterable[Record], launches: int) -> list[Verdict]:
     """Each workload's best finalist against its default; none where the default was not timed in every launch."""
-    rows: dict[tuple[object, ...], Rows] = {}
-    for record in records:
-        if record.status == "ok":
-            rows.setdefault(record.identity, {})[record.launch] = record
+    whole = {case.record.identity: case for case in cases(records) if len(case.timed) == launches}
     found = []
     for work, names in field.items():
-        timed = {name: rows.get(case_identity(Case(work, name)), {}) for name in names}
-        whole = {name: by_launch for name, by_launch in timed.items() if len(by_launch) == launches}
-        default, *others = names
-        if default in whole:
-            rivals = [_judge(whole[default], whole[name], len(others)) for name in others if name in whole]
+        default, *others = (whole.get(case_identity(Case(work, name))) for name in names)
+        if default:
+            rivals = [_judge(default, rival, len(others)) for rival in others if rival]
             found += [_best(rivals)] if rivals else []
     return found
 
@@ -86,7 +82,7 @@ def _best(rivals: Sequence[Verdict]) -> Verdict:
     return min(rivals, key=lambda verdict: (not verdict.replaces, verdict.ratio))
 
 
-def _judge(default: Rows, rival: Rows, rivals: int) -> Verdict:
+def _judge(default: CaseResult, rival: CaseResult, rivals: int) -> Verdict:
     """One finalist against the default, over at least two launches.
 
     The interval is Student's, of the mean over launches of the log ratio of the medians in a launch: a launch is one
@@ -94,16 +90,19 @@ def _judge(default: Rows, rival: Rows, rivals: int) -> Verdict:
     launches can give no distribution-free interval at 95 % (that takes six), and a launch that is an outlier widens
     this one, which keeps the default. Confidence is shared among the finalists (Bonferroni), since the best is taken.
     """
-    pairs = [(default[launch].latency_us_median, rival[launch].latency_us_median) for launch in sorted(default)]
-    logs = [math.log(mine / theirs) for theirs, mine in pairs if mine and theirs]
+    found = pairs(rival, default)
+    logs = [
+        math.log(mine.latency_us_median / theirs.latency_us_median)
+        for mine, theirs in found
+        if mine.latency_us_median and theirs.latency_us_median
+    ]
     low, high = mean_interval(logs, 1 - (1 - CONFIDENCE) / rivals)
-    first, other = default[min(default)], rival[min(rival)]
     middle = math.fsum(logs) / len(logs)
     return Verdict(
-        record=first,
-        best=other.backend,
-        default_us=median_us(list(default.values())) or 0.0,
-        best_us=median_us(list(rival.values())) or 0.0,
+        record=default.record,
+        best=rival.record.backend,
+        default_us=default.median() or 0.0,
+        best_us=rival.median() or 0.0,
         ratio=math.exp(middle),
         low=math.exp(low),
         high=math.exp(high),

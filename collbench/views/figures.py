@@ -8,54 +8,44 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from collbench.errors import UsageError, pick
 from collbench.plan.layout import VIRTUAL
+from collbench.results.cases import LATENCY, CaseResult, cases, median_over
 from collbench.results.mismatch import mismatches
-from collbench.results.panels import panel_of, panels
+from collbench.results.pairs import paired_ratio, pairs
+from collbench.results.panels import panels, rows_of
 from collbench.results.records import Record
-from collbench.results.statistics import Ratio, Timing, ratio
 from collbench.views import drawing
 from collbench.views.comparison import default_baseline
 from collbench.views.drawing import Curve, Frame, Win
 
 Words = tuple[str, ...]
-Group = list[Record]
-Groups = dict[Words, Group]  # the records of each chart of a kind, by the words for its file name
+Group = list[CaseResult]
+Groups = dict[Words, Group]  # the cases of each chart of a kind, by the words for its file name
 Styles = Mapping[str, drawing.Style]
-Cells = Mapping[tuple[str, int], Group]  # the launches behind one point, by backend and size or ranks
+Cells = Mapping[tuple[str, int], CaseResult]  # the case behind one point, by backend and size or ranks
 MIB = 1 << 20
 # How to read each kind of chart, for its foot.
-LATENCY = "Median over launches of each launch's median; bands: 5th to 95th percentile of the iterations."
+LATENCIES = "Median over launches of each launch's median; bands: 5th to 95th percentile of the iterations."
 BANDWIDTH = "Median over launches of each launch's bus bandwidth, as nccl-tests defines it."
 LEAD = "Number: times faster than the next best; pale: its 95 % interval includes 1; only: no other; -: none was timed."
 
 
-def _timed(launches: Group) -> Group:
-    """The launches of one case that have a latency; none where one of them went wrong."""
-    if any(record.status not in ("ok", "skipped") for record in launches):
-        return []
-    return [record for record in launches if record.latency_us_median is not None]
+def _cells(group: Iterable[CaseResult], x: str = "bytes") -> Cells:
+    return {(case.record.backend, getattr(case.record, x)): case for case in group if case.timed}
 
 
-def _cells(records: Iterable[Record], x: str = "bytes") -> Cells:
-    found: dict[tuple[str, int], Group] = {}
-    for record in records:
-        found.setdefault((record.backend, getattr(record, x)), []).append(record)
-    return {key: timed for key, launches in found.items() if (timed := _timed(launches))}
-
-
-def _middle(launches: Iterable[Record], field: str) -> float:
-    """Median over launches; NaN where none has the number."""
-    values = [value for record in launches if (value := getattr(record, field)) is not None]
-    return median(values) if values else math.nan
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _curve(cells: Cells, name: str, xs: Sequence[int], field: str) -> list[float]:
-    return [_middle(cells.get((name, x), ()), field) for x in xs]
+    found = (cells.get((name, x)) for x in xs)
+    return [_number(case.median(field) if case else None) for case in found]
 
 
 def _names(cells: Cells) -> list[str]:
@@ -63,7 +53,7 @@ def _names(cells: Cells) -> list[str]:
 
 
 def _latency(cells: Cells, xs: Sequence[int]) -> list[Curve]:
-    fields = ("latency_us_median", "latency_us_p05", "latency_us_p95")
+    fields = (LATENCY, "latency_us_p05", "latency_us_p95")
     return [Curve(name, xs, *(_curve(cells, name, xs, field) for field in fields)) for name in _names(cells)]
 
 
@@ -76,22 +66,10 @@ def _has_numbers(curve: Curve) -> bool:
     return any(map(math.isfinite, curve.y))
 
 
-def _bounds(records: Group, sizes: Sequence[int]) -> list[Curve]:
-    y = [_middle((record for record in records if record.bytes == size), "bound_us") for size in sizes]
+def _bounds(group: Group, sizes: Sequence[int]) -> list[Curve]:
+    rows = rows_of(group)
+    y = [_number(median_over((row for row in rows if row.bytes == size), "bound_us")) for size in sizes]
     return [curve for curve in [Curve("lower bound", sizes, y)] if _has_numbers(curve)]
-
-
-def _timing(record: Record) -> Timing:
-    low, high = record.latency_us_ci_low, record.latency_us_ci_high
-    return Timing(record.latency_us_median or math.nan, low or 0.0, math.inf if high is None else high)
-
-
-def _ratio(a: Group, b: Group) -> Ratio:
-    """How many times slower ``a`` is than ``b``: launch against launch, in order where they share none."""
-    mine, theirs = ({(record.run_id, record.launch): record for record in side} for side in (a, b))
-    shared = [key for key in mine if key in theirs]
-    pairs = [(mine[key], theirs[key]) for key in shared] or list(zip(a, b, strict=False))
-    return ratio([_timing(x) for x, _ in pairs], [_timing(y) for _, y in pairs])
 
 
 def _speedups(cells: Cells, xs: Sequence[int], baseline: str) -> list[Curve]:
@@ -99,7 +77,7 @@ def _speedups(cells: Cells, xs: Sequence[int], baseline: str) -> list[Curve]:
 
     def at(name: str, x: int) -> float:
         slow, fast = cells.get((baseline, x)), cells.get((name, x))
-        return _ratio(slow, fast).value if slow and fast else math.nan
+        return paired_ratio(pairs(slow, fast)).value if slow and fast else math.nan
 
     curves = (Curve(name, xs, [at(name, x) for x in xs]) for name in _names(cells) if name != baseline)
     return [curve for curve in curves if _has_numbers(curve)]
@@ -116,48 +94,51 @@ def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, found)) if len(found) <= 4 else f"{found[0]} to {found[-1]}"
 
 
-def _title(records: Group) -> str:
-    """What the records have in common, in the words of a table's title; ranks and nodes are listed."""
-    first = records[0]
-    nodes = _listed(record.nodes for record in records)
+def _title(group: Group) -> str:
+    """What the cases have in common, in the words of a table's title; ranks and nodes are listed."""
+    rows = rows_of(group)
+    first = rows[0]
+    nodes = _listed(row.nodes for row in rows)
     virtual = "virtual " if first.fabric.endswith(VIRTUAL) else ""
-    where = f"{_listed(record.ranks for record in records)} ranks on {nodes} {virtual}node{'s' * (nodes != '1')}"
-    what = [first.collective, _same(record.dtype for record in records), first.op]
-    how = [_same(record.mode for record in records), "cold" if first.param.get("cache") == "cold" else ""]
+    where = f"{_listed(row.ranks for row in rows)} ranks on {nodes} {virtual}node{'s' * (nodes != '1')}"
+    what = [first.collective, _same(row.dtype for row in rows), first.op]
+    how = [_same(row.mode for row in rows), "cold" if first.cache == "cold" else ""]
     parts = [*what, f"{where} ({first.fabric})", *how, "in place" if first.in_place else ""]
     return " · ".join(filter(None, parts))
 
 
-def _missing(records: Group) -> str:
+def _missing(group: Group) -> str:
     """How many cases have no number, by status."""
-    cases: dict[tuple[object, ...], Group] = {}
-    for record in records:
-        cases.setdefault((*panel_of(record), record.backend, record.bytes), []).append(record)
-    empty = (sorted({r.status for r in launches} - {"ok"}) for launches in cases.values() if not _timed(launches))
-    counts = Counter("/".join(statuses) for statuses in empty)
+    counts = Counter(case.status for case in group if not case.timed)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
 
 
-def _foot(records: Group, reading: str) -> str:
+def _foot(group: Group, reading: str) -> str:
     """Where the numbers come from, and how to read them."""
-    runs = sorted({record.run_id for record in records})
-    launches = len({(record.run_id, record.launch) for record in records})
+    rows = rows_of(group)
+    runs = sorted({row.run_id for row in rows})
+    launches = len({(row.run_id, row.launch) for row in rows})
     more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
     source = f"run {', '.join(runs[:3])}{more} · {launches} launch{'es' * (launches > 1)}"
-    missing = _missing(records)
+    missing = _missing(group)
     return f"{source}{f' · cases without a number: {missing}' if missing else ''}\n{reading}"
 
 
-def _warning(records: Group) -> str:
-    """What makes a comparison of these records worthless."""
-    return " ".join(mismatches(panels(records).values()))
+def _warning(group: Group) -> str:
+    """What makes a comparison of these cases worthless."""
+    return " ".join(mismatches(map(rows_of, panels(group).values())))
 
 
 def _words(record: Record) -> Words:
     """What tells the panel of a record from others, short enough for a file name."""
-    cache, place = record.param.get("cache", "hot"), "inplace" if record.in_place else ""
     dtype, shape = record.dtype.replace("float", "f"), (f"{record.ranks}r", f"{record.nodes}n")
-    return (record.collective, record.op, dtype, record.mode, cache, place, *shape, record.fabric)
+    place, spread = "inplace" if record.in_place else "", "uneven" if record.gpus_per_node is None else ""
+    return (record.collective, record.op, dtype, record.mode, record.cache, place, *shape, spread, record.fabric)
+
+
+def _words_but(case: CaseResult, **same: Any) -> Words:
+    """The words of a case without those that its chart goes over, nor how its ranks are spread over nodes."""
+    return _words(replace(case.record, ranks=0, nodes=0, gpus_per_node=0, **same))
 
 
 def _suffixes(keys: Sequence[Words]) -> list[str]:
@@ -173,15 +154,14 @@ def _suffixes(keys: Sequence[Words]) -> list[str]:
 
 def _by_panel(records: Iterable[Record]) -> Groups:
     """Panels in which something was timed."""
-    return {_words(group[0]): group for group in panels(records).values() if _cells(group)}
+    return {_words(group[0].record): group for group in panels(cases(records)).values() if _cells(group)}
 
 
 def _families(panel_groups: Groups) -> Groups:
     """Panels that differ in ranks alone, on as many nodes or with as many ranks on each node."""
     found: Groups = {}
     for group in panel_groups.values():
-        first = group[0]
-        rest = _words(replace(first, ranks=0, nodes=0))
+        rest, first = _words_but(group[0]), group[0].record
         found.setdefault((*rest, f"{first.nodes}n"), []).extend(group)
         if first.gpus_per_node is not None:
             found.setdefault((*rest, f"{first.gpus_per_node}each"), []).extend(group)
@@ -192,55 +172,59 @@ def _maps(panel_groups: Groups) -> Groups:
     """Panels that differ in type, mode, ranks and nodes, where two backends were timed on one of them."""
     found: Groups = {}
     for group in panel_groups.values():
-        found.setdefault(_words(replace(group[0], dtype="", mode="", ranks=0, nodes=0)), []).extend(group)
+        found.setdefault(_words_but(group[0], dtype="", mode=""), []).extend(group)
     return {key: group for key, group in found.items() if any(_is_contest(some) for some in panels(group).values())}
 
 
-def _is_contest(records: Group) -> bool:
-    return len(_names(_cells(records))) > 1
+def _is_contest(group: Group) -> bool:
+    return len(_names(_cells(group))) > 1
 
 
-def _sizes(records: Iterable[Record]) -> list[int]:
-    return sorted({record.bytes for record in records})
+def _sizes(group: Iterable[CaseResult]) -> list[int]:
+    return sorted({case.record.bytes for case in group})
 
 
-def _scaling_sizes(records: Group) -> list[int]:
+def _of_size(group: Group, size: int) -> Group:
+    return [case for case in group if case.record.bytes == size]
+
+
+def _scaling_sizes(group: Group) -> list[int]:
     """The smallest, the middle and the largest size that was timed on several numbers of ranks, and 1 MiB."""
-    of_size = {size: [record for record in records if record.bytes == size] for size in _sizes(records)}
-    sizes = [size for size, some in of_size.items() if len({ranks for _, ranks in _cells(some, "ranks")}) > 1]
+    ranks = {size: {ranks for _, ranks in _cells(_of_size(group, size), "ranks")} for size in _sizes(group)}
+    sizes = [size for size, some in ranks.items() if len(some) > 1]
     wanted = {sizes[0], sizes[len(sizes) // 2], sizes[-1], MIB} if sizes else set()
     return [size for size in sizes if size in wanted]
 
 
-def _latency_chart(records: Group, styles: Styles, baseline: str | None) -> Figure:
-    sizes, cells = _sizes(records), _cells(records)
+def _latency_chart(group: Group, styles: Styles, baseline: str | None) -> Figure:
+    sizes, cells = _sizes(group), _cells(group)
     base = baseline or default_baseline(_names(cells)) or ""
-    frame = Frame(_title(records), _foot(records, LATENCY), styles, _warning(records))
+    frame = Frame(_title(group), _foot(group, LATENCIES), styles, _warning(group))
     speedups = _speedups(cells, sizes, base)
-    return drawing.latency_chart(frame, _latency(cells, sizes), _bounds(records, sizes), speedups, base)
+    return drawing.latency_chart(frame, _latency(cells, sizes), _bounds(group, sizes), speedups, base)
 
 
-def _bandwidth_chart(records: Group, styles: Styles) -> Figure:
-    frame = Frame(_title(records), _foot(records, BANDWIDTH), styles, _warning(records))
-    return drawing.bandwidth_chart(frame, _bandwidth(_cells(records), _sizes(records)))
+def _bandwidth_chart(group: Group, styles: Styles) -> Figure:
+    frame = Frame(_title(group), _foot(group, BANDWIDTH), styles, _warning(group))
+    return drawing.bandwidth_chart(frame, _bandwidth(_cells(group), _sizes(group)))
 
 
-def _scaling_chart(records: Group, styles: Styles) -> Figure:
-    sizes, ranks = _scaling_sizes(records), sorted({record.ranks for record in records})
-    shown = [record for record in records if record.bytes in sizes]
-    of_size = {size: _cells((record for record in shown if record.bytes == size), "ranks") for size in sizes}
-    frame = Frame(_title(records), _foot(shown, LATENCY), styles, _warning(shown))
-    nodes = {record.ranks: record.nodes for record in shown}
-    told = nodes if len(set(nodes.values())) > 1 else {}
-    return drawing.scaling_chart(frame, {size: _latency(cells, ranks) for size, cells in of_size.items()}, told)
+def _scaling_chart(group: Group, styles: Styles) -> Figure:
+    sizes, ranks = _scaling_sizes(group), sorted({case.record.ranks for case in group})
+    shown = [case for case in group if case.record.bytes in sizes]
+    cells = {size: _cells(_of_size(shown, size), "ranks") for size in sizes}
+    frame = Frame(_title(group), _foot(shown, LATENCIES), styles, _warning(shown))
+    nodes = {case.record.ranks: case.record.nodes for case in shown}
+    differing = nodes if len(set(nodes.values())) > 1 else {}
+    return drawing.scaling_chart(frame, {size: _latency(cells[size], ranks) for size in sizes}, differing)
 
 
 def _win(cells: Cells, size: int) -> Win | None:
-    field = sorted((_middle(launches, "latency_us_median"), name) for (name, x), launches in cells.items() if x == size)
+    field = sorted((_number(case.median()), name) for (name, x), case in cells.items() if x == size)
     if len(field) < 2:
         return Win(field[0][1], None, True) if field else None
     first, second = (name for _, name in field[:2])
-    lead = _ratio(cells[second, size], cells[first, size])
+    lead = paired_ratio(pairs(cells[second, size], cells[first, size]))
     return Win(first, max(1.0, lead.value), lead.verdict == "slower")
 
 
@@ -257,13 +241,18 @@ def _labels(rows: Sequence[Record]) -> list[str]:
     return [" · ".join(row[index] for index in differ or [2]) for row in words]
 
 
-def _best_chart(records: Group, styles: Styles) -> Figure:
-    rows = sorted(panels(records).values(), key=lambda row: (row[0].mode, row[0].dtype, row[0].nodes, row[0].ranks))
-    sizes = _sizes(records)
+def _order(row: Group) -> tuple[str, str, int, int]:
+    first = row[0].record
+    return first.mode, first.dtype, first.nodes, first.ranks
+
+
+def _best_chart(group: Group, styles: Styles) -> Figure:
+    rows = sorted(panels(group).values(), key=_order)
+    sizes = _sizes(group)
     rivals = sorted({name for row in rows for name in _names(_cells(row))})
-    foot = _foot(records, f"Compared: {', '.join(rivals)}. {LEAD}")
-    frame = Frame(f"Fastest backend · {_title(records)}", foot, styles, _warning(records))
-    return drawing.best_chart(frame, _labels([row[0] for row in rows]), sizes, _wins(rows, sizes))
+    foot = _foot(group, f"Compared: {', '.join(rivals)}. {LEAD}")
+    frame = Frame(f"Fastest backend · {_title(group)}", foot, styles, _warning(group))
+    return drawing.best_chart(frame, _labels([row[0].record for row in rows]), sizes, _wins(rows, sizes))
 
 
 def _kinds(
@@ -277,24 +266,37 @@ def _kinds(
     yield "best", _maps(panel_groups), lambda group: _best_chart(group, styles)
 
 
-def draw_all(records: Sequence[Record], folder: Path, stem: str, baseline: str | None) -> list[Path]:
-    """Draw every chart that the records carry into ``folder``, as PNG and SVG files named from ``stem``.
+def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[tuple[str, Figure]]:
+    """Every chart that the records carry and its name: its kind, and the words in which it differs from its like.
 
-    Speed-ups are over ``baseline``, or NCCL, else MPI, else the first backend by name. Raises UsageError
-    where nothing was timed, for a baseline that has no record, and where the folder cannot be written.
+    Speed-ups are over ``baseline``, or NCCL, else MPI, else the first backend by name. Raises UsageError where nothing
+    was timed, and for a baseline that has no record. Figures take their look while ``drawing.look()`` is in force.
     """
     panel_groups = _by_panel(records)
     if not panel_groups:
         raise UsageError("no case in these results has a latency to draw; their columns status and reason say why.")
     names = {record.backend for record in records if not record.is_job}
     chosen = pick("backend", baseline, names) if baseline else None
+    for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), chosen):
+        for suffix, group in zip(_suffixes(list(groups)), groups.values(), strict=True):
+            yield f"{kind}{suffix}", draw(group)
+
+
+def draw_all(records: Sequence[Record], folder: Path, stem: str, baseline: str | None) -> list[Path]:
+    """Draw every chart that the records carry into ``folder``, as PNG and SVG files named from ``stem``.
+
+    Raises what ``charts`` raises, and UsageError where the folder cannot be written.
+    """
     paths: list[Path] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with drawing.look():
-            for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), chosen):
-                for suffix, group in zip(_suffixes(list(groups)), groups.values(), strict=True):
-                    paths += drawing.save(draw(group), folder / f"{stem}-{kind}{suffix}")
-    except OSError as error:
-        raise UsageError(f"charts cannot be written to {folder}: {error.strerror}; give another -o.") from None
+    with drawing.look():
+        for name, figure in charts(records, baseline):
+            paths += _saved(figure, folder / f"{stem}-{name}")
     return paths
+
+
+def _saved(figure: Figure, path: Path) -> list[Path]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return drawing.save(figure, path)
+    except OSError as error:
+        raise UsageError(f"charts cannot be written to {path.parent}: {error.strerror}; give another -o.") from None

@@ -6,45 +6,40 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from statistics import median
 
 from collbench.plan.sizes import format_size
+from collbench.results.cases import CaseResult, cases
 from collbench.results.mismatch import mismatches
-from collbench.results.panels import _bad, median_us, panels, title_of
+from collbench.results.panels import panels, rows_of, title_of
 from collbench.results.records import Record
-from collbench.tables import Table, aligned, markdown, show_us
+from collbench.tables import Table, aligned, show_us
 
 
-def _show_gb_s(records: Sequence[Record]) -> str:
-    values = [record.busbw_gb_s for record in records if record.busbw_gb_s is not None]
-    return f"{Decimal(f'{median(values):.3g}'):f}" if values else ""
+def _show_gb_s(case: CaseResult) -> str:
+    value = case.median("busbw_gb_s")
+    return "" if value is None else f"{Decimal(f'{value:.3g}'):f}"
 
 
-def _cell(records: Sequence[Record]) -> str:
-    value = median_us(records)
-    bad = _bad(records)
-    if bad:
-        return bad[0].upper()
-    if value is not None:
-        return show_us(value)
-    return records[0].status if records else ""
+def show_case(case: CaseResult | None) -> str:
+    """The median latency in microseconds; the status where there is none, in capitals where something went wrong."""
+    if case is None:
+        return ""
+    value = case.median()
+    return case.status.upper() if case.is_bad else case.record.status if value is None else show_us(value)
 
 
-def _columns(records: Sequence[Record]) -> list[str]:
-    return sorted({record.backend for record in records if record.status != "skipped"})
-
-
-def latency_table(records: Sequence[Record]) -> Table:
+def latency_table(results: Iterable[CaseResult]) -> Table:
     """Rows of one panel: size, median latency of each backend in microseconds, bus bandwidth of the fastest."""
-    backends = _columns(records)
+    at = {(case.record.bytes, case.record.backend): case for case in results}
+    ran = [place for place, case in at.items() if case.status != "skipped"]
+    backends = sorted({name for _, name in ran})
     table = [["size", *(f"{name} µs" for name in backends), "fastest", "busbw GB/s"]]
-    for size in sorted({record.bytes for record in records if record.status != "skipped"}):
-        of_size = [record for record in records if record.bytes == size]
-        cells = [[record for record in of_size if record.backend == name] for name in backends]
-        timed = [(us, launches) for launches in cells if not _bad(launches) and (us := median_us(launches)) is not None]
-        best = min(timed, key=lambda each: each[0], default=(0.0, []))[1]
-        ends = [best[0].backend, _show_gb_s(best)] if best else ["", ""]
-        table.append([format_size(size), *map(_cell, cells), *ends])
+    for size in sorted({size for size, _ in ran}):
+        row = [at.get((size, name)) for name in backends]
+        timed = [(us, case) for case in row if case and (us := case.median()) is not None]
+        best = min(timed, key=lambda each: each[0])[1] if timed else None
+        ends = [best.record.backend, _show_gb_s(best)] if best else ["", ""]
+        table.append([format_size(size), *map(show_case, row), *ends])
     return table
 
 
@@ -62,15 +57,12 @@ def why_not(records: Iterable[Record]) -> str:
     )
 
 
-def results(records: Sequence[Record], as_markdown: bool = False) -> str:
+def results(records: Sequence[Record]) -> str:
     """Every panel as a titled table, then what makes ratios worthless, then why cases have no number."""
-    parts = []
-    tables = panels(records).values()
-    for group in tables:
-        table = latency_table(group)
-        if len(table) > 1:
-            parts.append(f"{title_of(group[0])}\n\n{markdown(table) if as_markdown else aligned(table)}")
-    warnings = [f"MISMATCH: {words}" for words in mismatches(tables)]
+    groups = panels(cases(records)).values()
+    tables = [(title_of(group[0].record), latency_table(group)) for group in groups]
+    parts = [f"{title}\n\n{aligned(table)}" for title, table in tables if len(table) > 1]
+    warnings = [f"MISMATCH: {words}" for words in mismatches(map(rows_of, groups))]
     return "\n\n".join([*parts, *warnings, *filter(None, [why_not(records)])])
 
 

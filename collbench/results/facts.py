@@ -1,0 +1,62 @@
+"""What a sidecar says of the launches behind the rows: when, where, on what, with which libraries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from collbench.errors import UsageError
+from collbench.results.files import sidecar_path
+
+FACTS = ("started", "host", "gpu", "cpu", "driver", "mpi", "nccl", "nvshmem", "git")
+Facts = Mapping[str, str | None]  # by the names in FACTS; None where the sidecar does not say
+
+
+def facts_of(results: Path) -> dict[int, Facts]:
+    """The facts of each launch of a results file; {} where it has no sidecar.
+
+    A launch number that several jobs of a submission share has the facts of all of them, joined by commas. Raises
+    UsageError for a sidecar that cannot be read.
+    """
+    path = sidecar_path(results)
+    if not path.exists():
+        return {}
+    found: dict[int, list[Facts]] = {}
+    try:
+        for entry in json.loads(path.read_text(encoding="utf-8"))["launches"]:
+            found.setdefault(int(entry["launch"]), []).append(_facts(entry))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not a sidecar of collbench ({error}); read the results without it.") from None
+    return {launch: _merged(facts) for launch, facts in found.items()}
+
+
+def _facts(entry: Mapping[str, Any]) -> Facts:
+    ranks, versions = entry.get("ranks", ()), entry.get("versions", {})
+    gpus = [rank["gpu"] for rank in ranks if "gpu" in rank]
+    return {
+        "started": entry.get("started"),
+        "host": _joined(rank.get("host") for rank in ranks),
+        "gpu": _joined(gpu.get("name") for gpu in gpus),
+        "cpu": entry.get("machine", {}).get("cpu"),
+        "driver": _joined(_cuda(gpu["driver"]) for gpu in gpus if "driver" in gpu),
+        "mpi": entry.get("mpi", {}).get("library"),
+        "nccl": _joined(gpu.get("nccl") for gpu in gpus) or versions.get("nvidia-nccl-cu13"),
+        "nvshmem": versions.get("nvidia-nvshmem-cu13"),
+        "git": entry.get("git"),
+    }
+
+
+def _merged(facts: list[Facts]) -> Facts:
+    return {**{name: _joined(each[name] for each in facts) for name in FACTS}, "started": facts[0]["started"]}
+
+
+def _joined(values: Iterable[str | None]) -> str | None:
+    """The different values; None where there are none."""
+    return ", ".join(dict.fromkeys(value for value in values if value)) or None
+
+
+def _cuda(version: int) -> str:
+    """Major.minor of CUDA's number for it: 13020 is 13.2."""
+    return f"{version // 1000}.{version % 1000 // 10}"

@@ -1,0 +1,397 @@
+"""Results as pandas DataFrames: the committed files for ever, types of columns, and the numbers of the commands."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from samples import a_record, timed, untimed
+
+import collbench as cb
+from collbench.cli.main import cli
+from collbench.results.facts import FACTS
+from collbench.results.files import sidecar_path
+from collbench.results.frames import DTYPES, frame_of, records_of
+from collbench.results.records import COLUMNS, JOB, Record, dump, load
+
+ROOT = Path(__file__).parent.parent
+# Rows of each committed file of schema 1, and how many of them have a latency.
+COMMITTED = {
+    "cpu-4ranks-kernels": (90, 90), "cpu-4ranks": (78, 78), "h200x2-graph-mixing-0": (135, 135),
+    "h200x2-graph-mixing-1": (135, 135), "h200x4-modes": (405, 405), "h200x4-nvrar-layouts": (126, 126),
+    "h200x4-nvrar-worlds": (180, 180), "h200x4-nvrar": (180, 180), "h200x4-tune-1": (140, 140),
+    "h200x4-tune-2": (84, 84), "h200x4-worlds": (540, 540), "h200x4-wrong": (12, 9), "tcp-nodes": (135, 135),
+}  # fmt: skip
+FILES = [ROOT / "results" / f"{name}.csv" for name in COMMITTED]
+LATER = json.loads((ROOT / "results" / "cpu-4ranks.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def committed() -> pd.DataFrame:
+    """All committed results with what their sidecars say."""
+    return cb.read(FILES, sidecar=True)
+
+
+def written(path: Path, *records: Record) -> str:
+    """The path of a results file of these rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dump(records), encoding="utf-8")
+    return str(path)
+
+
+def of(frame: pd.DataFrame, **cells: object) -> pd.DataFrame:
+    """The rows with these cells."""
+    for name, value in cells.items():
+        frame = frame[frame[name] == value]
+    return frame
+
+
+# Files of schema 1
+
+
+def test_every_committed_file_is_read_whole(committed: pd.DataFrame) -> None:
+    counts = committed.groupby("source").latency_us_median.agg(["size", "count"])
+    assert {Path(str(path)).stem: (row["size"], row["count"]) for path, row in counts.iterrows()} == COMMITTED
+
+
+def test_cells_are_those_of_the_files(committed: pd.DataFrame) -> None:
+    case: dict[str, Any] = {"source": str(ROOT / "results" / "h200x4-nvrar.csv"), "backend": "nvrar", "bytes": 4096}
+    launches = of(committed, **case)
+    assert launches.launch.tolist() == [0, 1, 2]
+    assert round(float(launches.latency_us_median.median()), 2) == 2.25
+    (row,) = of(launches, launch=0).to_dict("records")
+    assert (row["collective"], row["dtype"], row["op"], row["count"]) == ("all_reduce", "bfloat16", "sum", 2048)
+    assert (row["ranks"], row["gpus_per_node"], row["fabric"], row["in_place"]) == (4, 4, "nvlink", False)
+    assert (row["run_id"], row["cache"], row["case_status"]) == ("20261121T170648-vm", "hot", "ok")
+    (wrong,) = of(committed, backend="nccl-symm", status="wrong").to_dict("records")
+    assert (wrong["bytes"], wrong["wrong"], wrong["case_status"]) == (1000, 278, "wrong")
+    assert pd.isna(wrong["latency_us_median"])
+    assert pd.isna(wrong["samples"])
+
+
+def test_sidecars_say_when_where_and_with_what(committed: pd.DataFrame) -> None:
+    first = of(committed, source=str(ROOT / "results" / "h200x4-nvrar.csv"), launch=1).iloc[0]
+    assert first["started"] == pd.Timestamp("2026-11-21T17:07:32", tz="UTC")
+    assert (first["host"], first["gpu"], first["driver"]) == ("vm", "NVIDIA H200", "13.0")
+    assert (first["nccl"], first["nvshmem"], first["git"]) == ("2.28.9", "3.4.5", "5fb1df351590+")
+    hosts = of(committed, source=str(ROOT / "results" / "tcp-nodes.csv"))
+    assert hosts.host.unique().tolist() == ["node1, node2, node3, node4"]
+    assert hosts.mpi.unique().tolist() == ["MPICH Version: 5.0.2"]
+    assert hosts.gpu.isna().all()
+    assert committed[["started", "host", "cpu", "mpi"]].notna().all().all()
+
+
+@pytest.mark.parametrize("path", FILES, ids=list(COMMITTED))
+def test_a_frame_gives_its_records_back(path: Path) -> None:
+    assert records_of(cb.read(path)) == load(path)
+
+
+# Columns
+
+
+def test_every_column_has_its_declared_type(committed: pd.DataFrame) -> None:
+    assert {name: str(kind) for name, kind in committed.dtypes.items()} == DTYPES
+    assert list(committed.columns) == [*COLUMNS, "cache", "case_status", "source", *FACTS]
+
+
+def test_columns_keep_their_types_when_nothing_is_in_them() -> None:
+    for frame in (frame_of([]), frame_of([untimed("skipped", gpus_per_node=None, bound_us=None)])):
+        kinds = {str(name): str(kind) for name, kind in frame.dtypes.items()}
+        assert kinds == {name: DTYPES[name] for name in kinds}
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+KINDS = {"str": WORDS, "int": st.integers(0, 1 << 50), "bool": st.booleans(), "float": st.floats(allow_nan=False)}
+BUILT = st.builds(
+    Record,
+    **{
+        each.name: st.one_of(*(st.none() if kind == "None" else KINDS[kind] for kind in str(each.type).split(" | ")))
+        for each in fields(Record)
+    },
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(BUILT, max_size=4, unique_by=lambda row: (row.launch, row.identity)))
+def test_any_records_come_back_from_a_frame(records: list[Record]) -> None:
+    found = records_of(frame_of(records, "here"))
+    assert found == records
+    kinds = [[type(getattr(row, each.name)) for each in fields(Record)] for row in (*records, *found)]
+    assert kinds[: len(records)] == kinds[len(records) :]
+
+
+def test_a_case_is_worth_what_its_gravest_launch_is() -> None:
+    rows = [timed(9.0), untimed("failed", launch=1), timed(9.0, bytes=8192), a_record(backend=JOB, status="timeout")]
+    frame = frame_of(rows)
+    assert frame.status.tolist() == ["ok", "failed", "ok", "timeout"]
+    assert frame.case_status.tolist() == ["failed", "failed", "ok", "timeout"]
+
+
+def test_grouping_and_pivoting_make_up_no_case(committed: pd.DataFrame) -> None:
+    case = ["source", "ranks", "dtype", "backend", "bytes"]
+    assert len(committed.groupby(case).latency_us_median.median()) == len(committed[case].drop_duplicates())
+    frame = of(committed, source=str(ROOT / "results" / "h200x4-nvrar-worlds.csv"))
+    pivot = frame.pivot_table(index=["ranks", "bytes"], columns="backend", values="latency_us_median", aggfunc="median")
+    assert (len(pivot), list(pivot.columns)) == (10, ["nccl", "nccl-symm", "nvrar"])
+    assert frame[frame.in_place].empty
+    assert len(frame[~frame.in_place]) == len(frame)
+
+
+# Which files
+
+
+def test_files_are_found_by_path_folder_glob_and_list(tmp_path: Path) -> None:
+    one = written(tmp_path / "a" / "x.csv", a_record())
+    two = written(tmp_path / "a" / "y.csv", a_record(run_id="other"))
+    (tmp_path / "a" / "x.samples.csv").write_text("row,sample,latency_us\n")
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    for sources in (
+        (one, two),
+        (tmp_path / "a",),
+        (f"{tmp_path}/a/*",),
+        ([one, Path(two)],),
+        (f"{tmp_path}/**/*.csv",),
+    ):
+        assert cb.read(*sources).source.tolist() == [one, two]
+    assert cb.read(one, f"{tmp_path}/a/../a/x.csv").source.size == 1
+    assert cb.read(tmp_path / "a").run_id.tolist() == ["20260102T030405-here", "other"]
+
+
+def test_what_is_no_results_file_is_left_out_of_a_glob_with_a_warning(tmp_path: Path) -> None:
+    one = written(tmp_path / "x.csv", a_record())
+    (tmp_path / "z.csv").write_text("size,time\n8,9.5\n")
+    with pytest.warns(UserWarning, match=r"z\.csv is no results file of collbench and is left out") as caught:
+        assert cb.read(tmp_path / "*.csv").source.tolist() == [one]
+    assert caught[0].filename == __file__
+    with pytest.raises(cb.UsageError, match=r"z\.csv is not a results file of collbench"):
+        cb.read(tmp_path / "z.csv")
+
+
+def test_the_folder_of_committed_results_can_be_read_at_once() -> None:
+    with pytest.warns(UserWarning, match="h200x4-nccl-tests"):
+        assert len(cb.read(ROOT / "results" / "[a-z]*.csv")) == sum(rows for rows, _ in COMMITTED.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "r.csv is empty"),
+        (dump([a_record()])[:-9], "line 2: the last row is cut off"),
+        (",".join([*COLUMNS, "energy_j"]) + "\n", "newer collbench: column 'energy_j'"),
+    ],
+)
+def test_a_results_file_that_cannot_be_read_is_a_usage_error_in_a_glob_too(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "r.csv").write_text(text)
+    with pytest.raises(cb.UsageError, match=words):
+        cb.read(tmp_path / "*.csv")
+
+
+def test_nothing_to_read_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(cb.UsageError, match=r"nothing\*\.csv matches no file"):
+        cb.read(tmp_path / "nothing*.csv")
+    with pytest.raises(cb.UsageError, match="does not exist"):
+        cb.read(tmp_path / "nothing.csv")
+    nothing: list[tuple[Path, ...]] = [(), (tmp_path,)]
+    for sources in nothing:
+        with pytest.raises(cb.UsageError, match="there is no results file to read"):
+            cb.read(*sources)
+
+
+def test_a_run_and_its_copy_are_not_read_together(tmp_path: Path) -> None:
+    one, copy = (written(tmp_path / f"{name}.csv", a_record(), a_record(launch=1)) for name in "ab")
+    with pytest.raises(cb.UsageError, match=r"a\.csv and .*b\.csv hold the same launch of the same run; read one"):
+        cb.read(one, copy)
+
+
+def test_a_sidecar_is_optional_but_never_half_read(tmp_path: Path) -> None:
+    one = written(tmp_path / "x.csv", a_record(), a_record(launch=1))
+    frame = cb.read(one, sidecar=True)
+    assert frame[list(FACTS)].isna().all().all()
+    assert str(frame.dtypes["started"]) == DTYPES["started"]
+    sidecar_path(Path(one)).write_text(json.dumps({"launches": [{"launch": 1}]}))
+    assert cb.read(one, sidecar=True).started.isna().all()
+    for text in ("{", "[]", '{"launches": [{}]}', '{"launches": 3}'):
+        sidecar_path(Path(one)).write_text(text)
+        assert len(cb.read(one)) == 2
+        with pytest.raises(cb.UsageError, match=r"x\.json is not a sidecar of collbench"):
+            cb.read(one, sidecar=True)
+
+
+def test_jobs_that_share_a_launch_number_share_their_facts(tmp_path: Path) -> None:
+    one = written(tmp_path / "x.csv", a_record())
+    launch = LATER["launches"][0]
+    other = {**launch, "ranks": [{"rank": 0, "host": "other"}], "started": "2027-01-01T00:00:00+0000"}
+    sidecar_path(Path(one)).write_text(json.dumps({"launches": [launch, other]}))
+    (row,) = cb.read(one, sidecar=True).to_dict("records")
+    assert (row["host"], row["started"]) == ("vm, other", pd.Timestamp(launch["started"]))
+
+
+# compare
+
+
+@pytest.mark.parametrize("name", ["cpu-4ranks", "h200x4-wrong", "h200x4-nvrar-layouts"])
+def test_compare_has_the_numbers_of_the_command(name: str) -> None:
+    path = ROOT / "results" / f"{name}.csv"
+    shown = json.loads(CliRunner().invoke(cli, ["compare", str(path), "--json"]).stdout)
+    found = cb.compare(cb.read(path))
+    rows = found.astype(object).where(found.notna(), None).to_dict("records")
+    assert rows == shown
+
+
+def test_compare_of_two_runs_has_the_numbers_of_the_command() -> None:
+    paths = [ROOT / "results" / f"h200x2-graph-mixing-{state}.csv" for state in "01"]
+    words = ["compare", *map(str, paths), "--json", "--backend", "nccl,nvrar"]
+    shown = json.loads(CliRunner().invoke(cli, words).stdout)
+    both = cb.read(paths)
+    one, other = (both[both.source == str(path)] for path in paths)
+    found = cb.compare(one, other, backends=["nccl", "nvrar"])
+    assert set(found.a) == {"nccl (A)", "nvrar (A)"}
+    assert found.value.tolist() == [row["value"] for row in shown]
+
+
+def test_an_open_interval_is_infinite() -> None:
+    rows = [a_record(backend=name, latency_us_ci_low=None, latency_us_ci_high=None) for name in ("nvrar", "nccl")]
+    (found,) = cb.compare(frame_of(rows)).to_dict("records")
+    assert (found["low"], found["high"], found["verdict"]) == (0.0, float("inf"), "unclear")
+
+
+def test_cases_without_a_verdict_are_rows_with_a_reason() -> None:
+    rows = [untimed("failed", "broke", backend="nvrar"), timed(9.0, backend="nccl")]
+    (found,) = cb.compare(frame_of(rows)).to_dict("records")
+    assert (found["a_status"], found["b_status"], found["b_us"]) == ("failed", "ok", 9.0)
+    assert found["reason"] == "nvrar 4 KiB: failed (broke)"
+    assert pd.isna(found["value"])
+    assert pd.isna(found["verdict"])
+    assert pd.isna(found["launches"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "backends", "words"),
+    [
+        ([timed(9.0), timed(9.0, backend="nccl")], "mpi,ncl", "unknown backend 'ncl'; did you mean 'nccl'"),
+        ([timed(9.0), timed(9.0, backend="nccl")], ("mpi",), "takes two backends, A,B; 1 given"),
+        ([timed(9.0)], (), "no case was timed on both sides"),
+    ],
+)
+def test_what_cannot_be_compared_is_a_usage_error(rows: list[Record], backends: Any, words: str) -> None:
+    with pytest.raises(cb.UsageError, match=words):
+        cb.compare(frame_of(rows), backends=backends)
+
+
+@pytest.mark.parametrize("use", [cb.compare, cb.plot])
+def test_rows_of_two_runs_of_a_case_are_not_mixed(use: Any, tmp_path: Path) -> None:
+    one = written(tmp_path / "a.csv", *(timed(9.0, backend=name) for name in ("mpi", "nccl")))
+    two = written(tmp_path / "b.csv", *(timed(9.0, backend=name, run_id="other") for name in ("mpi", "nccl")))
+    both = cb.read(one, two)
+    with pytest.raises(cb.UsageError, match=r"a\.csv and .*b\.csv hold the same case; .*df\[df.source == '.*a\.csv'\]"):
+        use(both)
+    with pytest.raises(cb.UsageError, match="here and other hold the same case"):
+        use(both.drop(columns="source"))
+    assert len(use(both[both.source == one])) > 0
+    assert cb.compare(both[both.source == one], both[both.source == two]).value.tolist() == [1.0, 1.0]
+    with pytest.raises(cb.UsageError, match="a launch of a case twice"):
+        use(pd.concat([cb.read(one), cb.read(one)]))
+
+
+def test_frames_of_something_else_are_usage_errors() -> None:
+    frame = frame_of([a_record()])
+    with pytest.raises(cb.UsageError, match="the frame has no column 'ranks'"):
+        cb.plot(frame.drop(columns="ranks"))
+    with pytest.raises(cb.UsageError, match="column 'ranks' of the frame has an empty cell"):
+        cb.plot(frame.assign(ranks=pd.Series([None], dtype="Int64")))
+
+
+# plot
+
+
+def test_plot_gives_the_figures_of_the_command_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = ROOT / "results" / "h200x4-nvrar-layouts.csv"
+    figures = cb.plot(cb.read(path))
+    assert list(tmp_path.iterdir()) == []
+    assert all(isinstance(figure, Figure) for figure in figures.values())
+    names = {file.stem for file in (ROOT / "plots").glob(f"{path.stem}-*.png")}
+    assert {f"{path.stem}-{name}" for name in figures} == names
+
+
+def test_figures_have_our_look_whatever_the_user_s(tmp_path: Path) -> None:
+    rows = [timed(us, backend=name, bytes=size) for name, us in (("mpi", 9.0), ("nccl", 7.0)) for size in (4096, 8192)]
+    with mpl.rc_context({"xtick.labelsize": 30, "grid.color": "red"}):
+        figure = cb.plot(frame_of(rows))["latency"]
+        figure.draw_without_rendering()
+        sizes = {label.get_fontsize() for axes in figure.axes for label in axes.get_xticklabels()}
+        assert sizes == {10.0}
+        assert {line.get_color() for axes in figure.axes for line in axes.get_xgridlines()} == {"#e4e4e4"}
+
+
+def test_the_baseline_can_be_chosen() -> None:
+    rows = [timed(9.0, backend=name) for name in ("mpi", "nccl")]
+    assert "over mpi" in cb.plot(frame_of(rows), baseline="mpi")["latency"].axes[1].get_ylabel()
+    with pytest.raises(cb.UsageError, match="unknown backend 'ncl'"):
+        cb.plot(frame_of(rows), baseline="ncl")
+    with pytest.raises(cb.UsageError, match="no case in these results has a latency"):
+        cb.plot(frame_of([replace(row, status="failed") for row in rows]))
+
+
+# The package
+
+
+def test_only_what_the_package_names_is_there() -> None:
+    assert set(dir(cb)) == {"UsageError", "__version__", "compare", "plot", "read"}
+    with pytest.raises(AttributeError, match="module 'collbench' has no attribute 'wrote'"):
+        _ = cb.wrote  # type: ignore[attr-defined]
+
+
+SUBMIT = ["submit", "--profile", "perlmutter", "--account", "m1", "--nodes", "2", "--sizes", "4K", "--dry-run"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], SUBMIT], ids=["help", "list", "submit"])
+def test_commands_that_only_print_load_no_numerics(arguments: list[str], tmp_path: Path) -> None:
+    program = f"""
+import sys
+import collbench
+from collbench.cli.main import cli
+cli.main({arguments!r}, standalone_mode=False)
+print([name for name in ("numpy", "pandas", "matplotlib", "ml_dtypes") if name in sys.modules])
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("function", [cb.read, cb.compare, cb.plot])
+def test_examples_of_docstrings_are_true(function: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "results").symlink_to(ROOT / "results")
+    monkeypatch.chdir(tmp_path)
+    names = {"collbench": cb, "read": cb.read}
+    (example,) = doctest.DocTestFinder(recurse=False).find(function, globs=names)
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_example_of_the_readme_prints_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("\n## In Python\n")[1].split("\n## ")[0]
+    (program, shown) = re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(program, "README.md", "exec"), {})
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == shown.splitlines()
