@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
     from collbench.devices.device import Device
-    from collbench.plan.problem import Workload
+    from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 ENTRY_POINTS = "collbench.backends"
@@ -81,15 +81,15 @@ class Unusable:
         """What is wrong with its file."""
         return self.reason
 
-    def refuses(self, workload: Workload) -> str | None:
+    def refuses(self, problem: Problem) -> str | None:
         """What is wrong with its file."""
         return self.reason
 
-    def exact_order(self, workload: Workload) -> ExactOrder | None:
+    def exact_order(self, problem: Problem) -> ExactOrder | None:
         """None is known."""
         return None
 
-    def wire_bytes(self, workload: Workload) -> float | None:
+    def wire_bytes(self, problem: Problem) -> float | None:
         """None are known."""
         return None
 
@@ -143,9 +143,9 @@ def _configured(name: str, backend: Backend, parameters: dict[str, str]) -> Back
         return Unusable(f"it does not take its parameters ({type(error).__name__}: {error}); mend or remove it")
 
 
-def candidates(backend: Backend, workload: Workload) -> tuple[str, ...]:
-    """Specs worth trying when tuning for ``workload``, each once, the default first; none where it has no say."""
-    return tuple(dict.fromkeys(backend.candidates(workload))) if isinstance(backend, Tunable) else ()
+def candidates(backend: Backend, problem: Problem) -> tuple[str, ...]:
+    """Specs worth trying when tuning for ``problem``, each once, the default first; none where it has no say."""
+    return tuple(dict.fromkeys(backend.candidates(problem))) if isinstance(backend, Tunable) else ()
 
 
 def ways(backend: Backend) -> Mapping[str, Opening]:
@@ -153,10 +153,10 @@ def ways(backend: Backend) -> Mapping[str, Opening]:
     return backend.WAYS if isinstance(backend, OtherWays) else {}
 
 
-def refusal(work: Workload, name: str) -> str | None:
-    """What the machine lacks to run ``work``, or what the backend refuses anywhere; None where it can run."""
+def refusal(problem: Problem, name: str) -> str | None:
+    """What the machine lacks to run ``problem``, or what the backend refuses anywhere; None where it can run."""
     backend = find(name)
-    return backend.missing() or backend.refuses(work)
+    return backend.missing() or backend.refuses(problem)
 
 
 def default_backends() -> tuple[str, ...]:

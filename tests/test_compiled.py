@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from conftest import note_compiled
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 from test_kernel_files import source, write
 
 from collbench import registry
@@ -79,9 +79,9 @@ def kernel(name: str) -> Kernel:
 @functools.cache
 def compiled(variant: Variant) -> bytes:
     """The cubin that a session would load."""
-    work = a_workload(dtype=variant.dtype, layout=variant.layout, op=variant.op)
+    problem = a_problem(dtype=variant.dtype, layout=variant.layout, op=variant.op)
     backend = variant.backend
-    options = backend.defines(work, backend.shape(work), ON_GPU)
+    options = backend.defines(problem, backend.shape(problem), ON_GPU)
     cubin = build(backend.file, {**options, **(MARKS if variant.marked else {})}, variant.arch)
     row = (variant.name, variant.dtype, str(variant.layout), variant.words())
     note_compiled(row, variant.arch, resources(cubin))
@@ -179,8 +179,8 @@ def marking(folder: Path, phases: str | None, marked: str) -> bytes:
     """Compile a kernel whose header declares ``phases`` and that marks ``marked``, without timing them."""
     body = f'#include "collbench.cuh"\nKERNEL(a) {{ end_call(begin_call(a)); {marked} }}\n'
     file = read(write(folder, "lines.cu", source(phases=phases) + body))
-    work = a_workload(layout=a_layout(8, nodes=4))
-    return build(file, Kernel(file).defines(work, {"threads": 256}, ON_GPU), "sm_90")
+    problem = a_problem(layout=a_layout(8, nodes=4))
+    return build(file, Kernel(file).defines(problem, {"threads": 256}, ON_GPU), "sm_90")
 
 
 def test_a_kernel_need_not_have_phases(tmp_path: Path) -> None:
@@ -217,8 +217,8 @@ def layout_of(kind: type[ctypes.Structure], name: str) -> list[str]:
 def checked(folder: Path, layout: Layout, assertions: Sequence[str]) -> bytes:
     """Compile these assertions as a kernel for ``layout``."""
     file = a_file(folder, '#include "collbench.cuh"', *assertions, "KERNEL(a) { *a.out = 0; }")
-    backend, work = Kernel(file), a_workload(layout=layout)
-    return build(file, backend.defines(work, backend.shape(work), ON_GPU), "sm_90")
+    backend, problem = Kernel(file), a_problem(layout=layout)
+    return build(file, backend.defines(problem, backend.shape(problem), ON_GPU), "sm_90")
 
 
 @pytest.mark.parametrize("layout", [a_layout(3), TWO_NODES], ids=str)

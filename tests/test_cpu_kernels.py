@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import BROKEN, Mpi, Ran, statuses
 from emulated import kernel, needs_compiler
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 from test_kernel_files import source, write
 
 from collbench.backends._kernels import NEAR_WRAP, own_names
@@ -84,7 +84,7 @@ def test_worlds_side_by_side_in_a_launch_and_messages_of_several_launches(mpi: M
     assert set(rows) == {(ranks, size) for ranks in (2, 3) for size in (4096, 1100 << 10)}
     assert statuses(mpi.rows()) == {"ok"}
     for (ranks, size), row in rows.items():
-        alone = kernel("oneshot").elements_at_once(a_workload(ranks=ranks), ON_CPU) * 4 >= size
+        alone = kernel("oneshot").elements_at_once(a_problem(ranks=ranks), ON_CPU) * 4 >= size
         assert alone == (size == 4096)
         assert phases_of(row) == ({"send_us", "receive_us"} if alone else set()), "several launches have no phases"
 
@@ -252,13 +252,13 @@ def test_a_rank_writes_into_shared_memory_only_where_there_is_enough(
     state: Any = SimpleNamespace(f_bavail=ON_CPU.bytes + free, f_frsize=1)
     monkeypatch.setattr(cpu_communicator, "SHARED", tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda path: state)
-    work, device = a_workload(ranks=1), Cpu()
+    problem, device = a_problem(ranks=1), Cpu()
     with ExitStack() as teardown:
         world = open_launch(teardown).split(a_layout(1))
         session: Any = open_session(kernel("oneshot"), world, device, 1 << 16)
         assert bool(session.comm.addresses[0]) == (free == 0)
         if free < 0:
             with pytest.raises(CannotRunError, match=f"of {tmp_path} are needed, "):
-                session.prepare(work, session.arena[:4096], session.arena[4096:8192])
+                session.prepare(problem, session.arena[:4096], session.arena[4096:8192])
         world.free()
     device.close()

@@ -184,7 +184,7 @@ def test_what_is_no_results_file_is_left_out_of_a_glob_with_a_warning(tmp_path: 
 
 def test_the_folder_of_committed_results_can_be_read_at_once() -> None:
     with pytest.warns(UserWarning, match="h200x4-nccl-tests"):
-        assert len(cb.read(ROOT / "results" / "[a-z]*.csv")) == sum(rows for rows, _ in COMMITTED.values())
+        assert len(cb.read(ROOT / "results" / "[a-z]*.csv")) >= sum(rows for rows, _ in COMMITTED.values())
 
 
 @pytest.mark.parametrize(

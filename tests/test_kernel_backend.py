@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Mpi
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 from test_kernel_files import source, write
 
 from collbench import registry
@@ -28,7 +28,7 @@ from collbench.kernels.kernel import Kernel, plain
 from collbench.measure.sidecar import kernel_hashes
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.registry import Unusable, default_backends
 
 OURS = tuple(sorted(path.stem.replace("_", "-") for path in own_folder().glob("[!._]*.cu")))
@@ -160,7 +160,7 @@ def test_a_run_records_the_file_of_every_kernel(tmp_path: Path, monkeypatch: pyt
 def test_parameters_are_taken_by_their_plain_names(tmp_path: Path) -> None:
     hop = a_kernel(tmp_path, defines="{COLL_BATCH = [1, 2], DEPTH = [4, 5]}")
     chosen = hop.configured({"blocks": "3", "threads": "96", "pdl": "0", "batch": "2", "depth": "5"})
-    assert chosen.shape(a_workload()) == {"blocks": 3, "threads": 96, "pdl": 0, "COLL_BATCH": 2, "DEPTH": 5}
+    assert chosen.shape(a_problem()) == {"blocks": 3, "threads": 96, "pdl": 0, "COLL_BATCH": 2, "DEPTH": 5}
     assert chosen.file == hop.file
     assert hop.parameters == {}
 
@@ -196,33 +196,33 @@ def test_what_no_launch_can_have_is_told(tmp_path: Path, parameters: dict[str, s
 
 
 @pytest.mark.parametrize(
-    ("work", "words"),
+    ("problem", "words"),
     [
-        (a_workload("all_gather"), "hop is an all_reduce, not a all_gather"),
-        (a_workload(dtype="float16"), "hop has no float16; it has float32, bfloat16"),
-        (a_workload(op="min"), "hop has no min; it has sum, max"),
-        (a_workload(op="avg"), "hop has no avg; it has sum, max"),
-        (a_workload(layout=UNEVEN), "hop needs the same number of ranks on every node"),
-        (a_workload(ranks=5), "hop takes 4 ranks at most"),
-        (a_workload(size=4100), "hop is for messages up to 4096 bytes"),
-        (a_workload(size=4099), None),  # whole elements of it are 4096 bytes
-        (a_workload(op="max", dtype="bfloat16", layout=a_layout(4, nodes=2)), None),
+        (a_problem("all_gather"), "hop is an all_reduce, not a all_gather"),
+        (a_problem(dtype="float16"), "hop has no float16; it has float32, bfloat16"),
+        (a_problem(op="min"), "hop has no min; it has sum, max"),
+        (a_problem(op="avg"), "hop has no avg; it has sum, max"),
+        (a_problem(layout=UNEVEN), "hop needs the same number of ranks on every node"),
+        (a_problem(ranks=5), "hop takes 4 ranks at most"),
+        (a_problem(size=4100), "hop is for messages up to 4096 bytes"),
+        (a_problem(size=4099), None),  # whole elements of it are 4096 bytes
+        (a_problem(op="max", dtype="bfloat16", layout=a_layout(4, nodes=2)), None),
     ],
 )
-def test_they_refuse_what_the_header_does_not_declare(tmp_path: Path, work: Workload, words: str | None) -> None:
-    assert a_kernel(tmp_path, max_ranks="4", max_bytes="4096").refuses(work) == words
+def test_they_refuse_what_the_header_does_not_declare(tmp_path: Path, problem: Problem, words: str | None) -> None:
+    assert a_kernel(tmp_path, max_ranks="4", max_bytes="4096").refuses(problem) == words
 
 
 def test_there_are_gates_for_255_ranks(tmp_path: Path) -> None:
     for hop in (a_kernel(tmp_path), a_kernel(tmp_path, max_ranks="1000")):
-        assert hop.refuses(a_workload(ranks=255)) is None
-        assert hop.refuses(a_workload(ranks=256)) == "hop takes 255 ranks at most"
+        assert hop.refuses(a_problem(ranks=255)) is None
+        assert hop.refuses(a_problem(ranks=256)) == "hop takes 255 ranks at most"
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_ours_take_every_layout_of_equal_nodes(name: str) -> None:
     for layout, dtype, op in product(LAYOUTS, ours(name).file.dtypes, ours(name).file.ops):
-        assert ours(name).refuses(a_workload(dtype=dtype, layout=layout, op=op)) is None
+        assert ours(name).refuses(a_problem(dtype=dtype, layout=layout, op=op)) is None
 
 
 # ---- Launch shapes ----
@@ -249,21 +249,21 @@ FEW = {"blocks": "[1, 4]", "threads": "[64, 32]"}
 def test_a_launch_has_the_threads_that_its_cells_need(
     tmp_path: Path, size: int, changes: dict[str, str | None], blocks: int, threads: int
 ) -> None:
-    shape = a_kernel(tmp_path, **FEW, **changes).shape(a_workload(layout=a_layout(4, nodes=2), size=size))
+    shape = a_kernel(tmp_path, **FEW, **changes).shape(a_problem(layout=a_layout(4, nodes=2), size=size))
     assert (shape["blocks"], shape["threads"]) == (blocks, threads)
 
 
 def test_whole_numbers_have_flags_in_every_cell(tmp_path: Path) -> None:
     hop = a_kernel(tmp_path, **FEW, cell='"lamport"', dtypes='["int32", "float32"]')
-    assert [hop.shape(a_workload(dtype=name, size=512))["blocks"] for name in ("int32", "float32")] == [2, 1]
+    assert [hop.shape(a_problem(dtype=name, size=512))["blocks"] for name in ("int32", "float32")] == [2, 1]
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_one_round_is_enough_where_it_can_be_and_no_block_is_idle(name: str) -> None:
     backend = ours(name)
     for layout, dtype, size in product(LAYOUTS, backend.file.dtypes, SIZES):
-        work = a_workload(dtype=dtype, layout=layout, size=size)
-        shape = backend.shape(work)
+        problem = a_problem(dtype=dtype, layout=layout, size=size)
+        shape = backend.shape(problem)
         data = 16 if backend.file.cell == "lamport" and dtype != "int32" else 8
         cells = -(-size // (data * (1 if backend.file.order == "flat" else layout.size // layout.node_count)))
         most = {"blocks": max(backend.file.blocks), "threads": max(backend.file.threads)}
@@ -281,13 +281,13 @@ def test_explicit_parameters_win(name: str) -> None:
     given = {"blocks": max(file.blocks) + 1, "threads": max(file.threads) // 2, "pdl": 0, **own}
     spec = ":".join([name, *(f"{key}={number}" for key, number in given.items())])
     for size in SIZES:
-        shape = ours(spec).shape(a_workload(size=size))
+        shape = ours(spec).shape(a_problem(size=size))
         assert {plain(key): number for key, number in shape.items()} == given
 
 
 def test_fewer_blocks_get_more_threads(tmp_path: Path) -> None:
     hop = a_kernel(tmp_path, **FEW).configured({"blocks": "1"})
-    assert hop.shape(a_workload(size=8 * 64))["threads"] == 64
+    assert hop.shape(a_problem(size=8 * 64))["threads"] == 64
 
 
 # ---- What is tried when tuning ----
@@ -297,14 +297,14 @@ def test_fewer_blocks_get_more_threads(tmp_path: Path) -> None:
 def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
     backend, specs = ours(name), set()
     for layout, size in product(LAYOUTS, SIZES):
-        first, *others = backend.candidates(a_workload(dtype="bfloat16", layout=layout, size=size))
+        first, *others = backend.candidates(a_problem(dtype="bfloat16", layout=layout, size=size))
         assert first == name
         assert len({first, *others}) == len(others) + 1
         specs.update(others)
     for spec in specs:
         asked = {key: int(text) for key, text in split(spec)[1].items()}
         assert ours(spec).file == backend.file
-        shape = ours(spec).shape(a_workload())
+        shape = ours(spec).shape(a_problem())
         assert {plain(key): number for key, number in shape.items()} == {**asked, "pdl": 1}
         assert asked["blocks"] in backend.file.blocks
         assert asked["threads"] in backend.file.threads
@@ -314,7 +314,7 @@ def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
 def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
     tried = {}
     for size in (64, 128 << 10, 64 << 20):
-        specs = ours(name).candidates(a_workload(size=size, ranks=8))[1:]
+        specs = ours(name).candidates(a_problem(size=size, ranks=8))[1:]
         tried[size] = {split(spec)[1]["blocks"] for spec in specs}
     most = max(ours(name).file.blocks)
     assert tried[64] <= {str(min(ours(name).file.blocks))}, "more would have nothing to do"
@@ -342,17 +342,17 @@ def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
 )
 def test_bytes_that_a_rank_sends(name: str, layout: Layout, shares: float) -> None:
     for dtype in ("float32", "float16", "bfloat16"):
-        assert ours(name).wire_bytes(a_workload(dtype=dtype, layout=layout)) == shares * 4096
+        assert ours(name).wire_bytes(a_problem(dtype=dtype, layout=layout)) == shares * 4096
     flags = 1 if ours(name).file.cell == "ll" else 2
-    assert ours(name).wire_bytes(a_workload(dtype="int32", layout=layout)) == flags * shares * 4096
+    assert ours(name).wire_bytes(a_problem(dtype="int32", layout=layout)) == flags * shares * 4096
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4, 5, 6, 7, 8, 9])
 @pytest.mark.parametrize("name", [name for name in OURS if ours(name).file.order == "nvrar"])
 def test_data_that_is_sent_is_that_of_the_reference(name: str, nodes: int) -> None:
     for local in (1, 2, 4) if nodes > 1 else (2, 4):
-        work = a_workload(layout=a_layout(nodes * local, nodes))
-        assert ours(name).formula(ours(name).file.wire, work, work.bytes) == mpi_nvrar.wire_bytes(work)
+        problem = a_problem(layout=a_layout(nodes * local, nodes))
+        assert ours(name).formula(ours(name).file.wire, problem, problem.bytes) == mpi_nvrar.wire_bytes(problem)
 
 
 # ---- Orders of additions ----
@@ -375,9 +375,9 @@ def sum_of(order: ExactOrder | None, inputs: Values) -> Values:
 
 @pytest.mark.parametrize("op", ["sum", "min", "max"])
 def test_on_one_node_both_orders_are_one(tmp_path: Path, op: str) -> None:
-    work = a_workload(dtype="bfloat16", ranks=8, op=op)
+    problem = a_problem(dtype="bfloat16", ranks=8, op=op)
     flat, three = (
-        sum_of(order_of(a_kernel(tmp_path, order=order).file, work), noise(8)) for order in ('"flat"', '"nvrar"')
+        sum_of(order_of(a_kernel(tmp_path, order=order).file, problem), noise(8)) for order in ('"flat"', '"nvrar"')
     )
     assert np.array_equal(flat, three)
     wide = {"sum": np.add, "min": np.minimum, "max": np.maximum}[op].reduce(noise(8).astype(np.float32), axis=0)
@@ -385,12 +385,10 @@ def test_on_one_node_both_orders_are_one(tmp_path: Path, op: str) -> None:
 
 
 def test_on_several_nodes_they_are_not(tmp_path: Path) -> None:
-    work, inputs = a_workload(dtype="bfloat16", layout=a_layout(8, nodes=4)), noise(8)
-    flat = sum_of(order_of(a_kernel(tmp_path, order='"flat"').file, work), inputs)
-    three = order_of(a_kernel(tmp_path, order='"nvrar"').file, work)
-    assert np.array_equal(
-        flat, sum_of(order_of(a_kernel(tmp_path).file, a_workload(dtype="bfloat16", ranks=8)), inputs)
-    )
+    problem, inputs = a_problem(dtype="bfloat16", layout=a_layout(8, nodes=4)), noise(8)
+    flat = sum_of(order_of(a_kernel(tmp_path, order='"flat"').file, problem), inputs)
+    three = order_of(a_kernel(tmp_path, order='"nvrar"').file, problem)
+    assert np.array_equal(flat, sum_of(order_of(a_kernel(tmp_path).file, a_problem(dtype="bfloat16", ranks=8)), inputs))
     assert np.count_nonzero(flat != sum_of(three, inputs)) > 100
     pairs = sum_of(three, inputs[[1, 0, 2, 3, 4, 5, 6, 7]])
     assert np.array_equal(pairs, sum_of(three, inputs)), "two numbers have one sum"
@@ -412,21 +410,23 @@ def test_on_several_nodes_they_are_not(tmp_path: Path) -> None:
 def test_the_order_is_the_documented_one(
     tmp_path: Path, order: str, layout: Layout, inputs: tuple[float, ...], result: float
 ) -> None:
-    add = order_of(a_kernel(tmp_path, order=f'"{order}"').file, a_workload(layout=layout))
+    add = order_of(a_kernel(tmp_path, order=f'"{order}"').file, a_problem(layout=layout))
     assert add is not None
     assert add(np.array(inputs, np.float32)[:, None]).tolist() == [result]
 
 
 def test_a_kernel_may_have_no_order(tmp_path: Path) -> None:
-    assert order_of(a_kernel(tmp_path, order=None).file, a_workload()) is None
+    assert order_of(a_kernel(tmp_path, order=None).file, a_problem()) is None
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_ours_document_theirs(name: str) -> None:
-    work = a_workload(dtype="bfloat16", layout=IN_TURN)
+    problem = a_problem(dtype="bfloat16", layout=IN_TURN)
     nodes = {"flat": 1, "nvrar": 2}[str(ours(name).file.order)]
-    expected = mpi_nvrar.exact_order(a_workload(dtype="bfloat16", layout=a_layout(4, nodes)))
-    assert np.array_equal(sum_of(order_of(ours(name).file, work), noise(4)), sum_of(expected, noise(4)[[0, 2, 1, 3]]))
+    expected = mpi_nvrar.exact_order(a_problem(dtype="bfloat16", layout=a_layout(4, nodes)))
+    assert np.array_equal(
+        sum_of(order_of(ours(name).file, problem), noise(4)), sum_of(expected, noise(4)[[0, 2, 1, 3]])
+    )
 
 
 def test_a_kernel_called_like_a_backend_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from samples import a_record, a_workload, timed, untimed
+from samples import a_problem, a_record, timed, untimed
 
 from collbench.cli.main import cli
 from collbench.results.cases import cases
@@ -107,9 +107,9 @@ def test_everything_that_judges_says_the_same_of_a_case_with_a_bad_launch(status
         assert np.isnan(line.get_ydata()).tolist() == [True, False]
     assert [text.get_text() for text in drawn["best"].axes[0].texts] == ["only", "1.00"]
     assert all(f"cases without a number: 1 {status}\n" in figure.texts[1].get_text() for figure in drawn.values())
-    work, names = a_workload(), ("nccl", "nvrar")
-    assert finalists({work: names}, rows, 1) == {}
-    assert verdicts({work: names}, rows, 3) == []
+    problem, names = a_problem(), ("nccl", "nvrar")
+    assert finalists({problem: names}, rows, 1) == {}
+    assert verdicts({problem: names}, rows, 3) == []
 
 
 @pytest.mark.parametrize("status", BAD)

@@ -14,15 +14,32 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from collbench.devices.device import Array, Call, Device, Values
 from collbench.errors import CannotRunError, HangError, UsageError, pick
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World
 
 __all__ = [
-    "Array", "Backend", "Call", "CannotRunError", "Configurable", "DescribedCall", "Device", "ExactOrder", "HangError",
-    "Layout", "Networked", "Opening", "OtherWays", "PhasedCall", "Session", "Tunable", "UsageError", "Values",
-    "Workload", "pick",
+    "Array",
+    "Backend",
+    "Call",
+    "CannotRunError",
+    "Configurable",
+    "DescribedCall",
+    "Device",
+    "ExactOrder",
+    "HangError",
+    "Layout",
+    "Networked",
+    "Opening",
+    "OtherWays",
+    "PhasedCall",
+    "Problem",
+    "Session",
+    "Tunable",
+    "UsageError",
+    "Values",
+    "pick",
 ]  # fmt: skip
 
 ExactOrder = Callable[[Values], Values]  # from inputs of shape (ranks, n) to the result of shape (n,), to the bit
@@ -35,8 +52,8 @@ class Session(Protocol):
     def arena(self) -> Array:
         """The memory that its calls work on."""
 
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
-        """A call that enqueues the workload from ``send`` to ``recv`` and returns without waiting for the device.
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
+        """A call that enqueues the problem from ``send`` to ``recv`` and returns without waiting for the device.
 
         Collective over the members. Raises ``CannotRunError`` where the case must be skipped on this machine, and
         any ``RuntimeError`` where the library fails.
@@ -104,13 +121,13 @@ class Backend(Protocol):
     def missing(self) -> str | None:
         """What this machine lacks to run it and how to get it, or None. Quick, and imports nothing heavy."""
 
-    def refuses(self, workload: Workload) -> str | None:
-        """Why it cannot run ``workload`` anywhere, or None. Pure."""
+    def refuses(self, problem: Problem) -> str | None:
+        """Why it cannot run ``problem`` anywhere, or None. Pure."""
 
-    def exact_order(self, workload: Workload) -> ExactOrder | None:
+    def exact_order(self, problem: Problem) -> ExactOrder | None:
         """Its order of additions and roundings, where it documents one: results are then compared to the bit."""
 
-    def wire_bytes(self, workload: Workload) -> float | None:
+    def wire_bytes(self, problem: Problem) -> float | None:
         """Bytes that one rank sends for one call, where it knows."""
 
     def open(self, world: World, device: Device, arena_bytes: int) -> Session:
@@ -133,8 +150,8 @@ class Configurable(Protocol):
 class Tunable(Protocol):
     """A backend with something to choose from."""
 
-    def candidates(self, workload: Workload) -> tuple[str, ...]:
-        """Specs worth trying when tuning for ``workload``, its own or other backends'; the first is what it takes where
+    def candidates(self, problem: Problem) -> tuple[str, ...]:
+        """Specs worth trying when tuning for ``problem``, its own or other backends'; the first is what it takes where
         nothing was tuned. Pure."""
 
 

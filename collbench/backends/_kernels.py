@@ -1,4 +1,4 @@
-"""Every kernel file as a backend: compiled for the workload, launched on the communicator that all kernels share."""
+"""Every kernel file as a backend: compiled for the problem, launched on the communicator that all kernels share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from collbench.plan.layout import Layout
 
 if TYPE_CHECKING:
     from collbench.devices.device import Device
-    from collbench.plan.problem import Workload
+    from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 NEAR_WRAP = "epoch near its wrap"
@@ -63,9 +63,9 @@ def flat_sum(inputs: Values, layout: Layout, op: str) -> Values:
 ORDERS = {"flat": flat_sum, "nvrar": mpi_nvrar.three_phases}
 
 
-def order_of(file: KernelFile, work: Workload) -> ExactOrder | None:
+def order_of(file: KernelFile, problem: Problem) -> ExactOrder | None:
     """The order of additions that a kernel documents."""
-    return partial(ORDERS[file.order], layout=work.layout, op=work.op) if file.order else None
+    return partial(ORDERS[file.order], layout=problem.layout, op=problem.op) if file.order else None
 
 
 @dataclass(frozen=True)
@@ -97,21 +97,21 @@ class KernelBackend:
         """What a machine needs to compile and run kernels."""
         return missing()
 
-    def refuses(self, work: Workload) -> str | None:
+    def refuses(self, problem: Problem) -> str | None:
         """What the file's header does not declare."""
-        return self.kernel.refuses(work)
+        return self.kernel.refuses(problem)
 
-    def exact_order(self, work: Workload) -> ExactOrder | None:
+    def exact_order(self, problem: Problem) -> ExactOrder | None:
         """The order that the file's header names."""
-        return order_of(self.kernel.file, work)
+        return order_of(self.kernel.file, problem)
 
-    def wire_bytes(self, work: Workload) -> float | None:
+    def wire_bytes(self, problem: Problem) -> float | None:
         """Bytes that a rank sends, flags included."""
-        return self.kernel.wire_bytes(work)
+        return self.kernel.wire_bytes(problem)
 
-    def candidates(self, work: Workload) -> tuple[str, ...]:
+    def candidates(self, problem: Problem) -> tuple[str, ...]:
         """Launch shapes worth trying, its own choice first."""
-        return self.kernel.candidates(work)
+        return self.kernel.candidates(problem)
 
     def open(self, world: World, device: Device, arena_bytes: int) -> Session:
         """The communicator that all kernels on this world share."""

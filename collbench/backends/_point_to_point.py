@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from collbench.backends.mpi import message
 from collbench.devices.device import Array, Call, Device, Values
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,12 +51,12 @@ class Exchange:
     """
 
     def __init__(
-        self, comm: Any, work: Workload, tag: int, pairs: list[tuple[int, Values | None, Values | None]]
+        self, comm: Any, problem: Problem, tag: int, pairs: list[tuple[int, Values | None, Values | None]]
     ) -> None:
         receives = [(peer, theirs) for peer, _, theirs in pairs if theirs is not None]
         sends = [(peer, mine) for peer, mine, _ in pairs if mine is not None]
-        self._requests = [comm.Recv_init(message(work, theirs), peer, tag) for peer, theirs in receives]
-        self._requests += [comm.Send_init(message(work, mine), peer, tag) for peer, mine in sends]
+        self._requests = [comm.Recv_init(message(problem, theirs), peer, tag) for peer, theirs in receives]
+        self._requests += [comm.Send_init(message(problem, mine), peer, tag) for peer, mine in sends]
 
     def __call__(self) -> None:
         from mpi4py import MPI
@@ -79,13 +79,13 @@ class PointToPointCall(Protocol):
         """Give all requests back."""
 
 
-Maker = Callable[[Any, Workload, Array, Array], PointToPointCall]
+Maker = Callable[[Any, Problem, Array, Array], PointToPointCall]
 
 
 def open_session(world: World, device: Device, arena_bytes: int, make: Maker) -> PointToPointSession:
     """A communicator of its own, so that no message is taken for another backend's.
 
-    ``make(comm, workload, send, recv)`` is called on all members.
+    ``make(comm, problem, send, recv)`` is called on all members.
     """
     return PointToPointSession(world, device.arena(arena_bytes), world.comm.Dup() if world.member else world.comm, make)
 
@@ -100,9 +100,9 @@ class PointToPointSession:
     make: Maker
     schedules: list[PointToPointCall] = field(default_factory=list)
 
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
         """The schedule with its persistent requests."""
-        schedule = self.make(self.comm, workload, send, recv)
+        schedule = self.make(self.comm, problem, send, recv)
         self.schedules.append(schedule)
         return schedule
 

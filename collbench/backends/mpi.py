@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from collbench.backends import ExactOrder
 from collbench.devices.device import Array, Call, Device
 from collbench.plan.collectives import ROOT
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World
@@ -26,17 +26,17 @@ def missing() -> str | None:
     return None
 
 
-def refuses(workload: Workload) -> str | None:
+def refuses(problem: Problem) -> str | None:
     """MPI has no average."""
-    return "MPI defines no averaging operation" if workload.op == "avg" else None
+    return "MPI defines no averaging operation" if problem.op == "avg" else None
 
 
-def exact_order(workload: Workload) -> ExactOrder | None:
+def exact_order(problem: Problem) -> ExactOrder | None:
     """The library's order is its own."""
     return None
 
 
-def wire_bytes(workload: Workload) -> float | None:
+def wire_bytes(problem: Problem) -> float | None:
     """The library's algorithm is its own."""
     return None
 
@@ -54,33 +54,33 @@ class MpiSession:
     arena: Array
     made: dict[tuple[str, str], Any] = field(default_factory=dict)
 
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
         """One blocking MPI call; types that MPI does not know are reduced by an operation of ours."""
         from mpi4py import MPI
 
         comm = self.world.comm
-        reduction = self._reduction(workload)
-        source, target = message(workload, send), message(workload, recv)
-        given = MPI.IN_PLACE if workload.in_place else source
+        reduction = self._reduction(problem)
+        source, target = message(problem, send), message(problem, recv)
+        given = MPI.IN_PLACE if problem.in_place else source
         at_root = comm.Get_rank() == ROOT
         forms: dict[str, Call] = {
             "all_reduce": lambda: comm.Allreduce(given, target, reduction),
-            "reduce_scatter": self._reduce_scatter(source, target, reduction, workload, send),
+            "reduce_scatter": self._reduce_scatter(source, target, reduction, problem, send),
             "all_gather": lambda: comm.Allgather(given, target),
-            "broadcast": self._broadcast(source, target, at_root, workload),
+            "broadcast": self._broadcast(source, target, at_root, problem),
             "gather": lambda: comm.Gather(source, target if at_root else None, ROOT),
             "send_recv": self._ring(source, target),
         }
-        return forms[workload.collective.name]
+        return forms[problem.collective.name]
 
-    def _reduce_scatter(self, source: Any, target: Any, op: Any, work: Workload, send: Array) -> Call:
+    def _reduce_scatter(self, source: Any, target: Any, op: Any, problem: Problem, send: Array) -> Call:
         from mpi4py import MPI
 
         comm = self.world.comm
-        if not work.in_place:
+        if not problem.in_place:
             return lambda: comm.Reduce_scatter_block(source, target, op)
         # MPI leaves an in-place result at the start of the buffer, NCCL at the rank's own share: move it there.
-        share = work.count // work.layout.size
+        share = problem.count // problem.layout.size
         rank = comm.Get_rank()
 
         def call() -> None:
@@ -90,9 +90,9 @@ class MpiSession:
 
         return call
 
-    def _broadcast(self, source: Any, target: Any, at_root: bool, work: Workload) -> Call:
+    def _broadcast(self, source: Any, target: Any, at_root: bool, problem: Problem) -> Call:
         comm = self.world.comm
-        if work.in_place or not at_root:
+        if problem.in_place or not at_root:
             return lambda: comm.Bcast(target, ROOT)
 
         def call() -> None:  # MPI broadcasts in place only: out of place the root also fills its own output
@@ -106,15 +106,15 @@ class MpiSession:
         after, before = (comm.Get_rank() + 1) % comm.Get_size(), (comm.Get_rank() - 1) % comm.Get_size()
         return lambda: comm.Sendrecv(source, after, recvbuf=target, source=before)
 
-    def _reduction(self, workload: Workload) -> Any:
+    def _reduction(self, problem: Problem) -> Any:
         from mpi4py import MPI
 
         known = {"sum": MPI.SUM, "min": MPI.MIN, "max": MPI.MAX}
-        if workload.dtype.itemsize != 2 or not workload.op:
-            return known.get(workload.op)
-        key = (workload.dtype.name, workload.op)
+        if problem.dtype.itemsize != 2 or not problem.op:
+            return known.get(problem.op)
+        key = (problem.dtype.name, problem.op)
         if key not in self.made:
-            self.made[key] = rounding_reduction(workload)
+            self.made[key] = rounding_reduction(problem)
         return self.made[key]
 
     def release(self) -> None:
@@ -126,22 +126,22 @@ class MpiSession:
             operation.Free()
 
 
-def message(workload: Workload, array: Array) -> Any:
+def message(problem: Problem, array: Array) -> Any:
     """``array`` as mpi4py takes it; 16-bit floats travel as 16-bit integers, which MPI knows."""
     from mpi4py import MPI
 
     types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}
-    kind = types.get(workload.dtype.name)
+    kind = types.get(problem.dtype.name)
     return (array, kind) if kind is not None else (array.view("u2"), MPI.UINT16_T)
 
 
-def rounding_reduction(workload: Workload) -> Any:
+def rounding_reduction(problem: Problem) -> Any:
     """An MPI operation on 16-bit floats that combines in numpy and rounds after each addition."""
     import numpy as np
     from mpi4py import MPI
 
-    combine: Callable[..., Any] = {"sum": np.add, "min": np.minimum, "max": np.maximum}[workload.op]
-    kind = workload.dtype.numpy
+    combine: Callable[..., Any] = {"sum": np.add, "min": np.minimum, "max": np.maximum}[problem.op]
+    kind = problem.dtype.numpy
 
     def apply(one: Any, other: Any, datatype: MPI.Datatype) -> None:
         target = np.frombuffer(other, kind)

@@ -31,7 +31,7 @@ from collbench.backends._point_to_point import (
 )
 from collbench.devices.device import Device, Values
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World
@@ -45,11 +45,11 @@ def missing() -> str | None:
     return None
 
 
-def refuses(workload: Workload) -> str | None:
+def refuses(problem: Problem) -> str | None:
     """An all-reduce on nodes of equal size."""
-    if workload.collective.name != "all_reduce":
-        return f"NVRAR is an all-reduce, not a {workload.collective.name}"
-    if workload.layout.per_node is None:
+    if problem.collective.name != "all_reduce":
+        return f"NVRAR is an all-reduce, not a {problem.collective.name}"
+    if problem.layout.per_node is None:
         return "NVRAR needs the same number of ranks on every node"
     return None
 
@@ -59,13 +59,13 @@ def doubling_nodes(nodes: int) -> int:
     return 1 << (nodes.bit_length() - 1)
 
 
-def wire_bytes(workload: Workload) -> float | None:
+def wire_bytes(problem: Problem) -> float | None:
     """Bytes that the busiest rank sends."""
-    layout = workload.layout
+    layout = problem.layout
     per_node, nodes = layout.per_node or 1, layout.node_count
     core = doubling_nodes(nodes)
     exchanges = core.bit_length() - 1 + (nodes > core)
-    return workload.bytes * (2 * (per_node - 1) + exchanges) / per_node
+    return problem.bytes * (2 * (per_node - 1) + exchanges) / per_node
 
 
 def node_sum(parts: Values, combine: Combine) -> Values:
@@ -76,9 +76,9 @@ def node_sum(parts: Values, combine: Combine) -> Values:
     return total.astype(parts.dtype)
 
 
-def exact_order(workload: Workload) -> ExactOrder | None:
+def exact_order(problem: Problem) -> ExactOrder | None:
     """The result of the three phases, to the bit."""
-    return partial(three_phases, layout=workload.layout, op=workload.op)
+    return partial(three_phases, layout=problem.layout, op=problem.op)
 
 
 def three_phases(inputs: Values, layout: Layout, op: str) -> Values:
@@ -104,17 +104,17 @@ def open(world: World, device: Device, arena_bytes: int) -> PointToPointSession:
 class ThreePhases:
     """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
 
-    def __init__(self, comm: Any, workload: Workload, send: Values, recv: Values) -> None:
+    def __init__(self, comm: Any, problem: Problem, send: Values, recv: Values) -> None:
         import numpy as np
 
-        layout, rank = workload.layout, comm.Get_rank()
-        self._comm, self._work, self._rank = comm, workload, rank
-        self._combine = combine_of(workload.op)
+        layout, rank = problem.layout, comm.Get_rank()
+        self._comm, self._work, self._rank = comm, problem, rank
+        self._combine = combine_of(problem.op)
         self._node = layout.nodes[rank]
         self._folds_away = self._node >= doubling_nodes(layout.node_count)
         self._local = [peer for peer in range(layout.size) if layout.nodes[peer] == self._node]
         self._me = self._local.index(rank)
-        bounds = [workload.count * index // len(self._local) for index in range(len(self._local) + 1)]
+        bounds = [problem.count * index // len(self._local) for index in range(len(self._local) + 1)]
         self._shards = [slice(low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
         mine = self._shards[self._me]
         self._input, self._output = send[mine], recv[mine]

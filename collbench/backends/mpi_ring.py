@@ -27,7 +27,7 @@ from collbench.backends._point_to_point import (
     pair_sum,
 )
 from collbench.devices.device import Device, Values
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World
@@ -42,22 +42,22 @@ def missing() -> str | None:
     return None
 
 
-def refuses(workload: Workload) -> str | None:
+def refuses(problem: Problem) -> str | None:
     """An all-reduce; any ranks on any nodes."""
-    name = workload.collective.name
+    name = problem.collective.name
     return None if name == "all_reduce" else f"this ring is an all-reduce, not a {name}"
 
 
-def exact_order(workload: Workload) -> ExactOrder | None:
+def exact_order(problem: Problem) -> ExactOrder | None:
     """None: where an addition starts depends on the chunk, so on an element's place in the message, and an emulator is
     given the data of an element without its place."""
     return None
 
 
-def wire_bytes(workload: Workload) -> float | None:
+def wire_bytes(problem: Problem) -> float | None:
     """Bytes that each rank sends, where the chunks are equal."""
-    ranks = workload.layout.size
-    return workload.bytes * 2 * (ranks - 1) / ranks
+    ranks = problem.layout.size
+    return problem.bytes * 2 * (ranks - 1) / ranks
 
 
 def open(world: World, device: Device, arena_bytes: int) -> PointToPointSession:
@@ -78,11 +78,11 @@ class Hop:
 class Ring:
     """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
 
-    def __init__(self, comm: Any, workload: Workload, send: Values, recv: Values) -> None:
-        ring = sorted(range(workload.layout.size), key=workload.layout.nodes.__getitem__)
+    def __init__(self, comm: Any, problem: Problem, send: Values, recv: Values) -> None:
+        ring = sorted(range(problem.layout.size), key=problem.layout.nodes.__getitem__)
         self._place, self._size = ring.index(comm.Get_rank()), len(ring)
         self._before, self._after = ring[self._place - 1], ring[(self._place + 1) % self._size]
-        self._comm, self._work, self._combine = comm, workload, combine_of(workload.op)
+        self._comm, self._work, self._combine = comm, problem, combine_of(problem.op)
         self._send, self._recv = send, recv
         self._complete = recv[self._chunk(1)]
         self._hops = self._reduce_scatter()

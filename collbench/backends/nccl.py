@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collbench.devices.device import Array, Call, Device
     from collbench.devices.gpu import Gpu
     from collbench.devices.nccl import NcclCommunicator
-    from collbench.plan.problem import Workload
+    from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 DEVICE = "gpu"
@@ -27,17 +27,17 @@ def missing() -> str | None:
     return gpu_missing()
 
 
-def refuses(workload: Workload) -> str | None:
+def refuses(problem: Problem) -> str | None:
     """NCCL has every collective here, for every type."""
     return None
 
 
-def exact_order(workload: Workload) -> ExactOrder | None:
+def exact_order(problem: Problem) -> ExactOrder | None:
     """NCCL's order depends on the algorithm it picks."""
     return None
 
 
-def wire_bytes(workload: Workload) -> float | None:
+def wire_bytes(problem: Problem) -> float | None:
     """NCCL does not say."""
     return None
 
@@ -59,10 +59,10 @@ class NcclSession:
     arena: Array
     comm: NcclCommunicator | None
 
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
         """One call of NCCL on the device's stream."""
         assert self.comm is not None, "members only"
-        return self.comm.call(workload, send, recv, self.device.stream.ptr)
+        return self.comm.call(problem, send, recv, self.device.stream.ptr)
 
     def transport(self) -> str:
         """What NCCL takes from this rank to others; members only, after a call."""

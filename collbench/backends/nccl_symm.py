@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collbench.devices.device import Array, Call, Device
     from collbench.devices.gpu import Gpu
     from collbench.devices.nccl import NcclCommunicator
-    from collbench.plan.problem import Workload
+    from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 DEVICE = "gpu"
@@ -30,24 +30,24 @@ def missing() -> str | None:
     return gpu_missing()
 
 
-def refuses(workload: Workload) -> str | None:
+def refuses(problem: Problem) -> str | None:
     """What NCCL 2.28 has symmetric kernels for (src/device/symmetric/generate.py)."""
-    name = workload.collective.name
+    name = problem.collective.name
     if name not in ("all_reduce", "reduce_scatter", "all_gather"):
         return f"NCCL has no symmetric kernel for {name}"
-    if workload.op not in ("", "sum"):
-        return f"NCCL's symmetric kernels sum; they have no {workload.op}"
-    if workload.op and workload.dtype.name not in ("float16", "bfloat16", "float32"):
-        return f"NCCL's symmetric kernels do not reduce {workload.dtype.name}"
+    if problem.op not in ("", "sum"):
+        return f"NCCL's symmetric kernels sum; they have no {problem.op}"
+    if problem.op and problem.dtype.name not in ("float16", "bfloat16", "float32"):
+        return f"NCCL's symmetric kernels do not reduce {problem.dtype.name}"
     return None
 
 
-def exact_order(workload: Workload) -> ExactOrder | None:
+def exact_order(problem: Problem) -> ExactOrder | None:
     """NCCL's order depends on the kernel it picks."""
     return None
 
 
-def wire_bytes(workload: Workload) -> float | None:
+def wire_bytes(problem: Problem) -> float | None:
     """NCCL does not say."""
     return None
 
@@ -72,10 +72,10 @@ class SymmetricSession:
     comm: NcclCommunicator | None
     one_host: bool
 
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
         """One call of NCCL, proven to take a symmetric kernel."""
         assert self.comm is not None, "members only"
-        call = self.comm.call(workload, send, recv, self.device.stream.ptr)
+        call = self.comm.call(problem, send, recv, self.device.stream.ptr)
         taken = self.device.kernels(call)
         if not any(name.startswith(SYMMETRIC) for name in taken):
             raise CannotRunError(f"NCCL took {', '.join(taken) or 'no kernel'} instead of a symmetric one")

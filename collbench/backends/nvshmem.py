@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collbench.backends import ExactOrder
     from collbench.devices.device import Array, Call, Device
     from collbench.devices.gpu import Gpu
-    from collbench.plan.problem import Workload
+    from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 DEVICE = "gpu"
@@ -31,24 +31,24 @@ def missing() -> str | None:
     return gpu_missing(nvshmem="nvshmem4py-cu13")
 
 
-def refuses(workload: Workload) -> str | None:
+def refuses(problem: Problem) -> str | None:
     """What NVSHMEM has as a collective on a stream, on a team of evenly spaced ranks."""
-    if workload.collective.name not in HAS:
-        return f"NVSHMEM has no {workload.collective.name} on a stream"
-    if workload.op == "avg":
+    if problem.collective.name not in HAS:
+        return f"NVSHMEM has no {problem.collective.name} on a stream"
+    if problem.op == "avg":
         return "NVSHMEM has no averaging reduction"
-    members = workload.layout.members
+    members = problem.layout.members
     if len({after - before for before, after in zip(members, members[1:], strict=False)}) > 1:
         return "an NVSHMEM team is a strided range of ranks, and these ranks are not"
     return None
 
 
-def exact_order(workload: Workload) -> ExactOrder | None:
+def exact_order(problem: Problem) -> ExactOrder | None:
     """NVSHMEM's order is its own."""
     return None
 
 
-def wire_bytes(workload: Workload) -> float | None:
+def wire_bytes(problem: Problem) -> float | None:
     """NVSHMEM does not say."""
     return None
 
@@ -86,18 +86,18 @@ class NvshmemSession:
     team: int
     owned: bool
 
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
         """One on-stream collective of the team."""
         from nvshmem.bindings import nvshmem as lib
 
-        kind, n, share = TYPES[workload.dtype.name], workload.count, workload.count // workload.layout.size
+        kind, n, share = TYPES[problem.dtype.name], problem.count, problem.count // problem.layout.size
         source, target, stream, team = send.data.ptr, recv.data.ptr, self.device.stream.ptr, self.team
-        name = workload.collective.name
+        name = problem.collective.name
         if name == "all_reduce":
-            reduce = getattr(lib, f"{kind}_{workload.op}_reduce_on_stream")
+            reduce = getattr(lib, f"{kind}_{problem.op}_reduce_on_stream")
             return lambda: reduce(team, target, source, n, stream)
         if name == "reduce_scatter":
-            scatter = getattr(lib, f"{kind}_{workload.op}_reducescatter_on_stream")
+            scatter = getattr(lib, f"{kind}_{problem.op}_reducescatter_on_stream")
             return lambda: scatter(team, target, source, share, stream)
         if name == "all_gather":
             collect = getattr(lib, f"{kind}_fcollect_on_stream")

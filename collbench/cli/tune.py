@@ -150,8 +150,10 @@ def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: par
 
 def _preview(field: Field, as_json: bool) -> str:
     if as_json:
-        return contests_text(contest_of(work, names) for work, names in field.items()).rstrip()
+        return contests_text(contest_of(problem, names) for problem, names in field.items()).rstrip()
     table = [["size", "dtype", "op", "layout", "candidates", "default"]]
-    for work, names in field.items():
-        table.append([format_size(work.bytes), work.dtype.name, work.op, str(work.layout), str(len(names)), names[0]])
+    for problem, names in field.items():
+        table.append(
+            [format_size(problem.bytes), problem.dtype.name, problem.op, str(problem.layout), str(len(names)), names[0]]
+        )
     return f"{aligned(table)}\n\n{sum(map(len, field.values()))} cases to run once"

@@ -11,7 +11,7 @@ from nccl.bindings import nccl as lib
 from collbench.devices.device import Array, Call
 from collbench.host import nccl_log, transports
 from collbench.plan.collectives import ROOT
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.ranks.world import World
 
 DATA_TYPES = {
@@ -48,10 +48,10 @@ class NcclCommunicator:
         """Sum ``array`` (float32) in place over the ranks."""
         lib.all_reduce(array.data.ptr, array.data.ptr, array.size, int(nc.FLOAT32), int(nc.SUM), self._handle, stream)
 
-    def call(self, workload: Workload, send: Array, recv: Array, stream: int) -> Call:
-        """The workload as a call that enqueues it on ``stream`` (a cudaStream_t)."""
-        name, n = workload.collective.name, workload.count
-        kind, op = int(DATA_TYPES[workload.dtype.name]), int(REDUCTIONS[workload.op])
+    def call(self, problem: Problem, send: Array, recv: Array, stream: int) -> Call:
+        """The problem as a call that enqueues it on ``stream`` (a cudaStream_t)."""
+        name, n = problem.collective.name, problem.count
+        kind, op = int(DATA_TYPES[problem.dtype.name]), int(REDUCTIONS[problem.op])
         source, target, comm = send.data.ptr, recv.data.ptr, self._handle
         share = n // self._size
         calls: dict[str, Call] = {

@@ -25,7 +25,7 @@ from collbench.ranks.world import rest_until_all
 if TYPE_CHECKING:
     from collbench.devices.device import Array
     from collbench.kernels.kernel import Kernel, Shape
-    from collbench.plan.problem import Workload
+    from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 SHARED = Path("/dev/shm")
@@ -144,9 +144,9 @@ class CpuCommunicator:
         """Nothing: there is one way."""
         return ""
 
-    def shape(self, kernel: Kernel, work: Workload) -> dict[str, int]:
+    def shape(self, kernel: Kernel, problem: Problem) -> dict[str, int]:
         """Parameters as given, else one block with a power of two of threads."""
-        enough = 1 << (kernel.cells(work) // CELLS_OF_A_THREAD).bit_length()
+        enough = 1 << (kernel.cells(problem) // CELLS_OF_A_THREAD).bit_length()
         threads = min(MOST_THREADS, max(FEWEST_THREADS, enough))
         given = {"blocks": 1, "threads": threads, **kernel.parameters}
         own = {name: values[0] for name, values in kernel.file.defines.items()}

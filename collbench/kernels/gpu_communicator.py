@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collbench.devices.device import Array
     from collbench.devices.gpu import Gpu
     from collbench.kernels.kernel import Kernel, Shape
-    from collbench.plan.problem import Workload
+    from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 FIRST_WITH_OVERLAP = 90  # the architecture from which on griddepcontrol exists
@@ -131,9 +131,9 @@ class GpuCommunicator:
         """What kernels take from here to the others of the world."""
         return transport(self.scratch.data.ptr, self._pes)
 
-    def shape(self, kernel: Kernel, work: Workload) -> dict[str, int]:
+    def shape(self, kernel: Kernel, problem: Problem) -> dict[str, int]:
         """The kernel's own."""
-        return kernel.shape(work)
+        return kernel.shape(problem)
 
     def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> dict[str, int]:
         """No more blocks than can be resident, overlap where the architecture has it."""

@@ -12,7 +12,7 @@ from collbench.errors import UsageError, pick
 from collbench.kernels.abi import CELL, Scratch, args_type, mark_enumerators
 from collbench.kernels.formula import value
 from collbench.kernels.header import MOST_BLOCKS, MOST_THREADS, KernelFile
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 
 Shape = Mapping[str, int]  # of a launch: blocks, threads, pdl and the kernel's own parameters
 FEW_ROUNDS = 4
@@ -47,57 +47,57 @@ class Kernel:
             chosen[own.get(known, known)] = int(text)
         return replace(self, parameters=chosen)
 
-    def refuses(self, work: Workload) -> str | None:
+    def refuses(self, problem: Problem) -> str | None:
         """What the file's header does not declare."""
-        file, layout = self.file, work.layout
-        if work.collective.name != file.collective:
-            return f"{file.name} is an {file.collective}, not a {work.collective.name}"
-        if work.dtype.name not in file.dtypes:
-            return f"{file.name} has no {work.dtype.name}; it has {', '.join(file.dtypes)}"
-        if work.op not in file.ops:
-            return f"{file.name} has no {work.op}; it has {', '.join(file.ops)}"
+        file, layout = self.file, problem.layout
+        if problem.collective.name != file.collective:
+            return f"{file.name} is an {file.collective}, not a {problem.collective.name}"
+        if problem.dtype.name not in file.dtypes:
+            return f"{file.name} has no {problem.dtype.name}; it has {', '.join(file.dtypes)}"
+        if problem.op not in file.ops:
+            return f"{file.name} has no {problem.op}; it has {', '.join(file.ops)}"
         if layout.per_node is None:
             return f"{file.name} needs the same number of ranks on every node"
-        return self._too_large(work)
+        return self._too_large(problem)
 
-    def _too_large(self, work: Workload) -> str | None:
+    def _too_large(self, problem: Problem) -> str | None:
         file = self.file
         most = min(file.max_ranks or MOST_RANKS, MOST_RANKS)
-        if work.layout.size > most:
+        if problem.layout.size > most:
             return f"{file.name} takes {most} ranks at most"
-        if file.max_bytes and work.bytes > file.max_bytes:
+        if file.max_bytes and problem.bytes > file.max_bytes:
             return f"{file.name} is for messages up to {file.max_bytes} bytes"
         return None
 
-    def wire_bytes(self, work: Workload) -> float:
+    def wire_bytes(self, problem: Problem) -> float:
         """Bytes that a rank sends, flags included."""
-        return self.formula(self.file.wire, work, work.bytes) * (2 if self.flagged(work) else 1)
+        return self.formula(self.file.wire, problem, problem.bytes) * (2 if self.flagged(problem) else 1)
 
-    def flagged(self, work: Workload) -> bool:
+    def flagged(self, problem: Problem) -> bool:
         """Whether cells carry flags: whole numbers have no bit pattern to spare for Lamport's."""
-        return self.file.cell == "ll" or not work.dtype.is_float
+        return self.file.cell == "ll" or not problem.dtype.is_float
 
-    def formula(self, text: str, work: Workload, size: int) -> float:
+    def formula(self, text: str, problem: Problem, size: int) -> float:
         """A formula of the header for a message of ``size`` bytes, without the flags that cells carry."""
-        layout = work.layout
+        layout = problem.layout
         return value(text, P=layout.size, G=layout.per_node or layout.size, N=layout.node_count, S=size)
 
     # ---- Launch shapes ----
 
-    def cells(self, work: Workload) -> int:
+    def cells(self, problem: Problem) -> int:
         """Cells that the threads of a rank share: of the message, or of a shard."""
-        payload = 8 if self.flagged(work) else 16
-        return -(-work.bytes // payload // self.parts(work))
+        payload = 8 if self.flagged(problem) else 16
+        return -(-problem.bytes // payload // self.parts(problem))
 
-    def parts(self, work: Workload) -> int:
+    def parts(self, problem: Problem) -> int:
         """Shards that the message is cut into."""
-        return 1 if self.file.order == "flat" else work.layout.per_node or 1
+        return 1 if self.file.order == "flat" else problem.layout.per_node or 1
 
-    def shape(self, work: Workload) -> dict[str, int]:
+    def shape(self, problem: Problem) -> dict[str, int]:
         """Parameters of a launch: as given, else the fewest threads a block with which one round is enough, and as many
         blocks as have work in it."""
         shape = {name: values[0] for name, values in self.file.defines.items()} | dict(self.parameters)
-        cells, batch = self.cells(work), shape.get("COLL_BATCH", 1)
+        cells, batch = self.cells(problem), shape.get("COLL_BATCH", 1)
         most = shape.get("blocks", max(self.file.blocks))
         enough = (threads for threads in sorted(self.file.threads) if threads * batch * most >= cells)
         shape.setdefault("threads", next(enough, max(self.file.threads)))
@@ -105,14 +105,14 @@ class Kernel:
         shape.setdefault("pdl", 1)
         return shape
 
-    def candidates(self, work: Workload) -> tuple[str, ...]:
+    def candidates(self, problem: Problem) -> tuple[str, ...]:
         """Launch shapes worth trying: what it takes by itself, then those that neither leave blocks idle nor give a
         thread much to do one after another while there could be more blocks."""
         file = self.file
         shapes = []
         for blocks, threads, *values in product(file.blocks, file.threads, *file.defines.values()):
             batch = dict(zip(file.defines, values, strict=True)).get("COLL_BATCH", 1)
-            at_once, cells = blocks * threads * batch, self.cells(work)
+            at_once, cells = blocks * threads * batch, self.cells(problem)
             busy = blocks == min(file.blocks) or at_once // 2 < cells
             if busy and (at_once * FEW_ROUNDS >= cells or 2 * blocks >= max(file.blocks)):
                 shapes.append({"blocks": blocks, "threads": threads} | dict(zip(file.defines, values, strict=True)))
@@ -121,28 +121,28 @@ class Kernel:
 
     # ---- Compiling, and the scratch ----
 
-    def defines(self, work: Workload, shape: Mapping[str, int], scratch: Scratch) -> dict[str, str | int]:
-        """What it is compiled with for ``work`` and the launch shape ``shape``."""
-        layout = work.layout
+    def defines(self, problem: Problem, shape: Mapping[str, int], scratch: Scratch) -> dict[str, str | int]:
+        """What it is compiled with for ``problem`` and the launch shape ``shape``."""
+        layout = problem.layout
         own = {name: number for name, number in shape.items() if name in self.file.defines}
         return {
-            "COLL_DTYPE": work.dtype.name, "COLL_OP": work.op,
+            "COLL_DTYPE": problem.dtype.name, "COLL_OP": problem.op,
             "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
-            "COLL_FLAGGED": int(self.flagged(work)), "COLL_THREADS": shape["threads"], "COLL_TILE": self.file.tile,
+            "COLL_FLAGGED": int(self.flagged(problem)), "COLL_THREADS": shape["threads"], "COLL_TILE": self.file.tile,
             "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
             "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)),
             "COLL_PHASES": mark_enumerators(self.file.phases, layout.node_count), **own,
         }  # fmt: skip
 
-    def tiles_bytes(self, work: Workload) -> int:
+    def tiles_bytes(self, problem: Problem) -> int:
         """Bytes that cutting its slots to whole tiles may cost: a tile for each."""
-        slots = self.formula(self.file.scratch, work, 1) * self.parts(work)
+        slots = self.formula(self.file.scratch, problem, 1) * self.parts(problem)
         return (math.ceil(slots) + 1) * self.file.tile * CELL
 
-    def elements_at_once(self, work: Workload, scratch: Scratch) -> int:
+    def elements_at_once(self, problem: Problem, scratch: Scratch) -> int:
         """Elements that a launch can take with this scratch; 0 where it holds none."""
-        half = scratch.flagged_half // 2 if self.flagged(work) else scratch.lamport_half  # half of a cell is flag
-        slack = max(scratch.slack, self.tiles_bytes(work))
-        size = max(0, half - slack) / self.formula(self.file.scratch, work, 1)
+        half = scratch.flagged_half // 2 if self.flagged(problem) else scratch.lamport_half  # half of a cell is flag
+        slack = max(scratch.slack, self.tiles_bytes(problem))
+        size = max(0, half - slack) / self.formula(self.file.scratch, problem, 1)
         unit = 65536 if size >= 65536 else 1024
-        return int(size) // unit * unit // work.dtype.itemsize
+        return int(size) // unit * unit // problem.dtype.itemsize

@@ -1,4 +1,4 @@
-"""A kernel that is open on one world: compiled for the workload, cut to the scratch, launched on its communicator."""
+"""A kernel that is open on one world: compiled for the problem, cut to the scratch, launched on its communicator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collbench.devices.device import Array, Call, Device
     from collbench.devices.gpu import Gpu
     from collbench.kernels.loader import Options
-    from collbench.plan.problem import Workload
+    from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 
@@ -36,7 +36,7 @@ class Communicator(Protocol):
     def refuses(self, kernel: Kernel) -> str | None:
         """Why this kernel cannot run on this machine, the same on all members; collective over them."""
 
-    def shape(self, kernel: Kernel, work: Workload) -> dict[str, int]:
+    def shape(self, kernel: Kernel, problem: Problem) -> dict[str, int]:
         """Parameters of a launch, as far as they are known before the kernel is compiled."""
 
     def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> Shape:
@@ -93,38 +93,40 @@ class KernelSession:
     arena: Array
     comm: Communicator
 
-    def prepare(self, work: Workload, send: Array, recv: Array) -> Call:
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
         """One launch, or several where the scratch does not hold the message."""
         kernel, comm = self.kernel, self.comm
-        step = kernel.elements_at_once(work, comm.layout)
+        step = kernel.elements_at_once(problem, comm.layout)
         if reason := comm.refuses(kernel):
             raise CannotRunError(reason)
         if not step:
             raise CannotRunError(f"{kernel.file.name}: the scratch is too small for so many ranks")
-        function, shape = self._function(work, {})
+        function, shape = self._function(problem, {})
         launches = [
-            comm.launch(function, send[at:], recv[at:], min(step, work.count - at), shape)
-            for at in range(0, work.count, step)
+            comm.launch(function, send[at:], recv[at:], min(step, problem.count - at), shape)
+            for at in range(0, problem.count, step)
         ]
         return KernelCall(
             launches,
             {plain(name): str(number) for name, number in shape.items()},
-            kernel.wire_bytes(work),
-            partial(self._marked, work, send, recv) if len(launches) == 1 and kernel.file.phases else None,
+            kernel.wire_bytes(problem),
+            partial(self._marked, problem, send, recv) if len(launches) == 1 and kernel.file.phases else None,
         )
 
-    def _function(self, work: Workload, more: Options) -> tuple[Any, Shape]:
-        """The kernel, compiled for ``work`` and loaded, and the shape that it is launched in."""
-        shape = self.comm.shape(self.kernel, work)
-        function = self.comm.function(self.kernel.file, {**self.kernel.defines(work, shape, self.comm.layout), **more})
+    def _function(self, problem: Problem, more: Options) -> tuple[Any, Shape]:
+        """The kernel, compiled for ``problem`` and loaded, and the shape that it is launched in."""
+        shape = self.comm.shape(self.kernel, problem)
+        function = self.comm.function(
+            self.kernel.file, {**self.kernel.defines(problem, shape, self.comm.layout), **more}
+        )
         return function, self.comm.fitted(self.kernel, function, shape)
 
-    def _marked(self, work: Workload, send: Array, recv: Array) -> Marked:
+    def _marked(self, problem: Problem, send: Array, recv: Array) -> Marked:
         """The same launch, compiled to note the time at the end of every phase."""
-        function, shape = self._function(work, {"COLL_MARKS": MARKS})
+        function, shape = self._function(problem, {"COLL_MARKS": MARKS})
         marks = self.comm.marks(shape["blocks"])
-        launch = self.comm.launch(function, send, recv, work.count, shape, marks.address)
-        return Marked(launch, marks, phase_names(self.kernel.file.phases, work.layout.node_count))
+        launch = self.comm.launch(function, send, recv, problem.count, shape, marks.address)
+        return Marked(launch, marks, phase_names(self.kernel.file.phases, problem.layout.node_count))
 
     def transport(self) -> str:
         """What the kernels take from this rank to the other members."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from collbench.backends import Backend, Session
 from collbench.devices.device import Device, Errors, Sampler
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.proof.buffers import Rounds, lay_out
 from collbench.proof.prepared import Prepared
 
@@ -26,19 +26,19 @@ class Sample:
 
 
 class Operation:
-    """One workload on one backend. Every rank of the world makes the same calls on it in the same order.
+    """One problem on one backend. Every rank of the world makes the same calls on it in the same order.
 
     Making one is collective, and so is everything that it does; ``checked`` is false where answers are not judged.
     """
 
     def __init__(
-        self, world: World, backend: Backend, session: Session, device: Device, work: Workload, rounds: Rounds,
+        self, world: World, backend: Backend, session: Session, device: Device, problem: Problem, rounds: Rounds,
         checked: bool,
     ) -> None:  # fmt: skip
-        self.device, self._world, self._session, self._work = device, world, session, work
+        self.device, self._world, self._session, self._work = device, world, session, problem
         self.rounds, self._checked = rounds, checked
-        buffers = lay_out(work, world.rank, rounds)
-        self._prepared = Prepared(device, backend, session, work, world.rank, session.arena, buffers)
+        buffers = lay_out(problem, world.rank, rounds)
+        self._prepared = Prepared(device, backend, session, problem, world.rank, session.arena, buffers)
         self.calls = self._prepared.calls
         self._sampler: Sampler | None = None
 

@@ -38,11 +38,11 @@ def _order(fact: Fact) -> tuple[Any, ...]:
 
 
 def _fact(case: Case) -> Fact:
-    work = case.workload
+    problem = case.problem
     return {
-        "backend": case.backend, "collective": work.collective.name, "dtype": work.dtype.name, "op": work.op,
-        "bytes": work.bytes or work.size, "ranks": work.layout.size, "layout": str(work.layout), "mode": work.mode,
-        "cache": work.cache, "in_place": work.in_place,
+        "backend": case.backend, "collective": problem.collective.name, "dtype": problem.dtype.name, "op": problem.op,
+        "bytes": problem.bytes or problem.size, "ranks": problem.layout.size, "layout": str(problem.layout),
+        "mode": problem.mode, "cache": problem.cache, "in_place": problem.in_place,
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collbench.backends import Backend
 from collbench.measure.timing import Track
 from collbench.plan.bounds import bound_seconds, find_link
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Case, Workload
+from collbench.plan.problem import Case, Problem
 from collbench.plan.sweep import Skip
 from collbench.results.records import Record
 from collbench.results.statistics import summarise
@@ -39,23 +39,23 @@ class RowMaker:
     fabric: Callable[[str, Layout], str]
 
     def _blank(self, case: Case, status: str, reason: str) -> Record:
-        work = case.workload
+        problem = case.problem
         return Record(
             run_id=self.run_id,
             launch=self.launch,
-            collective=work.collective.name,
+            collective=problem.collective.name,
             backend=case.backend,
-            dtype=work.dtype.name,
-            op=work.op,
-            bytes=work.bytes or work.size,
-            count=work.count,
-            ranks=work.layout.size,
-            nodes=work.layout.node_count,
-            gpus_per_node=work.layout.per_node,
-            fabric=self.fabric(registry.find(case.backend).DEVICE, work.layout),
-            mode=work.mode,
-            in_place=work.in_place,
-            params=f"cache={work.cache}",
+            dtype=problem.dtype.name,
+            op=problem.op,
+            bytes=problem.bytes or problem.size,
+            count=problem.count,
+            ranks=problem.layout.size,
+            nodes=problem.layout.node_count,
+            gpus_per_node=problem.layout.per_node,
+            fabric=self.fabric(registry.find(case.backend).DEVICE, problem.layout),
+            mode=problem.mode,
+            in_place=problem.in_place,
+            params=f"cache={problem.cache}",
             status=status,
             reason=reason,
         )
@@ -89,10 +89,10 @@ class RowMaker:
         """A case with right answers and a latency. ``own`` is what the backend says of its calls, for ``params``."""
         samples = np.array(track.seconds)
         us = summarise(samples * MICRO)
-        work = case.workload
-        algbw = work.bytes / (us.median / MICRO) / 1e9
+        problem = case.problem
+        algbw = problem.bytes / (us.median / MICRO) / 1e9
         params = {
-            "cache": work.cache,
+            "cache": problem.cache,
             "calls": str(track.operation.rounds.calls),
             **({"late": str(track.late)} if track.late else {}),
             **own,
@@ -112,14 +112,16 @@ class RowMaker:
             latency_us_p99=us.p99,
             latency_us_max=us.max,
             algbw_gb_s=algbw,
-            busbw_gb_s=algbw * work.collective.bus_factor(work.layout.size),
+            busbw_gb_s=algbw * problem.collective.bus_factor(problem.layout.size),
             wire_bytes=wire_bytes,
-            bound_us=self._bound(work, backend.DEVICE),
+            bound_us=self._bound(problem, backend.DEVICE),
             error_units=track.units if proven else None,
             wrong=0 if proven else None,
         )
         return Row(record, tuple(float(value) for value in samples * MICRO))
 
-    def _bound(self, work: Workload, kind: str) -> float | None:
-        link = find_link(self.devices[kind], self.fabric(kind, work.layout))
-        return bound_seconds(work.collective.name, work.bytes, work.layout.size, link) * MICRO if link else None
+    def _bound(self, problem: Problem, kind: str) -> float | None:
+        link = find_link(self.devices[kind], self.fabric(kind, problem.layout))
+        return (
+            bound_seconds(problem.collective.name, problem.bytes, problem.layout.size, link) * MICRO if link else None
+        )

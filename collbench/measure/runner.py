@@ -50,7 +50,7 @@ class Contestant:
     case: Case
     opened: Open
     track: Track | None = None
-    problem: Row | None = None
+    row: Row | None = None
     call: Call | None = None
     kernel: dict[str, str] = field(default_factory=dict)
     phases: dict[str, str] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Runner:
             for skip in plan.skips:
                 self._emit(self._rows.skipped(skip))
         for layout in plan.layouts:
-            self._run_world(layout, [group for group in plan.groups if group[0].workload.layout == layout], everyone)
+            self._run_world(layout, [group for group in plan.groups if group[0].problem.layout == layout], everyone)
 
     def _run_world(self, layout: Layout, groups: Sequence[Group], everyone: World) -> None:
         world = everyone.split(layout)
@@ -104,7 +104,7 @@ class Runner:
         """Collective over the launch: a backend that fails to open on one rank is open on none."""
         backend = registry.find(name)
         device = self._devices[backend.DEVICE]
-        size = world.launch.allreduce(max(arena_bytes(group[0].workload, device) for group in groups), op=max)
+        size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
         made = on_all(everyone, lambda: backend.open(world, device, size))
         if isinstance(made, Exception):
             return Open(backend, device, None, str(made))
@@ -115,7 +115,7 @@ class Runner:
         self._dog.beat("between cases")  # this row is written: whatever hangs next is not its fault
 
     def _run_group(self, world: World, field: list[Contestant]) -> None:
-        """All backends on one workload: each proven first, then timed in turns."""
+        """All backends on one problem: each proven first, then timed in turns."""
         for one in field:
             self._get_ready(world, one)
         running = [(one, one.track) for one in field if one.track]
@@ -133,10 +133,10 @@ class Runner:
 
     def _beat(self, world: World, doing: str, case: Case) -> None:
         """Tell the watchdog what comes next, and which row to write should it be the last."""
-        work = case.workload
+        problem = case.problem
         words = (
-            f"{doing}: {case.backend} {work.collective.name} {work.dtype.name} {work.op} {work.bytes} B {work.mode} "
-            f"on {work.layout}"
+            f"{doing}: {case.backend} {problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B "
+            f"{problem.mode} on {problem.layout}"
         )
         if world.rank != 0:
             self._dog.beat(words)
@@ -147,13 +147,13 @@ class Runner:
     def _get_ready(self, world: World, one: Contestant) -> None:
         """Prove the case, find how many calls make a sample, and warm up; or say why it cannot be timed."""
         if one.opened.error:
-            one.problem = self._rows.failed(one.case, f"{one.case.backend} does not open: {one.opened.error}")
+            one.row = self._rows.failed(one.case, f"{one.case.backend} does not open: {one.opened.error}")
             return
         seconds = self._try_out(world, one)
-        work, device = one.case.workload, one.opened.device
+        problem, device = one.case.problem, one.opened.device
         rounds: Rounds | None = None
         for _ in range(TRIES):
-            if one.problem or (better := world.bcast(rounds_for(work, device, seconds))) == rounds:
+            if one.row or (better := world.bcast(rounds_for(problem, device, seconds))) == rounds:
                 return
             if rounds is not None and better.calls < 2 * rounds.calls:
                 return  # long enough
@@ -165,22 +165,22 @@ class Runner:
     def _try_out(self, world: World, one: Contestant) -> float:
         """Prove the case on a few calls and return how long one takes, in seconds."""
         self._beat(world, "proving", one.case)
-        trial = self._prepare(world, one, trial_rounds(one.case.workload, one.opened.device))
+        trial = self._prepare(world, one, trial_rounds(one.case.problem, one.opened.device))
         if trial is None:
             return 0.0
         found, words = trial.prove()
         one.units = float(world.comm.allreduce(found.units, op=max))
         words = world.first_words(words)
         if words:
-            one.problem = self._rows.wrong(one.case, world.highest_int(found.wrong), words)
+            one.row = self._rows.wrong(one.case, world.highest_int(found.wrong), words)
         else:
-            one.problem = self._start_sampling(world, one.case, trial)
+            one.row = self._start_sampling(world, one.case, trial)
         seconds: list[float] = []
-        for _ in range(0 if one.problem else TRIES):
+        for _ in range(0 if one.row else TRIES):
             seconds = seconds or take(world, Track(trial), 5)[0]
         trial.close()
-        if not seconds and not one.problem:
-            one.problem = self._rows.failed(one.case, LATE)
+        if not seconds and not one.row:
+            one.row = self._rows.failed(one.case, LATE)
         return min(seconds, default=0.0)
 
     def _warm_up(self, world: World, one: Contestant, rounds: Rounds) -> float:
@@ -190,8 +190,8 @@ class Runner:
         operation = self._prepare(world, one, rounds)
         if operation is None:
             return 0.0
-        one.problem = self._start_sampling(world, one.case, operation)
-        if one.problem:
+        one.row = self._start_sampling(world, one.case, operation)
+        if one.row:
             operation.close()
             return 0.0
         one.track = Track(operation, units=one.units)
@@ -203,13 +203,13 @@ class Runner:
         assert session is not None, "a backend that did not open has no cases to prepare"
 
         def make() -> tuple[Operation, tuple[str, ...]]:
-            work, checked = one.case.workload, self._sweep.verify
-            operation = Operation(world, opened.backend, session, opened.device, work, rounds, checked)
+            problem, checked = one.case.problem, self._sweep.verify
+            operation = Operation(world, opened.backend, session, opened.device, problem, rounds, checked)
             return operation, opened.device.kernels(operation.calls[0])
 
         made = self._tried(world, one.case, make)
         if isinstance(made, Row):
-            one.problem = made
+            one.row = made
             session.release()
             return None
         operation, names = made
@@ -267,17 +267,17 @@ class Runner:
         return merged(world.comm.allgather(mine))
 
     def _finish(self, one: Contestant) -> Row:
-        if one.problem:
-            return one.problem
+        if one.row:
+            return one.row
         track = one.track
         if track is None or not track.seconds:
             return self._rows.failed(one.case, LATE)
         if track.wrong:
             return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
         remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]
-        backend, work = one.opened.backend, one.case.workload
+        backend, problem = one.opened.backend, one.case.problem
         way = {"transport": one.transport} if one.transport else {}
         described = one.call if isinstance(one.call, DescribedCall) else None
         params = {**way, **one.kernel, **(described.params if described else {}), **one.phases}
-        wire = (described and described.wire_bytes) or backend.wire_bytes(work)
+        wire = (described and described.wire_bytes) or backend.wire_bytes(problem)
         return self._rows.timed(one.case, backend, track, params, wire, remarks, self._sweep.verify)

@@ -14,7 +14,7 @@ from collbench import registry
 from collbench.errors import Exit, UsageError, exit_of
 from collbench.host.gpus import gpu_missing
 from collbench.plan.layout import Layout
-from collbench.plan.sweep import Sweep, contest_of, contests_text, workloads
+from collbench.plan.sweep import Sweep, contest_of, contests_text, problems
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.ranks.launcher import find_mpiexec
 from collbench.ranks.start import launch_ranks
@@ -97,7 +97,7 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     path = request.prefix.with_name(f"{request.prefix.name}-{number}.csv")
     ResultFile.create(path, force=False)
     contests = path.with_suffix(".contests.json")
-    contests.write_text(contests_text(contest_of(work, names) for work, names in field.items()), encoding="utf-8")
+    contests.write_text(contests_text(contest_of(problem, names) for problem, names in field.items()), encoding="utf-8")
     cases = sum(map(len, field.values()))
     click.echo(f"stage {number}: {cases} cases, launches: {launches}, results in {path}", err=True)
     code = launch_ranks(request.ranks, _arguments(request, contests, path, launches), launches)
@@ -128,8 +128,12 @@ def field_of(request: TuneRequest) -> Field:
     """All candidates of each problem where there is something to choose from; UsageError where there is none."""
     layouts, _ = layouts_for(request.topology, ["here"] * request.ranks)
     backend = registry.find(request.backend)
-    able = [work for work in workloads(request.sweep, layouts) if not work.refusal() and not backend.refuses(work)]
-    field = {work: names for work in able if len(names := registry.candidates(backend, work)) > 1}
+    able = [
+        problem
+        for problem in problems(request.sweep, layouts)
+        if not problem.refusal() and not backend.refuses(problem)
+    ]
+    field = {problem: names for problem in able if len(names := registry.candidates(backend, problem)) > 1}
     if not field:
         raise UsageError(f"{request.backend} cannot be tuned: {_nothing_to_choose(request, layouts)}.")
     return field
@@ -137,7 +141,7 @@ def field_of(request: TuneRequest) -> Field:
 
 def _nothing_to_choose(request: TuneRequest, layouts: tuple[Layout, ...]) -> str:
     backend = registry.find(request.backend)
-    refused = (work.refusal() or backend.refuses(work) for work in workloads(request.sweep, layouts))
+    refused = (problem.refusal() or backend.refuses(problem) for problem in problems(request.sweep, layouts))
     return next(filter(None, refused), "it has nothing to choose from for what was asked")
 
 

@@ -13,8 +13,8 @@ CACHES = ("hot", "cold")
 
 
 @dataclass(frozen=True)
-class Workload:
-    """One thing to time, whoever does it: backends are compared within a workload."""
+class Problem:
+    """One thing to time, whoever does it: backends are compared within a problem."""
 
     layout: Layout
     collective: Collective
@@ -51,17 +51,17 @@ class Workload:
 
 @dataclass(frozen=True)
 class Case:
-    """One workload on one backend: one row of the results per launch."""
+    """One problem on one backend: one row of the results per launch."""
 
-    workload: Workload
+    problem: Problem
     backend: str
 
 
 def case_identity(case: Case) -> tuple[object, ...]:
     """The identity that the row of ``case`` will have."""
-    work = case.workload
-    layout = work.layout
+    problem = case.problem
+    layout = problem.layout
     return (
-        work.collective.name, work.dtype.name, work.op, work.bytes or work.size, layout.size, layout.node_count,
-        layout.per_node, layout.virtual, work.mode, work.in_place, work.cache, case.backend,
+        problem.collective.name, problem.dtype.name, problem.op, problem.bytes or problem.size, layout.size,
+        layout.node_count, layout.per_node, layout.virtual, problem.mode, problem.in_place, problem.cache, case.backend,
     )  # fmt: skip

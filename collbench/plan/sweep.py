@@ -11,12 +11,12 @@ from itertools import product
 from collbench.plan.collectives import COLLECTIVES, Collective
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Case, Workload
+from collbench.plan.problem import Case, Problem
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Who is timed on one workload, in a sweep where it is not everybody; ``size`` is the size asked for, in bytes."""
+    """Who is timed on one problem, in a sweep where it is not everybody; ``size`` is the size asked for, in bytes."""
 
     layout: str
     collective: str
@@ -53,16 +53,16 @@ class Sweep:
     phases: bool = False
     contests: tuple[Contest, ...] = ()
 
-    def backends_on(self, work: Workload) -> tuple[str, ...]:
-        """Who is timed on ``work``."""
+    def backends_on(self, problem: Problem) -> tuple[str, ...]:
+        """Who is timed on ``problem``."""
         if not self.contests:
             return self.backends
-        return next((each.backends for each in self.contests if each == contest_of(work, each.backends)), ())
+        return next((each.backends for each in self.contests if each == contest_of(problem, each.backends)), ())
 
 
-def contest_of(work: Workload, names: tuple[str, ...]) -> Contest:
-    """The contest of these backends on ``work``."""
-    return Contest(str(work.layout), work.collective.name, work.dtype.name, work.op, work.size, names)
+def contest_of(problem: Problem, names: tuple[str, ...]) -> Contest:
+    """The contest of these backends on ``problem``."""
+    return Contest(str(problem.layout), problem.collective.name, problem.dtype.name, problem.op, problem.size, names)
 
 
 def contests_text(contests: Iterable[Contest]) -> str:
@@ -85,7 +85,7 @@ class Skip:
 
 @dataclass(frozen=True)
 class Plan:
-    """Cases by workload, in the order in which they run, and what is skipped."""
+    """Cases by problem, in the order in which they run, and what is skipped."""
 
     groups: tuple[tuple[Case, ...], ...]
     skips: tuple[Skip, ...] = field(default=())
@@ -93,7 +93,7 @@ class Plan:
     @property
     def layouts(self) -> tuple[Layout, ...]:
         """The worlds that are needed, in the order of their first case."""
-        return tuple(dict.fromkeys(group[0].workload.layout for group in self.groups))
+        return tuple(dict.fromkeys(group[0].problem.layout for group in self.groups))
 
 
 def _distinct(sweep: Sweep, collective: Collective, dtype: Dtype, ranks: int) -> list[int]:
@@ -104,38 +104,38 @@ def _distinct(sweep: Sweep, collective: Collective, dtype: Dtype, ranks: int) ->
     return list(counts.values())
 
 
-def workloads(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Workload]:
+def problems(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
     """Every combination that the sweep asks for, each once: operations matter only where something is reduced."""
     for layout, name, dtype_name in product(layouts, sweep.collectives, sweep.dtypes):
         collective, dtype = COLLECTIVES[name], DTYPES[dtype_name]
         ops = sweep.ops if collective.reduces else ("",)
         sizes = _distinct(sweep, collective, dtype, layout.size)
         for op, size, mode, cache, in_place in product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place):
-            yield Workload(layout, collective, dtype, op, size, mode, cache, in_place)
+            yield Problem(layout, collective, dtype, op, size, mode, cache, in_place)
 
 
 def make_plan(
     sweep: Sweep,
     layouts: tuple[Layout, ...],
     launch: int,
-    refuse: Callable[[Workload, str], str | None] = lambda work, backend: None,
+    refuse: Callable[[Problem, str], str | None] = lambda problem, backend: None,
     done: Callable[[Case], bool] = lambda case: False,
 ) -> Plan:
     """Cases to run in this launch and cases to skip.
 
-    ``refuse`` says why a backend cannot run a workload; ``done`` whether an earlier call finished a case. Worlds keep
-    their order (each is opened once); inside a world, workloads and the backends of a workload are shuffled by the
+    ``refuse`` says why a backend cannot run a problem; ``done`` whether an earlier call finished a case. Worlds keep
+    their order (each is opened once); inside a world, problems and the backends of a problem are shuffled by the
     seed and the launch.
     """
     draw = random.Random(f"{sweep.seed}/{launch}")
     groups: list[tuple[Case, ...]] = []
     skips: list[Skip] = []
     for layout in layouts:
-        of_world = list(workloads(sweep, (layout,)))
+        of_world = list(problems(sweep, (layout,)))
         draw.shuffle(of_world)
-        for workload in of_world:
-            cases = [case for name in sweep.backends_on(workload) if not done(case := Case(workload, name))]
-            reasons = {case: workload.refusal() or refuse(workload, case.backend) for case in cases}
+        for problem in of_world:
+            cases = [case for name in sweep.backends_on(problem) if not done(case := Case(problem, name))]
+            reasons = {case: problem.refusal() or refuse(problem, case.backend) for case in cases}
             skips += [Skip(case, reason) for case, reason in reasons.items() if reason]
             runnable = [case for case in cases if not reasons[case]]
             draw.shuffle(runnable)

@@ -1,4 +1,4 @@
-"""Calls of one workload in memory, and the proof of their answers."""
+"""Calls of one problem in memory, and the proof of their answers."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import replace
 
 from collbench.backends import Backend, Session
 from collbench.devices.device import Array, Call, Device, Errors, Values
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.proof.buffers import Buffers
 from collbench.proof.proof import Proof
 
 
 class Prepared:
-    """Calls of one workload, one for each slot of its buffers in ``arena``, and the proof of their answers.
+    """Calls of one problem, one for each slot of its buffers in ``arena``, and the proof of their answers.
 
     Making one is collective. ``layers`` are the kinds of data that it is proven with, by default all that fit any case;
     ``first`` is the number of its first iteration: two that take turns begin apart, so that their data differ.
     """
 
     def __init__(
-        self, device: Device, backend: Backend, session: Session, work: Workload, rank: int, arena: Array,
+        self, device: Device, backend: Backend, session: Session, problem: Problem, rank: int, arena: Array,
         buffers: Buffers, layers: Sequence[str] = (), first: int = 0,
     ) -> None:  # fmt: skip
-        self.work, self._device, self._arena, self._buffers = work, device, arena, buffers
-        self._proof = Proof(device, arena, buffers, work, rank, backend.exact_order(work), layers)
+        self.problem, self._device, self._arena, self._buffers = problem, device, arena, buffers
+        self._proof = Proof(device, arena, buffers, problem, rank, backend.exact_order(problem), layers)
         self.calls: list[Call] = [
-            session.prepare(work, device.view(arena, buffers.send, slot), device.view(arena, buffers.recv, slot))
+            session.prepare(problem, device.view(arena, buffers.send, slot), device.view(arena, buffers.recv, slot))
             for slot in range(buffers.send.slots)
         ]
         self.iteration = first

@@ -11,7 +11,7 @@ import numpy as np
 from collbench.backends import ExactOrder
 from collbench.devices.device import PERIOD, Array, Device, Errors, Expectation, Floats, Values, same
 from collbench.plan.collectives import Piece
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.proof import patterns
 from collbench.proof.buffers import Buffers
 from collbench.proof.patterns import shift_of
@@ -42,12 +42,12 @@ class Proof:
     """
 
     def __init__(
-        self, device: Device, arena: Array, buffers: Buffers, work: Workload, rank: int, exact_order: ExactOrder | None,
-        layers: Sequence[str] = (),
+        self, device: Device, arena: Array, buffers: Buffers, problem: Problem, rank: int,
+        exact_order: ExactOrder | None, layers: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        self._device, self._arena, self._buffers, self._work, self._rank = device, arena, buffers, work, rank
-        self._pieces = work.collective.pieces(work.count, work.layout.size, rank)
-        usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and work.dtype.is_float else patterns.LAYERS
+        self._device, self._arena, self._buffers, self._work, self._rank = device, arena, buffers, problem, rank
+        self._pieces = problem.collective.pieces(problem.count, problem.layout.size, rank)
+        usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and problem.dtype.is_float else patterns.LAYERS
         self._layers = tuple(self._make_layer(name, exact_order) for name in layers or usual)
         guard = np.full(PERIOD, GUARD, np.uint8)
         self._guard_table, self._guarded = device.upload(guard), device.expectation(patterns.exactly(guard))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from collbench.plan.problem import Case, Workload, case_identity
+from collbench.plan.problem import Case, Problem, case_identity
 from collbench.plan.sizes import format_size
 from collbench.results.cases import CaseResult, cases
 from collbench.results.pairs import pairs
@@ -21,12 +21,12 @@ from collbench.results.statistics import CONFIDENCE, mean_interval
 from collbench.tables import aligned, show_us
 
 MARGIN = 0.02  # what is not faster by more than this is not worth another choice
-Field = Mapping[Workload, tuple[str, ...]]  # who competes for a workload, the default first
+Field = Mapping[Problem, tuple[str, ...]]  # who competes for a problem, the default first
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the finals of one workload found. ``record`` is a row of the default; medians are in microseconds.
+    """What the finals of one problem found. ``record`` is a row of the default; medians are in microseconds.
 
     ``ratio`` says how many times slower the best finalist is than the default, with its interval over launches.
     """
@@ -52,25 +52,25 @@ class Verdict:
 
 
 def finalists(field: Field, records: Iterable[Record], count: int) -> Field:
-    """The default and the ``count`` fastest others of each workload, by one launch; none where nothing can be set
+    """The default and the ``count`` fastest others of each problem, by one launch; none where nothing can be set
     against the default."""
     us = {case.record.identity: us for case in cases(records) if (us := case.median()) is not None}
-    found: dict[Workload, tuple[str, ...]] = {}
-    for work, names in field.items():
-        times = {name: us[key] for name in names if (key := case_identity(Case(work, name))) in us}
+    found: dict[Problem, tuple[str, ...]] = {}
+    for problem, names in field.items():
+        times = {name: us[key] for name in names if (key := case_identity(Case(problem, name))) in us}
         default, *others = names
         best = sorted((name for name in others if name in times), key=lambda name: times[name])[:count]
         if default in times and best:
-            found[work] = (default, *best)
+            found[problem] = (default, *best)
     return found
 
 
 def verdicts(field: Field, records: Iterable[Record], launches: int) -> list[Verdict]:
-    """Each workload's best finalist against its default; none where the default was not timed in every launch."""
+    """Each problem's best finalist against its default; none where the default was not timed in every launch."""
     whole = {case.record.identity: case for case in cases(records) if len(case.timed) == launches}
     found = []
-    for work, names in field.items():
-        default, *others = (whole.get(case_identity(Case(work, name))) for name in names)
+    for problem, names in field.items():
+        default, *others = (whole.get(case_identity(Case(problem, name))) for name in names)
         if default:
             rivals = [_judge(default, rival, len(others)) for rival in others if rival]
             found += [_best(rivals)] if rivals else []

@@ -15,7 +15,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout, parse_layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.verify.outcomes import Outcome
 from collbench.verify.seeds import Result, Trial, tried
@@ -86,8 +86,8 @@ def _wanted(request: EmulateRequest, kernel: Kernel) -> Iterator[tuple[str, str,
 
 
 def _refusal(kernel: Kernel, layout: Layout, dtype: str, op: str, size: int) -> str | None:
-    work = Workload(layout, COLLECTIVES["all_reduce"], DTYPES[dtype], op, size, "chain", "hot", False)
-    return work.refusal() or kernel.refuses(work)
+    problem = Problem(layout, COLLECTIVES["all_reduce"], DTYPES[dtype], op, size, "chain", "hot", False)
+    return problem.refusal() or kernel.refuses(problem)
 
 
 def _outcome(name: str, layout: Layout, request: EmulateRequest, status: str, reason: str, calls: int = 0) -> Outcome:

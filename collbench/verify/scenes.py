@@ -20,7 +20,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.proof import patterns
 from collbench.proof.buffers import ALIGNMENT, Rounds, lay_out, stride_of
 from collbench.proof.prepared import Prepared
@@ -31,20 +31,20 @@ from collbench.verify.schedules import Schedule, draw
 if TYPE_CHECKING:
     from collbench.backends import Backend, Session
 
-SLOTS = 3  # calls of each workload: the parities, and one that uses the first of them again
+SLOTS = 3  # calls of each problem: the parities, and one that uses the first of them again
 MOST_THREADS = 8192  # of all ranks together, so that a run takes seconds at most
 
 
 @dataclass(frozen=True)
 class EmulatedScene:
-    """What one run does: ``works`` on ``comms`` communicators in turns, launched with ``shape`` (blocks, threads).
+    """What one run does: ``problems`` on ``comms`` communicators in turns, launched with ``shape`` (blocks, threads).
 
     ``room``: bytes of a message that the scratch must hold; the same for all seeds, since a kernel is compiled for it.
     ``shift``: elements by which all memory is off its alignment. ``layer``: the number of the layer of proof that the
     first call meets, -1 for special values. ``deaf``: the place of a rank that never makes its calls, or None.
     """
 
-    works: tuple[Workload, ...]
+    problems: tuple[Problem, ...]
     comms: int
     shape: tuple[int, int]
     first_epoch: int
@@ -55,8 +55,8 @@ class EmulatedScene:
     deaf: int | None = None
 
     def __str__(self) -> str:
-        first = self.works[0]
-        sizes = ", ".join(f"{work.bytes} B" + " in place" * work.in_place for work in self.works)
+        first = self.problems[0]
+        sizes = ", ".join(f"{problem.bytes} B" + " in place" * problem.in_place for problem in self.problems)
         near = " near the wrap of the epoch" if self.first_epoch != FIRST_EPOCH else ""
         comms = f" on {self.comms} communicators" if self.comms > 1 else ""
         odd = ", off by one element" if self.shift else ""
@@ -82,15 +82,15 @@ def draw_scene(
     """The scene of a seed; ``sizes`` in bytes, of which some hold an element of any of ``dtypes``."""
     dice = Random(f"scene {seed}")
     kind = (layout, COLLECTIVES["all_reduce"], DTYPES[dice.choice(dtypes)], dice.choice(ops))
-    whole = [size for size in sizes if not Workload(*kind, size, "chain", "hot", False).refusal()]
+    whole = [size for size in sizes if not Problem(*kind, size, "chain", "hot", False).refusal()]
     chosen = dice.sample(whole, min(len(whole), dice.choice((1, 2, 3))))
-    works = tuple(Workload(*kind, size, "chain", "hot", dice.random() < 0.3) for size in chosen)
+    problems = tuple(Problem(*kind, size, "chain", "hot", dice.random() < 0.3) for size in chosen)
     threads = dice.choice((32, 64))
     most = max(1, min(5, MOST_THREADS // layout.size // threads))
     shape = (dice.randint(1, most), threads)
     special = kind[2].is_float and dice.random() < 0.15
     return EmulatedScene(
-        works=works,
+        problems=problems,
         comms=dice.choice((1, 1, 2)),
         shape=shape,
         first_epoch=dice.choice((FIRST_EPOCH, FIRST_EPOCH, LAST_EPOCHS)),
@@ -101,21 +101,21 @@ def draw_scene(
     )
 
 
-def scratch_for(kernel: Kernel, work: Workload, room: int) -> Scratch:
-    """Just enough for a message of ``room`` bytes; ``work`` is any that it is for."""
-    need = int(kernel.formula(kernel.file.scratch, work, room)) + kernel.tiles_bytes(work)
+def scratch_for(kernel: Kernel, problem: Problem, room: int) -> Scratch:
+    """Just enough for a message of ``room`` bytes; ``problem`` is any that it is for."""
+    need = int(kernel.formula(kernel.file.scratch, problem, room)) + kernel.tiles_bytes(problem)
     half = -(-need // PAGE) * PAGE
-    return Scratch(2 * half, PAGE) if kernel.flagged(work) else Scratch(PAGE, half)
+    return Scratch(2 * half, PAGE) if kernel.flagged(problem) else Scratch(PAGE, half)
 
 
 class EmulatedStage:
     """A scene set up in the emulator: memory of every rank, its calls, and the proof of their answers."""
 
     def __init__(self, kernel: Kernel, scene: EmulatedScene) -> None:
-        first = scene.works[0]
+        first = scene.problems[0]
         self._kernel, self._scene, self.layout = kernel, scene, first.layout
         self.ranks = [int(rank) for rank in np.argsort(self.layout.nodes, kind="stable")]
-        scratch = scratch_for(kernel, first, max(scene.room, *(work.bytes for work in scene.works)))
+        scratch = scratch_for(kernel, first, max(scene.room, *(problem.bytes for problem in scene.problems)))
         parameters = {name: values[0] for name, values in kernel.file.defines.items()} | dict(kernel.parameters)
         options = kernel.defines(first, {**parameters, "threads": scene.shape[1]}, scratch)
         self._loaded = load(host_compiler.kernel_library(kernel.file, options, EMULATED), kernel.file.symbol)
@@ -124,29 +124,31 @@ class EmulatedStage:
         self.emulator = Emulator(scene.schedule, self.layout.size, comms, blocks * threads)
         self._device = Cpu()
         self._expected: dict[int, Values] = {}
-        self.cast = [[self._prepare(place, work) for work in scene.works] for place in range(self.layout.size)]
+        self.cast = [[self._prepare(place, problem) for problem in scene.problems] for place in range(self.layout.size)]
 
-    def _prepare(self, place: int, work: Workload) -> list[Prepared]:
-        """Calls of ``work`` on the rank at ``place``, on every communicator."""
-        rank, off = self.ranks[place], self._scene.shift * work.dtype.itemsize
-        stretch = SLOTS * stride_of(work) + ALIGNMENT
+    def _prepare(self, place: int, problem: Problem) -> list[Prepared]:
+        """Calls of ``problem`` on the rank at ``place``, on every communicator."""
+        rank, off = self.ranks[place], self._scene.shift * problem.dtype.itemsize
+        stretch = SLOTS * stride_of(problem) + ALIGNMENT
         layers = (patterns.SPECIAL,) if self._scene.layer < 0 else ()
         found = []
         for comm in range(self._scene.comms):
             raw = np.zeros(stretch + ALIGNMENT, np.uint8)
             begin = -raw.ctypes.data % ALIGNMENT + off
-            buffers = lay_out(work, rank, Rounds(SLOTS, SLOTS, overlap=False))
+            buffers = lay_out(problem, rank, Rounds(SLOTS, SLOTS, overlap=False))
             session = cast("Session", _Call(self, place, comm))
             arena = raw[begin : begin + stretch - off]
             first = max(0, self._scene.layer) + comm
             found.append(
-                Prepared(self._device, cast("Backend", self), session, work, rank, arena, buffers, layers, first=first)
+                Prepared(
+                    self._device, cast("Backend", self), session, problem, rank, arena, buffers, layers, first=first
+                )
             )
         return found
 
-    def exact_order(self, work: Workload) -> Callable[[Values], Values] | None:
+    def exact_order(self, problem: Problem) -> Callable[[Values], Values] | None:
         """The kernel's order of additions; every rank expects the same, so it is worked out once."""
-        order = order_of(self._kernel.file, work)
+        order = order_of(self._kernel.file, problem)
         return partial(self._once, order) if order else None
 
     def _once(self, order: Callable[[Values], Values], inputs: Values) -> Values:
@@ -159,11 +161,13 @@ class EmulatedStage:
         nodes = [self.layout.nodes[rank] for rank in self.ranks]
         return [self._kernel.file.nodes == "one" or node == nodes[place] for node in nodes]
 
-    def launch(self, place: int, comm: int, work: Workload, send: Array, recv: Array) -> None:
+    def launch(self, place: int, comm: int, problem: Problem, send: Array, recv: Array) -> None:
         """Enqueue one call."""
         if place != self._scene.deaf:
             buffers = (send.ctypes.data, recv.ctypes.data)
-            self.emulator.launch(place, comm, self._loaded, buffers, work.count, self.reached(place), self._scene.shape)
+            self.emulator.launch(
+                place, comm, self._loaded, buffers, problem.count, self.reached(place), self._scene.shape
+            )
 
 
 @dataclass(frozen=True)
@@ -174,9 +178,9 @@ class _Call:
     place: int
     comm: int
 
-    def prepare(self, work: Workload, send: Array, recv: Array) -> Callable[[], None]:
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Callable[[], None]:
         """A call that enqueues itself."""
-        return partial(self.stage.launch, self.place, self.comm, work, send, recv)
+        return partial(self.stage.launch, self.place, self.comm, problem, send, recv)
 
 
 def play(kernel: Kernel, scene: EmulatedScene) -> SceneResult:
@@ -190,27 +194,27 @@ def play(kernel: Kernel, scene: EmulatedScene) -> SceneResult:
 
 
 def _played(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
-    everything = [each for works in stage.cast for comms in works for each in comms]
+    everything = [each for problems in stage.cast for comms in problems for each in comms]
     for each in everything:
         each.load()
-    calls = [(w, c, slot) for slot in range(SLOTS) for w in range(len(scene.works)) for c in range(scene.comms)]
+    calls = [(w, c, slot) for slot in range(SLOTS) for w in range(len(scene.problems)) for c in range(scene.comms)]
     Random(scene.schedule.seed).shuffle(calls)
     for number, comm, slot in calls:
-        for works in stage.cast:
-            works[number][comm].calls[slot]()
+        for problems in stage.cast:
+            problems[number][comm].calls[slot]()
     ending = stage.emulator.run()
     judged = partial(SceneResult, scene, len(calls), stage.emulator.events)
     if scene.deaf is not None:
         return judged(_careless(stage, scene.deaf))
     if ending is not Ending.DONE:
         return judged(ENDINGS[ending], tuple(stage.emulator.story(stage.ranks)))
-    for place, works in enumerate(stage.cast):
-        for work, prepared in zip(scene.works, works, strict=True):
+    for place, problems in enumerate(stage.cast):
+        for problem, prepared in zip(scene.problems, problems, strict=True):
             for comm, each in enumerate(prepared):
-                words = each.check_all()[1] or _unlike(each, stage.cast[0][scene.works.index(work)][comm])
+                words = each.check_all()[1] or _unlike(each, stage.cast[0][scene.problems.index(problem)][comm])
                 if words:
                     rank = stage.ranks[place]
-                    told = f"rank {rank}, {work.bytes} B{' in place' * work.in_place}: {words}"
+                    told = f"rank {rank}, {problem.bytes} B{' in place' * problem.in_place}: {words}"
                     return judged(told, tuple(stage.emulator.story(stage.ranks, rank)))
     return judged("")
 
@@ -227,7 +231,7 @@ def _careless(stage: EmulatedStage, deaf: int) -> str:
 def _unlike(mine: Prepared, theirs: Prepared) -> str | None:
     """Where two ranks' answers to one call differ in their bits."""
     for number in range(mine.answers):
-        one, other = (each.answer(number).view(f"u{mine.work.dtype.itemsize}") for each in (mine, theirs))
+        one, other = (each.answer(number).view(f"u{mine.problem.dtype.itemsize}") for each in (mine, theirs))
         if not np.array_equal(one, other):
             first = int(np.argmax(one != other))
             return f"element {first} of call {number} has other bits than on the first rank"
@@ -236,4 +240,4 @@ def _unlike(mine: Prepared, theirs: Prepared) -> str | None:
 
 def alone(scene: EmulatedScene, deaf: int) -> EmulatedScene:
     """The same, but the rank at the place ``deaf`` never makes its calls: all others must give up, and say so."""
-    return replace(scene, deaf=deaf, works=scene.works[:1], comms=1)
+    return replace(scene, deaf=deaf, problems=scene.problems[:1], comms=1)

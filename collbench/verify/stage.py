@@ -13,7 +13,7 @@ import numpy as np
 from collbench.backends import Backend, Session
 from collbench.devices.device import Device, Recording
 from collbench.errors import CannotRunError
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.plan.sizes import format_size
 from collbench.proof import patterns
 from collbench.proof.buffers import ALIGNMENT, Buffers, Rounds, lay_out, stride_of
@@ -63,30 +63,32 @@ class Stage:
         return on_all(self.world, action)
 
 
-def stretch_bytes(work: Workload) -> int:
-    """Memory for the calls of one workload in any story."""
-    return SLOTS * stride_of(work) + ALIGNMENT  # off by one at most
+def stretch_bytes(problem: Problem) -> int:
+    """Memory for the calls of one problem in any story."""
+    return SLOTS * stride_of(problem) + ALIGNMENT  # off by one at most
 
 
 def arena_bytes(story: Story, subject: Subject) -> int:
     """Memory for the largest scene of a story."""
-    needs = (sum(map(stretch_bytes, scene.works)) for scene in scenes(story, subject))
+    needs = (sum(map(stretch_bytes, scene.problems)) for scene in scenes(story, subject))
     return max(needs, default=0) * (2 if story.twice else 1)
 
 
-def layers_of(story: Story, work: Workload, backend: Backend) -> tuple[str, ...]:
+def layers_of(story: Story, problem: Problem, backend: Backend) -> tuple[str, ...]:
     """The kinds of data of a story, () for the usual ones.
 
     Libraries differ in what min and max make of NaN, so only who documents its order is held to it. Which NaN comes
     out of two is the same on every rank only where the processor has but one, as GPUs do.
     """
     if story.same_bits:
-        one_nan = work.dtype.is_float and backend.DEVICE == "gpu" and backend.exact_order(work)
+        one_nan = problem.dtype.is_float and backend.DEVICE == "gpu" and backend.exact_order(problem)
         return ("bound", patterns.SPECIAL) if one_nan else ("bound",)
     if not story.special:
         return ()
     return (
-        patterns.SPECIAL_NUMBERS if work.op in ("min", "max") and not backend.exact_order(work) else patterns.SPECIAL,
+        patterns.SPECIAL_NUMBERS
+        if problem.op in ("min", "max") and not backend.exact_order(problem)
+        else patterns.SPECIAL,
     )
 
 
@@ -100,20 +102,20 @@ def in_one_output(buffers: Buffers) -> Buffers:
     )  # fmt: skip
 
 
-def prepare(stage: Stage, story: Story, scene: Scene, work: Workload, number: int, offset: int) -> Prepared:
-    """Calls of ``work`` on session ``number``, ``offset`` bytes into its memory."""
-    if reason := stage.backend.refuses(work):  # in place, say: the plan asks for calls out of place only
+def prepare(stage: Stage, story: Story, scene: Scene, problem: Problem, number: int, offset: int) -> Prepared:
+    """Calls of ``problem`` on session ``number``, ``offset`` bytes into its memory."""
+    if reason := stage.backend.refuses(problem):  # in place, say: the plan asks for calls out of place only
         raise CannotRunError(reason)
     session, rank = stage.sessions[number], stage.world.rank
-    buffers = lay_out(work, rank, Rounds(SLOTS, SLOTS, overlap=False))
+    buffers = lay_out(problem, rank, Rounds(SLOTS, SLOTS, overlap=False))
     if story.shared:
         buffers = in_one_output(buffers)
-    whole, alone = (elements * work.dtype.itemsize for elements in scene.shift)
+    whole, alone = (elements * problem.dtype.itemsize for elements in scene.shift)
     send, inputs = (replace(region, offset=region.offset + alone) for region in (buffers.send, buffers.inputs))
     buffers = replace(buffers, send=send, inputs=inputs)
-    arena = session.arena[offset + whole : offset + stretch_bytes(work)]
-    layers = layers_of(story, work, stage.backend)
-    return Prepared(stage.device, stage.backend, session, work, rank, arena, buffers, layers, first=number)
+    arena = session.arena[offset + whole : offset + stretch_bytes(problem)]
+    layers = layers_of(story, problem, stage.backend)
+    return Prepared(stage.device, stage.backend, session, problem, rank, arena, buffers, layers, first=number)
 
 
 def gather_cast(stage: Stage, story: Story, scene: Scene, tally: Tally) -> list[Prepared]:
@@ -121,14 +123,14 @@ def gather_cast(stage: Stage, story: Story, scene: Scene, tally: Tally) -> list[
     two that take turns."""
     cast: list[Prepared] = []
     offset, needed = 0, 2 if story.twice else 1
-    for work in sorted(scene.works, key=lambda work: -work.bytes):
+    for problem in sorted(scene.problems, key=lambda problem: -problem.bytes):
         for number in range(needed):
-            made = stage.tried(partial(prepare, stage, story, scene, work, number, offset))
+            made = stage.tried(partial(prepare, stage, story, scene, problem, number, offset))
             if isinstance(made, Prepared):
                 cast.append(made)
             else:
                 tally.note(made)
-            offset += stretch_bytes(work)
+            offset += stretch_bytes(problem)
     return cast if len(cast) >= needed else []
 
 
@@ -137,7 +139,7 @@ class Play:
 
     def __init__(self, stage: Stage, story: Story, scene: Scene, cast: list[Prepared], tally: Tally) -> None:
         self._stage, self._story, self._scene, self._cast, self._tally = stage, story, scene, cast, tally
-        names = f"{stage.request.seed}/{story.name}/{[(each.work.bytes, each.work.in_place) for each in cast]}"
+        names = f"{stage.request.seed}/{story.name}/{[(each.problem.bytes, each.problem.in_place) for each in cast]}"
         self._alike, self._own = Random(names), Random(f"{names}/{stage.world.rank}")
         self._recording: Recording | None = None
 
@@ -211,8 +213,8 @@ class Play:
         self._tally.wrong += wrong
         if words and not self._tally.words:
             whole, alone = self._scene.shift
-            place = " in place" * each.work.in_place + ", all off by one" * whole + ", the input off by one" * alone
-            self._tally.words = f"{format_size(each.work.bytes)}{place}: {words}"
+            place = " in place" * each.problem.in_place + ", all off by one" * whole + ", the input off by one" * alone
+            self._tally.words = f"{format_size(each.problem.bytes)}{place}: {words}"
 
 
 def tell(stage: Stage, story: Story, subject: Subject, beat: Callable[[str], None]) -> Outcome:
@@ -224,7 +226,7 @@ def tell(stage: Stage, story: Story, subject: Subject, beat: Callable[[str], Non
         return not_open(subject, story.name, stage.error)
     tally = Tally()
     for scene in scenes(story, subject):
-        sizes = ", ".join(format_size(work.bytes) for work in scene.works)
+        sizes = ", ".join(format_size(problem.bytes) for problem in scene.problems)
         beat(f"proving {subject}, {story.name}: {sizes}")
         cast = gather_cast(stage, story, scene, tally)
         if cast:

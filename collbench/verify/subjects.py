@@ -10,7 +10,7 @@ from collbench import registry
 from collbench.plan.collectives import COLLECTIVES, Collective
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology
 from collbench.registry import refusal
 from collbench.verify.stories import Story
@@ -31,10 +31,10 @@ class Subject:
     sizes: tuple[int, ...]
     refusal: str
 
-    def works(self, in_place: bool) -> list[Workload]:
-        """The workloads of all sizes."""
+    def problems(self, in_place: bool) -> list[Problem]:
+        """The problems of all sizes."""
         kind = (self.layout, self.collective, self.dtype, self.op)
-        return [Workload(*kind, size, "chain", "hot", in_place) for size in self.sizes]
+        return [Problem(*kind, size, "chain", "hot", in_place) for size in self.sizes]
 
     def __str__(self) -> str:
         opened = f"{self.backend} ({self.way})" if self.way else self.backend
@@ -77,9 +77,9 @@ def _subject(
 ) -> Subject:
     sizes = request.sizes or default_sizes(dtype, registry.find(name).DEVICE)
     wanted = Subject(name, way, layout, collective, dtype, op, sizes, "")
-    works = list({work.count: work for work in wanted.works(False)}.values())
-    whole = [work for work in works if not work.refusal()] or works[-1:]
-    reasons = {work.bytes: work.refusal() or refusal(work, name) for work in whole}
+    problems = list({problem.count: problem for problem in wanted.problems(False)}.values())
+    whole = [problem for problem in problems if not problem.refusal()] or problems[-1:]
+    reasons = {problem.bytes: problem.refusal() or refusal(problem, name) for problem in whole}
     runs = tuple(size for size, reason in reasons.items() if not reason)
     return replace(wanted, sizes=runs, refusal=next(filter(None, reasons.values()), ""))
 
@@ -96,9 +96,9 @@ def default_sizes(dtype: Dtype, kind: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Scene:
-    """Workloads that run together, in memory that is moved by ``shift`` elements: all of it, the input alone."""
+    """Problems that run together, in memory that is moved by ``shift`` elements: all of it, the input alone."""
 
-    works: tuple[Workload, ...]
+    problems: tuple[Problem, ...]
     shift: tuple[int, int]
 
 
@@ -106,7 +106,7 @@ def scenes(story: Story, subject: Subject) -> Iterator[Scene]:
     """Everything that a story does with a subject, each with buffers of its own."""
     places = (False, True) if story.in_place and subject.collective.in_place else (False,)
     for in_place in places:
-        works = subject.works(in_place)
-        groups = [tuple(works)] if story.mixed else [(work,) for work in works]
+        problems = subject.problems(in_place)
+        groups = [tuple(problems)] if story.mixed else [(problem,) for problem in problems]
         shifts = [(whole, alone) for whole, alone in story.shifts if not (in_place and alone)]
         yield from (Scene(group, shift) for shift in shifts for group in groups)
