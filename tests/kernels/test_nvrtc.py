@@ -1,0 +1,254 @@
+"""Kernels compile and link without a GPU, errors show the compiler's lines, the cache is right or rebuilt."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from collbench.kernels import cache as kernel_cache
+from collbench.kernels import nvrtc
+from collbench.kernels.cubin import CubinError, Resources, resources, uses_nvshmem
+from collbench.kernels.header import KernelFile, read
+from collbench.kernels.nvrtc import build, load_or_build, missing
+from collbench.kernels.sources import KernelError, error_lines
+
+compiles = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
+
+HEADER = """/* collbench
+summary = "for a test"
+collective = "all_reduce"
+dtypes = ["float32"]
+ops = ["sum"]
+nodes = "one"
+wire = "S"
+scratch = "S"
+cell = "ll"
+blocks = [1]
+threads = [32]
+*/
+"""
+PLAIN = """#include "common.cuh"
+extern "C" __global__ void COLL_NAME(float* a, int n) {
+  __shared__ float s[8];
+  s[threadIdx.x & 7] = a[n];
+  __syncthreads();
+  a[0] = s[n & 7] * FACTOR;
+}
+"""
+FRAME = """extern "C" __global__ void COLL_NAME(float* a, int n) {
+  float t[64];
+  for (int i = 0; i < 64; i++) t[i] = a[i * n];
+  for (int i = 0; i < 64; i++) t[(t[i] > 0 ? i + n : n) & 63] += t[i];
+  a[0] = t[n & 63];
+}
+"""
+NVSHMEM = """#include <cuda/std/cstdint>
+#include <cuda_fp16.h>
+#include "non_abi/nvshmem_build_options.h"
+#include "device/nvshmem_defines.h"
+#include "device/nvshmemx_defines.h"
+extern "C" __global__ void COLL_NAME(float* a, float* b, int n, int peer) {
+  float* there = (float*)nvshmem_ptr(a, peer);
+  if (there) there[threadIdx.x] = b[threadIdx.x];
+  else nvshmemx_putmem_nbi_block(a, b, n, peer);
+}
+"""
+
+
+def kernel(folder: Path, body: str, stem: str = "one_hop") -> KernelFile:
+    path = folder / f"{stem}.cu"
+    path.write_text(HEADER + body)
+    (folder / "common.cuh").write_text("#ifndef FACTOR\n#define FACTOR 2\n#endif\n")
+    return read(path)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("COLLBENCH_CACHE", str(folder))
+    return folder
+
+
+@compiles
+def test_a_kernel_that_calls_nvshmem_compiles_and_links(tmp_path: Path) -> None:
+    cubin = build(kernel(tmp_path, NVSHMEM), {}, "sm_90")  # for others: test_own_kernels.py
+    assert uses_nvshmem(cubin)
+    assert resources(cubin).entry == "one_hop"
+    assert 16 <= resources(cubin).registers <= 64
+
+
+@compiles
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+def test_a_cubin_says_what_it_needs(tmp_path: Path, arch: str) -> None:
+    plain = build(kernel(tmp_path, PLAIN), {}, arch)
+    assert resources(plain) == Resources("one_hop", resources(plain).registers, local_bytes=0, shared_bytes=32)
+    assert not uses_nvshmem(plain)
+
+
+@compiles
+def test_local_memory_is_counted(tmp_path: Path) -> None:
+    needs = resources(build(kernel(tmp_path, FRAME), {}, "sm_90"))
+    assert needs.local_bytes == 64 * 4
+    assert needs.shared_bytes == 0
+
+
+@compiles
+def test_a_file_has_one_entry_point(tmp_path: Path) -> None:
+    two = 'extern "C" __global__ void f(int* a) { *a = 1; }\nextern "C" __global__ void g(int* a) { *a = 1; }\n'
+    with pytest.raises(CubinError, match=r"one entry point .* this one has [fg], [fg]"):
+        resources(build(kernel(tmp_path, two), {}, "sm_90"))
+    with pytest.raises(CubinError, match="this one has none"):
+        resources(build(kernel(tmp_path, "void f(int* a) { *a = 1; }\n"), {}, "sm_90"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no cubin", b"\x7fELF\x02", b"\x7fELF\x02" + bytes(59), b"\x7fELF\x02" * 99])
+def test_what_is_no_cubin_is_told(content: bytes) -> None:
+    for look in (resources, uses_nvshmem):
+        with pytest.raises(CubinError, match="no cubin"):
+            look(content)
+
+
+@compiles
+def test_an_error_of_the_compiler_is_shown(tmp_path: Path) -> None:
+    file = kernel(tmp_path, 'extern "C" __global__ void COLL_NAME(float* a) {\n  int unused;\n  a[0] = nobody;\n}\n')
+    with pytest.raises(KernelError) as caught:
+        build(file, {}, "sm_90")
+    first, second, third, *_ = str(caught.value).splitlines()
+    assert first == f"{file.path} does not compile for sm_90:"
+    assert second == f'{file.path}({HEADER.count(chr(10)) + 3}): error: identifier "nobody" is undefined'
+    assert third.strip() == "a[0] = nobody;"
+    assert "unused" not in str(caught.value)
+
+
+@compiles
+def test_an_error_of_the_linker_is_shown(tmp_path: Path) -> None:
+    body = 'extern "C" __device__ void nowhere();\nextern "C" __global__ void COLL_NAME() { nowhere(); }\n'
+    with pytest.raises(KernelError, match="Undefined reference to 'nowhere'"):
+        build(kernel(tmp_path, body), {}, "sm_90")
+
+
+@compiles
+def test_an_unknown_architecture_is_told(tmp_path: Path) -> None:
+    with pytest.raises(KernelError, match=r"(?s)one_hop.cu does not compile for sm_12:.*gpu-arch"):
+        build(kernel(tmp_path, PLAIN), {}, "sm_12")
+
+
+@compiles
+def test_a_crash_of_the_compiler_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashing = tmp_path / "python"
+    crashing.write_text("#!/bin/sh\necho last words >&2\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(crashing))
+    with pytest.raises(KernelError, match=r"(?s)one_hop.cu .*the compiler crashed \(Segmentation fault\):\nlast words"):
+        build(kernel(tmp_path, PLAIN), {}, "sm_90")
+
+
+@compiles
+def test_a_compiler_that_hangs_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nexec sleep 20\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    monkeypatch.setattr(nvrtc, "COMPILE_SECONDS", 0.2)
+    with pytest.raises(KernelError, match=r"was not compiled in 0\.2 s"):
+        build(kernel(tmp_path, PLAIN), {}, "sm_90")
+
+
+@compiles
+def test_a_hit_does_not_compile(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = kernel(tmp_path, PLAIN)
+    first = load_or_build(file, {"FACTOR": 3}, "sm_90")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    assert load_or_build(file, {"FACTOR": 3}, "sm_90") == first
+    (tmp_path / "other.cuh").write_text("// not included by it")
+    assert load_or_build(file, {"FACTOR": 3}, "sm_90") == first
+    with pytest.raises(KernelError, match="nothing"):  # another define, another header: another entry
+        load_or_build(file, {"FACTOR": 4}, "sm_90")
+    (tmp_path / "common.cuh").write_text("// changed\n")
+    with pytest.raises(KernelError, match="nothing"):
+        load_or_build(file, {"FACTOR": 3}, "sm_90")
+    assert len(list(cache.iterdir())) == 1
+
+
+@compiles
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
+def test_a_damaged_entry_is_built_again(tmp_path: Path, cache: Path, damage: str) -> None:
+    file = kernel(tmp_path, PLAIN)
+    cubin = load_or_build(file, {}, "sm_90")
+    (entry,) = cache.iterdir()
+    whole = entry.read_bytes()
+    entry.write_bytes({"cut": whole[:-1], "changed": whole[:-1] + bytes([whole[-1] ^ 1]), "empty": b""}[damage])
+    assert load_or_build(file, {}, "sm_90") == cubin
+    assert entry.read_bytes() == whole
+
+
+@compiles
+def test_two_processes_may_build_at_once(tmp_path: Path, cache: Path) -> None:
+    file = kernel(tmp_path, PLAIN)
+    program = f"""
+from pathlib import Path
+from collbench.kernels.header import read
+from collbench.kernels.nvrtc import load_or_build
+print(len(load_or_build(read(Path({str(file.path)!r})), {{}}, "sm_90")))
+"""
+    both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    sizes = {each.communicate(timeout=60)[0] for each in both}
+    assert [each.returncode for each in both] == [0, 0]
+    assert len(sizes) == 1
+    (entry,) = cache.iterdir()
+    assert kernel_cache.load(entry) is not None
+
+
+@compiles
+def test_a_file_that_went_away_is_told(tmp_path: Path, cache: Path) -> None:
+    file = kernel(tmp_path, PLAIN)
+    file.path.unlink()
+    with pytest.raises(KernelError, match=r"one_hop.cu is not compiled: .*No such file"):
+        load_or_build(file, {}, "sm_90")
+
+
+def test_a_cache_that_cannot_be_written_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    for _ in range(2):
+        kernel_cache.store(tmp_path / "file" / "entry", b"content")
+    assert kernel_cache.load(tmp_path / "file" / "entry") is None
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert "COLLBENCH_CACHE" in err
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.delenv("COLLBENCH_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert kernel_cache.folder() == Path("/home/me/.cache/collbench")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/scratch")
+    assert kernel_cache.folder() == Path("/scratch/collbench")
+    monkeypatch.setenv("COLLBENCH_CACHE", "/here")
+    assert kernel_cache.folder() == Path("/here")
+
+
+def test_long_logs_are_cut_and_warnings_left_out() -> None:
+    log = "f.cu(1): warning: w\n  x\n\n" + "\n\n".join(f"f.cu({line}): error: e\n  y\n  ^" for line in range(10))
+    lines = error_lines(log)
+    assert lines[0] == "f.cu(0): error: e"
+    assert lines[-1] == "... and 10 lines more"
+    assert error_lines("what\never") == ["what", "ever"]
+    assert error_lines("") == []
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvrtc, "MODULES", {"nowhere.to.be.found": "cuda-core", "json": "json"})
+    assert missing() == "kernels cannot be compiled without cuda-core; pip install cuda-core"
+
+
+@compiles
+def test_headers_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(nvrtc.HEADERS, "cccl", ("nowhere.h", "nvidia-cuda-cccl"))
+    with pytest.raises(KernelError, match="without nvidia-cuda-cccl; pip install nvidia-cuda-cccl"):
+        build(kernel(tmp_path, PLAIN), {}, "sm_90")
