@@ -11,7 +11,6 @@ from running import BROKEN, Mpi
 from samples import a_workload
 
 from collbench import registry
-from collbench.backends._specs import split
 from collbench.cli.params import BACKENDS
 from collbench.errors import UsageError
 from collbench.registry import Unusable, candidates, find, ways
@@ -41,11 +40,6 @@ def install(monkeypatch: pytest.MonkeyPatch) -> object:
 
     find("mpi")
     return put
-
-
-def test_a_spec_is_a_name_and_parameters() -> None:
-    assert split("nvrar-ll") == ("nvrar-ll", {})
-    assert split("nvrar-ll:blocks=8:threads=256") == ("nvrar-ll", {"blocks": "8", "threads": "256"})
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import pickle
 import re
 import sys
-from itertools import pairwise, product
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +17,7 @@ from collbench.backends import _kernels
 from collbench.backends._kernels import KernelBackend
 from collbench.errors import HangError
 from collbench.kernels import gpu_communicator
-from collbench.kernels.abi import ON_CPU, ON_GPU, PATIENCE_NS, PHASES, Scratch, Stuck, args_type
+from collbench.kernels.abi import ON_CPU, ON_GPU, PATIENCE_NS, PHASES, Scratch, Stuck
 from collbench.kernels.files import own_folder
 from collbench.kernels.kernel import Kernel
 from collbench.kernels.loader import Loader
@@ -28,25 +27,6 @@ KERNELS = tuple(_kernels.own_names())
 IN_TURN = Layout((3, 4, 6, 7), (0, 1, 0, 1))  # four ranks of a launch of more, on nodes whose ranks interleave
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3),
            a_layout(56, nodes=7), a_layout(128, nodes=32))  # fmt: skip
-
-
-def fields_of(kind: type[ctypes.Structure]) -> list[tuple[int, int]]:
-    """Where each field begins and ends."""
-    places = [getattr(kind, field[0]) for field in kind._fields_]
-    return [(place.offset, place.offset + place.size) for place in places]
-
-
-@pytest.mark.parametrize("ranks", [1, 2, 3, 8, 255])
-def test_arguments_have_the_size_of_the_c_structure(ranks: int) -> None:
-    kind = args_type(ranks)
-    assert ctypes.sizeof(kind) == (56 + 8 + 8 * ranks + 4 * ranks + 7) // 8 * 8
-    assert ctypes.sizeof(kind) < 4096, "what a launch may be given"
-    assert [begin for begin, _ in fields_of(kind)] == [0, 8, 16, 24, 32, 40, 48, 56, 60, 64, 64 + 8 * ranks]
-
-
-def test_no_structure_has_a_gap() -> None:
-    for kind in (args_type(8), Stuck):
-        assert all(end == begin for (_, end), (begin, _) in pairwise(fields_of(kind)))
 
 
 # ---- The communicator, without a device ----
@@ -187,6 +167,12 @@ def test_a_kernel_is_compiled_for_its_workload(name: str) -> None:
 # ---- Loading kernels ----
 
 
+HOP: Any = SimpleNamespace(symbol="hop")
+
+
+# ---- Loading kernels ----
+
+
 class Driver:
     """A CUDA driver that loads everything, and counts what it loads."""
 
@@ -216,9 +202,6 @@ def loader(monkeypatch: pytest.MonkeyPatch, told: list[str | None]) -> tuple[Any
     world: Any = SimpleNamespace(first_words=lambda words: words or next(filter(None, told), None))
     comm.function = Loader(world, lambda file, options: b"cubin", comm._load)
     return comm, driver
-
-
-HOP: Any = SimpleNamespace(symbol="hop")
 
 
 def test_a_kernel_is_loaded_once_for_its_options(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from kernel_files import source, write
 
 from collbench.errors import UsageError
-from collbench.kernels.files import Broken, find_kernels, own_folder
-from collbench.kernels.formula import value
-from collbench.kernels.header import KernelFile, read
+from collbench.kernels.files import own_folder
+from collbench.kernels.header import read
 
 
 def complaint(tmp_path: Path, **changes: str | None) -> str:
@@ -90,94 +85,6 @@ def test_a_file_name_is_an_entry_point(tmp_path: Path) -> None:
         read(write(tmp_path, "one-hop.cu", source()))
 
 
-def test_a_directory_in_the_variable_adds_its_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, "hop.cu", source())
-    for hidden in ("_draft.cu", ".hop.cu", "common.cuh", "README.md"):
-        write(tmp_path, hidden, "no kernel")
-    before = set(find_kernels())
-    monkeypatch.setenv("COLLBENCH_KERNELS", os.pathsep.join([str(tmp_path), str(tmp_path), str(own_folder()), ""]))
-    found = find_kernels()
-    assert set(found) - before == {"hop"}
-    assert isinstance(found["hop"], KernelFile)
-    assert list(found) == sorted(found)
-
-
-def test_a_broken_file_keeps_nobody_from_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, "hop.cu", source())
-    path = write(tmp_path, "bad_one.cu", source(ops=None))
-    (tmp_path / "binary.cu").write_bytes(b"\xff\xfe")
-    (tmp_path / "folder.cu").mkdir()
-    monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
-    found = find_kernels()
-    assert isinstance(found["hop"], KernelFile)
-    assert isinstance(found["bad-one"], Broken)
-    assert found["bad-one"] == Broken("bad-one", path, found["bad-one"].reason)
-    assert found["bad-one"].reason.startswith(f"{path}: the field 'ops' is missing")
-    assert isinstance(found["binary"], Broken)
-    assert isinstance(found["folder"], Broken)
-
-
-def test_two_files_with_one_name_are_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, two = (write(tmp_path / folder, "hop.cu", source()) for folder in ("a", "b"))
-    monkeypatch.setenv("COLLBENCH_KERNELS", os.pathsep.join(str(path.parent) for path in (one, two)))
-    found = find_kernels()["hop"]
-    assert isinstance(found, Broken)
-    assert found.reason == f"{one} and {two} are both the kernel 'hop'; rename one of them."
-
-
-def test_a_missing_directory_in_the_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path / "nowhere"))
-    with pytest.raises(UsageError, match=r"COLLBENCH_KERNELS names .*nowhere, which is no directory"):
-        find_kernels()
-
-
-def test_in_a_wheel_our_kernels_are_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert own_folder() == Path(__file__).parents[2] / "kernels"
-    (tmp_path / "kernels").mkdir()  # another package of that name
-    packed = tmp_path / "collbench" / "share" / "kernels"
-    packed.mkdir(parents=True)
-    monkeypatch.setattr("collbench.host.shipped.PACKAGE", tmp_path / "collbench")
-    assert own_folder() == packed
-
-
 @pytest.mark.parametrize("path", sorted(own_folder().glob("*.cu")), ids=lambda path: path.name)
 def test_our_kernels_declare_themselves(path: Path) -> None:
     assert read(path).name == path.stem.replace("_", "-")
-
-
-NAMES = {"P": 24, "G": 4, "N": 6, "S": 4096}
-
-
-@pytest.mark.parametrize(
-    ("formula", "result"),
-    [
-        ("S", 4096),
-        ("(P-1)*S", 23 * 4096),
-        ("(2*(G-1)+ceil(log2(N)))*S/G", 9 * 1024),
-        ("2**3**2 + -1", 511),
-        ("max(S, 1e4) + min(G, N, 2)", 10002),
-        (" 0.5 * S ", 2048),
-    ],
-)
-def test_formulas_have_their_value(formula: str, result: float) -> None:
-    assert value(formula, **NAMES) == result
-
-
-@pytest.mark.parametrize(
-    "formula",
-    [
-        "", "S S", "S.real", "S[0]", "S if P else G", "S < P", "S // 2", "S % 2", "P and S", "True", "'S'", "1j", "...",
-        "lambda: 1", "[S]", "__import__('os')", "open(S)", "log2", "log2()", "log2(1, 2)", "max(S)", "max(*(1, 2))",
-        "log2(x=1)", "(log2)(2)(3)", "S := 1", "9**9**9", "1/0", "log2(0)", "(-1)**0.5", "Q", "s", "\0", "(" * 150,
-        "-" * 201 + "1", "1" * 201, "await S", "f'{S}'",
-    ],
-)  # fmt: skip
-def test_nothing_else_is_a_formula(formula: str) -> None:
-    with pytest.raises(UsageError):
-        value(formula, **NAMES)
-
-
-@given(st.text(alphabet="PGNS0123456789.+-*/() ,maxinlog2ce_", max_size=40))
-def test_a_formula_has_a_value_or_is_told(formula: str) -> None:
-    with suppress(UsageError):
-        assert isinstance(value(formula, **NAMES), float)

@@ -10,10 +10,10 @@ import pytest
 
 from collbench.kernels import cache as kernel_cache
 from collbench.kernels import nvrtc
-from collbench.kernels.cubin import CubinError, Resources, resources, uses_nvshmem
+from collbench.kernels.cubin import resources, uses_nvshmem
 from collbench.kernels.header import KernelFile, read
 from collbench.kernels.nvrtc import build, load_or_build, missing
-from collbench.kernels.sources import KernelError, error_lines
+from collbench.kernels.sources import KernelError
 
 compiles = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
 
@@ -36,13 +36,6 @@ extern "C" __global__ void COLL_NAME(float* a, int n) {
   s[threadIdx.x & 7] = a[n];
   __syncthreads();
   a[0] = s[n & 7] * FACTOR;
-}
-"""
-FRAME = """extern "C" __global__ void COLL_NAME(float* a, int n) {
-  float t[64];
-  for (int i = 0; i < 64; i++) t[i] = a[i * n];
-  for (int i = 0; i < 64; i++) t[(t[i] > 0 ? i + n : n) & 63] += t[i];
-  a[0] = t[n & 63];
 }
 """
 NVSHMEM = """#include <cuda/std/cstdint>
@@ -79,37 +72,6 @@ def test_a_kernel_that_calls_nvshmem_compiles_and_links(tmp_path: Path) -> None:
     assert uses_nvshmem(cubin)
     assert resources(cubin).entry == "one_hop"
     assert 16 <= resources(cubin).registers <= 64
-
-
-@compiles
-@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
-def test_a_cubin_says_what_it_needs(tmp_path: Path, arch: str) -> None:
-    plain = build(kernel(tmp_path, PLAIN), {}, arch)
-    assert resources(plain) == Resources("one_hop", resources(plain).registers, local_bytes=0, shared_bytes=32)
-    assert not uses_nvshmem(plain)
-
-
-@compiles
-def test_local_memory_is_counted(tmp_path: Path) -> None:
-    needs = resources(build(kernel(tmp_path, FRAME), {}, "sm_90"))
-    assert needs.local_bytes == 64 * 4
-    assert needs.shared_bytes == 0
-
-
-@compiles
-def test_a_file_has_one_entry_point(tmp_path: Path) -> None:
-    two = 'extern "C" __global__ void f(int* a) { *a = 1; }\nextern "C" __global__ void g(int* a) { *a = 1; }\n'
-    with pytest.raises(CubinError, match=r"one entry point .* this one has [fg], [fg]"):
-        resources(build(kernel(tmp_path, two), {}, "sm_90"))
-    with pytest.raises(CubinError, match="this one has none"):
-        resources(build(kernel(tmp_path, "void f(int* a) { *a = 1; }\n"), {}, "sm_90"))
-
-
-@pytest.mark.parametrize("content", [b"", b"no cubin", b"\x7fELF\x02", b"\x7fELF\x02" + bytes(59), b"\x7fELF\x02" * 99])
-def test_what_is_no_cubin_is_told(content: bytes) -> None:
-    for look in (resources, uses_nvshmem):
-        with pytest.raises(CubinError, match="no cubin"):
-            look(content)
 
 
 @compiles
@@ -209,37 +171,6 @@ def test_a_file_that_went_away_is_told(tmp_path: Path, cache: Path) -> None:
     file.path.unlink()
     with pytest.raises(KernelError, match=r"one_hop.cu is not compiled: .*No such file"):
         load_or_build(file, {}, "sm_90")
-
-
-def test_a_cache_that_cannot_be_written_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("")
-    for _ in range(2):
-        kernel_cache.store(tmp_path / "file" / "entry", b"content")
-    assert kernel_cache.load(tmp_path / "file" / "entry") is None
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.splitlines()) == 1
-    assert "COLLBENCH_CACHE" in err
-
-
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.delenv("COLLBENCH_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert kernel_cache.folder() == Path("/home/me/.cache/collbench")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/scratch")
-    assert kernel_cache.folder() == Path("/scratch/collbench")
-    monkeypatch.setenv("COLLBENCH_CACHE", "/here")
-    assert kernel_cache.folder() == Path("/here")
-
-
-def test_long_logs_are_cut_and_warnings_left_out() -> None:
-    log = "f.cu(1): warning: w\n  x\n\n" + "\n\n".join(f"f.cu({line}): error: e\n  y\n  ^" for line in range(10))
-    lines = error_lines(log)
-    assert lines[0] == "f.cu(0): error: e"
-    assert lines[-1] == "... and 10 lines more"
-    assert error_lines("what\never") == ["what", "ever"]
-    assert error_lines("") == []
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,9 @@ What is compiled, and what a session ends with a table of:
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -33,7 +32,6 @@ from collbench.kernels.cubin import Resources, resources, uses_nvshmem
 from collbench.kernels.header import KernelFile, read
 from collbench.kernels.kernel import Kernel, plain
 from collbench.kernels.nvrtc import build
-from collbench.kernels.sources import KernelError
 from collbench.plan.layout import Layout
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
@@ -163,43 +161,3 @@ def test_a_spill_is_told(tmp_path: Path) -> None:
     few, many = (resources(build(a_file(tmp_path, body), {"HELD": held}, "sm_90")) for held in (60, 160))
     assert few.local_bytes == 0
     assert many.local_bytes > 0
-
-
-# ---- The twins ----
-
-
-def equal(what: str, number: int) -> str:
-    """An assertion in C."""
-    return f'static_assert({what} == {number}, "{what}");'
-
-
-def layout_of(kind: type[ctypes.Structure], name: str) -> list[str]:
-    """Assertions in C that the structure ``name`` is ``kind``."""
-    facts = [(f"sizeof({name})", ctypes.sizeof(kind))]
-    for field, *_ in kind._fields_:
-        there, here = field.rstrip("_"), getattr(kind, field)  # "in" is a word of Python's
-        facts += [(f"__builtin_offsetof({name}, {there})", here.offset), (f"sizeof({name}::{there})", here.size)]
-    return [equal(*fact) for fact in facts]
-
-
-def checked(folder: Path, layout: Layout, assertions: Sequence[str]) -> bytes:
-    """Compile these assertions as a kernel for ``layout``."""
-    file = a_file(folder, '#include "collbench.cuh"', *assertions, "KERNEL(a) { *a.out = 0; }")
-    backend, work = Kernel(file), a_workload(layout=layout)
-    return build(file, backend.defines(work, backend.shape(work), ON_GPU), "sm_90")
-
-
-@pytest.mark.parametrize("layout", [a_layout(3), TWO_NODES], ids=str)
-def test_structures_are_the_same_on_both_sides(tmp_path: Path, layout: Layout) -> None:
-    twins: dict[str, type[ctypes.Structure]] = {"Args": abi.args_type(layout.size), "Stuck": abi.Stuck}
-    assertions = [line for name, kind in twins.items() for line in layout_of(kind, name)]
-    constants = {"TICKS": abi.TICKS, "FLAGGED_AT": abi.GATES, "LAMPORT_AT": ON_GPU.lamport_at}
-    constants["HALF"] = ON_GPU.flagged_half
-    assertions += [equal(name, number) for name, number in constants.items()]
-    assert checked(tmp_path, layout, assertions)
-
-
-def test_a_difference_would_be_told(tmp_path: Path) -> None:
-    wrong = type("Args", (ctypes.Structure,), {"_fields_": [("in_", ctypes.c_uint64), ("count", ctypes.c_uint64)]})
-    with pytest.raises(KernelError, match=r"sizeof\(Args\)"):
-        checked(tmp_path, ONE_NODE, layout_of(wrong, "Args"))

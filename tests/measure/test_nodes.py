@@ -6,16 +6,13 @@ are asserted, with room to spare (also for clocks that are aligned while others 
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import pytest
-from lab.launch import SETTINGS, on_host, ranks_on
+from lab.launch import SETTINGS, ranks_on
 from lab.network import Link, Network, missing, network
 from running import PYTHONS, Mpi, Ran, statuses
 
@@ -27,39 +24,6 @@ pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 PER_HOST = 2
 QUICK = ("--mode", "isolated", "--samples", "4", "--warmup", "1", "-o", "r.csv")
 SCHEDULES = ("--backend", "mpi-nvrar,mpi-ring")
-SERVER = """
-import socket
-with socket.create_server(("0.0.0.0", 7000)) as server:
-    line, _ = server.accept()
-    while line.recv(1):
-        line.send(b".")
-    line, _ = server.accept()
-    while line.recv(1 << 20):
-        pass
-    line.send(b".")
-"""
-CLIENT = """
-import socket, sys, time
-def connect():
-    while True:
-        try:
-            return socket.create_connection((sys.argv[1], 7000))
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-line = connect()
-for _ in range(20):
-    begin = time.perf_counter()
-    line.send(b".")
-    line.recv(1)
-    print(time.perf_counter() - begin)
-line.close()
-line = connect()
-begin = time.perf_counter()
-line.sendall(bytes(1 << 20))
-line.shutdown(socket.SHUT_WR)
-line.recv(1)
-print(time.perf_counter() - begin)
-"""
 
 
 @dataclass(frozen=True)
@@ -91,66 +55,6 @@ def latency(rows: list[Record], backend: str, nodes: int) -> float:
     (row,) = (row for row in rows if (row.backend, row.nodes) == (backend, nodes))
     assert row.latency_us_min is not None
     return row.latency_us_min
-
-
-def run_on(net: Network, address: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        on_host(address, *words), env={**os.environ, **net.environment}, capture_output=True, text=True, timeout=20,
-        check=False,
-    )  # fmt: skip
-
-
-# ---- The network itself ----
-
-
-def test_a_frame_takes_the_delay_and_its_time_at_the_rate() -> None:
-    with network(2, Link(delay_us=2000, rate_mbit=100)) as net:
-        first, second = net.hosts
-        server = subprocess.Popen(
-            on_host(second, sys.executable, "-c", SERVER), env={**os.environ, **net.environment}, text=True
-        )
-        told = run_on(net, first, sys.executable, "-c", CLIENT, second)
-        assert server.wait(5) == 0, told.stderr
-    *round_trips, transfer = map(float, told.stdout.split())
-    assert 4e-3 <= median(round_trips) < 8e-3
-    assert (1 << 20) * 8 / 100e6 <= transfer < 0.2
-
-
-def test_networks_do_not_meet_and_leave_nothing_behind() -> None:
-    with network(2, Link(0)) as one, network(1, Link(0)) as other:
-        names = [run_on(one, address, "hostname").stdout.strip() for address in one.hosts]
-        assert names == ["node1", "node2"]
-        assert run_on(other, "10.77.0.1", "hostname").stdout.strip() == "node1"
-        left = subprocess.Popen(on_host("10.77.0.2", "sleep", "60"), env={**os.environ, **one.environment})
-        holders = [*one.hosts.values(), *other.hosts.values()]
-        inside = {os.readlink(f"/proc/{process}/ns/net") for process in holders}
-        assert len(inside) == 3
-        assert os.readlink("/proc/self/ns/net") not in inside
-        _until_inside(left.pid, inside)
-    assert left.wait(5) != 0
-    assert not any(Path(f"/proc/{process}").exists() for process in holders)
-
-
-def _until_inside(process: int, namespaces: set[str]) -> None:
-    deadline = time.monotonic() + 5
-    while os.readlink(f"/proc/{process}/ns/net") not in namespaces:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_the_launch_agent_hands_on_every_word() -> None:
-    with network(1, Link(0)) as net:
-        words = ["a  b", "it's", '"$HOME"', "*", "new\nline", "", "-x"]
-        done = run_on(net, "10.77.0.1", sys.executable, "-c", "import sys; print(sys.argv[1:])", *words)
-        assert done.stdout.strip() == str(words)
-        agent, _, _ = on_host("10.77.0.1")
-        variables = {**os.environ, **net.environment}
-        as_ssh = [agent, "-x", "-p", "22", "10.77.0.1", "echo", "two", "words;", "exit 7"]
-        done = subprocess.run(as_ssh, env=variables, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (7, "two words\n")
-        done = run_on(net, "10.77.0.9", "hostname")
-        assert (done.returncode, done.stdout) == (255, "")
-        assert "no host 10.77.0.9" in done.stderr
 
 
 # ---- Collectives over it ----

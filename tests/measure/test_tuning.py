@@ -6,12 +6,9 @@ import json
 
 import pytest
 from running import BROKEN, Mpi
-from samples import a_layout, a_sweep
 
-from collbench.plan.sweep import Contest, contest_of, contests_text, make_plan, parse_contests, workloads
 from collbench.tune.table import Choice, load
 
-WORLD = (a_layout(4),)
 SHORT = ("--ranks", "2", "--launches", "3", "--finalists", "1", "--max-seconds", "0.05", "-o", "t.toml")
 
 
@@ -99,22 +96,6 @@ def test_results_are_never_overwritten(mpich: Mpi) -> None:
     code, _, err = tune(mpich, "waits", "--sizes", "4K")
     assert code == 2
     assert "exists" in err
-
-
-def test_only_who_competes_is_planned_and_nobody_is_skipped() -> None:
-    sizes = (1024, 4096, 8192)
-    small, large, _ = workloads(a_sweep(sizes=sizes), WORLD)
-    contests = (contest_of(small, ("a:x=1", "b")), contest_of(large, ("b", "c")))
-    plan = make_plan(a_sweep(sizes=sizes, contests=contests), WORLD, 0)
-    assert {(case.workload.size, case.backend) for group in plan.groups for case in group} == {
-        (1024, "a:x=1"), (1024, "b"), (4096, "b"), (4096, "c"),
-    }  # fmt: skip
-    assert plan.skips == ()
-
-
-def test_contests_are_read_as_they_were_written() -> None:
-    contests = (Contest("2x2 virtual", "all_reduce", "bfloat16", "sum", 4096, ("a:x=1", "b")),)
-    assert parse_contests(contests_text(contests)) == contests
 
 
 def test_a_file_that_says_nothing_of_contests_is_refused(mpich: Mpi) -> None:

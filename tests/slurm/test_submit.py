@@ -7,102 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from running import Ran
 from samples import timed
+from slurm_stage import SUBMIT, Stage, measured, part
 
 from collbench.cli.main import cli
 from collbench.errors import UsageError
-from collbench.results.files import ResultFile, load_samples, sidecar_path
+from collbench.results.files import load_samples
 from collbench.results.records import Record, load
 from collbench.slurm import client, follow
 from collbench.slurm.client import Seen
-from collbench.slurm.follow import Look, Screen, table
-from collbench.slurm.submission import Part, reopen
-
-# Each does what files in its folder say, and writes down how it was called.
-SBATCH = """
-    printf '%s|' "$@" >> calls; echo >> calls; env > environment
-    echo "$OLDPWD" > folder
-    if [ -e full ]; then
-        rm full
-        echo "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying." >&2
-        exec sleep 100
-    fi
-    echo "Welcome to the cluster"
-    if [ -e refuse ] && grep -q "$(cat refuse)" <<< "$*"; then
-        echo "sbatch: error: QOSMaxWallDurationPerJobLimit" >&2
-        echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)" >&2
-        exit 1
-    fi
-    echo x >> taken; echo "$((100 + $(wc -l < taken)))\""""
-SQUEUE = "if [ -e silent ]; then cat silent >&2; rm silent; exit 1; fi; cat queue 2>/dev/null; exit 0"
-SACCT = "cat books 2>/dev/null || exit 1"
-SUBMIT = ("submit", "--profile", "local", "--sizes", "4K", "-o", "r.csv")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A folder to submit from, and what the stand-ins do."""
-
-    folder: Path
-    slurm: Path
-
-    def set(self, name: str, text: str = "") -> None:
-        """Have the stand-ins find a file."""
-        (self.slurm / name).write_text(text)
-
-    def read(self, name: str) -> str:
-        """What a stand-in wrote down."""
-        return (self.slurm / name).read_text()
-
-    def calls(self) -> list[list[str]]:
-        """How sbatch was called."""
-        return [line.strip("|").split("|") for line in self.read("calls").splitlines()]
-
-    def run(self, *arguments: str) -> Ran:
-        """Run the command line."""
-        ran = CliRunner(catch_exceptions=False).invoke(cli, arguments, standalone_mode=False)
-        return Ran(int(ran.return_value or 0), ran.stdout, ran.stderr)
-
-
-@pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Slurm's commands that do as they are told, and no long pauses between looks."""
-    found = Stage(tmp_path / "here", tmp_path / "slurm")
-    for folder in (found.folder, found.slurm, tmp_path / "bin"):
-        folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("sacct", SACCT)):
-        path = tmp_path / "bin" / name
-        path.write_text(f"#!/bin/bash\ncd '{found.slurm}' || exit\n{text}\n")
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.chdir(found.folder)
-    monkeypatch.setattr(follow, "PAUSES", (0.01, 0.02))
-    monkeypatch.setattr(follow.Pace, "pause", 0.01)
-    return found
-
-
-def measured(part: Part, records: list[Record], ended: str | None = "0") -> None:
-    """Leave behind what a job leaves."""
-    file = ResultFile.create(part.csv, force=True)
-    for record in records:
-        file.append(record, [1.0, 2.0])
-    launches = [{"launch": launch, "argv": ["sweep"]} for launch in sorted({record.launch for record in records})]
-    sidecar_path(part.csv).write_text(json.dumps({"schema": 1, "launches": launches}))
-    (part.folder / f"{part.name}.doctor.json").write_text('[\n {"what": "MPI"}\n]\n')
-    if ended is not None:
-        (part.folder / f"{part.name}.ended").write_text(f"{ended}\n")
-
-
-def part(number: int) -> Part:
-    """One of the parts of what was submitted."""
-    return reopen(Path("r.csv")).parts()[number]
+from collbench.slurm.submission import reopen
 
 
 def test_scripts_are_written_and_submitted_in_their_folder(stage: Stage) -> None:
@@ -204,29 +122,12 @@ def test_a_job_that_ran_out_of_time_is_a_row(stage: Stage) -> None:
     assert "submit --resume --wait -o r.csv" in ran.err
 
 
-def test_who_cancelled_a_job_is_no_part_of_its_state(stage: Stage) -> None:
-    stage.run(*SUBMIT, "--nodes", "1")
-    stage.set("books", "101|CANCELLED by 1000|00:01:00|node1\n")
-    stage.run("submit", "--wait", "-o", "r.csv")
-    assert "job 101 of nodes1.0: CANCELLED after 00:01:00;" in load(Path("r.csv"))[0].reason
-
-
 def test_the_newest_job_of_a_part_counts_whoever_submitted_it(stage: Stage) -> None:
     stage.run(*SUBMIT, "--nodes", "1")
     note = part(0).folder / "nodes1.0.job"
     for number, last in (("99", "101"), ("205", "205"), ("1000_3", "1000_3")):
         note.write_text(f"{number}\n")
         assert reopen(Path("r.csv")).last_id(part(0)) == last
-
-
-def test_a_file_that_is_seen_half_has_no_rows_yet(stage: Stage) -> None:
-    stage.run(*SUBMIT, "--nodes", "1")
-    part(0).csv.write_text("run_id,laun")
-    stage.set("queue", "101|RUNNING|0:10|node1|None\n")
-    assert follow.look(reopen(Path("r.csv")), {})[0].rows == 0
-    stage.set("queue", "101|COMPLETED|0:10|node1|None\n")
-    with pytest.raises(UsageError, match="not a results file"):
-        follow.look(reopen(Path("r.csv")), {})
 
 
 def test_what_another_collbench_wrote_is_left_alone(stage: Stage) -> None:
@@ -243,19 +144,6 @@ def test_a_job_that_slurm_forgot(stage: Stage) -> None:
     ran = stage.run("submit", "--wait", "-o", "r.csv")
     assert ran.code == 1
     assert load(Path("r.csv"))[-1].reason == "job 102 of nodes2.0: ENDED; 0 rows kept, submit --resume goes on"
-
-
-def test_what_slurm_said_is_remembered_when_it_forgets(stage: Stage) -> None:
-    stage.run(*SUBMIT, "--nodes", "1")
-    stage.set("queue", "101|TIMEOUT|0:30|node1|None\n")
-    before = follow.look(reopen(Path("r.csv")), {})
-    stage.set("queue")
-    assert follow.look(reopen(Path("r.csv")), {}, before) == before
-    stage.set("queue", "101|RUNNING|0:30|node1|None\n")
-    before = follow.look(reopen(Path("r.csv")), {})
-    stage.set("queue")
-    (now,) = follow.look(reopen(Path("r.csv")), {}, before)
-    assert now.seen == Seen("ENDED", "0:30", "node1")
 
 
 @pytest.mark.parametrize(
@@ -340,57 +228,6 @@ def test_jobs_find_kernels_of_ones_own(stage: Stage, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("COLLBENCH_KERNELS", "my kernels")
     ran = stage.run(*SUBMIT, "--nodes", "1", "--dry-run")
     assert f"export COLLBENCH_KERNELS='{stage.folder}/my kernels'" in ran.out
-
-
-def test_whoever_stops_following_is_told_that_jobs_go_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    stage.set("queue", "101|RUNNING|0:10|node1|None\n")
-    monkeypatch.setattr(follow.Pace, "wait", interrupt)
-    ran = stage.run(*SUBMIT, "--nodes", "1", "--wait")
-    assert ran.code == 130
-    assert "The jobs go on; collbench submit --wait -o r.csv" in ran.err
-
-
-def seen_as(state: str, **told: str) -> Callable[[Part], Look]:
-    """A look at a part whose job is in that state."""
-    return lambda each: Look(each, "101", Seen(state, **told), 3)
-
-
-def test_the_table_is_drawn_over_the_last_one(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
-    stage.run(*SUBMIT, "--nodes", "1")
-    waits = seen_as("PENDING", why="Resources")(part(0))
-    runs = seen_as("RUNNING", elapsed="0:10", nodes="node[1-2]", why="None")(part(0))
-    screen = Screen(live=True)
-    for look in (waits, runs):
-        screen.show([look])
-    told = capfd.readouterr().err
-    assert table([waits]).splitlines()[-1].split() == ["1", "0", "101", "pending", "3", "Resources"]
-    assert table([runs]).splitlines()[-1].split() == ["1", "0", "101", "running", "0:10", "3", "node[1-2]"]
-    assert f"\x1b[3F\x1b[J{table([runs])}" in told
-
-
-@pytest.mark.parametrize(("lines", "drawn"), [("30", True), ("3", False)])
-def test_a_table_fits_its_terminal(
-    stage: Stage, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, lines: str, drawn: bool
-) -> None:
-    stage.run(*SUBMIT, "--nodes", "1")
-    capfd.readouterr()
-    monkeypatch.setenv("COLUMNS", "50")
-    monkeypatch.setenv("LINES", lines)
-    Screen(live=True).show([seen_as("PENDING", why="Resources")(part(0))])
-    told = capfd.readouterr().err.splitlines()
-    assert ("─" in "".join(told)) == drawn
-    assert not drawn or max(map(len, told)) == 49
-
-
-def test_elsewhere_only_changes_are_told(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
-    stage.run(*SUBMIT, "--nodes", "1")
-    screen = Screen(live=False)
-    for state in ("PENDING", "PENDING", "RUNNING", "RUNNING"):
-        screen.show([seen_as(state)(part(0))])
-    assert capfd.readouterr().err == "nodes1.0: job 101 pending 3 rows\nnodes1.0: job 101 running 3 rows\n"
 
 
 @pytest.mark.parametrize(

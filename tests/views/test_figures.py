@@ -283,19 +283,6 @@ def test_an_unknown_baseline_is_a_usage_error(tmp_path: Path) -> None:
 # Colours
 
 
-def test_colours_are_fixed_for_known_backends_and_orderly_for_others() -> None:
-    alone, crowd = drawing.styles(["nccl"]), drawing.styles(["nccl", "zeta", "alpha", "nvrar"])
-    assert alone["nccl"] == crowd["nccl"]
-    assert crowd == drawing.styles(["alpha", "nvrar", "zeta", "nccl"])
-    assert crowd["alpha"] == drawing.styles(["alpha"])["alpha"]
-
-
-def test_no_two_backends_look_alike() -> None:
-    looks = list(drawing.styles([f"kernel{index}" for index in range(20)]).values())
-    assert len(set(looks)) == len(looks)
-    assert len({colour for colour, _ in drawing.KNOWN.values()}) == len(drawing.KNOWN)
-
-
 def test_a_job_that_failed_changes_no_chart(draw: Draw) -> None:
     timed = rows({"mpi": 2.0, "theirs": 1.0})
     failed = row(JOB, 0, None, status="failed", collective="", dtype="", op="")

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from samples import a_record, timed, untimed
+from samples import timed, untimed
 
-from collbench.results.panels import median_us, panels, title_of
 from collbench.results.records import Record
-from collbench.tables import aligned, markdown, show_us
+from collbench.tables import markdown, show_us
 from collbench.views.summary import as_json, latency_table, results, why_not
 
 
 def reject(constant: str) -> None:
     """NaN and Infinity are no JSON."""
     raise AssertionError(constant)
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(1000.4, "1,000"), (1234.4, "1,234"), (123456.7, "123,457"), (2e7, "20,000,000"), (0.5, "0.500")],
-)
-def test_large_and_small_latencies_are_shown_without_an_exponent(value: float, shown: str) -> None:
-    assert show_us(value) == shown
-
-
-# error of up to 0.5 %; `(value < 1)` can never be true in its branch. Show four digits, or promise three.
-@settings(deadline=None)
-@given(st.floats(0, 7).map(lambda exponent: 10**exponent))
-@example(1.234)
-@example(12.34)
-@example(123.4)
-def test_latencies_are_shown_with_four_significant_digits(value: float) -> None:
-    assert float(show_us(value).replace(",", "")) == pytest.approx(value, rel=5.001e-4)
-
-
-def test_the_median_over_launches_is_shown() -> None:
-    assert median_us([timed(us) for us in (10.0, 40.0, 20.0)]) == 20
-    assert median_us([timed(10.0), timed(20.0), untimed("wrong")]) == 15
-    assert median_us([untimed("failed")]) is None
 
 
 def test_a_table_has_a_row_a_size_and_a_column_a_backend() -> None:
@@ -107,54 +79,8 @@ def test_bandwidths_are_shown_without_an_exponent(busbw: float) -> None:
     assert float(shown.replace(",", "")) == pytest.approx(busbw, rel=0.02)
 
 
-def test_columns_are_as_wide_as_their_widest_cell_and_numbers_stand_to_the_right() -> None:
-    table = [["size", "µs", "fastest"], ["4 KiB", "9.5", "mpi"], ["16 KiB", "10.25", "mpi-nvrar"]]
-    assert aligned(table).splitlines() == [
-        "  size     µs  fastest",
-        "──────  ─────  ─────────",
-        " 4 KiB    9.5  mpi",
-        "16 KiB  10.25  mpi-nvrar",
-    ]
-
-
 def test_markdown_is_the_same_table() -> None:
     assert markdown([["size", "mpi µs"], ["4 KiB", "9.5"]]) == "| size | mpi µs |\n| ---: | ---: |\n| 4 KiB | 9.5 |"
-
-
-@pytest.mark.parametrize(
-    ("changes", "title"),
-    [
-        ({}, "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain"),
-        ({"collective": "all_gather", "op": ""}, "all_gather · float32 · 4 ranks on 1 node (shm) · chain"),
-        (
-            {"nodes": 2, "fabric": "nvlink-virtual"},
-            "all_reduce · float32 · sum · 4 ranks on 2 virtual nodes (nvlink-virtual) · chain",
-        ),
-        ({"nodes": 2, "fabric": "infiniband"}, "all_reduce · float32 · sum · 4 ranks on 2 nodes (infiniband) · chain"),
-        (
-            {"params": "cache=cold", "in_place": True, "mode": "isolated"},
-            "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · isolated · cold · in place",
-        ),
-    ],
-)
-def test_titles_say_what_and_where_and_virtual_where_nodes_are(changes: dict[str, Any], title: str) -> None:
-    assert title_of(a_record(**changes)) == title
-
-
-def test_rows_of_one_panel_differ_in_size_backend_and_launch_only() -> None:
-    records = [a_record(), a_record(bytes=8192), a_record(backend="nccl"), a_record(launch=1)]
-    assert list(panels(records).values()) == [records]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"collective": "all_gather"}, {"dtype": "int32"}, {"op": "max"}, {"ranks": 2}, {"nodes": 2}, {"fabric": "tcp"},
-        {"mode": "isolated"}, {"in_place": True}, {"params": "cache=cold"},
-    ],
-)  # fmt: skip
-def test_every_other_choice_is_a_panel_of_its_own(change: dict[str, Any]) -> None:
-    assert sorted(map(len, panels([a_record(), a_record(), a_record(**change)]).values())) == [1, 2]
 
 
 def test_reasons_are_counted() -> None:
