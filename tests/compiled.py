@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from collbench.kernels.cubin import Resources
 from collbench.tables import aligned
 
@@ -13,6 +16,17 @@ noted: Needs = {}
 def note_compiled(row: tuple[str, str, str, str], arch: str, needs: Resources) -> None:
     """Have the session end with a table that says what a compiled kernel needs."""
     noted.setdefault(row, {})[arch] = needs
+
+
+def as_plain() -> list[Any]:
+    """What was noted, of types that travel between processes."""
+    return [[list(row), arch, asdict(needs)] for row, found in noted.items() for arch, needs in found.items()]
+
+
+def note_plain(plain: list[Any]) -> None:
+    """Note what ``as_plain`` gave in another process."""
+    for (kernel, dtype, layout, more), arch, needs in plain:
+        note_compiled((kernel, dtype, layout, more), arch, Resources(**needs))
 
 
 def table(compiled: Needs) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import compiled
 import pytest
@@ -13,10 +15,12 @@ from running import CACHE, PYTHONS, Mpi
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What is compiled is kept in one folder: once for all tests, and never among the user's caches."""
+    """What is compiled is kept in one folder: once for all tests and workers, and never among the user's caches."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "libraries"
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.getbasetemp() / "libraries"
         patch.setenv(CACHE, str(folder))
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every rank compiles all modules anew
         yield folder
 
 
@@ -32,6 +36,19 @@ def mpi(request: pytest.FixtureRequest, tmp_path: Path) -> Mpi:
 def mpich(tmp_path: Path) -> Mpi:
     """MPICH alone, where the library makes no difference."""
     return Mpi("mpich", tmp_path)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands on what it noted."""
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["compiled"] = compiled.as_plain()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker of pytest-xdist handed on; nothing where it crashed."""
+    compiled.note_plain(getattr(node, "workeroutput", {}).get("compiled", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

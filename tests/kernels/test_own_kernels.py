@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -26,12 +25,11 @@ from samples import a_layout, a_workload
 from collbench import registry
 from collbench.backends import _kernels
 from collbench.backends._kernels import KernelBackend
-from collbench.kernels import abi
+from collbench.kernels import abi, nvrtc
 from collbench.kernels.abi import ON_GPU
 from collbench.kernels.cubin import Resources, resources, uses_nvshmem
 from collbench.kernels.header import KernelFile, read
 from collbench.kernels.kernel import Kernel, plain
-from collbench.kernels.nvrtc import build
 from collbench.plan.layout import Layout
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
@@ -39,7 +37,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler
 ARCHS = ("sm_80", "sm_90", "sm_100")
 PUTS = "nvrar-put"  # takes six times as long as the others, for NVSHMEM's headers
 TWO_NODES, ONE_NODE = a_layout(8, nodes=2), a_layout(8)
-KERNELS = tuple(_kernels.own_names())
+# What a kernel is compiled to is kept by the worker that compiled it.
+EACH_KERNEL = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"compile {name}")) for name in _kernels.own_names()]
+)
 MARKS = {"COLL_PHASES": 1, "COLL_MARKS": abi.MARKS}
 
 
@@ -75,27 +76,27 @@ def kernel(name: str) -> Kernel:
 
 
 @functools.cache
+def tools() -> nvrtc.Toolchain:
+    """What is installed, looked for once."""
+    return nvrtc.toolchain()
+
+
+@functools.cache
 def compiled(variant: Variant) -> bytes:
-    """The cubin that a session would load."""
+    """The cubin that a session would load; compiled in this process, since one for each would take twice as long."""
     work = a_workload(dtype=variant.dtype, layout=variant.layout, op=variant.op)
     backend = variant.backend
     options = backend.defines(work, backend.shape(work), ON_GPU)
-    cubin = build(backend.file, {**options, **(MARKS if variant.marked else {})}, variant.arch)
+    job = nvrtc._job(backend.file, {**options, **(MARKS if variant.marked else {})}, variant.arch, tools())
+    cubin: bytes = nvrtc._compile_and_link(job)
     row = (variant.name, variant.dtype, str(variant.layout), variant.words())
     note_compiled(row, variant.arch, resources(cubin))
     return cubin
 
 
-def all_of(variants: Iterable[Variant]) -> dict[Variant, Resources]:
-    """What they need; two compile at once, in processes of their own."""
-    wanted = list(variants)
-    with ThreadPoolExecutor(2) as two:
-        return dict(zip(wanted, map(resources, two.map(compiled, wanted)), strict=True))
-
-
 def spilling(variants: Iterable[Variant]) -> dict[Variant, Resources]:
     """Those that keep anything of a thread in memory: spilled registers, or an array that is indexed at run time."""
-    found = all_of(variants)
+    found = {each: resources(compiled(each)) for each in variants}
     assert {needs.entry for needs in found.values()} == {each.name.replace("-", "_") for each in found}
     return {each: needs for each, needs in found.items() if needs.local_bytes}
 
@@ -111,12 +112,12 @@ def shapes(file: KernelFile) -> list[tuple[tuple[str, int], ...]]:
     return [tuple(zip(("threads", *file.defines), each, strict=True)) for each in values]
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@EACH_KERNEL
 def test_a_kernel_compiles_for_every_type_and_architecture(name: str) -> None:
     assert spilling(everywhere(name)) == {}
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@EACH_KERNEL
 def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
     file = kernel(name).file
     cases = [("float32", arch) for arch in (ARCHS if name != PUTS else ["sm_90"])]
@@ -126,7 +127,7 @@ def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@EACH_KERNEL
 def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> None:
     marked, plain = (Variant(name, "int32", "sm_90", marked=marked) for marked in (True, False))
     others = [
@@ -138,7 +139,7 @@ def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> N
     assert compiled(marked) != compiled(plain)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@EACH_KERNEL
 def test_nvshmem_is_told_of_kernels_that_put_and_of_no_other(name: str) -> None:
     puts = "COLL_USES_PUT 1" in kernel(name).file.path.read_text()
     assert {uses_nvshmem(compiled(each)) for each in everywhere(name)} == {puts}
@@ -158,6 +159,6 @@ def test_a_spill_is_told(tmp_path: Path) -> None:
       #pragma unroll
       for (int i = 0; i < HELD; i++) a[i] = x[i];
     }"""
-    few, many = (resources(build(a_file(tmp_path, body), {"HELD": held}, "sm_90")) for held in (60, 160))
+    few, many = (resources(nvrtc.build(a_file(tmp_path, body), {"HELD": held}, "sm_90")) for held in (60, 160))
     assert few.local_bytes == 0
     assert many.local_bytes > 0
