@@ -10,7 +10,9 @@ from typing import Any
 
 import compiled
 import pytest
-from running import CACHE, PYTHONS, Mpi
+from running import CACHE, PYTHONS, Here, Mpi, Ran, clean_environment
+
+from collbench.__main__ import main
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,6 +38,24 @@ def mpi(request: pytest.FixtureRequest, tmp_path: Path) -> Mpi:
 def mpich(tmp_path: Path) -> Mpi:
     """MPICH alone, where the library makes no difference."""
     return Mpi("mpich", tmp_path)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Runs collbench in this process, in a folder of the test's own: for what starts no ranks and loads no MPI."""
+    for name in os.environ.keys() - clean_environment().keys():
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **variables: str) -> Ran:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["collbench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ran(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

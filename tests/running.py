@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from collbench.results.records import Record, load
 
@@ -48,6 +49,12 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+class Here(Protocol):
+    """Runs collbench in this process."""
+
+    def __call__(self, *arguments: str, **variables: str) -> Ran: ...
 
 
 @dataclass(frozen=True)
@@ -106,3 +113,11 @@ class Mpi:
 def statuses(records: Sequence[Record]) -> set[str]:
     """The statuses that occur."""
     return {record.status for record in records}
+
+
+def wait_for_rows(path: Path, count: int) -> None:
+    """Wait until a results file has more lines than ``count``."""
+    deadline = time.monotonic() + GUARD_SECONDS
+    while not (path.exists() and path.read_text().count("\n") > count):
+        assert time.monotonic() < deadline, f"{path} never had {count} rows"
+        time.sleep(0.05)

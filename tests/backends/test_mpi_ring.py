@@ -65,20 +65,21 @@ def around_the_ring(inputs: Values, ring: list[int], op: str) -> Values:
     return out
 
 
-@pytest.mark.parametrize(
-    ("nodes", "ring"),
-    [
-        ((0, 0), [0, 1]),
-        ((0, 1, 2), [0, 1, 2]),
-        ((0, 0, 1, 1, 1), [0, 1, 2, 3, 4]),
-        ((0, 1, 0, 1, 0), [0, 2, 4, 1, 3]),  # ranks dealt out one by one: the ring still goes node after node
-    ],
-)
+RINGS: dict[tuple[int, ...], list[int]] = {
+    (0, 0): [0, 1],
+    (0, 1, 2): [0, 1, 2],
+    (0, 0, 1, 1, 1): [0, 1, 2, 3, 4],
+    (0, 1, 0, 1, 0): [0, 2, 4, 1, 3],  # ranks dealt out one by one: the ring still goes node after node
+}
+
+
+@pytest.mark.parametrize("nodes", RINGS, ids=str)
 def test_additions_go_round_the_ring_to_the_bit(
-    mpi: Mpi, nodes: tuple[int, ...], ring: list[int], monkeypatch: pytest.MonkeyPatch
+    mpich: Mpi, nodes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ring = RINGS[nodes]
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-    everywhere = mpi.values(PROGRAM.format(nodes=nodes), ranks=len(nodes))
+    everywhere = mpich.values(PROGRAM.format(nodes=nodes), ranks=len(nodes))
     assert len(everywhere) == len(nodes)
     for (dtype, op, count), *results in zip(CASES, *everywhere, strict=True):
         want = around_the_ring(inputs_of(dtype, count, len(nodes)), ring, op)
@@ -97,19 +98,19 @@ def test_types_and_operations_in_place_and_not(mpich: Mpi) -> None:
     for extra in ((), ("--in-place", "--resume")):
         ran = mpich.run(
             "sweep", "--backend", "mpi-ring", "--dtype", "bfloat16,float64,int32",
-            "--op", "sum,min,avg", "--sizes", "8,1000,70001", "--ranks", "3", "--samples", "2", "--max-seconds",
+            "--op", "sum,min,avg", "--sizes", "8,70001", "--ranks", "3", "--samples", "2", "--max-seconds",
             "0.02", "--warmup", "1", "-o", "r.csv", *extra,
         )  # fmt: skip
         assert ran.code == 0, ran.err
     rows = mpich.rows()
-    assert len(rows) == 2 * 3 * 3 * 3
+    assert len(rows) == 2 * 3 * 3 * 2
     assert {row.reason for row in rows if row.status != "ok"} == {"an average of int32 is not a whole number"}
     assert statuses([row for row in rows if not row.reason]) == {"ok"}
 
 
 def test_every_story_on_nodes_of_any_number(mpi: Mpi) -> None:
     ran = mpi.run(
-        "verify", "--backend", "mpi-ring", "--layout", "2x2,3x1", "--dtype", "bfloat16", "--sizes", "4,2K,8K", "--json"
+        "verify", "--backend", "mpi-ring", "--layout", "2x2,3x1", "--dtype", "bfloat16", "--sizes", "4,8K", "--json"
     )
     assert ran.code == 0, ran.err
     assert {one["status"] for one in json.loads(ran.out)} == {"ok"}

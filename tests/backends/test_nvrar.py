@@ -220,7 +220,11 @@ def test_puts_where_loads_and_stores_do_not_reach(monkeypatch: pytest.MonkeyPatc
         assert picked(monkeypatch, work) == nvrar.default(work) != "nvrar-put"
 
 
-@pytest.mark.parametrize("work", [a_workload(), a_workload(size=64 << 20), a_workload(layout=VIRTUAL)], ids=str)
+@pytest.mark.parametrize(
+    "work",
+    [a_workload(), a_workload(size=64 << 20), a_workload(layout=VIRTUAL)],
+    ids=["4 KiB", "64 MiB", "virtual nodes"],
+)
 @pytest.mark.parametrize("reached", [True, False])
 def test_puts_on_cpu_ranks_whoever_reaches_whom(monkeypatch: pytest.MonkeyPatch, work: Workload, reached: bool) -> None:
     monkeypatch.setattr(tuned, "read_tables", tuple)

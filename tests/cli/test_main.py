@@ -1,13 +1,13 @@
-"""The command line: bad input gets one sentence and exit code 2, from one rank only; help is quick."""
+"""The command line: bad input gets one sentence and exit code 2, from one rank only."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import time
+from pathlib import Path
 
 import pytest
-from running import Mpi, clean_environment
+from running import Here, Mpi, clean_environment
 
 from collbench.results.records import COLUMNS
 
@@ -32,12 +32,12 @@ from collbench.results.records import COLUMNS
         (("--resume",), "name it with -o"),
     ],
 )
-def test_bad_input_gets_one_sentence(mpich: Mpi, arguments: tuple[str, ...], words: str) -> None:
-    ran = mpich.run("sweep", *arguments, CUDA_VISIBLE_DEVICES="")
+def test_bad_input_gets_one_sentence(here: Here, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    ran = here("sweep", *arguments, CUDA_VISIBLE_DEVICES="")
     assert ran.code == 2
     assert words in ran.err
     assert ran.err.count("\n") == 1
-    assert not list(mpich.folder.iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_results_are_never_overwritten(mpich: Mpi) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["plot", "compare"])
-def test_bad_results_files_get_one_sentence(mpich: Mpi, command: str, text: str, words: str) -> None:
-    (mpich.folder / "r.csv").write_text(text)
-    ran = mpich.run(command, "r.csv")
+def test_bad_results_files_get_one_sentence(here: Here, tmp_path: Path, command: str, text: str, words: str) -> None:
+    (tmp_path / "r.csv").write_text(text)
+    ran = here(command, "r.csv")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
     assert words in ran.err
 
@@ -93,31 +93,19 @@ def test_singletons_are_refused_with_the_cure(mpich: Mpi, variables: dict[str, s
     assert cure in ran.err
 
 
-def test_help_is_quick(mpich: Mpi) -> None:
-    times = []
-    for _ in range(5):
-        began = time.monotonic()
-        subprocess.run(mpich.command("sweep", "--help"), env=clean_environment(), check=True, capture_output=True)
-        times.append(time.monotonic() - began)
-    assert min(times) < 0.2
-
-
-def test_dry_run_plans_and_runs_nothing(mpich: Mpi) -> None:
-    ran = mpich.run("sweep", "--dry-run", "--sizes", "4,4K", "--backend", "mpi,nccl", "--json", CUDA_VISIBLE_DEVICES="")
+def test_dry_run_plans_and_runs_nothing(here: Here, tmp_path: Path) -> None:
+    words = ("sweep", "--dry-run", "--sizes", "4,4K", "--backend", "mpi,nccl")
+    ran = here(*words, "--json", CUDA_VISIBLE_DEVICES="")
     facts = json.loads(ran.out)
     assert [(fact["backend"], fact["bytes"], fact["status"]) for fact in facts] == [
         ("mpi", 4, "planned"), ("mpi", 4096, "planned"), ("nccl", 4, "skipped"), ("nccl", 4096, "skipped"),
     ]  # fmt: skip
-    assert not list(mpich.folder.iterdir())
-    assert (
-        "2 cases to run, 2 skipped" in mpich.run("sweep", "--dry-run", "--sizes", "4,4K", "--backend", "mpi,nccl").out
-    )
+    assert not list(tmp_path.iterdir())
+    assert "2 cases to run, 2 skipped" in here(*words).out
 
 
-def test_list_says_how_to_get_what_is_missing(mpich: Mpi) -> None:
-    found = {
-        each["name"]: each for each in json.loads(mpich.run("list", "--json", CUDA_VISIBLE_DEVICES="").out)["backends"]
-    }
+def test_list_says_how_to_get_what_is_missing(here: Here) -> None:
+    found = {each["name"]: each for each in json.loads(here("list", "--json", CUDA_VISIBLE_DEVICES="").out)["backends"]}
     assert found["mpi"]["missing"] is None
     assert "GPU" in found["nvshmem"]["missing"]
 

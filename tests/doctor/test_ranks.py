@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from running import PYTHONS, Mpi, clean_environment
+from running import GUARD_SECONDS, PYTHONS, Mpi, clean_environment
 
 from collbench.doctor.findings import Finding
 from collbench.results.mismatch import between
@@ -42,7 +42,13 @@ def test_ranks_that_are_alone_are_told_once_and_badly(mpich: Mpi) -> None:
         "doctor",
     ]
     ran = subprocess.run(
-        command, cwd=mpich.folder, env=clean_environment(), capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=mpich.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=GUARD_SECONDS,
+        check=False,
     )
     assert ran.returncode == 1
     assert ran.stdout.count("BAD   launcher: mpiexec started 2 processes, the MPI world has 1 ranks") == 1

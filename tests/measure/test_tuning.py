@@ -1,11 +1,12 @@
-"""``collbench tune`` on real ranks, with backends that are as slow as their parameter says."""
+"""``collbench tune`` on real ranks, with backends whose clock says that they are as slow as their parameter."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from running import BROKEN, Mpi
+from running import BROKEN, Here, Mpi
 
 from collbench.tune.table import Choice, load
 
@@ -98,9 +99,9 @@ def test_results_are_never_overwritten(mpich: Mpi) -> None:
     assert "exists" in err
 
 
-def test_a_file_that_says_nothing_of_contests_is_refused(mpich: Mpi) -> None:
-    (mpich.folder / "c.json").write_text("[1]")
+def test_a_file_that_says_nothing_of_contests_is_refused(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text("[1]")
     for name in ("c.json", "none.json"):
-        ran = mpich.run("sweep", "--contests", name, "--dry-run")
+        ran = here("sweep", "--contests", name, "--dry-run")
         assert (ran.code, ran.err.count("\n")) == (2, 1)
         assert "does not say who is timed on what" in ran.err

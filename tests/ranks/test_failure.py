@@ -1,4 +1,7 @@
-"""Ranks that raise, die or hang, users who interrupt: the job ends soon, with its code, and finished rows stay."""
+"""Ranks that raise, die or hang, users who interrupt: the job ends, with its code, and finished rows stay.
+
+What hangs would do so for longer than the guard of ``Mpi.run``.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,9 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
-from running import BROKEN, Mpi, statuses
+from running import BROKEN, GUARD_SECONDS, Mpi, statuses, wait_for_rows
 
 # 4 KiB runs, 8 KiB is where the planted fault strikes.
 FAULTY = ("sweep", "--sizes", "4K,8K", "--samples", "3", "--max-seconds", "0.05", "-o", "r.csv", "--seed", "1")
@@ -23,19 +25,15 @@ def _order_is_small_first(mpi: Mpi) -> None:
 
 @pytest.mark.parametrize("fault", ["raises", "dies"])
 def test_a_rank_that_raises_or_dies_takes_the_job_down(mpi: Mpi, fault: str) -> None:
-    began = time.monotonic()
     ran = mpi.run(*FAULTY, "--backend", fault, ranks=3, PYTHONPATH=str(BROKEN))
     assert ran.code != 0
-    assert time.monotonic() - began < 12
     assert fault != "raises" or "ArithmeticError: planted" in ran.err
     _order_is_small_first(mpi)
 
 
 def test_the_same_where_collbench_started_the_ranks(mpi: Mpi) -> None:
-    began = time.monotonic()
     ran = mpi.run(*FAULTY, "--ranks", "3", "--backend", "raises", PYTHONPATH=str(BROKEN))
     assert ran.code not in (0, 2, 3)
-    assert time.monotonic() - began < 12
     assert "--resume -o r.csv goes on" in ran.err
     _order_is_small_first(mpi)
     resume = (*FAULTY, "--ranks", "3", "--backend", "raises", "--resume")
@@ -46,20 +44,16 @@ def test_the_same_where_collbench_started_the_ranks(mpi: Mpi) -> None:
 
 
 def test_a_hang_is_a_row_and_exit_5(mpi: Mpi) -> None:
-    began = time.monotonic()
-    ran = mpi.run(*FAULTY, "--ranks", "2", "--backend", "hangs", "--timeout", "2", PYTHONPATH=str(BROKEN))
+    ran = mpi.run(*FAULTY, "--ranks", "2", "--backend", "hangs", "--timeout", "5", PYTHONPATH=str(BROKEN))
     assert ran.code == 5, ran.err
-    assert time.monotonic() - began < 20
     assert [row.status for row in mpi.rows()] == ["ok", "timeout"]
     assert "rank 1 on" in ran.err
-    assert "made no progress for 2 s while proving: hangs all_reduce" in mpi.rows()[1].reason
+    assert "made no progress for 5 s while proving: hangs all_reduce" in mpi.rows()[1].reason
 
 
 def test_kernels_that_give_up_waiting_are_a_row_and_exit_5(mpi: Mpi) -> None:
-    began = time.monotonic()
     ran = mpi.run(*FAULTY, "--ranks", "3", "--backend", "gives-up", PYTHONPATH=str(BROKEN))
     assert ran.code == 5, ran.err
-    assert time.monotonic() - began < 20
     assert [(row.bytes, row.status) for row in mpi.rows()] == [(4096, "ok"), (8192, "timeout")]
     words = [f"rank {rank} waited in call {100 - rank}" for rank in (2, 1, 0)]
     assert mpi.rows()[1].reason == "; ".join(words), "the furthest behind comes first"
@@ -82,22 +76,13 @@ def test_verify_says_in_which_story_a_kernel_gave_up(mpich: Mpi) -> None:
     assert (last["status"], last["reason"]) == ("timeout", "rank 1 waited in call 99; rank 0 waited in call 100")
 
 
-def _wait_for_rows(path: Path, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if path.exists() and path.read_text().count("\n") > count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{path} never had {count} rows")
-
-
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_an_interrupt_ends_everything_and_keeps_rows(mpi: Mpi, ranks: int | None) -> None:
-    arguments = ("sweep", "--sizes", "4K:1M", "--max-seconds", "1", "--backend", "mpi", "-o", "r.csv")
+    arguments = ("sweep", "--sizes", "4K:4M:+4K", "--backend", "mpi", "-o", "r.csv")  # a thousand cases
     child = mpi.start(*arguments, ranks=ranks)
-    _wait_for_rows(mpi.folder / "r.csv", 1)
+    wait_for_rows(mpi.folder / "r.csv", 1)
     os.killpg(child.pid, signal.SIGINT)
-    child.communicate(timeout=10)
+    child.communicate(timeout=GUARD_SECONDS)
     assert child.returncode not in (0, 2)
     assert statuses(mpi.rows()) == {"ok"}
     assert ranks or not (mpi.folder / "r.doing").exists()  # a user's mpiexec may kill ranks before they can tidy up
@@ -107,7 +92,7 @@ def test_an_interrupt_ends_everything_and_keeps_rows(mpi: Mpi, ranks: int | None
 
 def _outlive(group: int) -> None:
     """Raises ProcessLookupError once no process of the group is left."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + GUARD_SECONDS
     while time.monotonic() < deadline:
         os.killpg(group, 0)
         time.sleep(0.05)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from lab import slurm as lab
-from running import Ran, clean_environment
+from running import GUARD_SECONDS, Ran, clean_environment
 
 from collbench.cli.main import cli
 from collbench.results.records import Record, load
@@ -56,7 +56,7 @@ def run(*arguments: str) -> Ran:
     return Ran(int(ran.return_value or 0), ran.stdout, ran.stderr)
 
 
-def until(what: Callable[[], bool], seconds: float = 120) -> None:
+def until(what: Callable[[], bool], seconds: float = GUARD_SECONDS) -> None:
     """Wait for something that must happen."""
     end = time.monotonic() + seconds
     while not what():

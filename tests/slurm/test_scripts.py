@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from running import GUARD_SECONDS
 
 from collbench.errors import UsageError
 from collbench.slurm import profiles
@@ -88,7 +89,7 @@ def run_script(folder: Path, text: str, srun: str, **variables: str) -> subproce
     (folder / "bin" / "srun").chmod(0o755)
     kept = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "64", **variables}
     return subprocess.run(
-        ["bash", "-c", text], cwd=folder, env=kept, capture_output=True, text=True, timeout=20, check=False
+        ["bash", "-c", text], cwd=folder, env=kept, capture_output=True, text=True, timeout=GUARD_SECONDS, check=False
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import time
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from emulated import a_layout, needs_compiler
 from kernel_files import source, write
-from running import Mpi, Ran
+from running import Here, Mpi, Ran
 
 from collbench.kernels.files import own_folder
 from collbench.verify.scenes import draw_scene
@@ -170,10 +169,8 @@ def test_it_needs_no_mpi(mpich: Mpi, newcomer: Path) -> None:
 
 @needs_compiler
 def test_a_kernel_that_never_ends_is_given_up(mpich: Mpi, newcomer: Path) -> None:
-    began = time.monotonic()
     ran = emulate(mpich, newcomer, "--backend", "never-ends", *FEW, "--timeout", "4")
     assert ran.code == 3, ran.err
-    assert time.monotonic() - began < 30
     assert re.fullmatch(r"never-ends, 1x3, seeds 1 to [56]: no answer in 4 s", told(ran.out)[0])
     assert "Traceback" not in ran.err
 
@@ -225,8 +222,8 @@ def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: 
         (("--sizes", "4X"), "does not parse"),
     ],
 )
-def test_bad_input_ends_with_exit_2(mpich: Mpi, arguments: tuple[str, ...], words: str) -> None:
-    ran = emulate(mpich, mpich.folder, *arguments)
+def test_bad_input_ends_with_exit_2(here: Here, arguments: tuple[str, ...], words: str) -> None:
+    ran = here("verify", "--emulate", *arguments, CUDA_VISIBLE_DEVICES="")
     assert ran.code == 2
     assert words in ran.err
     assert "Traceback" not in ran.err

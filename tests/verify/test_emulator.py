@@ -155,7 +155,7 @@ from collbench import registry
 from collbench.verify.scenes import draw_scene, play
 from collbench.plan.layout import virtual_layout
 layout = virtual_layout(2, 2, ["here"] * 4)
-print(play(registry.find("nvrar-ll"), draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
+print(play(registry.find("nvrar-ll").kernel, draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
 """
     events = [
         int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
-from running import BROKEN, Mpi, Ran
+from running import BROKEN, Here, Mpi, Ran
 
 from collbench.verify.stories import STORIES
 
@@ -50,51 +49,68 @@ def test_every_story_in_the_default_sizes_under_a_launcher(mpi: Mpi) -> None:
     assert "all_reduce · float32 · sum · 2 ranks, 1x2" in ran.out
 
 
-@pytest.mark.parametrize("collective", ["reduce_scatter", "all_gather", "broadcast", "gather", "send_recv"])
-def test_every_collective_in_place_where_it_has_such_a_form(mpich: Mpi, collective: str) -> None:
+def test_every_collective_in_place_where_it_has_such_a_form(mpich: Mpi) -> None:
+    collectives = {"reduce_scatter", "all_gather", "broadcast", "gather", "send_recv"}
+    stories = {"back-to-back", "mixed-sizes", "misaligned", "special-values"}
     ran = mpich.run(
-        *QUICK, "--backend", "mpi", "--ranks", "3", "--collective", collective, "--dtype", "int32,float16",
-        "--story", "back-to-back,mixed-sizes,misaligned,special-values",
+        *QUICK, "--backend", "mpi", "--ranks", "3", "--collective", ",".join(collectives), "--dtype", "int32,float16",
+        "--story", ",".join(stories),
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    assert told(ran, "ok") == {"back-to-back", "mixed-sizes", "misaligned", "special-values"}
+    found = {(one["collective"], one["story"]) for one in outcomes(ran) if one["status"] == "ok"}
+    assert found == {(name, story) for name in collectives for story in stories}
     assert told(ran, "skipped") == {"special-values"}, "integers have none"
 
 
-@pytest.mark.parametrize("op", ["min", "max", "avg"])
-def test_every_operation_with_special_values(mpich: Mpi, op: str) -> None:
-    ran = mpich.run(*QUICK, "--backend", "mpi-nvrar", "--ranks", "3", "--op", op, "--dtype",
-                    "float16,bfloat16,float32,float64", "--story", "special-values,same-bits")  # fmt: skip
+def test_every_operation_with_special_values(mpich: Mpi) -> None:
+    ops, stories = {"min", "max", "avg"}, {"special-values", "same-bits"}
+    ran = mpich.run(*QUICK, "--backend", "mpi-nvrar", "--ranks", "3", "--op", ",".join(ops), "--dtype",
+                    "float16,bfloat16,float32,float64", "--story", ",".join(stories))  # fmt: skip
     assert ran.code == 0, ran.err
-    assert told(ran, "ok") == {"special-values", "same-bits"}
+    found = {(one["op"], one["story"]) for one in outcomes(ran) if one["status"] == "ok"}
+    assert found == {(op, story) for op in ops for story in stories}
 
 
 HELD = {story.name for story in STORIES.values() if story.late != "nobody"}
 
 
-@pytest.mark.parametrize(
-    ("name", "caught", "words"),
-    [
-        ("bakes-in-its-input", {"replay"}, "stale, it is the answer of an earlier call"),
-        ("mixes-up-communicators", {"two-communicators"}, "2 KiB: "),
-        ("impatient", HELD, "element 0"),
-        ("reads-late", {"spoilt-inputs"}, "never written"),
-        ("writes-twice", {"one-output"}, "2 KiB: "),
-        ("wrong-after-larger", {"mixed-sizes"}, "2 KiB: "),
-        ("wrong-if-misaligned", {"misaligned"}, "all off by one: routing layer, element 511: never written"),
-        ("drops-nan", {"special-values"}, "expected nan, got"),
-        ("adds-in-its-own-order", {"same-bits"}, "have other bits than on rank 0"),
-        ("writes-past-the-end", set(STORIES), "bytes were written outside the output"),
-        ("changes-its-input", set(STORIES) - {"spoilt-inputs"}, "the input was changed"),
-    ],
-)
-def test_each_story_catches_its_mistake_and_no_other_does(mpich: Mpi, name: str, caught: set[str], words: str) -> None:
-    ran = mpich.run("verify", "--json", "--sizes", "2K,8K", "--ranks", "3", "--backend", name, PYTHONPATH=str(BROKEN))
+# What each backend is caught by, and the words that are said.
+CAUGHT: dict[str, tuple[set[str], str]] = {
+    "bakes-in-its-input": ({"replay"}, "stale, it is the answer of an earlier call"),
+    "mixes-up-communicators": ({"two-communicators"}, "2 KiB: "),
+    "impatient": (HELD, "element 0"),
+    "reads-late": ({"spoilt-inputs"}, "never written"),
+    "writes-twice": ({"one-output"}, "2 KiB: "),
+    "wrong-after-larger": ({"mixed-sizes"}, "2 KiB: "),
+    "wrong-if-misaligned": ({"misaligned"}, "all off by one: routing layer, element 511: never written"),
+    "drops-nan": ({"special-values"}, "expected nan, got"),
+    "adds-in-its-own-order": ({"same-bits"}, "have other bits than on rank 0"),
+    "writes-past-the-end": (set(STORIES), "bytes were written outside the output"),
+    "changes-its-input": (set(STORIES) - {"spoilt-inputs"}, "the input was changed"),
+}
+
+
+@pytest.fixture(scope="module")
+def mistaken(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is found of all these backends, in one launch."""
+    mpich = Mpi("mpich", tmp_path_factory.mktemp("mistaken"))
+    ran = mpich.run(
+        "verify", "--json", "--sizes", "2K,8K", "--ranks", "3", "--backend", ",".join(CAUGHT), PYTHONPATH=str(BROKEN)
+    )
     assert ran.code == 3, ran.err
-    assert told(ran, "wrong") == caught
-    assert told(ran, "ok") == set(STORIES) - caught
-    assert all(one["wrong"] for one in outcomes(ran) if one["status"] == "wrong")
-    assert any(words in one["reason"] for one in outcomes(ran) if one["status"] == "wrong")
+    return outcomes(ran)
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_each_story_catches_its_mistake_and_no_other_does(mistaken: list[dict[str, Any]], name: str) -> None:
+    caught, words = CAUGHT[name]
+    found = [one for one in mistaken if one["backend"] == name]
+    assert {one["story"]: one["status"] for one in found} == {
+        story: "wrong" if story in caught else "ok" for story in STORIES
+    }
+    wrong = [one for one in found if one["status"] == "wrong"]
+    assert all(one["wrong"] for one in wrong)
+    assert any(words in one["reason"] for one in wrong)
 
 
 def test_what_a_backend_refuses_in_place_is_said(mpich: Mpi) -> None:
@@ -133,24 +149,20 @@ def test_a_failure_and_a_missing_gpu_are_outcomes(mpich: Mpi) -> None:
 
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_a_hang_ends_with_exit_5_and_what_was_found_is_told(mpich: Mpi, ranks: int | None) -> None:
-    began = time.monotonic()
     where = () if ranks else ("--ranks", "2")
     ran = mpich.run(
-        "verify", "--sizes", "4K,8K", "--backend", "mpi,hangs", "--timeout", "2", "--story", "back-to-back", *where,
+        "verify", "--sizes", "4K,8K", "--backend", "mpi,hangs", "--timeout", "5", "--story", "back-to-back", *where,
         ranks=ranks, PYTHONPATH=str(BROKEN),
     )  # fmt: skip
     assert ran.code == 5, ran.err
-    assert time.monotonic() - began < 20
     assert "mpi      back-to-back     60  ok" in ran.out
     assert "timeout: rank 0 on" in ran.out
     assert "while proving hangs all_reduce float32 sum on 1x2, back-to-back: 8 KiB" in ran.out
 
 
 def test_an_exception_in_a_call_ends_the_job(mpi: Mpi) -> None:
-    began = time.monotonic()
     ran = mpi.run("verify", "--sizes", "8K", "--backend", "raises", "--ranks", "3", PYTHONPATH=str(BROKEN))
     assert ran.code == 1
-    assert time.monotonic() - began < 12
     assert "ArithmeticError: planted" in ran.err
     assert "The ranks ended early" in ran.err
 
@@ -164,7 +176,7 @@ def test_an_exception_in_a_call_ends_the_job(mpi: Mpi) -> None:
         (("--gpus", "2"), "this machine has none"),
     ],
 )
-def test_bad_input_ends_with_exit_2(mpich: Mpi, arguments: tuple[str, ...], words: str) -> None:
-    ran = mpich.run("verify", *arguments, CUDA_VISIBLE_DEVICES="")
+def test_bad_input_ends_with_exit_2(here: Here, arguments: tuple[str, ...], words: str) -> None:
+    ran = here("verify", *arguments, CUDA_VISIBLE_DEVICES="")
     assert ran.code == 2
     assert words in ran.err
