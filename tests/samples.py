@@ -8,7 +8,7 @@ from typing import Any
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.plan.sweep import Sweep
 from collbench.results.records import Record, dump
 
@@ -88,11 +88,11 @@ def a_layout(ranks: int, nodes: int = 1, virtual: bool = False) -> Layout:
     return Layout(tuple(range(ranks)), tuple(rank * nodes // ranks for rank in range(ranks)), virtual)
 
 
-def a_workload(name: str = "all_reduce", dtype: str = "float32", ranks: int = 4, **changes: Any) -> Workload:
+def a_problem(name: str = "all_reduce", dtype: str = "float32", ranks: int = 4, **changes: Any) -> Problem:
     """An out-of-place sum of 4 KiB with hot buffers."""
     op = "sum" if COLLECTIVES[name].reduces else ""
-    work = Workload(a_layout(ranks), COLLECTIVES[name], DTYPES[dtype], op, 4096, "chain", "hot", False)
-    return replace(work, **changes)
+    problem = Problem(a_layout(ranks), COLLECTIVES[name], DTYPES[dtype], op, 4096, "chain", "hot", False)
+    return replace(problem, **changes)
 
 
 def a_sweep(**changes: Any) -> Sweep:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from kernel_files import source, write
 from running import Mpi
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 
 from collbench import registry
 from collbench.backends import ExactOrder, _kernels, mpi_nvrar, nvrar
@@ -167,9 +167,9 @@ def sum_of(order: ExactOrder | None, inputs: Values) -> Values:
 
 @pytest.mark.parametrize("op", ["sum", "min", "max"])
 def test_on_one_node_both_orders_are_one(tmp_path: Path, op: str) -> None:
-    work = a_workload(dtype="bfloat16", ranks=8, op=op)
+    problem = a_problem(dtype="bfloat16", ranks=8, op=op)
     flat, three = (
-        sum_of(order_of(a_kernel(tmp_path, order=order).file, work), noise(8)) for order in ('"flat"', '"nvrar"')
+        sum_of(order_of(a_kernel(tmp_path, order=order).file, problem), noise(8)) for order in ('"flat"', '"nvrar"')
     )
     assert np.array_equal(flat, three)
     wide = {"sum": np.add, "min": np.minimum, "max": np.maximum}[op].reduce(noise(8).astype(np.float32), axis=0)
@@ -177,11 +177,11 @@ def test_on_one_node_both_orders_are_one(tmp_path: Path, op: str) -> None:
 
 
 def test_on_several_nodes_they_are_not(tmp_path: Path) -> None:
-    work, inputs = a_workload(dtype="bfloat16", layout=a_layout(8, nodes=4)), noise(8)
-    flat = sum_of(order_of(a_kernel(tmp_path, order='"flat"').file, work), inputs)
-    three = order_of(a_kernel(tmp_path, order='"nvrar"').file, work)
+    problem, inputs = a_problem(dtype="bfloat16", layout=a_layout(8, nodes=4)), noise(8)
+    flat = sum_of(order_of(a_kernel(tmp_path, order='"flat"').file, problem), inputs)
+    three = order_of(a_kernel(tmp_path, order='"nvrar"').file, problem)
     assert np.array_equal(
-        flat, sum_of(order_of(a_kernel(tmp_path).file, a_workload(dtype="bfloat16", ranks=8)), inputs)
+        flat, sum_of(order_of(a_kernel(tmp_path).file, a_problem(dtype="bfloat16", ranks=8)), inputs)
     )
     assert np.count_nonzero(flat != sum_of(three, inputs)) > 100
     pairs = sum_of(three, inputs[[1, 0, 2, 3, 4, 5, 6, 7]])
@@ -204,21 +204,21 @@ def test_on_several_nodes_they_are_not(tmp_path: Path) -> None:
 def test_the_order_is_the_documented_one(
     tmp_path: Path, order: str, layout: Layout, inputs: tuple[float, ...], result: float
 ) -> None:
-    add = order_of(a_kernel(tmp_path, order=f'"{order}"').file, a_workload(layout=layout))
+    add = order_of(a_kernel(tmp_path, order=f'"{order}"').file, a_problem(layout=layout))
     assert add is not None
     assert add(np.array(inputs, np.float32)[:, None]).tolist() == [result]
 
 
 def test_a_kernel_may_have_no_order(tmp_path: Path) -> None:
-    assert order_of(a_kernel(tmp_path, order=None).file, a_workload()) is None
+    assert order_of(a_kernel(tmp_path, order=None).file, a_problem()) is None
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_ours_document_theirs(name: str) -> None:
-    work = a_workload(dtype="bfloat16", layout=IN_TURN)
+    problem = a_problem(dtype="bfloat16", layout=IN_TURN)
     nodes = {"flat": 1, "nvrar": 2}[str(ours(name).file.order)]
-    expected = mpi_nvrar.exact_order(a_workload(dtype="bfloat16", layout=a_layout(4, nodes)))
-    assert np.array_equal(sum_of(order_of(ours(name).file, work), noise(4)), sum_of(expected, noise(4)[[0, 2, 1, 3]]))
+    expected = mpi_nvrar.exact_order(a_problem(dtype="bfloat16", layout=a_layout(4, nodes)))
+    assert np.array_equal(sum_of(order_of(ours(name).file, problem), noise(4)), sum_of(expected, noise(4)[[0, 2, 1, 3]]))
 
 
 def test_a_kernel_called_like_a_backend_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ring import CASES, inputs_of
 from running import HERE, Mpi, statuses
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 
 from collbench.backends import mpi_ring
 from collbench.devices.device import Values
@@ -23,7 +23,7 @@ import json
 import numpy as np
 from dataclasses import replace
 from mpi4py import MPI
-from samples import a_workload
+from samples import a_problem
 from collbench.backends import mpi_ring
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
@@ -33,12 +33,12 @@ comm, found = MPI.COMM_WORLD, []
 layout = Layout(tuple(range(comm.Get_size())), {nodes})
 for dtype, op, count in CASES:
     kind = DTYPES[dtype]
-    work = replace(a_workload(dtype=dtype, layout=layout), op=op, size=count * kind.itemsize)
+    problem = replace(a_problem(dtype=dtype, layout=layout), op=op, size=count * kind.itemsize)
     mine = inputs_of(dtype, count, comm.Get_size())[comm.Get_rank()]
     recv = np.empty_like(mine)
     again = mine.copy()
     for send, to in ((mine, recv), (again, again)):
-        ring = mpi_ring.Ring(comm, work, send, to)
+        ring = mpi_ring.Ring(comm, problem, send, to)
         ring()
         if send is not to:
             ring()
@@ -118,15 +118,15 @@ def test_every_story_on_nodes_of_any_number(mpi: Mpi) -> None:
 
 @pytest.mark.parametrize("name", sorted(COLLECTIVES.keys() - {"all_reduce"}))
 def test_it_is_an_all_reduce(name: str) -> None:
-    work: Any = a_workload(name)
-    assert mpi_ring.refuses(work) == f"this ring is an all-reduce, not a {name}"
+    problem: Any = a_problem(name)
+    assert mpi_ring.refuses(problem) == f"this ring is an all-reduce, not a {name}"
 
 
 def test_nodes_may_hold_different_numbers_of_ranks() -> None:
-    assert mpi_ring.refuses(replace(a_workload(), layout=Layout((0, 1, 2), (0, 0, 1)))) is None
+    assert mpi_ring.refuses(replace(a_problem(), layout=Layout((0, 1, 2), (0, 0, 1)))) is None
 
 
 @pytest.mark.parametrize(("ranks", "sent"), [(2, 4096), (4, 6144), (8, 7168)])
 def test_what_a_rank_sends_does_not_depend_on_nodes(ranks: int, sent: float) -> None:
-    assert mpi_ring.wire_bytes(a_workload(ranks=ranks)) == sent
-    assert mpi_ring.wire_bytes(a_workload(layout=a_layout(ranks, 2))) == sent
+    assert mpi_ring.wire_bytes(a_problem(ranks=ranks)) == sent
+    assert mpi_ring.wire_bytes(a_problem(layout=a_layout(ranks, 2))) == sent

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 
 from collbench.backends import mpi_nvrar, mpi_ring
 from collbench.backends._point_to_point import Maker
@@ -39,10 +39,10 @@ class Noting:
 
 def between_nodes(make: Maker, layout: Layout) -> Iterator[tuple[int, int]]:
     """(rank that sends, bytes) of every message of a call that goes to another node."""
-    work = a_workload(layout=layout, size=SIZE)
+    problem = a_problem(layout=layout, size=SIZE)
     for rank in range(layout.size):
         comm = Noting(rank)
-        make(comm, work, np.zeros(work.count, np.float32), np.zeros(work.count, np.float32))
+        make(comm, problem, np.zeros(problem.count, np.float32), np.zeros(problem.count, np.float32))
         yield from ((rank, size) for peer, size in comm.sent if layout.nodes[peer] != layout.nodes[rank])
 
 

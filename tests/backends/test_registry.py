@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from running import BROKEN, Mpi
-from samples import a_workload
+from samples import a_problem
 
 from collbench import registry
 from collbench.cli.params import BACKENDS
@@ -90,10 +90,10 @@ def test_one_that_breaks_on_its_parameters_is_unusable(install: object, configur
 
 def test_optional_members(install: object) -> None:
     assert callable(install)
-    assert candidates(find("mpi"), a_workload()) == ()
+    assert candidates(find("mpi"), a_problem()) == ()
     assert ways(find("mpi")) == {}
-    install(candidates=lambda work: ("spare:x=1", "mpi", "spare:x=1"), WAYS={"slow": lambda *_: None})
-    assert candidates(find("spare"), a_workload()) == ("spare:x=1", "mpi")
+    install(candidates=lambda problem: ("spare:x=1", "mpi", "spare:x=1"), WAYS={"slow": lambda *_: None})
+    assert candidates(find("spare"), a_problem()) == ("spare:x=1", "mpi")
     assert list(ways(find("spare"))) == ["slow"]
 
 

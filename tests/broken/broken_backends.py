@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from collbench.backends import Array, Call, Device, ExactOrder, HangError, Workload, pick
+from collbench.backends import Array, Call, Device, ExactOrder, HangError, Problem, pick
 
-Mistake = Callable[["Session", Workload, Array, Array], Call]
+Mistake = Callable[["Session", Problem, Array, Array], Call]
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Session:
     memory: list[Any] = field(default_factory=list)
     forgets: bool = False
 
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
-        return self.mistake(self, workload, send, recv)
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
+        return self.mistake(self, problem, send, recv)
 
     def release(self) -> None:
         """Forget what happened, so that the mistake stays within one story."""
@@ -80,19 +80,19 @@ class Waiting:
             pick(f"parameter of {self.name}", key, ["ms"])
         return replace(self, ms=float(parameters["ms"]))
 
-    def candidates(self, workload: Workload) -> tuple[str, ...]:
-        return tuple(f"{self.name}:ms={each}" for each in self.choices) if workload.bytes >= 4096 else (self.name,)
+    def candidates(self, problem: Problem) -> tuple[str, ...]:
+        return tuple(f"{self.name}:ms={each}" for each in self.choices) if problem.bytes >= 4096 else (self.name,)
 
     def missing(self) -> str | None:
         return None
 
-    def refuses(self, workload: Workload) -> str | None:
-        return None if workload.collective.name == "all_reduce" else "all-reduce only"
+    def refuses(self, problem: Problem) -> str | None:
+        return None if problem.collective.name == "all_reduce" else "all-reduce only"
 
-    def exact_order(self, workload: Workload) -> ExactOrder | None:
+    def exact_order(self, problem: Problem) -> ExactOrder | None:
         return None
 
-    def wire_bytes(self, workload: Workload) -> float | None:
+    def wire_bytes(self, problem: Problem) -> float | None:
         return None
 
     def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
@@ -116,15 +116,15 @@ class Broken:
     def missing(self) -> str | None:
         return None
 
-    def refuses(self, workload: Workload) -> str | None:
-        if workload.in_place and not self.in_place:
+    def refuses(self, problem: Problem) -> str | None:
+        if problem.in_place and not self.in_place:
             return "never in place"
-        return None if workload.collective.name == "all_reduce" else "all-reduce only"
+        return None if problem.collective.name == "all_reduce" else "all-reduce only"
 
-    def exact_order(self, workload: Workload) -> ExactOrder | None:
+    def exact_order(self, problem: Problem) -> ExactOrder | None:
         return None
 
-    def wire_bytes(self, workload: Workload) -> float | None:
+    def wire_bytes(self, problem: Problem) -> float | None:
         return None
 
     def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
@@ -134,72 +134,72 @@ class Broken:
         return Session(world, device.arena(arena_bytes), self.mistake, memory, self.shared is not None)
 
 
-def message(workload: Workload, array: Array) -> tuple[Array, MPI.Datatype]:
+def message(problem: Problem, array: Array) -> tuple[Array, MPI.Datatype]:
     """``array`` as mpi4py takes it; 16-bit floats as the integers of their bits."""
     types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}
-    kind = types.get(workload.dtype.name)
+    kind = types.get(problem.dtype.name)
     return (array, kind) if kind is not None else (array.view("u2"), MPI.UINT16_T)
 
 
-def _reduce(session: Session, workload: Workload, send: Array, recv: Array) -> None:
-    given = MPI.IN_PLACE if workload.in_place else message(workload, send)
-    session.world.comm.Allreduce(given, message(workload, recv))
+def _reduce(session: Session, problem: Problem, send: Array, recv: Array) -> None:
+    given = MPI.IN_PLACE if problem.in_place else message(problem, send)
+    session.world.comm.Allreduce(given, message(problem, recv))
 
 
-def _drop(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _drop(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Rank 1 contributes nothing."""
     empty = np.zeros_like(send)
-    return lambda: _reduce(session, workload, empty if session.world.rank == 1 else send, recv)
+    return lambda: _reduce(session, problem, empty if session.world.rank == 1 else send, recv)
 
 
-def _double(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _double(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Rank 0 contributes twice."""
-    return lambda: _reduce(session, workload, send + send if session.world.rank == 0 else send, recv)
+    return lambda: _reduce(session, problem, send + send if session.world.rank == 0 else send, recv)
 
 
-def _tail(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _tail(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """The last three elements are left alone, as by a division rounded down."""
-    return lambda: _reduce(session, workload, send[:-3], recv[:-3])
+    return lambda: _reduce(session, problem, send[:-3], recv[:-3])
 
 
-def _stale(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _stale(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Each slot hands out its previous result, once it has one."""
     result, calls = np.empty_like(recv), [0]
 
     def call() -> None:
         calls[0] += 1
         before = result.copy()
-        _reduce(session, workload, send, result)
+        _reduce(session, problem, send, result)
         recv[...] = before if calls[0] > 3 else result
 
     return call
 
 
-def _later(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _later(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Right for the calls that a proof before timing makes, wrong later: element 5 of rank 0 only."""
     calls = [0]
 
     def call() -> None:
         calls[0] += 1
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         if calls[0] > 20 and session.world.rank == 0:
             recv[5] += 1
 
     return call
 
 
-def _past(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _past(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """One element is written behind the output."""
     longer = np.lib.stride_tricks.as_strided(recv, (len(recv) + 1,))
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         longer[-1] = 1
 
     return call
 
 
-def _skip_unchanged(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _skip_unchanged(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Hands out its last answer where the input is that of the call before; its row says how often that was so."""
     memory = session.memory
     if not memory:
@@ -209,7 +209,7 @@ def _skip_unchanged(session: Session, workload: Workload, send: Array, recv: Arr
         if len(memory) > 1 and np.array_equal(memory[1], send):
             memory[0]["skipped"] = str(int(memory[0]["skipped"]) + 1)
         else:
-            _reduce(session, workload, send, recv)
+            _reduce(session, problem, send, recv)
             memory[1:] = [send.copy(), recv.copy()]
         recv[...] = memory[2]
 
@@ -217,12 +217,12 @@ def _skip_unchanged(session: Session, workload: Workload, send: Array, recv: Arr
     return call
 
 
-def _two_late(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _two_late(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """From the fifth call on hands out the answer of the call two before, as one parity taken for the other does."""
     past: list[Any] = session.memory
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         past.append(recv.copy())
         if len(past) > 4:
             recv[...] = past[-3]
@@ -231,33 +231,33 @@ def _two_late(session: Session, workload: Workload, send: Array, recv: Array) ->
     return call
 
 
-def _change_input(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _change_input(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Leaves a mark in its input."""
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         send[7] = 0.5
 
     return call
 
 
-def _before(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _before(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """One element is written before the output."""
     place = np.ctypeslib.as_array((ctypes.c_float * 1).from_address(recv.ctypes.data - recv.itemsize))
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         place[0] = 1
 
     return call
 
 
 def _on_rank_1(action: Callable[[], object]) -> Mistake:
-    def mistake(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    def mistake(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
         def call() -> None:
-            if session.world.rank == 1 and workload.bytes >= 8192:
+            if session.world.rank == 1 and problem.bytes >= 8192:
                 action()
-            _reduce(session, workload, send, recv)
+            _reduce(session, problem, send, recv)
 
         return call
 
@@ -273,22 +273,22 @@ def _give_up(rank: int) -> None:
     raise HangError(f"rank {rank} waited in call {100 - rank}", 100 - rank)
 
 
-def _all_give_up(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _all_give_up(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """All ranks wait in vain."""
 
     def call() -> None:
-        if workload.bytes >= 8192:
+        if problem.bytes >= 8192:
             _give_up(session.world.rank)
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
 
     return call
 
 
-def _slow(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _slow(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Right, but by the clock rank 1 needs 5 ms more after everyone else is done."""
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         if session.world.rank == 1:
             CLOCK.now += 0.005
 
@@ -296,9 +296,9 @@ def _slow(session: Session, workload: Workload, send: Array, recv: Array) -> Cal
 
 
 def _wait(ms: float) -> Mistake:
-    def mistake(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+    def mistake(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
         def call() -> None:
-            _reduce(session, workload, send, recv)
+            _reduce(session, problem, send, recv)
             CLOCK.now += ms / 1000
 
         return call
@@ -306,37 +306,37 @@ def _wait(ms: float) -> Mistake:
     return mistake
 
 
-def _do_nothing(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _do_nothing(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     return lambda: None
 
 
-def _right(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
-    return lambda: _reduce(session, workload, send, recv)
+def _right(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
+    return lambda: _reduce(session, problem, send, recv)
 
 
-def _misaligned(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _misaligned(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """The last element is left alone where the input is not aligned, as by a loop over vectors."""
     end = -1 if send.ctypes.data % 64 else None
-    return lambda: _reduce(session, workload, send[:end], recv[:end])
+    return lambda: _reduce(session, problem, send[:end], recv[:end])
 
 
-def _after_larger(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _after_larger(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Wrong after a larger message, whose rest lies in its scratch memory."""
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
-        if session.memory and session.memory[-1] > workload.bytes:
+        _reduce(session, problem, send, recv)
+        if session.memory and session.memory[-1] > problem.bytes:
             recv[-1] += 1
-        session.memory.append(workload.bytes)
+        session.memory.append(problem.bytes)
 
     return call
 
 
-def _mixed_up(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _mixed_up(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Wrong where the call before was one of another communicator: they share their flags."""
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         if session.memory and session.memory[-1] is not session:
             recv[0] += 1
         session.memory.append(session)
@@ -344,17 +344,17 @@ def _mixed_up(session: Session, workload: Workload, send: Array, recv: Array) ->
     return call
 
 
-def _drop_nan(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _drop_nan(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """NaN counts as nothing, as where a flag or a missing value is told by it."""
-    return lambda: _reduce(session, workload, np.where(np.isnan(send), np.zeros_like(send), send), recv)
+    return lambda: _reduce(session, problem, np.where(np.isnan(send), np.zeros_like(send), send), recv)
 
 
-def _own_order(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _own_order(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Every rank adds in an order of its own: within any bound, but not the same bits."""
-    everyone = np.empty((workload.layout.size, len(send)), send.dtype)
+    everyone = np.empty((problem.layout.size, len(send)), send.dtype)
 
     def call() -> None:
-        session.world.comm.Allgather(message(workload, send), message(workload, everyone))
+        session.world.comm.Allgather(message(problem, send), message(problem, everyone))
         turned = np.roll(everyone, -session.world.rank, axis=0)
         recv[...] = turned[0]
         for part in turned[1:]:
@@ -373,13 +373,13 @@ def _hear_delays(device: Device, memory: list[Any]) -> None:
     setattr(device, "hold_back", hold_back)  # noqa: B010 - a method, which the type checker would not let us replace
 
 
-def _impatient(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _impatient(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Whoever is half a millisecond ahead of another rank does not wait for it."""
 
     def call() -> None:
         late = session.world.comm.allgather(sum(session.memory))
         session.memory.clear()
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         if late[session.world.rank] < max(late) - 5e-4:
             recv[0] += 1
 
@@ -396,12 +396,12 @@ def _hear_recordings(device: Device, memory: list[Any]) -> None:
     setattr(device, "recorded", recorded)  # noqa: B010 - as above
 
 
-def _baked_in(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _baked_in(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Where it was recorded, it hands out the answer of the first replay in every later one."""
     first: list[Array] = []
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         if session.memory:
             first.append(recv.copy())
             recv[...] = first[0]
@@ -409,23 +409,23 @@ def _baked_in(session: Session, workload: Workload, send: Array, recv: Array) ->
     return call
 
 
-def _read_late(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _read_late(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """A call is still reading its input when the next one begins."""
 
     def call() -> None:
         for earlier in session.memory:
             earlier()
-        session.memory[:] = [lambda: _reduce(session, workload, send, recv)]
+        session.memory[:] = [lambda: _reduce(session, problem, send, recv)]
         session.memory[0]()
 
     return call
 
 
-def _write_twice(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _write_twice(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """A call writes its answer once more when the next one is over."""
 
     def call() -> None:
-        _reduce(session, workload, send, recv)
+        _reduce(session, problem, send, recv)
         for output, answer in session.memory:
             output[...] = answer
         session.memory[:] = [(recv, recv.copy())]
@@ -437,7 +437,7 @@ def _raise() -> None:
     raise ArithmeticError("planted")
 
 
-def _refuse(session: Session, workload: Workload, send: Array, recv: Array) -> Call:
+def _refuse(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     if session.world.rank == 1:
         raise RuntimeError("planted: no resources")
     return lambda: None

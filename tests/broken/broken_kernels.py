@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from collbench import registry
-from collbench.backends import Array, Call, Device, Workload
+from collbench.backends import Array, Call, Device, Problem
 from collbench.kernels import abi
 from collbench.ranks import failure
 
@@ -41,9 +41,9 @@ class Deaf:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.session, name)
 
-    def prepare(self, workload: Workload, send: Array, recv: Array) -> Call:
-        call: Call = self.session.prepare(workload, send, recv)
-        return (lambda: time.sleep(600)) if self.world.rank == 1 and workload.bytes >= 8192 else call
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
+        call: Call = self.session.prepare(problem, send, recv)
+        return (lambda: time.sleep(600)) if self.world.rank == 1 and problem.bytes >= 8192 else call
 
 
 def _lose_patience() -> None:

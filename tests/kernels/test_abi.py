@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kernel_files import source, write
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 
 from collbench.kernels import abi
 from collbench.kernels.abi import ON_GPU, Stuck, args_type
@@ -46,8 +46,8 @@ def layout_of(kind: type[ctypes.Structure], name: str) -> list[str]:
 def checked(folder: Path, layout: Layout, assertions: Sequence[str]) -> bytes:
     """Compile these assertions as a kernel for ``layout``."""
     file = a_file(folder, '#include "collbench.cuh"', *assertions, "KERNEL(a) { *a.out = 0; }")
-    backend, work = Kernel(file), a_workload(layout=layout)
-    return build(file, backend.defines(work, backend.shape(work), ON_GPU), "sm_90")
+    backend, problem = Kernel(file), a_problem(layout=layout)
+    return build(file, backend.defines(problem, backend.shape(problem), ON_GPU), "sm_90")
 
 
 @pytest.mark.parametrize("layout", [a_layout(3), TWO_NODES], ids=str)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from emulated import kernel, needs_compiler
 from running import BROKEN, Mpi, Ran
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 
 from collbench.devices.cpu import Cpu
 from collbench.errors import CannotRunError
@@ -88,13 +88,13 @@ def test_a_rank_writes_into_shared_memory_only_where_there_is_enough(
     state: Any = SimpleNamespace(f_bavail=ON_CPU.bytes + free, f_frsize=1)
     monkeypatch.setattr(cpu_communicator, "SHARED", tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda path: state)
-    work, device = a_workload(ranks=1), Cpu()
+    problem, device = a_problem(ranks=1), Cpu()
     with ExitStack() as teardown:
         world = open_launch(teardown).split(a_layout(1))
         session: Any = open_session(kernel("oneshot"), world, device, 1 << 16)
         assert bool(session.comm.addresses[0]) == (free == 0)
         if free < 0:
             with pytest.raises(CannotRunError, match=f"of {tmp_path} are needed, "):
-                session.prepare(work, session.arena[:4096], session.arena[4096:8192])
+                session.prepare(problem, session.arena[:4096], session.arena[4096:8192])
         world.free()
     device.close()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 
 from collbench import registry
 from collbench.backends import _kernels
@@ -133,9 +133,9 @@ def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scrat
     backend = kernel(name)
     tile = 1024 if name == "nvrar-put" else 128
     for dtype in backend.file.dtypes:
-        work = a_workload(dtype=dtype, layout=layout, size=1 << 30)
+        problem = a_problem(dtype=dtype, layout=layout, size=1 << 30)
         flagged = name in ("nvrar-ll", "nvrar-put") or dtype == "int32"
-        piece = backend.elements_at_once(work, scratch) * work.dtype.itemsize
+        piece = backend.elements_at_once(problem, scratch) * problem.dtype.itemsize
         cells = -(-piece // (8 if flagged else 16))
         shard = cells if name == "oneshot" else -(-cells * layout.node_count // layout.size)
         used = -(-shard // tile) * tile * 16 * slots(backend, layout)
@@ -147,17 +147,17 @@ def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scrat
 
 @pytest.mark.parametrize("ranks", [2, 4, 8])
 def test_64_mib_on_one_node_are_one_launch(ranks: int) -> None:
-    work = a_workload(ranks=ranks, dtype="bfloat16")
-    assert kernel("nvrar-lamport").elements_at_once(work, ON_GPU) * 2 >= 64 << 20
+    problem = a_problem(ranks=ranks, dtype="bfloat16")
+    assert kernel("nvrar-lamport").elements_at_once(problem, ON_GPU) * 2 >= 64 << 20
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_is_compiled_for_its_workload(name: str) -> None:
     backend = kernel(name)
     for dtype, layout in product(backend.file.dtypes, LAYOUTS):
-        work = a_workload(dtype=dtype, layout=layout, op="max")
-        shape = backend.shape(work) | {"threads": 64}
-        told = backend.defines(work, shape, ON_GPU)
+        problem = a_problem(dtype=dtype, layout=layout, op="max")
+        shape = backend.shape(problem) | {"threads": 64}
+        told = backend.defines(problem, shape, ON_GPU)
         assert (told["COLL_DTYPE"], told["COLL_OP"], told["COLL_THREADS"]) == (dtype, "max", 64)
         assert (told["COLL_NODES"], told["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
         assert told["COLL_FLAGGED"] == int(dtype == "int32" or backend.file.cell == "ll")

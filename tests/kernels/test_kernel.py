@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from kernel_files import source, write
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 
 from collbench import registry
 from collbench.backends import mpi_nvrar
@@ -18,7 +18,7 @@ from collbench.kernels.files import own_folder
 from collbench.kernels.header import read
 from collbench.kernels.kernel import Kernel, plain
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 
 OURS = tuple(sorted(path.stem.replace("_", "-") for path in own_folder().glob("[!._]*.cu")))
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3))
@@ -41,7 +41,7 @@ def ours(spec: str) -> Kernel:
 def test_parameters_are_taken_by_their_plain_names(tmp_path: Path) -> None:
     hop = a_kernel(tmp_path, defines="{COLL_BATCH = [1, 2], DEPTH = [4, 5]}")
     chosen = hop.configured({"blocks": "3", "threads": "96", "pdl": "0", "batch": "2", "depth": "5"})
-    assert chosen.shape(a_workload()) == {"blocks": 3, "threads": 96, "pdl": 0, "COLL_BATCH": 2, "DEPTH": 5}
+    assert chosen.shape(a_problem()) == {"blocks": 3, "threads": 96, "pdl": 0, "COLL_BATCH": 2, "DEPTH": 5}
     assert chosen.file == hop.file
     assert hop.parameters == {}
 
@@ -74,33 +74,33 @@ def test_what_no_launch_can_have_is_told(tmp_path: Path, parameters: dict[str, s
 
 
 @pytest.mark.parametrize(
-    ("work", "words"),
+    ("problem", "words"),
     [
-        (a_workload("all_gather"), "hop is an all_reduce, not a all_gather"),
-        (a_workload(dtype="float16"), "hop has no float16; it has float32, bfloat16"),
-        (a_workload(op="min"), "hop has no min; it has sum, max"),
-        (a_workload(op="avg"), "hop has no avg; it has sum, max"),
-        (a_workload(layout=UNEVEN), "hop needs the same number of ranks on every node"),
-        (a_workload(ranks=5), "hop takes 4 ranks at most"),
-        (a_workload(size=4100), "hop is for messages up to 4096 bytes"),
-        (a_workload(size=4099), None),  # whole elements of it are 4096 bytes
-        (a_workload(op="max", dtype="bfloat16", layout=a_layout(4, nodes=2)), None),
+        (a_problem("all_gather"), "hop is an all_reduce, not a all_gather"),
+        (a_problem(dtype="float16"), "hop has no float16; it has float32, bfloat16"),
+        (a_problem(op="min"), "hop has no min; it has sum, max"),
+        (a_problem(op="avg"), "hop has no avg; it has sum, max"),
+        (a_problem(layout=UNEVEN), "hop needs the same number of ranks on every node"),
+        (a_problem(ranks=5), "hop takes 4 ranks at most"),
+        (a_problem(size=4100), "hop is for messages up to 4096 bytes"),
+        (a_problem(size=4099), None),  # whole elements of it are 4096 bytes
+        (a_problem(op="max", dtype="bfloat16", layout=a_layout(4, nodes=2)), None),
     ],
 )
-def test_they_refuse_what_the_header_does_not_declare(tmp_path: Path, work: Workload, words: str | None) -> None:
-    assert a_kernel(tmp_path, max_ranks="4", max_bytes="4096").refuses(work) == words
+def test_they_refuse_what_the_header_does_not_declare(tmp_path: Path, problem: Problem, words: str | None) -> None:
+    assert a_kernel(tmp_path, max_ranks="4", max_bytes="4096").refuses(problem) == words
 
 
 def test_there_are_gates_for_255_ranks(tmp_path: Path) -> None:
     for hop in (a_kernel(tmp_path), a_kernel(tmp_path, max_ranks="1000")):
-        assert hop.refuses(a_workload(ranks=255)) is None
-        assert hop.refuses(a_workload(ranks=256)) == "hop takes 255 ranks at most"
+        assert hop.refuses(a_problem(ranks=255)) is None
+        assert hop.refuses(a_problem(ranks=256)) == "hop takes 255 ranks at most"
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_ours_take_every_layout_of_equal_nodes(name: str) -> None:
     for layout, dtype, op in product(LAYOUTS, ours(name).file.dtypes, ours(name).file.ops):
-        assert ours(name).refuses(a_workload(dtype=dtype, layout=layout, op=op)) is None
+        assert ours(name).refuses(a_problem(dtype=dtype, layout=layout, op=op)) is None
 
 
 FEW = {"blocks": "[1, 4]", "threads": "[64, 32]"}
@@ -125,21 +125,21 @@ FEW = {"blocks": "[1, 4]", "threads": "[64, 32]"}
 def test_a_launch_has_the_threads_that_its_cells_need(
     tmp_path: Path, size: int, changes: dict[str, str | None], blocks: int, threads: int
 ) -> None:
-    shape = a_kernel(tmp_path, **FEW, **changes).shape(a_workload(layout=a_layout(4, nodes=2), size=size))
+    shape = a_kernel(tmp_path, **FEW, **changes).shape(a_problem(layout=a_layout(4, nodes=2), size=size))
     assert (shape["blocks"], shape["threads"]) == (blocks, threads)
 
 
 def test_whole_numbers_have_flags_in_every_cell(tmp_path: Path) -> None:
     hop = a_kernel(tmp_path, **FEW, cell='"lamport"', dtypes='["int32", "float32"]')
-    assert [hop.shape(a_workload(dtype=name, size=512))["blocks"] for name in ("int32", "float32")] == [2, 1]
+    assert [hop.shape(a_problem(dtype=name, size=512))["blocks"] for name in ("int32", "float32")] == [2, 1]
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_one_round_is_enough_where_it_can_be_and_no_block_is_idle(name: str) -> None:
     backend = ours(name)
     for layout, dtype, size in product(LAYOUTS, backend.file.dtypes, SIZES):
-        work = a_workload(dtype=dtype, layout=layout, size=size)
-        shape = backend.shape(work)
+        problem = a_problem(dtype=dtype, layout=layout, size=size)
+        shape = backend.shape(problem)
         data = 16 if backend.file.cell == "lamport" and dtype != "int32" else 8
         cells = -(-size // (data * (1 if backend.file.order == "flat" else layout.size // layout.node_count)))
         most = {"blocks": max(backend.file.blocks), "threads": max(backend.file.threads)}
@@ -157,27 +157,27 @@ def test_explicit_parameters_win(name: str) -> None:
     given = {"blocks": max(file.blocks) + 1, "threads": max(file.threads) // 2, "pdl": 0, **own}
     spec = ":".join([name, *(f"{key}={number}" for key, number in given.items())])
     for size in SIZES:
-        shape = ours(spec).shape(a_workload(size=size))
+        shape = ours(spec).shape(a_problem(size=size))
         assert {plain(key): number for key, number in shape.items()} == given
 
 
 def test_fewer_blocks_get_more_threads(tmp_path: Path) -> None:
     hop = a_kernel(tmp_path, **FEW).configured({"blocks": "1"})
-    assert hop.shape(a_workload(size=8 * 64))["threads"] == 64
+    assert hop.shape(a_problem(size=8 * 64))["threads"] == 64
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
     backend, specs = ours(name), set()
     for layout, size in product(LAYOUTS, SIZES):
-        first, *others = backend.candidates(a_workload(dtype="bfloat16", layout=layout, size=size))
+        first, *others = backend.candidates(a_problem(dtype="bfloat16", layout=layout, size=size))
         assert first == name
         assert len({first, *others}) == len(others) + 1
         specs.update(others)
     for spec in specs:
         asked = {key: int(text) for key, text in split(spec)[1].items()}
         assert ours(spec).file == backend.file
-        shape = ours(spec).shape(a_workload())
+        shape = ours(spec).shape(a_problem())
         assert {plain(key): number for key, number in shape.items()} == {**asked, "pdl": 1}
         assert asked["blocks"] in backend.file.blocks
         assert asked["threads"] in backend.file.threads
@@ -187,7 +187,7 @@ def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
 def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
     tried = {}
     for size in (64, 128 << 10, 64 << 20):
-        specs = ours(name).candidates(a_workload(size=size, ranks=8))[1:]
+        specs = ours(name).candidates(a_problem(size=size, ranks=8))[1:]
         tried[size] = {split(spec)[1]["blocks"] for spec in specs}
     most = max(ours(name).file.blocks)
     assert tried[64] <= {str(min(ours(name).file.blocks))}, "more would have nothing to do"
@@ -212,14 +212,14 @@ def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
 )
 def test_bytes_that_a_rank_sends(name: str, layout: Layout, shares: float) -> None:
     for dtype in ("float32", "float16", "bfloat16"):
-        assert ours(name).wire_bytes(a_workload(dtype=dtype, layout=layout)) == shares * 4096
+        assert ours(name).wire_bytes(a_problem(dtype=dtype, layout=layout)) == shares * 4096
     flags = 1 if ours(name).file.cell == "ll" else 2
-    assert ours(name).wire_bytes(a_workload(dtype="int32", layout=layout)) == flags * shares * 4096
+    assert ours(name).wire_bytes(a_problem(dtype="int32", layout=layout)) == flags * shares * 4096
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4, 5, 6, 7, 8, 9])
 @pytest.mark.parametrize("name", [name for name in OURS if ours(name).file.order == "nvrar"])
 def test_data_that_is_sent_is_that_of_the_reference(name: str, nodes: int) -> None:
     for local in (1, 2, 4) if nodes > 1 else (2, 4):
-        work = a_workload(layout=a_layout(nodes * local, nodes))
-        assert ours(name).formula(ours(name).file.wire, work, work.bytes) == mpi_nvrar.wire_bytes(work)
+        problem = a_problem(layout=a_layout(nodes * local, nodes))
+        assert ours(name).formula(ours(name).file.wire, problem, problem.bytes) == mpi_nvrar.wire_bytes(problem)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from compiled import note_compiled
 from kernel_files import source, write
-from samples import a_layout, a_workload
+from samples import a_layout, a_problem
 
 from collbench import registry
 from collbench.backends import _kernels
@@ -84,9 +84,9 @@ def tools() -> nvrtc.Toolchain:
 @functools.cache
 def compiled(variant: Variant) -> bytes:
     """The cubin that a session would load; compiled in this process, since one for each would take twice as long."""
-    work = a_workload(dtype=variant.dtype, layout=variant.layout, op=variant.op)
+    problem = a_problem(dtype=variant.dtype, layout=variant.layout, op=variant.op)
     backend = variant.backend
-    options = backend.defines(work, backend.shape(work), ON_GPU)
+    options = backend.defines(problem, backend.shape(problem), ON_GPU)
     job = nvrtc._job(backend.file, {**options, **(MARKS if variant.marked else {})}, variant.arch, tools())
     cubin: bytes = nvrtc._compile_and_link(job)
     row = (variant.name, variant.dtype, str(variant.layout), variant.words())

@@ -9,7 +9,7 @@ from pathlib import Path
 from emulated import kernel, needs_compiler
 from kernel_files import source, write
 from running import BROKEN, Mpi, Ran, statuses
-from samples import a_workload
+from samples import a_problem
 
 from collbench.backends._kernels import NEAR_WRAP, own_names
 from collbench.kernels import host_compiler
@@ -75,7 +75,7 @@ def test_worlds_side_by_side_in_a_launch_and_messages_of_several_launches(mpich:
     assert set(rows) == {(ranks, size) for ranks in (2, 3) for size in (4096, 1100 << 10)}
     assert statuses(mpich.rows()) == {"ok"}
     for (ranks, size), row in rows.items():
-        alone = kernel("oneshot").elements_at_once(a_workload(ranks=ranks), ON_CPU) * 4 >= size
+        alone = kernel("oneshot").elements_at_once(a_problem(ranks=ranks), ON_CPU) * 4 >= size
         assert alone == (size == 4096)
         assert phases_of(row) == ({"send_us", "receive_us"} if alone else set()), "several launches have no phases"
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from samples import a_layout, a_sweep
 
-from collbench.plan.sweep import Contest, contest_of, contests_text, make_plan, parse_contests, workloads
+from collbench.plan.sweep import Contest, contest_of, contests_text, make_plan, parse_contests, problems
 
 WORLD = (a_layout(4),)
 
 
 def test_only_who_competes_is_planned_and_nobody_is_skipped() -> None:
     sizes = (1024, 4096, 8192)
-    small, large, _ = workloads(a_sweep(sizes=sizes), WORLD)
+    small, large, _ = problems(a_sweep(sizes=sizes), WORLD)
     contests = (contest_of(small, ("a:x=1", "b")), contest_of(large, ("b", "c")))
     plan = make_plan(a_sweep(sizes=sizes, contests=contests), WORLD, 0)
-    assert {(case.workload.size, case.backend) for group in plan.groups for case in group} == {
+    assert {(case.problem.size, case.backend) for group in plan.groups for case in group} == {
         (1024, "a:x=1"), (1024, "b"), (4096, "b"), (4096, "c"),
     }  # fmt: skip
     assert plan.skips == ()

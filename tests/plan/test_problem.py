@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from samples import a_layout, a_record, a_workload, untimed
+from samples import a_layout, a_record, a_problem, untimed
 
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
@@ -14,14 +14,14 @@ from collbench.plan.problem import Case, case_identity
 
 
 def test_a_case_and_its_row_have_the_same_identity() -> None:
-    assert case_identity(Case(a_workload(), "mpi")) == a_record().identity
-    virtual = replace(a_workload(size=4099, cache="cold", in_place=True), layout=a_layout(4, nodes=2, virtual=True))
+    assert case_identity(Case(a_problem(), "mpi")) == a_record().identity
+    virtual = replace(a_problem(size=4099, cache="cold", in_place=True), layout=a_layout(4, nodes=2, virtual=True))
     row = a_record(nodes=2, gpus_per_node=2, fabric="shm-virtual", params="kernel=x;cache=cold", in_place=True)
     assert case_identity(Case(virtual, "mpi")) == row.identity
 
 
 def test_a_message_too_small_for_an_element_is_known_by_its_size() -> None:
-    tiny = [case_identity(Case(a_workload(size=size), "mpi")) for size in (1, 2)]
+    tiny = [case_identity(Case(a_problem(size=size), "mpi")) for size in (1, 2)]
     assert tiny[0] != tiny[1]
     assert tiny[0] == untimed("skipped", bytes=1, count=0).identity
 
@@ -35,11 +35,11 @@ def test_a_message_too_small_for_an_element_is_known_by_its_size() -> None:
     ],
 )  # fmt: skip
 def test_every_choice_makes_another_case(change: dict[str, Any]) -> None:
-    assert case_identity(Case(replace(a_workload(), **change), "mpi")) != case_identity(Case(a_workload(), "mpi"))
+    assert case_identity(Case(replace(a_problem(), **change), "mpi")) != case_identity(Case(a_problem(), "mpi"))
 
 
 def test_the_backend_makes_another_case() -> None:
-    assert case_identity(Case(a_workload(), "nccl")) != case_identity(Case(a_workload(), "mpi"))
+    assert case_identity(Case(a_problem(), "nccl")) != case_identity(Case(a_problem(), "mpi"))
 
 
 def test_outcomes_make_no_other_case() -> None:

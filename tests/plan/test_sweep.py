@@ -7,10 +7,10 @@ from collections import Counter
 from itertools import chain, product
 
 import pytest
-from samples import a_layout, a_sweep, a_workload
+from samples import a_layout, a_sweep, a_problem
 
 from collbench.plan.collectives import COLLECTIVES
-from collbench.plan.problem import Case, Workload, case_identity
+from collbench.plan.problem import Case, Problem, case_identity
 from collbench.plan.sweep import Plan, Sweep, leave_out, make_plan
 
 WORLDS = (a_layout(2), a_layout(4), a_layout(4, nodes=2, virtual=True))
@@ -33,9 +33,9 @@ def planned(plan: Plan) -> list[Case]:
 
 def facts(case: Case) -> tuple[object, ...]:
     """Everything that tells a case from another."""
-    work = case.workload
+    problem = case.problem
     return (
-        work.layout, work.collective.name, work.dtype.name, work.op, work.size, work.mode, work.cache, work.in_place,
+        problem.layout, problem.collective.name, problem.dtype.name, problem.op, problem.size, problem.mode, problem.cache, problem.in_place,
         case.backend,
     )  # fmt: skip
 
@@ -59,13 +59,13 @@ def test_every_combination_is_planned_once_and_operations_only_where_something_i
 
 def test_a_group_is_one_workload_on_every_backend() -> None:
     plan = make_plan(WIDE, WORLDS, 0)
-    assert all(len({case.workload for case in group}) == 1 for group in plan.groups)
+    assert all(len({case.problem for case in group}) == 1 for group in plan.groups)
     assert all({case.backend for case in group} == set(WIDE.backends) for group in plan.groups)
 
 
 def test_worlds_keep_their_order_and_are_opened_once() -> None:
     plan = make_plan(WIDE, WORLDS, 0)
-    layouts = [group[0].workload.layout for group in plan.groups]
+    layouts = [group[0].problem.layout for group in plan.groups]
     assert [layout for i, layout in enumerate(layouts) if layout != layouts[i - 1]] == list(WORLDS)
     assert plan.layouts == WORLDS
 
@@ -87,36 +87,36 @@ def test_backends_take_turns_at_going_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "reason"),
+    ("problem", "reason"),
     [
-        (a_workload(ranks=1), "a collective needs at least 2 ranks"),
-        (a_workload(size=3), "3 B hold no float32"),
-        (a_workload("all_gather", ranks=8, size=31), "31 B hold no float32 for each of 8 ranks"),
-        (a_workload("gather", in_place=True), "gather has no in-place form"),
-        (a_workload("send_recv", in_place=True), "send_recv has no in-place form"),
-        (a_workload(dtype="int32", op="avg"), "an average of int32 is not a whole number"),
-        (a_workload(size=4), None),
-        (a_workload("all_gather", ranks=8, size=32, in_place=True), None),
-        (a_workload(dtype="int32", op="max"), None),
-        (a_workload(dtype="bfloat16", op="avg"), None),
+        (a_problem(ranks=1), "a collective needs at least 2 ranks"),
+        (a_problem(size=3), "3 B hold no float32"),
+        (a_problem("all_gather", ranks=8, size=31), "31 B hold no float32 for each of 8 ranks"),
+        (a_problem("gather", in_place=True), "gather has no in-place form"),
+        (a_problem("send_recv", in_place=True), "send_recv has no in-place form"),
+        (a_problem(dtype="int32", op="avg"), "an average of int32 is not a whole number"),
+        (a_problem(size=4), None),
+        (a_problem("all_gather", ranks=8, size=32, in_place=True), None),
+        (a_problem(dtype="int32", op="max"), None),
+        (a_problem(dtype="bfloat16", op="avg"), None),
     ],
 )
-def test_what_nobody_can_run(work: Workload, reason: str | None) -> None:
-    assert work.refusal() == reason
+def test_what_nobody_can_run(problem: Problem, reason: str | None) -> None:
+    assert problem.refusal() == reason
 
 
 def test_what_cannot_run_is_skipped_with_its_reason_on_every_backend() -> None:
     plan = make_plan(a_sweep(backends=("mpi", "nccl"), sizes=(2, 4096)), (a_layout(2),), 0)
-    assert [(skip.case.backend, skip.case.workload.size, skip.reason) for skip in plan.skips] == [
+    assert [(skip.case.backend, skip.case.problem.size, skip.reason) for skip in plan.skips] == [
         ("mpi", 2, "2 B hold no float32"),
         ("nccl", 2, "2 B hold no float32"),
     ]
-    assert {case.workload.size for case in planned(plan)} == {4096}
+    assert {case.problem.size for case in planned(plan)} == {4096}
 
 
 def test_a_backend_that_refuses_is_skipped_and_the_others_run() -> None:
     sweep = a_sweep(backends=("mpi", "nccl"))
-    plan = make_plan(sweep, (a_layout(2),), 0, lambda work, name: "no GPU" if name == "nccl" else None)
+    plan = make_plan(sweep, (a_layout(2),), 0, lambda problem, name: "no GPU" if name == "nccl" else None)
     assert [case.backend for case in planned(plan)] == ["mpi"]
     assert [(skip.case.backend, skip.reason) for skip in plan.skips] == [("nccl", "no GPU")]
 
@@ -124,9 +124,9 @@ def test_a_backend_that_refuses_is_skipped_and_the_others_run() -> None:
 def test_done_cases_are_left_out_whether_they_ran_or_were_skipped() -> None:
     sweep = a_sweep(backends=("mpi", "nccl"), sizes=(2, 64, 128))
     whole = make_plan(sweep, (a_layout(2),), 0)
-    left = make_plan(sweep, (a_layout(2),), 0, done=lambda case: case.backend == "mpi" or case.workload.size == 64)
-    assert {(case.backend, case.workload.size) for case in planned(left)} == {("nccl", 128)}
-    assert [(skip.case.backend, skip.case.workload.size) for skip in left.skips] == [("nccl", 2)]
+    left = make_plan(sweep, (a_layout(2),), 0, done=lambda case: case.backend == "mpi" or case.problem.size == 64)
+    assert {(case.backend, case.problem.size) for case in planned(left)} == {("nccl", 128)}
+    assert [(skip.case.backend, skip.case.problem.size) for skip in left.skips] == [("nccl", 2)]
     assert make_plan(sweep, (a_layout(2),), 0, done=lambda case: True) == Plan((), ())
     assert len(planned(whole)) == 4
 
@@ -144,7 +144,7 @@ def test_a_plan_travels_between_ranks() -> None:
     there = pickle.loads(pickle.dumps(plan))
     assert there == plan
     assert {hash(case) for case in planned(there)} == {hash(case) for case in planned(plan)}
-    assert all(case.workload.collective is COLLECTIVES[case.workload.collective.name] for case in planned(there))
+    assert all(case.problem.collective is COLLECTIVES[case.problem.collective.name] for case in planned(there))
 
 
 # and compare go by identity), and compare then counts them as launches: two launches of three such sizes are "six".

@@ -12,7 +12,7 @@ from collbench.devices.device import Device, Region
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.proof.buffers import (
     ALIGNMENT,
     COLD_ARENA,
@@ -37,11 +37,11 @@ class Small(Cpu):
     cold_bytes: int = 1 << 17
 
 
-def work(
+def problem(
     name: str = "all_reduce", size: int = 4096, cache: str = "hot", in_place: bool = False, mode: str = "chain"
-) -> Workload:
+) -> Problem:
     layout = Layout(tuple(range(RANKS)), (0,) * RANKS)
-    return Workload(layout, COLLECTIVES[name], DTYPES["float32"], "sum", size, mode, cache, in_place)
+    return Problem(layout, COLLECTIVES[name], DTYPES["float32"], "sum", size, mode, cache, in_place)
 
 
 def spans(region: Region) -> list[tuple[int, int]]:
@@ -63,7 +63,7 @@ CASES = [
 def test_buffers_stay_apart_and_inside(name: str, size: int, in_place: bool, rank: int) -> None:
     if in_place and COLLECTIVES[name].in_place is None:
         return
-    case, device = work(name, size, in_place=in_place), Small()
+    case, device = problem(name, size, in_place=in_place), Small()
     rounds = rounds_for(case, device, 1e-5)
     buffers = lay_out(case, rank, rounds)
     used = np.zeros(arena_bytes(case, device), np.int8)
@@ -81,7 +81,7 @@ def test_buffers_stay_apart_and_inside(name: str, size: int, in_place: bool, ran
 
 
 def test_large_messages_share_memory_and_only_the_last_answer_is_judged() -> None:
-    case, device = work(size=1 << 16), Small()
+    case, device = problem(size=1 << 16), Small()
     rounds = rounds_for(case, device, 1e-4)
     assert rounds.overlap
     assert rounds.slots == FEWEST_SLOTS
@@ -100,7 +100,7 @@ def test_large_messages_share_memory_and_only_the_last_answer_is_judged() -> Non
 def test_every_slot_is_used_and_none_twice_where_it_must_not(
     size: int, cache: str, in_place: bool, seconds: float
 ) -> None:
-    case = work(size=size, cache=cache, in_place=in_place)
+    case = problem(size=size, cache=cache, in_place=in_place)
     rounds = rounds_for(case, Small(), seconds)
     assert FEWEST_SLOTS <= rounds.slots <= rounds.calls < MOST_CALLS + FEWEST_SLOTS
     if cache == "cold" or in_place:
@@ -110,14 +110,14 @@ def test_every_slot_is_used_and_none_twice_where_it_must_not(
 
 
 def test_isolated_calls_come_alone() -> None:
-    assert rounds_for(work(mode="isolated"), Small(), 1e-6) == Rounds(1, 1, False)
+    assert rounds_for(problem(mode="isolated"), Small(), 1e-6) == Rounds(1, 1, False)
 
 
 @pytest.mark.parametrize("cache", ["hot", "cold"])
 def test_the_trial_fits(cache: str) -> None:
     device: Device = Small()
     for size in (4, 1 << 16, COLD_ARENA):
-        case = work(size=size, cache=cache)
+        case = problem(size=size, cache=cache)
         buffers = lay_out(case, 1, trial_rounds(case, device))
         assert max(high for region in (buffers.outputs, *buffers.guards) for _, high in spans(region)) <= arena_bytes(
             case, device

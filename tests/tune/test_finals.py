@@ -6,13 +6,13 @@ import json
 import random
 
 import pytest
-from samples import a_workload, timed, untimed
+from samples import a_problem, timed, untimed
 
 from collbench.results.records import Record
 from collbench.results.statistics import mean_interval, student_quantile
 from collbench.tune.finals import finalists, show, verdicts
 
-WORK = a_workload()
+WORK = a_problem()
 NAMES = ("default", "a", "b", "c")
 
 

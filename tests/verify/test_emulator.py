@@ -21,7 +21,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.verify import schedules
 from collbench.verify.emulator import Comms, Emulator, Ending, load
 from collbench.verify.scenes import Scene, alone, draw_scene, play
@@ -54,10 +54,10 @@ def run(
 ) -> Ran:  # fmt: skip
     """Launch a kernel once on every rank, whose loads and stores reach its own node: it gets ``given``, its length as
     count, and ``room`` words to write."""
-    work, scratch = a_work(a_layout(layout)), Scratch(4096, 4096)
-    nodes, ranks = work.layout.nodes, work.layout.size
+    problem, scratch = a_work(a_layout(layout)), Scratch(4096, 4096)
+    nodes, ranks = problem.layout.nodes, problem.layout.size
     backend = small(folder, body)
-    options = backend.defines(work, {"threads": shape[1]}, scratch)
+    options = backend.defines(problem, {"threads": shape[1]}, scratch)
     loaded = load(host_compiler.kernel_library(backend.file, options, host_compiler.EMULATED), "hop")
     out = [np.zeros(room, np.uint32) for _ in range(ranks)]
     order = schedule or schedules.draw(0, ranks, *shape)
@@ -73,9 +73,9 @@ def run(
         emulator.close()
 
 
-def a_work(layout: Layout, size: int = 4096) -> Workload:
+def a_work(layout: Layout, size: int = 4096) -> Problem:
     """A sum."""
-    return Workload(layout, COLLECTIVES["all_reduce"], DTYPES["float32"], "sum", size, "chain", "hot", False)
+    return Problem(layout, COLLECTIVES["all_reduce"], DTYPES["float32"], "sum", size, "chain", "hot", False)
 
 
 def scenes(layout: str, dtype: str, op: str, seeds: int) -> Iterator[Scene]:

@@ -21,7 +21,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Workload
+from collbench.plan.problem import Problem
 from collbench.verify import emulator, schedules
 from collbench.verify.scenes import Scene, alone, play
 from collbench.verify.schedules import ALWAYS, Schedule
@@ -104,12 +104,12 @@ def any_schedule(draw: st.DrawFn, ranks: int, blocks: int, threads: int) -> Sche
 
 
 @st.composite
-def any_work(draw: st.DrawFn, layout: Layout, build: Build) -> Workload:
+def any_work(draw: st.DrawFn, layout: Layout, build: Build) -> Problem:
     """A few elements, or many."""
     dtype = DTYPES[build.dtype]
     count = draw(st.integers(1, 40) | st.integers(1, MOST_ELEMENTS))
     in_place = draw(st.booleans())
-    return Workload(
+    return Problem(
         layout, COLLECTIVES["all_reduce"], dtype, build.op, count * dtype.itemsize, "chain", "hot", in_place
     )
 
@@ -118,12 +118,12 @@ def any_work(draw: st.DrawFn, layout: Layout, build: Build) -> Workload:
 def any_scene(draw: st.DrawFn, build: Build) -> Scene:
     """Any calls of a kernel that is compiled so; sometimes one rank never makes them."""
     layout = a_layout(build.layout)
-    works = draw(st.lists(any_work(layout, build), min_size=1, max_size=3))
+    problems = draw(st.lists(any_work(layout, build), min_size=1, max_size=3))
     comms = draw(st.integers(1, 3))
     blocks = draw(st.integers(1, max(1, min(6, MOST_THREADS // (layout.size * comms * build.threads)))))
     eras = st.sampled_from((2, 3)) | st.integers((1 << 32) - 9, (1 << 32) - 1) | st.just((1 << 33) - 2)
     scene = Scene(
-        works=tuple(works),
+        problems=tuple(problems),
         comms=comms,
         shape=(blocks, build.threads),
         first_epoch=draw(eras),

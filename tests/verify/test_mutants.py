@@ -57,12 +57,12 @@ def special(scene: Scene) -> Scene:
 
 def one_never_comes(scene: Scene) -> Scene:
     """All other ranks must give up."""
-    return alone(scene, scene.schedule.seed % scene.works[0].layout.size)
+    return alone(scene, scene.schedule.seed % scene.problems[0].layout.size)
 
 
 def in_place(scene: Scene) -> Scene:
     """Every output is written over its input."""
-    return replace(scene, works=tuple(replace(work, in_place=True) for work in scene.works))
+    return replace(scene, problems=tuple(replace(problem, in_place=True) for problem in scene.problems))
 
 
 @dataclass(frozen=True)

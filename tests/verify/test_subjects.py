@@ -50,12 +50,12 @@ def test_default_sizes_have_tails_and_remainders(dtype: Dtype) -> None:
 def test_what_a_story_plays() -> None:
     whom = subject(sizes=(4, 4096))
     plays = {name: list(scenes(story, whom)) for name, story in STORIES.items()}
-    assert [[work.bytes for work in scene.works] for scene in plays["mixed-sizes"]] == [[4, 4096]]
-    assert [(scene.works[0].in_place, scene.shift) for scene in plays["misaligned"][::2]] == [
+    assert [[problem.bytes for problem in scene.problems] for scene in plays["mixed-sizes"]] == [[4, 4096]]
+    assert [(scene.problems[0].in_place, scene.shift) for scene in plays["misaligned"][::2]] == [
         (False, (1, 0)), (False, (0, 1)), (True, (1, 0)),
     ]  # fmt: skip
-    assert {scene.works[0].in_place for scene in plays["back-to-back"]} == {False, True}
-    assert all(work.bytes in (4, 4096) for played in plays.values() for scene in played for work in scene.works)
+    assert {scene.problems[0].in_place for scene in plays["back-to-back"]} == {False, True}
+    assert all(problem.bytes in (4, 4096) for played in plays.values() for scene in played for problem in scene.problems)
 
 
 def test_stories_are_told_of_what_they_fit() -> None:
