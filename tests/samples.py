@@ -10,7 +10,7 @@ from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.plan.sweep import Sweep
-from collbench.results.records import Record
+from collbench.results.records import Record, dump
 
 
 def a_record(**changes: Any) -> Record:
@@ -74,6 +74,13 @@ def untimed(status: str, reason: str = "", **changes: Any) -> Record:
         busbw_gb_s=None,
         **changes,
     )
+
+
+def a_file_with(**cells: str) -> str:
+    """The text of a results file whose only row has these cells."""
+    head, row = (line.split(",") for line in dump([a_record()]).splitlines())
+    changed = [cells.get(name, cell) for name, cell in zip(head, row, strict=True)]
+    return ",".join(head) + "\n" + ",".join(changed) + "\n"
 
 
 def a_layout(ranks: int, nodes: int = 1, virtual: bool = False) -> Layout:

@@ -109,9 +109,11 @@ def add_block(world: World, track: Track, sweep: Sweep) -> bool:
 
 def disturbance(world: World, track: Track) -> str | None:
     """Whether sharing the machine with the other backends changed the result: compares with blocks on its own."""
+    if len(track.seconds) < 6:
+        return None
     take(world, track, track.block)
     alone, _ = take(world, track, max(track.block, 6))
-    if len(alone) < 6 or len(track.seconds) < 6:
+    if len(alone) < 6:
         return None
     low, high = median_interval(alone)
     mixed_low, mixed_high = median_interval(track.seconds)

@@ -1,0 +1,46 @@
+"""Host memory as a device: it judges values that do not compare, holds back, and repeats calls."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from collbench.devices.cpu import Cpu
+from collbench.devices.device import PERIOD, Array, Region
+from collbench.plan.dtypes import DTYPES
+from collbench.proof.patterns import numerically
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "wrong"),
+    [
+        (NAN, NAN, 0), (NAN, 1.0, 1), (NAN, INF, 1), (INF, INF, 0), (INF, -INF, 1), (INF, 3e38, 1), (INF, NAN, 1),
+        (1.0, NAN, 1), (1.0, INF, 1), (0.0, -0.0, 0), (1e-45, 0.0, 1), (1e-45, 1e-45, 0),
+    ],
+)  # fmt: skip
+def test_a_cpu_judges_nan_and_infinities(want: float, got: float, wrong: int) -> None:
+    arena, table = np.zeros(4 * PERIOD, np.uint8), np.zeros(PERIOD, np.float32)
+    table[7] = want
+    values = arena.view(np.float32)
+    values[:] = table
+    values[7] = got
+    found = Cpu().judge(arena, Region(0, 0, 1, PERIOD, DTYPES["float32"]), numerically(table), 0, 0)
+    assert (found.wrong, found.index) == (wrong, 7 * wrong)
+
+
+def test_a_cpu_holds_back_and_makes_recorded_calls_again() -> None:
+    made: list[Array] = []
+    device = Cpu()
+    recording = device.recorded([lambda: made.append(1), lambda: made.append(2)])
+    assert made == []
+    recording.launch()
+    recording.launch()
+    recording.close()
+    assert made == [1, 2, 1, 2]
+    began = time.monotonic()
+    device.hold_back(0.02)
+    assert time.monotonic() - began >= 0.02

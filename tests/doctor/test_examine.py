@@ -1,0 +1,56 @@
+"""The doctor: what it finds, and an exit code that only a bad finding spoils."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from running import Mpi
+
+from collbench.doctor import examine
+from collbench.host import probes
+
+
+def found(text: str) -> dict[str, dict[str, Any]]:
+    """Findings of ``--json`` by what they are about."""
+    return {each["what"]: each for each in json.loads(text)}
+
+
+def test_a_wrong_plugin_is_told_before_mpi_is_started(mpich: Mpi) -> None:
+    ran = mpich.run("doctor", SLURM_STEP_ID="0", SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="2", SLURM_MPI_TYPE="none")
+    assert ran.err.startswith("collbench: srun --mpi=none, which MPICH mostly does not speak; try srun --mpi=pmi2")
+    assert "BAD   launcher: srun started 2 processes" in ran.out
+    assert ran.code == 1
+
+
+def test_a_wheel_in_a_job_of_one_node_is_a_note(mpich: Mpi) -> None:
+    ran = mpich.run("doctor", "--json", SLURM_JOB_ID="7", SLURM_NNODES="1")
+    assert (ran.code, found(ran.out)["MPI wheel"]["grade"]) == (0, "note")
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, False),
+        ({"NCCL_DEBUG": "WARN"}, True),
+        ({"NCCL_DEBUG": "INFO"}, True),
+        ({"NCCL_DEBUG": "INFO", "NCCL_DEBUG_FILE": "nccl.%p"}, False),
+    ],
+)
+def test_settings_that_hide_the_transport_are_told(
+    variables: dict[str, str], told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "gpu_count", lambda: 2)
+    finding = examine._logging(variables)
+    assert (finding is not None) == told
+    assert finding is None or finding.grade == "note"
+
+
+def test_gpus_are_told_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = probes.GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "power brake")
+    node = probes.Node("here", 2, (gpu,), (), (), None, None)
+    monkeypatch.setattr(examine, "gpu_count", lambda: 1)
+    told, held = examine._gpus(node)
+    assert told.found == "1 NVIDIA; 0: NVIDIA H200, SM 345 of 1980 MHz, memory 3201 of 3201 MHz"
+    assert (held.grade, held.found) == ("note", "held down: GPU 0 of here: power brake")

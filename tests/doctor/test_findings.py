@@ -1,0 +1,18 @@
+"""Findings: three grades, one voice."""
+
+from __future__ import annotations
+
+import json
+
+from collbench.doctor.findings import bad, fine, note, show
+
+
+def test_grades_have_marks_and_cures_stand_below() -> None:
+    findings = [fine("a", "well"), fine("b", "not here", False), note("c", "slow", "hurry"), bad("d", "ill", "mend")]
+    assert show(findings, False).splitlines() == [
+        "ok    a: well", "--    b: not here", "note  c: slow", "      cure: hurry", "BAD   d: ill", "      cure: mend",
+    ]  # fmt: skip
+    assert [finding.fine for finding in findings] == [True, True, True, False]
+    assert json.loads(show(findings, True))[2] == {
+        "what": "c", "grade": "note", "found": "slow", "cure": "hurry", "matters": True,
+    }  # fmt: skip

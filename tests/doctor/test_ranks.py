@@ -1,0 +1,72 @@
+"""What the doctor says of the ranks together and of the networks that libraries took."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from running import GUARD_SECONDS, PYTHONS, Mpi, clean_environment
+
+from collbench.doctor.findings import Finding
+from collbench.results.mismatch import between
+
+
+def found(text: str) -> dict[str, dict[str, Any]]:
+    """Findings of ``--json`` by what they are about."""
+    return {each["what"]: each for each in json.loads(text)}
+
+
+def test_ranks_of_a_launcher_are_seen_together(mpi: Mpi) -> None:
+    ran = mpi.run("doctor", "--json", ranks=3)
+    assert ran.code == 0, ran.out
+    told = found(ran.out)
+    assert told["ranks"]["found"].endswith(": 3")
+    assert told["MPI of the ranks"]["found"].startswith("the same on all: ")
+    assert told["MPI threads"]["found"] in ("single", "funneled", "serialized", "multiple")
+    assert told["cores"]["grade"] in ("fine", "note")
+
+
+def test_ranks_that_are_alone_are_told_once_and_badly(mpich: Mpi) -> None:
+    """Open MPI's ranks under MPICH's mpiexec."""
+    if not PYTHONS["openmpi"].exists():
+        pytest.skip("no environment with Open MPI; `make test` makes it")
+    command = [
+        str(PYTHONS["mpich"].parent / "mpiexec"),
+        "-n",
+        "2",
+        str(PYTHONS["openmpi"]),
+        "-m",
+        "collbench",
+        "doctor",
+    ]
+    ran = subprocess.run(
+        command,
+        cwd=mpich.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=GUARD_SECONDS,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stdout.count("BAD   launcher: mpiexec started 2 processes, the MPI world has 1 ranks") == 1
+    assert "the mpiexec that belongs to Open MPI" in ran.stdout
+
+
+def judged(took: dict[str, str], network: str, hosts: int) -> list[Finding]:
+    """What the doctor says of the ways that the libraries took."""
+    from collbench.doctor import ranks
+
+    return ranks._judge(took, network, hosts)
+
+
+def test_libraries_on_different_networks_are_bad_news() -> None:
+    slow, differ = judged({"NCCL": "socket", "NVSHMEM": "libfabric/cxi"}, "slingshot", 2)
+    assert (slow.grade, slow.what, differ.grade, differ.what) == ("bad", "network", "bad", "transports")
+    expected = between({"socket": {"NCCL"}, "libfabric/cxi": {"NVSHMEM"}})
+    assert expected is not None
+    assert (differ.found, differ.cure) == (expected.words, expected.cure)
+    assert judged({"NCCL": "ofi/cxi", "NVSHMEM": "libfabric/cxi"}, "slingshot", 2) == []
+    assert judged({"NCCL": "socket", "NVSHMEM": "p2p"}, "infiniband", 1) == []

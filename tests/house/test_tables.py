@@ -1,0 +1,37 @@
+"""Tables as text and as Markdown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from collbench.tables import aligned, show_us
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1000.4, "1,000"), (1234.4, "1,234"), (123456.7, "123,457"), (2e7, "20,000,000"), (0.5, "0.500")],
+)
+def test_large_and_small_latencies_are_shown_without_an_exponent(value: float, shown: str) -> None:
+    assert show_us(value) == shown
+
+
+# error of up to 0.5 %; `(value < 1)` can never be true in its branch. Show four digits, or promise three.
+@settings(deadline=None)
+@given(st.floats(0, 7).map(lambda exponent: 10**exponent))
+@example(1.234)
+@example(12.34)
+@example(123.4)
+def test_latencies_are_shown_with_four_significant_digits(value: float) -> None:
+    assert float(show_us(value).replace(",", "")) == pytest.approx(value, rel=5.001e-4)
+
+
+def test_columns_are_as_wide_as_their_widest_cell_and_numbers_stand_to_the_right() -> None:
+    table = [["size", "µs", "fastest"], ["4 KiB", "9.5", "mpi"], ["16 KiB", "10.25", "mpi-nvrar"]]
+    assert aligned(table).splitlines() == [
+        "  size     µs  fastest",
+        "──────  ─────  ─────────",
+        " 4 KiB    9.5  mpi",
+        "16 KiB  10.25  mpi-nvrar",
+    ]

@@ -1,0 +1,100 @@
+"""Windows of CPU ranks: what is kept and given back, and too little shared memory."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from emulated import kernel, needs_compiler
+from running import BROKEN, Mpi, Ran
+from samples import a_layout, a_problem
+
+from collbench.devices.cpu import Cpu
+from collbench.errors import CannotRunError
+from collbench.kernels import cpu_communicator
+from collbench.kernels.abi import ON_CPU
+from collbench.kernels.session import open_session
+from collbench.ranks.world import open_launch
+
+pytestmark = needs_compiler
+QUICK = ("--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "-o", "r.csv")
+
+
+def without_gpu(mpi: Mpi, *arguments: str, **variables: str) -> Ran:
+    """Run collbench on ranks that it starts itself."""
+    return mpi.run(*arguments, ranks=None, CUDA_VISIBLE_DEVICES="", **variables)
+
+
+def sweep(mpi: Mpi, *arguments: str, **variables: str) -> Ran:
+    """The same: a quick sweep."""
+    return without_gpu(mpi, "sweep", *arguments, *QUICK, **variables)
+
+
+WORLDS = """
+import json, re
+from contextlib import ExitStack
+from pathlib import Path
+from collbench.devices.cpu import Cpu
+from collbench.ranks import world
+from collbench.kernels.session import open_communicator
+from collbench.plan.layout import Layout
+
+def mapped():
+    text = Path("/proc/self/maps").read_text()
+    shared = re.findall("^(.+)-(.+) ...s ", text, re.MULTILINE)
+    runtimes = set(re.findall("collbench-.+[.]so", text))
+    return sum(int(end, 16) - int(begin, 16) for begin, end in shared), len(runtimes)
+
+found = []
+with ExitStack() as teardown:
+    everyone = world.open_launch(teardown)
+    for ranks in (2, 3, 2, 3):
+        part = everyone.split(Layout(tuple(range(ranks)), (0,) * ranks))
+        open_communicator(part, Cpu())
+        found.append([*mapped()])
+        part.free()
+        found[-1] += mapped()
+    of_all = everyone.comm.gather(found)
+    if everyone.rank == 0:
+        print(json.dumps(of_all))
+"""
+
+
+def test_windows_are_given_back_and_the_runtime_is_loaded_once(mpi: Mpi) -> None:
+    for rank, rounds in enumerate(mpi.values(WORLDS, ranks=3)):
+        for ranks, (inside, _, after, runtimes) in zip((2, 3, 2, 3), rounds, strict=True):
+            assert inside - after >= ranks * ON_CPU.bytes * (rank < ranks)
+            assert runtimes <= 1
+        assert rounds[3][2:] == rounds[1][2:], "what is mapped does not grow from world to world"
+        assert rounds[3][3] == 1
+
+
+def test_too_little_shared_memory_is_a_skipped_row(mpich: Mpi) -> None:
+    ran = sweep(mpich, "--backend", "no-room,mpi", "--ranks", "2", "--sizes", "4K", PYTHONPATH=str(BROKEN))
+    assert ran.code == 0, ran.err
+    rows = {row.backend: row for row in mpich.rows()}
+    assert (rows["mpi"].status, rows["no-room"].status) == ("ok", "skipped")
+    assert rows["no-room"].reason == "rank 0: 12.0 MiB of /dev/shm are needed, 0.0 MiB are free"
+
+
+@pytest.mark.parametrize("free", [-1, 0])
+def test_a_rank_writes_into_shared_memory_only_where_there_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    state: Any = SimpleNamespace(f_bavail=ON_CPU.bytes + free, f_frsize=1)
+    monkeypatch.setattr(cpu_communicator, "SHARED", tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda path: state)
+    problem, device = a_problem(ranks=1), Cpu()
+    with ExitStack() as teardown:
+        world = open_launch(teardown).split(a_layout(1))
+        session: Any = open_session(kernel("oneshot"), world, device, 1 << 16)
+        assert bool(session.comm.addresses[0]) == (free == 0)
+        if free < 0:
+            with pytest.raises(CannotRunError, match=f"of {tmp_path} are needed, "):
+                session.prepare(problem, session.arena[:4096], session.arena[4096:8192])
+        world.free()
+    device.close()

@@ -1,0 +1,186 @@
+"""Kernels compile and link without a GPU, errors show the compiler's lines, the cache is right or rebuilt."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import GUARD_SECONDS
+
+from collbench.kernels import cache as kernel_cache
+from collbench.kernels import nvrtc
+from collbench.kernels.cubin import resources, uses_nvshmem
+from collbench.kernels.header import KernelFile, read
+from collbench.kernels.nvrtc import build, load_or_build, missing
+from collbench.kernels.sources import KernelError
+
+compiles = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
+
+HEADER = """/* collbench
+summary = "for a test"
+collective = "all_reduce"
+dtypes = ["float32"]
+ops = ["sum"]
+nodes = "one"
+wire = "S"
+scratch = "S"
+cell = "ll"
+blocks = [1]
+threads = [32]
+*/
+"""
+PLAIN = """#include "common.cuh"
+extern "C" __global__ void COLL_NAME(float* a, int n) {
+  __shared__ float s[8];
+  s[threadIdx.x & 7] = a[n];
+  __syncthreads();
+  a[0] = s[n & 7] * FACTOR;
+}
+"""
+NVSHMEM = """#include <cuda/std/cstdint>
+#include <cuda_fp16.h>
+#include "non_abi/nvshmem_build_options.h"
+#include "device/nvshmem_defines.h"
+#include "device/nvshmemx_defines.h"
+extern "C" __global__ void COLL_NAME(float* a, float* b, int n, int peer) {
+  float* there = (float*)nvshmem_ptr(a, peer);
+  if (there) there[threadIdx.x] = b[threadIdx.x];
+  else nvshmemx_putmem_nbi_block(a, b, n, peer);
+}
+"""
+
+
+def kernel(folder: Path, body: str, stem: str = "one_hop") -> KernelFile:
+    path = folder / f"{stem}.cu"
+    path.write_text(HEADER + body)
+    (folder / "common.cuh").write_text("#ifndef FACTOR\n#define FACTOR 2\n#endif\n")
+    return read(path)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("COLLBENCH_CACHE", str(folder))
+    return folder
+
+
+@compiles
+def test_a_kernel_that_calls_nvshmem_compiles_and_links(tmp_path: Path) -> None:
+    cubin = build(kernel(tmp_path, NVSHMEM), {}, "sm_90")  # for others: test_own_kernels.py
+    assert uses_nvshmem(cubin)
+    assert resources(cubin).entry == "one_hop"
+    assert 16 <= resources(cubin).registers <= 64
+
+
+@compiles
+def test_an_error_of_the_compiler_is_shown(tmp_path: Path) -> None:
+    file = kernel(tmp_path, 'extern "C" __global__ void COLL_NAME(float* a) {\n  int unused;\n  a[0] = nobody;\n}\n')
+    with pytest.raises(KernelError) as caught:
+        build(file, {}, "sm_90")
+    first, second, third, *_ = str(caught.value).splitlines()
+    assert first == f"{file.path} does not compile for sm_90:"
+    assert second == f'{file.path}({HEADER.count(chr(10)) + 3}): error: identifier "nobody" is undefined'
+    assert third.strip() == "a[0] = nobody;"
+    assert "unused" not in str(caught.value)
+
+
+@compiles
+def test_an_error_of_the_linker_is_shown(tmp_path: Path) -> None:
+    body = 'extern "C" __device__ void nowhere();\nextern "C" __global__ void COLL_NAME() { nowhere(); }\n'
+    with pytest.raises(KernelError, match="Undefined reference to 'nowhere'"):
+        build(kernel(tmp_path, body), {}, "sm_90")
+
+
+@compiles
+def test_an_unknown_architecture_is_told(tmp_path: Path) -> None:
+    with pytest.raises(KernelError, match=r"(?s)one_hop.cu does not compile for sm_12:.*gpu-arch"):
+        build(kernel(tmp_path, PLAIN), {}, "sm_12")
+
+
+@compiles
+def test_a_crash_of_the_compiler_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashing = tmp_path / "python"
+    crashing.write_text("#!/bin/sh\necho last words >&2\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(crashing))
+    with pytest.raises(KernelError, match=r"(?s)one_hop.cu .*the compiler crashed \(Segmentation fault\):\nlast words"):
+        build(kernel(tmp_path, PLAIN), {}, "sm_90")
+
+
+@compiles
+def test_a_compiler_that_hangs_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    monkeypatch.setattr(nvrtc, "COMPILE_SECONDS", 0.2)
+    with pytest.raises(KernelError, match=r"was not compiled in 0\.2 s"):
+        build(kernel(tmp_path, PLAIN), {}, "sm_90")
+
+
+@compiles
+def test_a_hit_does_not_compile(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = kernel(tmp_path, PLAIN)
+    first = load_or_build(file, {"FACTOR": 3}, "sm_90")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    assert load_or_build(file, {"FACTOR": 3}, "sm_90") == first
+    (tmp_path / "other.cuh").write_text("// not included by it")
+    assert load_or_build(file, {"FACTOR": 3}, "sm_90") == first
+    with pytest.raises(KernelError, match="nothing"):  # another define, another header: another entry
+        load_or_build(file, {"FACTOR": 4}, "sm_90")
+    (tmp_path / "common.cuh").write_text("// changed\n")
+    with pytest.raises(KernelError, match="nothing"):
+        load_or_build(file, {"FACTOR": 3}, "sm_90")
+    assert len(list(cache.iterdir())) == 1
+
+
+@compiles
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
+def test_a_damaged_entry_is_built_again(tmp_path: Path, cache: Path, damage: str) -> None:
+    file = kernel(tmp_path, PLAIN)
+    cubin = load_or_build(file, {}, "sm_90")
+    (entry,) = cache.iterdir()
+    whole = entry.read_bytes()
+    entry.write_bytes({"cut": whole[:-1], "changed": whole[:-1] + bytes([whole[-1] ^ 1]), "empty": b""}[damage])
+    assert load_or_build(file, {}, "sm_90") == cubin
+    assert entry.read_bytes() == whole
+
+
+@compiles
+def test_two_processes_may_build_at_once(tmp_path: Path, cache: Path) -> None:
+    file = kernel(tmp_path, PLAIN)
+    program = f"""
+from pathlib import Path
+from collbench.kernels.header import read
+from collbench.kernels.nvrtc import load_or_build
+print(len(load_or_build(read(Path({str(file.path)!r})), {{}}, "sm_90")))
+"""
+    both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    sizes = {each.communicate(timeout=GUARD_SECONDS)[0] for each in both}
+    assert [each.returncode for each in both] == [0, 0]
+    assert len(sizes) == 1
+    (entry,) = cache.iterdir()
+    assert kernel_cache.load(entry) is not None
+
+
+@compiles
+def test_a_file_that_went_away_is_told(tmp_path: Path, cache: Path) -> None:
+    file = kernel(tmp_path, PLAIN)
+    file.path.unlink()
+    with pytest.raises(KernelError, match=r"one_hop.cu is not compiled: .*No such file"):
+        load_or_build(file, {}, "sm_90")
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvrtc, "MODULES", {"nowhere.to.be.found": "cuda-core", "json": "json"})
+    assert missing() == "kernels cannot be compiled without cuda-core; pip install cuda-core"
+
+
+@compiles
+def test_headers_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(nvrtc.HEADERS, "cccl", ("nowhere.h", "nvidia-cuda-cccl"))
+    with pytest.raises(KernelError, match="without nvidia-cuda-cccl; pip install nvidia-cuda-cccl"):
+        build(kernel(tmp_path, PLAIN), {}, "sm_90")

@@ -1,0 +1,123 @@
+"""The network itself: delay and rate of frames, namespaces that leave nothing behind, and the launch agent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from running import GUARD_SECONDS
+
+from lab import network as lab_network
+from lab.launch import on_host
+from lab.network import Link, Network, Switch, missing, network
+
+MISSING = missing()
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+SERVER = """
+import socket
+with socket.create_server(("0.0.0.0", 7000)) as server:
+    line, _ = server.accept()
+    while line.recv(1):
+        line.send(b".")
+    line, _ = server.accept()
+    while line.recv(1 << 20):
+        pass
+    line.send(b".")
+"""
+
+
+CLIENT = """
+import socket, sys, time
+def connect():
+    while True:
+        try:
+            return socket.create_connection((sys.argv[1], 7000))
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+line = connect()
+for _ in range(20):
+    begin = time.perf_counter()
+    line.send(b".")
+    line.recv(1)
+    print(time.perf_counter() - begin)
+line.close()
+line = connect()
+begin = time.perf_counter()
+line.sendall(bytes(1 << 20))
+line.shutdown(socket.SHUT_WR)
+line.recv(1)
+print(time.perf_counter() - begin)
+"""
+
+
+def run_on(net: Network, address: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        on_host(address, *words), env={**os.environ, **net.environment}, capture_output=True, text=True,
+        timeout=GUARD_SECONDS, check=False,
+    )  # fmt: skip
+
+
+def test_a_frame_takes_the_delay_and_its_time_at_the_rate() -> None:
+    with network(2, Link(delay_us=2000, rate_mbit=100)) as net:
+        first, second = net.hosts
+        server = subprocess.Popen(
+            on_host(second, sys.executable, "-c", SERVER), env={**os.environ, **net.environment}, text=True
+        )
+        told = run_on(net, first, sys.executable, "-c", CLIENT, second)
+        assert server.wait(GUARD_SECONDS) == 0, told.stderr
+    *round_trips, transfer = map(float, told.stdout.split())
+    assert min(round_trips) >= 4e-3
+    assert transfer >= (1 << 20) * 8 / 100e6
+
+
+def test_a_frame_is_due_when_those_before_it_have_left_and_entered(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 5.0
+    monkeypatch.setattr(lab_network, "time", SimpleNamespace(perf_counter=lambda: now))
+    switch = Switch([0, 1, 2], Link(delay_us=1000, rate_mbit=8))  # a byte takes a microsecond
+    for source, target, size in ((0, 1, 500), (0, 2, 300), (2, 1, 200)):
+        switch._send(source, target, bytes(size))
+    due, _, targets, _ = zip(*sorted(switch._under_way), strict=True)
+    assert targets == (1, 1, 2)
+    assert due == pytest.approx([now + 1500e-6, now + 1700e-6, now + 1800e-6])
+
+
+def test_networks_do_not_meet_and_leave_nothing_behind() -> None:
+    with network(2, Link(0)) as one, network(1, Link(0)) as other:
+        names = [run_on(one, address, "hostname").stdout.strip() for address in one.hosts]
+        assert names == ["node1", "node2"]
+        assert run_on(other, "10.77.0.1", "hostname").stdout.strip() == "node1"
+        left = subprocess.Popen(on_host("10.77.0.2", "sleep", "600"), env={**os.environ, **one.environment})
+        holders = [*one.hosts.values(), *other.hosts.values()]
+        inside = {os.readlink(f"/proc/{process}/ns/net") for process in holders}
+        assert len(inside) == 3
+        assert os.readlink("/proc/self/ns/net") not in inside
+        _until_inside(left.pid, inside)
+    assert left.wait(GUARD_SECONDS) != 0
+    assert not any(Path(f"/proc/{process}").exists() for process in holders)
+
+
+def _until_inside(process: int, namespaces: set[str]) -> None:
+    deadline = time.monotonic() + GUARD_SECONDS
+    while os.readlink(f"/proc/{process}/ns/net") not in namespaces:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_launch_agent_hands_on_every_word() -> None:
+    with network(1, Link(0)) as net:
+        words = ["a  b", "it's", '"$HOME"', "*", "new\nline", "", "-x"]
+        done = run_on(net, "10.77.0.1", sys.executable, "-c", "import sys; print(sys.argv[1:])", *words)
+        assert done.stdout.strip() == str(words)
+        agent, _, _ = on_host("10.77.0.1")
+        variables = {**os.environ, **net.environment}
+        as_ssh = [agent, "-x", "-p", "22", "10.77.0.1", "echo", "two", "words;", "exit 7"]
+        done = subprocess.run(as_ssh, env=variables, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (7, "two words\n")
+        done = run_on(net, "10.77.0.9", "hostname")
+        assert (done.returncode, done.stdout) == (255, "")
+        assert "no host 10.77.0.9" in done.stderr

@@ -1,0 +1,111 @@
+"""Several hosts that a network lies between: nodes are found, answers are right, latencies are those of the network.
+
+The hosts are namespaces on this machine, see lab/network.py. Few cores serve all ranks, so only lower bounds of
+latencies are asserted, with room to spare for clocks that are aligned while others take the processor.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+from lab.launch import SETTINGS, ranks_on
+from lab.network import Link, Network, missing, network
+from running import GUARD_SECONDS, PYTHONS, Mpi, Ran, statuses, wait_for_rows
+
+from collbench.results.records import Record
+
+MISSING = missing()
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+PER_HOST = 2
+QUICK = ("--mode", "isolated", "--samples", "4", "--warmup", "1", "-o", "r.csv")
+SCHEDULES = ("--backend", "mpi-nvrar,mpi-ring")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where collbench runs: with which MPI, in which folder, on which hosts."""
+
+    mpi: Mpi
+    net: Network
+    per_host: int = PER_HOST
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = ranks_on(self.net, self.per_host, self.mpi.name, PYTHONS[self.mpi.name].parent, arguments)
+        variables = {**SETTINGS[self.mpi.name], **self.net.environment}
+        return subprocess.Popen(
+            command, cwd=self.mpi.folder, env=self.mpi.environment(variables, under_launcher=True),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str) -> Ran:
+        child = self.start(*arguments)
+        try:
+            out, err = child.communicate(timeout=GUARD_SECONDS)
+        finally:
+            child.kill()
+        return Ran(child.returncode, out, err)
+
+
+def latency(rows: list[Record], backend: str, nodes: int) -> float:
+    """Microseconds: the best sample, which other programs on this machine disturbed the least."""
+    (row,) = (row for row in rows if (row.backend, row.nodes) == (backend, nodes))
+    assert row.latency_us_min is not None
+    return row.latency_us_min
+
+
+# ---- Collectives over it ----
+
+
+def test_nodes_are_found_and_answers_are_right(mpi: Mpi) -> None:
+    nodes = (2, 4) if mpi.name == "mpich" else (3,)  # how nodes are found is what the libraries differ in
+    with network(max(nodes), Link(delay_us=200)) as net:
+        worlds = ",".join(map(str, nodes))
+        ran = Job(mpi, net).run(
+            "sweep", "--backend", "mpi,mpi-nvrar", "--nodes", worlds, "--sizes", "1000", "--dtype", "bfloat16", *QUICK
+        )
+    assert ran.code == 0, ran.err
+    rows = mpi.rows()
+    assert statuses(rows) == {"ok"}
+    assert sorted((row.nodes, row.ranks, row.gpus_per_node, row.fabric, row.backend) for row in rows) == [
+        (count, count * PER_HOST, PER_HOST, "tcp", name) for count in nodes for name in ("mpi", "mpi-nvrar")
+    ]
+    assert f"{max(nodes) * PER_HOST} ranks on {max(nodes)} nodes (tcp)" in ran.out
+
+
+def test_a_latency_is_at_least_that_of_its_steps(mpich: Mpi) -> None:
+    delay = 1000
+    with network(4, Link(delay)) as net:
+        ran = Job(mpich, net, per_host=1).run("sweep", *SCHEDULES, "--sizes", "4K", *QUICK)
+    assert ran.code == 0, ran.err
+    assert latency(mpich.rows(), "mpi-nvrar", 4) > 1.7 * delay, "log2 4 steps between nodes"
+    assert latency(mpich.rows(), "mpi-ring", 4) > 5 * delay, "2 (4 - 1) steps between nodes"
+
+
+def test_a_latency_is_at_least_that_of_its_bytes(mpich: Mpi) -> None:
+    size, rate = 256 << 10, 200
+    with network(3, Link(200, rate)) as net:
+        ran = Job(mpich, net, per_host=1).run("sweep", *SCHEDULES, "--sizes", str(size), *QUICK)
+    assert ran.code == 0, ran.err
+    whole_us = size * 8 / rate
+    assert latency(mpich.rows(), "mpi-nvrar", 3) > 2.5 * whole_us, "into, across and out of the odd node"
+    assert latency(mpich.rows(), "mpi-ring", 3) > 1.1 * whole_us, "4/3 of the message leave each node"
+
+
+def test_a_cut_link_is_a_row_and_exit_5(mpich: Mpi) -> None:  # Open MPI's mpiexec waits for its daemons beyond the cut
+    with network(2, Link(300)) as net:
+        arguments = ("--sizes", "4K:4M:+4K", "--backend", "mpi-nvrar", "--timeout", "6")  # a thousand cases
+        child = Job(mpich, net).start("sweep", *arguments, "-o", "r.csv")
+        try:
+            wait_for_rows(mpich.folder / "r.csv", 1)
+            net.cut()
+            _, err = child.communicate(timeout=GUARD_SECONDS)
+        finally:
+            child.kill()
+    assert child.returncode == 5, err
+    *before, last = mpich.rows()
+    assert statuses(before) == {"ok"}
+    assert (last.status, last.nodes) == ("timeout", 2)
+    assert "made no progress for 6 s while" in last.reason

@@ -1,0 +1,167 @@
+"""Sweeps on real MPI ranks, under both MPI libraries: every collective, odd rank counts, sub-worlds, virtual nodes.
+
+Kernels on such ranks have a file of their own, kernels/test_session.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+
+from running import BROKEN, Mpi, statuses
+
+from collbench.registry import default_backends
+
+QUICK = ("--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "-o", "r.csv")
+OVER_MPI = ("--backend", "mpi,mpi-nvrar")
+ALL = "all_reduce,reduce_scatter,all_gather,broadcast,gather,send_recv"
+
+
+def test_every_collective_is_right_on_any_number_of_ranks_in_one_launch(mpi: Mpi) -> None:
+    worlds = (2, 3, 4, 5)
+    ran = mpi.run(
+        "sweep", *OVER_MPI, "--ranks", ",".join(map(str, worlds)), "--collective", ALL, "--sizes", "4,1000,70001",
+        *QUICK, ranks=max(worlds),
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    rows = mpi.rows()
+    timed = [row for row in rows if row.status == "ok"]
+    assert statuses(rows) == {"ok", "skipped"}
+    assert {(row.ranks, row.collective) for row in timed} == {
+        (ranks, name) for ranks in worlds for name in ALL.split(",")
+    }
+    assert {(row.ranks, row.backend) for row in timed} == {
+        (ranks, name) for ranks in worlds for name in OVER_MPI[1].split(",")
+    }
+    assert all(row.wrong == 0 and row.latency_us_median for row in timed)
+
+
+def test_every_type_and_operation_in_place_and_not(mpich: Mpi) -> None:
+    for extra in ((), ("--in-place", "--resume")):
+        ran = mpich.run(
+            "sweep", *OVER_MPI, "--dtype", "float16,bfloat16,float32,float64,int32", "--op", "sum,min,max,avg",
+            "--sizes", "1000", *QUICK, *extra, ranks=3,
+        )  # fmt: skip
+        assert ran.code == 0, ran.err
+    rows = mpich.rows()
+    assert len(rows) == 2 * 5 * 4 * 2  # in place and not, types, operations, backends
+    assert {row.reason for row in rows if row.status != "ok"} == {
+        "MPI defines no averaging operation",
+        "an average of int32 is not a whole number",
+    }
+    assert sum(row.status == "ok" for row in rows) == 2 * (5 * 3 * 2 + 4)
+
+
+def test_the_readme_case_gives_a_row_per_case(mpich: Mpi) -> None:
+    ran = mpich.run(
+        "sweep", *OVER_MPI, "--collective", "all_reduce", "--sizes", "4,1000,4K:64K:x4,1000003",
+        "--dtype", "float32,bfloat16", "--layout", "2x2", *QUICK, ranks=4,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    rows = mpich.rows()
+    assert statuses(rows) == {"ok"}
+    assert len(rows) == 6 * 2 * 2
+    assert {(row.nodes, row.gpus_per_node, row.fabric) for row in rows} == {(2, 2, "shm-virtual")}
+    assert {row.bytes for row in rows} == {4, 1000, 4096, 16384, 65536, 1000000, 1000002}
+    assert "2 virtual nodes" in ran.out
+
+
+def test_nvrar_folds_any_number_of_nodes(mpich: Mpi) -> None:
+    layouts = ("3x2", "5x1", "7x1", "1x5")
+    ran = mpich.run(
+        "sweep", "--layout", ",".join(layouts), "--dtype", "bfloat16", "--sizes", "4,1000,70001", "--backend",
+        "mpi-nvrar", *QUICK,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert statuses(mpich.rows()) == {"ok"}
+    assert {f"{row.nodes}x{row.gpus_per_node}" for row in mpich.rows()} == set(layouts)
+
+
+def test_modes_hot_and_cold(mpich: Mpi) -> None:
+    modes = ("isolated", "chain", "throughput")
+    ran = mpich.run(
+        "sweep", *OVER_MPI, "--ranks", "2", "--mode", ",".join(modes), "--cache", "hot,cold", "--in-place", "--sizes",
+        "64K", *QUICK,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert sorted((row.mode, row.backend, row.param["cache"]) for row in mpich.rows()) == sorted(
+        (mode, name, cache) for mode in modes for name in ("mpi", "mpi-nvrar") for cache in ("cold", "hot")
+    )
+    assert statuses(mpich.rows()) == {"ok"}
+
+
+def test_it_starts_its_own_ranks(mpi: Mpi) -> None:
+    ran = mpi.run("sweep", "--sizes", "4K", "--backend", "mpi", *QUICK)
+    assert ran.code == 0, ran.err
+    assert {row.ranks for row in mpi.rows()} == {4}
+    (launch,) = json.loads((mpi.folder / "r.json").read_text())["launches"]
+    assert {"mpich": "MPICH", "openmpi": "Open MPI"}[mpi.name] in launch["mpi"]["library"]
+    assert [rank["rank"] for rank in launch["ranks"]] == [0, 1, 2, 3]
+
+
+def test_all_that_can_run_here_is_timed_by_default(mpich: Mpi) -> None:
+    ran = mpich.run("sweep", "--sizes", "4K", "--ranks", "2", *QUICK, "--json")
+    assert ran.code == 0, ran.err
+    assert sorted(str(row["backend"]) for row in json.loads(ran.out)) == list(default_backends())
+
+
+def test_launches_are_merged_and_resumed(mpich: Mpi) -> None:
+    arguments = ("sweep", "--ranks", "2", "--sizes", "4K,8K", "--backend", "mpi", *QUICK)
+    assert mpich.run(*arguments, "--launches", "2").code == 0
+    assert sorted((row.launch, row.bytes) for row in mpich.rows()) == [(0, 4096), (0, 8192), (1, 4096), (1, 8192)]
+    assert len({row.run_id for row in mpich.rows()}) == 1
+    assert mpich.run(*arguments, "--launches", "3", "--resume").code == 0
+    assert sorted(row.launch for row in mpich.rows()) == [0, 0, 1, 1, 2, 2]
+    launches = json.loads((mpich.folder / "r.json").read_text())["launches"]
+    assert [launch["launch"] for launch in launches] == [0, 1, 2]
+    refused = mpich.run(*arguments, "--launches", "4", "--resume", "--seed", "9")
+    assert refused.code == 2
+    assert "measured with seed = 1, now it is 9" in refused.err
+
+
+def test_one_launch_a_call_under_a_launcher(mpich: Mpi) -> None:
+    arguments = ("sweep", "--sizes", "4K", "--backend", "mpi", "--launches", "2", *QUICK)
+    refused = mpich.run(*arguments, ranks=2)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "--resume" in refused.err
+    assert all(mpich.run(*arguments, "--resume", ranks=2).code == 0 for _ in range(2))
+    assert [row.launch for row in mpich.rows()] == [0, 1]
+    note = mpich.folder / "r.doing"
+    assert not note.exists()
+    note.touch()
+    assert mpich.run(*arguments, "--resume", ranks=2).code == 0
+    assert not note.exists(), "nothing is left to do: a job script need not start it again"
+
+
+def test_latency_is_that_of_the_slowest_rank(mpich: Mpi) -> None:
+    ran = mpich.run(
+        "sweep", "--ranks", "2", "--sizes", "4K", "--mode", "isolated", "--backend", "slow-rank", "--samples", "10",
+        "-o", "r.csv", PYTHONPATH=str(BROKEN),
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    (row,) = mpich.rows()
+    assert row.latency_us_min is not None
+    assert row.latency_us_mean is not None
+    assert row.latency_us_min >= 5000, "the slowest rank's time, in every sample"
+    with (mpich.folder / "r.samples.csv").open(encoding="utf-8") as file:
+        slowest = [float(line["latency_us"]) for line in csv.DictReader(file)]
+    assert row.latency_us_mean < 0.95 * sum(slowest) / len(slowest), "the mean over ranks: one of the two is quick"
+
+
+def test_a_refusal_on_one_rank_is_a_failed_row(mpich: Mpi) -> None:
+    ran = mpich.run(
+        "sweep", "--ranks", "2", "--sizes", "4K", "--backend", "mpi,fails-to-prepare", *QUICK, PYTHONPATH=str(BROKEN)
+    )
+    assert ran.code == 1
+    rows = {row.backend: row for row in mpich.rows()}
+    assert rows["mpi"].status == "ok"
+    assert rows["fails-to-prepare"].status == "failed"
+    assert "rank 1: RuntimeError: planted: no resources" in rows["fails-to-prepare"].reason
+
+
+def test_what_cannot_run_here_is_a_row(mpich: Mpi) -> None:
+    ran = mpich.run("sweep", "--ranks", "2", "--sizes", "4K", "--backend", "mpi,nccl", *QUICK, CUDA_VISIBLE_DEVICES="")
+    assert ran.code == 0, ran.err
+    rows = {row.backend: row for row in mpich.rows()}
+    assert rows["nccl"].status == "skipped"
+    assert "GPU" in rows["nccl"].reason

@@ -1,0 +1,50 @@
+"""Panels: cases that differ in size and backend only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from samples import a_record
+
+from collbench.results.cases import cases
+from collbench.results.panels import panels, rows_of, title_of
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({}, "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain"),
+        ({"collective": "all_gather", "op": ""}, "all_gather · float32 · 4 ranks on 1 node (shm) · chain"),
+        (
+            {"nodes": 2, "fabric": "nvlink-virtual"},
+            "all_reduce · float32 · sum · 4 ranks on 2 virtual nodes (nvlink-virtual) · chain",
+        ),
+        ({"nodes": 2, "fabric": "infiniband"}, "all_reduce · float32 · sum · 4 ranks on 2 nodes (infiniband) · chain"),
+        (
+            {"params": "cache=cold", "in_place": True, "mode": "isolated"},
+            "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · isolated · cold · in place",
+        ),
+    ],
+)
+def test_titles_say_what_and_where_and_virtual_where_nodes_are(changes: dict[str, Any], title: str) -> None:
+    assert title_of(a_record(**changes)) == title
+
+
+def test_rows_of_one_panel_differ_in_size_backend_and_launch_only() -> None:
+    records = [a_record(), a_record(bytes=8192), a_record(backend="nccl"), a_record(launch=1)]
+    (panel,) = panels(cases(records)).values()
+    assert len(panel) == 3
+    assert sorted(map(repr, rows_of(panel))) == sorted(map(repr, records))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"collective": "all_gather"}, {"dtype": "int32"}, {"op": "max"}, {"ranks": 2}, {"nodes": 2}, {"fabric": "tcp"},
+        {"mode": "isolated"}, {"in_place": True}, {"params": "cache=cold"}, {"gpus_per_node": None},
+    ],
+)  # fmt: skip
+def test_every_other_choice_is_a_panel_of_its_own(change: dict[str, Any]) -> None:
+    records = [a_record(), a_record(bytes=8192), a_record(**change)]
+    assert sorted(map(len, panels(cases(records)).values())) == [1, 2]

@@ -1,0 +1,325 @@
+"""The emulator: replays are exact, what ends a run is told, CUDA's threads work, good kernels pass on any layout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emulated import KERNELS, Patch, a_layout, kernel, needs_compiler, patched
+from kernel_files import source
+from numpy.typing import NDArray
+
+from collbench.kernels import host_compiler
+from collbench.kernels.abi import FIRST_EPOCH, Scratch
+from collbench.kernels.header import read
+from collbench.kernels.kernel import Kernel
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES
+from collbench.plan.layout import Layout
+from collbench.plan.problem import Problem
+from collbench.verify import schedules
+from collbench.verify.emulator import Comms, Emulator, Ending, load
+from collbench.verify.scenes import EmulatedScene, alone, draw_scene, play
+from collbench.verify.schedules import Schedule
+
+pytestmark = needs_compiler
+SIZES = (4, 30, 1026, 2052, 4100)
+Words = NDArray[np.uint32]
+
+
+def small(folder: Path, body: str) -> Kernel:
+    """A kernel of our own, which may put."""
+    path = folder / "hop.cu"
+    path.write_text(source() + '#define COLL_USES_PUT 1\n#include "collbench.cuh"\n' + body)
+    return Kernel(read(path))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended, what each rank wrote, and who waited."""
+
+    ending: Ending
+    out: list[Words]
+    story: list[str]
+
+
+def run(
+    folder: Path, body: str, given: Words, room: int, *, layout: str = "1x1", shape: tuple[int, int] = (1, 1),
+    schedule: Schedule | None = None, epoch: int = FIRST_EPOCH,
+) -> Ran:  # fmt: skip
+    """Launch a kernel once on every rank, whose loads and stores reach its own node: it gets ``given``, its length as
+    count, and ``room`` words to write."""
+    problem, scratch = a_work(a_layout(layout)), Scratch(4096, 4096)
+    nodes, ranks = problem.layout.nodes, problem.layout.size
+    backend = small(folder, body)
+    options = backend.defines(problem, {"threads": shape[1]}, scratch)
+    loaded = load(host_compiler.kernel_library(backend.file, options, host_compiler.EMULATED), "hop")
+    out = [np.zeros(room, np.uint32) for _ in range(ranks)]
+    order = schedule or schedules.draw(0, ranks, *shape)
+    emulator = Emulator(order, ranks, Comms(1, scratch, epoch), shape[0] * shape[1])
+    try:
+        for place in range(ranks):
+            buffers = (given.ctypes.data, out[place].ctypes.data)
+            reached = [node == nodes[place] for node in nodes]
+            emulator.launch(place, 0, loaded, buffers, given.size, reached, shape)
+        ending = emulator.run()
+        return Ran(ending, out, emulator.story(range(ranks)))
+    finally:
+        emulator.close()
+
+
+def a_work(layout: Layout, size: int = 4096) -> Problem:
+    """A sum."""
+    return Problem(layout, COLLECTIVES["all_reduce"], DTYPES["float32"], "sum", size, "chain", "hot", False)
+
+
+def scenes(layout: str, dtype: str, op: str, seeds: int) -> Iterator[EmulatedScene]:
+    """The scenes of the first seeds."""
+    for seed in range(seeds):
+        yield draw_scene(a_layout(layout), seed, (dtype,), (op,), SIZES)
+
+
+NOTHING = np.zeros(1, np.uint32)
+
+# ---- What ends a run ----
+
+WAITS = """KERNEL(a) {
+  const Call call = begin_call(a);
+  if (a.place == 1 && threadIdx.x == 3) call.receive_one(64, {STEP, 2, 0});
+  end_call(call);
+}
+"""
+
+
+def test_a_deadlock_says_who_waits_for_whom(tmp_path: Path) -> None:
+    ran = run(tmp_path, WAITS, NOTHING, 1, layout="1x2", shape=(1, 32))
+    assert ran.ending is Ending.DEADLOCK
+    assert ran.story == [
+        "rank 1 waited in doubling step 2 of call 2 for rank 0 (block 0, thread 3, communicator 0: the cell at 0x1040 "
+        "of its scratch holds 0000000000000000 0000000000000000)"
+    ]
+
+
+def test_a_story_has_ranks_and_not_places(tmp_path: Path) -> None:
+    layout = Layout((0, 1, 2, 3), (0, 1, 0, 1))
+    verdict = play(small(tmp_path, WAITS), draw_scene(layout, 0, ("float32",), ("sum",), (4096,)))
+    assert verdict.wrong == "deadlock"
+    assert verdict.story[0].startswith("rank 2 waited in doubling step 2 of call 2 for rank 0 (block ")
+
+
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [
+        ("while (load_word(&a.state->era) == 0) {}", Ending.LIVELOCK),
+        ("__trap();", Ending.TRAPPED),
+        ("store_cell(a.out, Cell{1, 2, 3, 4});", Ending.OUTSIDE),
+        ("store_cell(a.scratch[0] - 8192, Cell{1, 2, 3, 4});", Ending.OUTSIDE),
+        ("volatile char deep[70000]; for (int i = 0; i < 70000; i++) deep[i] = 1;", Ending.OVERFLOW),
+    ],
+    ids=["livelock", "trap", "outside", "before", "stack"],
+)
+def test_what_goes_wrong_is_told(tmp_path: Path, body: str, ending: Ending) -> None:
+    # Thread 1, since the stack of thread 0, which is over by then, lies where a stack that is too small goes on.
+    ran = run(tmp_path, f"KERNEL(a) {{ if (threadIdx.x == 1) {{ {body} }} }}", NOTHING, 8, shape=(1, 2))
+    assert ran.ending is ending
+    assert not ran.out[0].any()
+
+
+# ---- A seed is a run ----
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_seed_replays_exactly(name: str) -> None:
+    one, two = scenes("3x2", "int32", "max", 2)
+    first, other, again = (play(kernel(name), scene) for scene in (one, two, one))
+    assert first == again
+    assert (first.wrong, first.calls > 0) == ("", True)
+    assert first.events != other.events
+
+
+def test_a_failure_replays_exactly(tmp_path: Path) -> None:
+    scene = draw_scene(a_layout("1x2"), 5, ("float32",), ("sum",), (1028,))
+    one, two = (play(small(tmp_path, WAITS), scene) for _ in range(2))
+    assert one == two
+    assert one.wrong == "deadlock"
+
+
+def test_a_seed_replays_in_another_process() -> None:
+    program = """
+from collbench import registry
+from collbench.verify.scenes import draw_scene, play
+from collbench.plan.layout import virtual_layout
+layout = virtual_layout(2, 2, ["here"] * 4)
+print(play(registry.find("nvrar-ll").kernel, draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
+"""
+    events = [
+        int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+        for _ in range(2)
+    ]
+    here = play(kernel("nvrar-ll"), draw_scene(a_layout("2x2"), 3, ("float32",), ("sum",), (4100, 30)))
+    assert events == [here.events] * 2
+
+
+# ---- CUDA's threads ----
+
+THREADS = """
+#define ROW(number, value) out[(number) * COLL_THREADS + t] = u32(value)
+KERNEL(a) {
+  constexpr u32 ALL = 0xffffffffu;
+  const u32 t = threadIdx.x, mine = 1000 * blockIdx.x + 3 * t + 1;
+  u32* out = reinterpret_cast<u32*>(a.out) + 16 + blockIdx.x * 16 * COLL_THREADS;
+  __shared__ u32 board[COLL_THREADS];
+  ROW(0, __shfl_sync(ALL, mine, 5));
+  ROW(1, __shfl_sync(ALL, mine, t + 9, 8));
+  ROW(2, __shfl_xor_sync(ALL, mine, 17));
+  ROW(3, __shfl_up_sync(ALL, mine, 3, 16));
+  ROW(4, __shfl_down_sync(ALL, mine, 3));
+  ROW(5, __shfl_sync(ALL, u64(mine) << 32, 31) >> 32);
+  ROW(6, __ballot_sync(ALL, t % 3 == 0));
+  ROW(7, __any_sync(ALL, t == 40) * 2 + __all_sync(ALL, t != 40));
+  ROW(8, t % 2 ? __ballot_sync(0xaaaaaaaau, t % 4 == 1) : __ballot_sync(0x55555555u, t < 8));
+  board[t] = mine;
+  __syncthreads();
+  ROW(9, board[COLL_THREADS - 1 - t]);
+  __syncthreads();
+  board[t] = 2 * mine;
+  __syncwarp();
+  ROW(10, board[t ^ 1]);
+  u32* all = reinterpret_cast<u32*>(a.out);
+  ROW(11, atomicAdd(all, 1));
+  atomicAdd(all + 1, atomicExch(all + 2, mine));
+  for (u32 old = 0, was; (was = atomicCAS(all + 3, old, old + t)) != old; old = was) {}
+}
+"""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cuda_s_threads(tmp_path: Path, seed: int) -> None:
+    blocks, threads = 3, 64
+    order = schedules.draw(seed, 1, blocks, threads)
+    ran = run(tmp_path, THREADS, NOTHING, 16 * (1 + blocks * threads), shape=(blocks, threads), schedule=order)
+    assert ran.ending is Ending.DONE
+    rows = ran.out[0][16:].reshape(blocks, 16, threads)
+    t = np.arange(threads)
+    lane, warp = t % 32, t // 32 * 32
+    mine = 1000 * np.arange(blocks)[:, None] + 3 * t + 1
+    ballot = {odd: sum(1 << i for i in range(32) if i % 2 == odd and (i % 4 == 1 if odd else i < 8)) for odd in (0, 1)}
+    second = [ballot[1] if i % 2 else 0 for i in lane]  # of the second warp, no even thread is below 8
+    thirds = [sum(1 << i for i in range(32) if (at + i) % 3 == 0) for at in (0, 32)]
+    wanted = {
+        0: mine[:, warp + 5], 1: mine[:, t // 8 * 8 + (t + 9) % 8], 2: mine[:, t ^ 17],
+        3: mine[:, np.where(t % 16 < 3, t, t - 3)], 4: mine[:, np.where(lane > 28, t, t + 3)], 5: mine[:, warp + 31],
+        6: np.repeat(thirds, 32), 7: np.where(warp == 32, 2, 1),
+        8: np.where(warp == 0, np.where(t % 2, ballot[1], ballot[0]), second),
+        9: mine[:, ::-1], 10: 2 * mine[:, t ^ 1],
+    }  # fmt: skip
+    for number, row in wanted.items():
+        assert np.array_equal(rows[:, number], np.broadcast_to(row, (blocks, threads))), number
+    assert sorted(rows[:, 11].ravel()) == list(range(blocks * threads))
+    counted, exchanged, last, summed = (int(word) for word in ran.out[0][:4])
+    assert (counted, exchanged + last, summed) == (blocks * threads, mine.sum(), blocks * t.sum())
+
+
+# ---- 16-bit floats, and what is said of NaN and zeros ----
+
+CONVERSIONS = """KERNEL(a) {
+  const u32* in = reinterpret_cast<const u32*>(a.in);
+  u32* out = reinterpret_cast<u32*>(a.out);
+  for (u64 i = 0; i < a.count; i++) {
+    const float f = __uint_as_float(in[i]), next = __uint_as_float(in[(i + 1) % a.count]);
+    out[5 * i] = __float_as_uint(half_to_float(u16(in[i])));
+    out[5 * i + 1] = to_halves(f, next);
+    out[5 * i + 2] = to_bfloats(f, next);
+    out[5 * i + 3] = __float_as_uint(least_of(f, next));
+    out[5 * i + 4] = __float_as_uint(largest_of(f, next));
+  }
+}
+"""
+NAN = 0x7FFFFFFF
+
+
+def interesting_floats() -> Words:
+    """All halves and bfloat16s, what lies in the middle between two of them and beside that, and random bits."""
+    bits = np.arange(1 << 16, dtype=np.uint32)
+    halves = bits.astype(np.uint16).view(np.float16).astype(np.float32).view(np.uint32)
+    denormals = ((np.arange(2050) + 0.5) * 2.0**-24).astype(np.float32).view(np.uint32)
+    middles = np.concatenate([halves + 0x1000, (bits << 16) + 0x8000, denormals, denormals | 0x80000000])
+    random = np.random.default_rng(16).integers(0, 1 << 32, 100_000, np.uint32)
+    found = [bits, halves, bits << 16, middles, middles + 1, middles - 1, random]
+    return np.concatenate(found).astype(np.uint32)
+
+
+def test_conversions_and_order_are_those_of_a_gpu(tmp_path: Path) -> None:
+    given = interesting_floats()
+    ran = run(tmp_path, CONVERSIONS, given, 5 * given.size)
+    wide, halves, bfloats, least, largest = ran.out[0].reshape(-1, 5).T
+    floats = given.view(np.float32)
+    with np.errstate(all="ignore"):
+        expected = given.astype(np.uint16).view(np.float16).astype(np.float32)
+    numbers = ~np.isnan(expected)
+    assert np.array_equal(wide[numbers], expected.view(np.uint32)[numbers])
+    assert np.isnan(wide.view(np.float32)[~numbers]).all()
+    for got, dtype in ((halves, DTYPES["float16"]), (bfloats, DTYPES["bfloat16"])):
+        with np.errstate(all="ignore"):
+            rounded = np.where(np.isnan(floats), 0x7FFF, floats.astype(dtype.numpy).view(np.uint16))
+        assert np.array_equal(got & 0xFFFF, rounded), dtype.name
+        assert np.array_equal(got >> 16, np.roll(rounded, -1)), dtype.name
+    ordered = np.stack([floats, np.roll(floats, -1)])
+    key = np.where(given >> 31, ~given, given | 0x80000000)  # of the same order as the numbers, -0 below +0
+    pairs = np.stack([key, np.roll(key, -1)])
+    for got, pick in ((least, pairs.argmin(0)), (largest, pairs.argmax(0))):
+        chosen = ordered[pick, np.arange(given.size)].view(np.uint32)
+        assert np.array_equal(got, np.where(np.isnan(ordered).any(0), NAN, chosen))
+
+
+# ---- Good kernels pass ----
+
+
+@pytest.mark.parametrize(
+    ("gates", "endings"),
+    [("value % 2 * PLACES", {Ending.DONE}), ("0", {Ending.DONE, Ending.DEADLOCK})],
+    ids=["two", "one"],
+)
+def test_puts_of_two_meetings_may_overtake_each_other(tmp_path: Path, gates: str, endings: set[Ending]) -> None:
+    patched((Patch("common/epoch.cuh", "first = value % 2 * PLACES;", f"first = {gates};"),), "oneshot", tmp_path)
+    begins = "KERNEL(a) { end_call(begin_call(a)); }"
+    found = set()
+    for seed in range(60):
+        order = replace(schedules.draw(seed, 8, 1, 32), arrival_order=1, prompt=0, victim=schedules.NOBODY)
+        ran = run(tmp_path, begins, NOTHING, 1, layout="2x4", shape=(1, 32), schedule=order, epoch=(1 << 32) + 2)
+        found.add(ran.ending)
+    assert found == endings
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(
+    ("layout", "dtype", "op"), [("5x4", "float16", "sum"), ("3x2", "int32", "max"), ("7x1", "bfloat16", "min")]
+)
+def test_good_kernels_pass_on_any_layout(name: str, layout: str, dtype: str, op: str) -> None:
+    for scene in scenes(layout, dtype, op, 5):
+        verdict = play(kernel(name), scene)
+        assert verdict.wrong == "", (verdict.story, str(scene))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_all_others_give_up_where_one_never_comes(name: str) -> None:
+    for number, scene in enumerate(scenes("3x2", "int32", "max", 3)):
+        assert play(kernel(name), alone(scene, number * 2)).wrong == ""
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_ranks_that_are_not_in_the_order_of_nodes(name: str) -> None:
+    layout = Layout((0, 1, 2, 3), (0, 1, 0, 1))
+    for seed in range(4):
+        assert play(kernel(name), draw_scene(layout, seed, ("float32",), ("sum",), SIZES)).wrong == ""
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_many_ranks(name: str) -> None:
+    size = 516 if name == "oneshot" else 16 << 10  # what it sends grows with the square of the ranks
+    assert play(kernel(name), draw_scene(a_layout("16x8"), 1, ("bfloat16",), ("sum",), (size,))).wrong == ""

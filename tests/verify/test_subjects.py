@@ -1,0 +1,67 @@
+"""What is proven: sizes, and which stories fit what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.dtypes import DTYPES, Dtype
+from collbench.plan.layout import Layout
+from collbench.plan.worlds import Topology
+from collbench.verify.stories import STORIES
+from collbench.verify.subjects import Subject, VerifyRequest, default_sizes, scenes, subjects
+
+
+def request(**changes: Any) -> VerifyRequest:
+    """Everything, on four ranks."""
+    chosen: dict[str, Any] = {
+        "topology": Topology(), "backends": ("mpi",), "collectives": ("all_reduce",), "dtypes": ("float32",),
+        "ops": ("sum",), "sizes": None, "stories": tuple(STORIES), "rounds": 1, "seed": 1, "timeout": 60.0,
+    }  # fmt: skip
+    return VerifyRequest(**{**chosen, **changes})
+
+
+FOUR = Layout((0, 1, 2, 3), (0, 0, 1, 1), virtual=True)
+
+
+def subject(**changes: Any) -> Subject:
+    """The only subject of such a request."""
+    (found,) = subjects(request(**changes), [FOUR])
+    return found
+
+
+def test_sizes_that_no_rank_can_share_are_left_away_unless_nothing_else_is_asked_for() -> None:
+    parts = subject(collectives=("reduce_scatter",), sizes=(4, 8, 16, 17, 4000))
+    assert (parts.sizes, parts.refusal) == ((16, 4000), "")
+    assert subject(sizes=(3,)).refusal == "3 B hold no float32"
+    assert subject(sizes=(3, 4000), backends=("mpi-nvrar",), collectives=("gather",)).refusal.startswith("NVRAR is")
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
+def test_default_sizes_have_tails_and_remainders(dtype: Dtype) -> None:
+    counts = [size // dtype.itemsize for size in default_sizes(dtype, "cpu")]
+    assert counts[:3] == [1, 2, 15]
+    assert all(any(count > 10_000 and count % ranks for count in counts) for ranks in range(2, 129))
+    assert max(default_sizes(dtype, "gpu")) == 16 << 20
+
+
+def test_what_a_story_plays() -> None:
+    whom = subject(sizes=(4, 4096))
+    plays = {name: list(scenes(story, whom)) for name, story in STORIES.items()}
+    assert [[problem.bytes for problem in scene.problems] for scene in plays["mixed-sizes"]] == [[4, 4096]]
+    assert [(scene.problems[0].in_place, scene.shift) for scene in plays["misaligned"][::2]] == [
+        (False, (1, 0)), (False, (0, 1)), (True, (1, 0)),
+    ]  # fmt: skip
+    assert {scene.problems[0].in_place for scene in plays["back-to-back"]} == {False, True}
+    assert all(
+        problem.bytes in (4, 4096) for played in plays.values() for scene in played for problem in scene.problems
+    )
+
+
+def test_stories_are_told_of_what_they_fit() -> None:
+    reduce, gather = COLLECTIVES["all_reduce"], COLLECTIVES["all_gather"]
+    assert STORIES["same-bits"].skips(reduce, DTYPES["int32"]) is None
+    assert STORIES["same-bits"].skips(gather, DTYPES["float32"])
+    assert STORIES["special-values"].skips(reduce, DTYPES["int32"])
