@@ -199,6 +199,19 @@ def _past(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     return call
 
 
+@dataclass(frozen=True)
+class Noting:
+    """A call that says in its row what ``params`` hold. Implements ``DescribedCall``."""
+
+    call: Call
+    params: dict[str, str]
+    wire_bytes: float | None = None
+    marked: None = None
+
+    def __call__(self) -> object:
+        return self.call()
+
+
 def _skip_unchanged(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Hands out its last answer where the input is that of the call before; its row says how often that was so."""
     memory = session.memory
@@ -213,8 +226,7 @@ def _skip_unchanged(session: Session, problem: Problem, send: Array, recv: Array
             memory[1:] = [send.copy(), recv.copy()]
         recv[...] = memory[2]
 
-    setattr(call, "params", memory[0])  # noqa: B010 - what a row takes from a call
-    return call
+    return Noting(call, memory[0])
 
 
 def _two_late(session: Session, problem: Problem, send: Array, recv: Array) -> Call:

@@ -29,7 +29,7 @@ from collbench.results.files import sidecar_path
 from collbench.results.frames import DTYPES, frame_of, records_of
 from collbench.results.records import COLUMNS, JOB, Record, dump, load
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # Rows of each committed file of schema 1, and how many of them have a latency.
 COMMITTED = {
     "cpu-4ranks-kernels": (90, 90), "cpu-4ranks": (78, 78), "h200x2-graph-mixing-0": (135, 135),
