@@ -50,7 +50,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> object:
         ("mpi:blocks=", "'blocks='"),
         ("mpi:=8", "'=8'"),
         ("mpi:a=1:a=2", "gives a twice"),
-        ("mpi:blocks=8", "backend mpi takes no parameters; leave blocks away"),
+        ("mpi:blocks=8", "backend mpi takes no parameters; omit blocks"),
     ],
 )
 def test_parameters_that_cannot_be_taken_are_said_in_a_sentence(spec: str, words: str) -> None:
