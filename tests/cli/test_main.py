@@ -83,7 +83,7 @@ def test_bad_results_files_get_one_sentence(here: Here, tmp_path: Path, command:
 @pytest.mark.parametrize(
     ("variables", "cure"),
     [
-        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}, "the mpiexec that belongs to the MPI"),
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}, "the mpiexec of the MPI"),
         ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_ID": "0"}, "srun --mpi=pmi2"),
     ],
 )
