@@ -47,7 +47,7 @@ class NcclLog:
     def enabled(self) -> Iterator[None]:
         """Enable the log around calls that may be NCCL's first, when it reads its settings.
 
-        On exit the settings leave the environment, and the file is unlinked once NCCL has it open.
+        On exit the settings are removed from the environment, and the file is unlinked if NCCL has it open.
         """
         os.environ.update(self._settings)
         try:

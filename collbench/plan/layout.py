@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def per_node(self) -> int | None:
-        """Ranks on each node, or None where nodes hold different numbers."""
+        """Ranks on each node, or None where nodes differ."""
         counts = set(Counter(self.nodes).values())
         return counts.pop() if len(counts) == 1 else None
 

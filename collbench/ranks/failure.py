@@ -44,12 +44,12 @@ def on_all(where: World, action: Callable[[], T]) -> T | Exception:
     return error if isinstance(error, CannotRunError) else RuntimeError(f"rank {rank}: {error}")
 
 
-def _all_hangs(everyone: World, mine: HangError) -> str:
+def _all_hangs(world: World, mine: HangError) -> str:
     """On rank 0, the messages of all ranks that timed out, in the order of their calls; others send theirs to rank 0.
 
     Other ranks wait twice as long, since the first to return aborts the job and rank 0 may time out last.
     """
-    launch, received, begin = everyone.launch, [mine], time.monotonic()
+    launch, received, begin = world.launch, [mine], time.monotonic()
     first = launch.Get_rank() == 0
     sent = None if first else launch.isend(mine, 0, HANG_TAG)
     while time.monotonic() < begin + HANG_SECONDS * (1 if first else 2):
@@ -61,12 +61,12 @@ def _all_hangs(everyone: World, mine: HangError) -> str:
     return "; ".join(str(hang) for hang in sorted(received, key=lambda hang: hang.call))
 
 
-def end_all(everyone: World, dog: Watchdog, error: BaseException) -> None:
+def end_all(world: World, dog: Watchdog, error: BaseException) -> None:
     """Print ``error`` and abort all ranks with its exit code; a HangError first writes the row of the case."""
     if isinstance(error, HangError):
         sys.stderr.write(f"collbench: {error}\n")
         sys.stderr.flush()
-        dog.expire(_all_hangs(everyone, error))
+        dog.expire(_all_hangs(world, error))
         code: int = Exit.TIMEOUT
     elif isinstance(error, KeyboardInterrupt):
         code = INTERRUPTED
@@ -75,4 +75,4 @@ def end_all(everyone: World, dog: Watchdog, error: BaseException) -> None:
         code = Exit.FAILED
     sys.stderr.flush()
     time.sleep(FLUSH_SECONDS)
-    everyone.launch.Abort(code)
+    world.launch.Abort(code)

@@ -72,7 +72,7 @@ class Record:
 
     @property
     def cache(self) -> str:
-        """``hot`` if buffers stay in the cache, ``cold`` if they are evicted before each call."""
+        """``hot`` if buffers stay in the cache, ``cold`` if the cache is flushed before their use."""
         return self.param.get("cache", "hot")
 
     @property

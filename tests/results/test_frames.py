@@ -288,7 +288,7 @@ def test_cases_without_a_verdict_are_rows_with_a_reason() -> None:
     ("rows", "backends", "words"),
     [
         ([timed(9.0), timed(9.0, backend="nccl")], "mpi,ncl", "unknown backend 'ncl'; did you mean 'nccl'"),
-        ([timed(9.0), timed(9.0, backend="nccl")], ("mpi",), "takes two backends, A,B; 1 given"),
+        ([timed(9.0), timed(9.0, backend="nccl")], ("mpi",), "needs two backends, A,B, not 1"),
         ([timed(9.0)], (), "no case was timed on both sides"),
     ],
 )

@@ -86,7 +86,7 @@ def test_cases_differ_in_every_choice() -> None:
     ("names", "words"),
     [
         (("nvrar", "nvra"), "unknown backend 'nvra'; did you mean 'nvrar'"),
-        (("nvrar",), "a comparison takes two backends, A,B; 1 given"),
+        (("nvrar",), "a comparison needs two backends, A,B, not 1"),
         (("nvrar", "nccl", "nvrar"), "3 given"),
     ],
 )
