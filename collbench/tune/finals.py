@@ -86,9 +86,10 @@ def _judge(default: CaseResult, rival: CaseResult, rivals: int) -> Verdict:
     """One finalist against the default, over at least two launches.
 
     The interval is Student's, of the mean over launches of the log ratio of the medians in a launch: a launch is one
-    replicate, pairing removes what its launches share, and medians of many samples are close to normal. Five
-    launches allow no distribution-free interval at 95 % (which needs six), and a launch that is an outlier widens
-    this one, which keeps the default. The confidence level is corrected for the number of finalists (Bonferroni), since the best is selected.
+    replicate, pairing removes what its cases share, and medians of many samples are close to normal. Five launches
+    allow no distribution-free interval at 95 % (which needs six), and a launch that is an outlier widens this one,
+    which keeps the default. The confidence level is corrected for the number of finalists (Bonferroni), since the best
+    is selected.
     """
     found = pairs(rival, default)
     logs = [

@@ -48,7 +48,7 @@ def test_a_layout_may_have_any_of_the_counts_asked_for() -> None:
 def test_layouts_of_several_sizes_need_no_counts_where_one_takes_all_ranks() -> None:
     worlds, _ = layouts_for(Topology(layouts=((2, 2), (3, 1))), ["a"] * 4)
     assert [each.members for each in worlds] == [(0, 1, 2, 3), (0, 1, 2)]
-    with pytest.raises(UsageError, match="it is 3 ranks, not 4"):
+    with pytest.raises(UsageError, match="needs 3 ranks, not 4"):
         layouts_for(Topology(layouts=((3, 1), (2, 1))), ["a"] * 4)
 
 
@@ -57,7 +57,7 @@ def test_layouts_of_several_sizes_need_no_counts_where_one_takes_all_ranks() -> 
     [
         (Topology(ranks=(2, 8)), "8 ranks requested, but this launch has 4; start it with -n 8"),
         (Topology(layouts=((2, 4),)), "layout 2x4 needs 8 ranks, not 4"),
-        (Topology(ranks=(2, 4), layouts=((3, 1),)), "it is 3 ranks, not 2 or 4"),
+        (Topology(ranks=(2, 4), layouts=((3, 1),)), "needs 3 ranks, not 2 or 4"),
         (Topology(nodes=(3,)), "3 nodes requested, but this launch has 2"),
     ],
 )
