@@ -78,7 +78,7 @@ def test_a_backend_is_given_its_parameters(install: object) -> None:
 
 @pytest.mark.parametrize(
     ("configured", "words"),
-    [(lambda parameters: 1 / 0, "ZeroDivisionError"), (lambda parameters: object(), "defines no DEVICE")],
+    [(lambda parameters: 1 / 0, "ZeroDivisionError"), (lambda parameters: object(), "does not define DEVICE")],
 )
 def test_one_that_breaks_on_its_parameters_is_unusable(install: object, configured: object, words: str) -> None:
     assert callable(install)

@@ -24,7 +24,7 @@ from collbench.results.records import COLUMNS
         (("--backend", "mpi-nvra"), "did you mean 'mpi-nvrar'?"),
         (("--dtype", "bfloat"), "did you mean 'bfloat16'?"),
         (("--collective", "allreduce"), "did you mean 'all_reduce'?"),
-        (("--gpus", "8"), "this machine has none"),
+        (("--gpus", "8"), "needs an NVIDIA GPU"),
         (("--ranks", "four"), "not a count"),
         (("--layout", "3x2", "--ranks", "4"), "layout 3x2 needs 6 ranks, not"),
         (("--layout", "axb"), "is not a valid layout"),
