@@ -1,4 +1,4 @@
-"""Micro-benchmarks for collectives on GPU clusters: how fast, how right, and faster than what.
+"""Micro-benchmarks for collectives on GPU clusters: latency, bandwidth, correctness and comparisons.
 
 ``read``, ``compare`` and ``plot`` are for notebooks and scripts: results as pandas DataFrames and matplotlib figures.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UsageError", "__version__", "compare", "plot", "read"]
 __version__ = "0.1.0"
-# Loaded when first asked for: the command line and the ranks of a sweep need neither pandas nor matplotlib.
+# Imported on first use: the command line and the ranks of a sweep need neither pandas nor matplotlib.
 _HOMES = {
     "UsageError": "collbench.errors",
     "compare": "collbench.views.frames",
@@ -24,7 +24,7 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # a type checker knows them by their own names, and knows no others
+if not TYPE_CHECKING:  # type checkers see the imports above, and reject other names
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:

@@ -1,4 +1,4 @@
-"""Entry point: runs the command line, tells mistakes once, and takes all ranks down together."""
+"""Entry point: runs the command line, prints errors on rank 0 only, and aborts all ranks together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collbench.ranks.launcher import detect
 
 
 def _abort_ranks(code: int) -> None:
-    """End every rank of a running MPI job; does nothing where MPI is not running."""
+    """Abort every rank of a running MPI job; no effect where MPI is not running."""
     if "mpi4py.MPI" not in sys.modules:
         return
     from mpi4py import MPI
@@ -25,11 +25,11 @@ def _abort_ranks(code: int) -> None:
 
 
 def main() -> None:
-    """Console script ``collbench``. An exception on one rank ends all of them: MPI would wait for ever."""
+    """Console script ``collbench``. An exception on one rank aborts all ranks, which would otherwise wait for ever."""
     launch = detect(os.environ)
     first = launch is None or launch.rank == 0
     if not first:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - rank 0 speaks for all
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - only rank 0 prints
     try:
         code = cli.main(prog_name="collbench", standalone_mode=False)
     except click.ClickException as mistake:

@@ -1,4 +1,4 @@
-"""The errors a user can cause, and the exit codes that scripts may rely on."""
+"""Errors that a user can cause, and the exit codes of the commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Exit(enum.IntEnum):
 
 
 def exit_of(statuses: Collection[str]) -> Exit:
-    """The worst of what became of all cases: a hang, wrong results, a failure, or nothing that could run at all."""
+    """The exit code for the statuses of all cases: the gravest of timeout, wrong and failed; FAILED if none is ok."""
     if "timeout" in statuses:
         return Exit.TIMEOUT
     if "wrong" in statuses:
@@ -28,23 +28,23 @@ def exit_of(statuses: Collection[str]) -> Exit:
     return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
 
 
-INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 class UsageError(ValueError):
-    """Bad input: one sentence that says what, where, and what to do. Ends the command with exit code 2."""
+    """Invalid input; the message says what, where, and what to do. Ends the command with exit code 2."""
 
 
 class CannotRunError(RuntimeError):
-    """A backend finds, on the machine, that it cannot do what its name promises: the case is skipped, with this."""
+    """A backend cannot run a case on this machine; the case is skipped with this message as its reason."""
 
 
 class HangError(RuntimeError):
-    """A kernel gave up waiting for a peer: who waited for whom, in words, in which of its calls. Ends the job with
-    exit code 5."""
+    """A kernel timed out waiting for a peer. The message names both ranks; ``call`` is the number of the call. Ends the
+    job with exit code 5."""
 
     def __init__(self, words: str, call: int) -> None:
-        super().__init__(words, call)  # both, so that it can travel between ranks
+        super().__init__(words, call)  # both, so that it can be pickled and sent to other ranks
         self.call = call
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""Backends by name: ours, those of kernel files, and those that other distributions install.
+"""Backends by name: built-in ones, kernel files, and entry points of other distributions.
 
-Users name one by a spec: its name, and parameters where it takes some, as in ``nvrar-ll:blocks=8:threads=256``.
+A spec is the name of a backend with optional parameters, such as ``nvrar-ll:blocks=8:threads=256``.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ MEMBERS = ("DEVICE", "SUMMARY", "missing", "refuses", "exact_order", "wire_bytes
 
 
 def _installed() -> EntryPoints:
-    """What other distributions name; --help is quick without the module that finds it."""
+    """Backends that other distributions register; imported late, since importlib.metadata slows --help."""
     from importlib.metadata import entry_points
 
     return entry_points(group=ENTRY_POINTS)
 
 
 def _own_names() -> list[str]:
-    """Names of the backends in our folder."""
+    """Names of the built-in backends."""
     folder = pkgutil.iter_modules(backends.__path__)
     return [name.replace("_", "-") for _, name, _ in folder if not name.startswith("_")]
 
@@ -49,66 +49,66 @@ def names() -> list[str]:
 
 
 def is_of_kernels(spec: str) -> bool:
-    """Whether a backend is a kernel, or picks among them."""
+    """Whether a backend is a kernel or selects among kernels."""
     name = split(spec)[0]
     return name == "nvrar" or name in find_kernels()
 
 
 def kernel_of(spec: str) -> Kernel | None:
-    """The kernel that a backend is; None for all others."""
+    """The kernel of a kernel backend; None for other backends."""
     backend = find(spec)
     return backend.kernel if isinstance(backend, _kernels.KernelBackend) else None
 
 
 def hidden() -> dict[str, str]:
-    """Kernels that no name leads to, and why: a backend is called the same."""
+    """Kernels shadowed by a built-in backend of the same name, and why each cannot be used."""
     found = find_kernels()
     return {
-        name: f"{found[name].path}: {name!r} is a backend that is no kernel; rename the file"
+        name: f"{found[name].path}: {name!r} is the name of a built-in backend; rename the file"
         for name in found.keys() & set(_own_names())
     }
 
 
 @dataclass
 class Unusable:
-    """Stands for a backend that cannot be loaded, so that it keeps nobody from using the others."""
+    """A placeholder for a backend that cannot be loaded, so that the others stay usable."""
 
     reason: str
     DEVICE: str = "cpu"
     SUMMARY: str = "cannot be loaded"
 
     def missing(self) -> str | None:
-        """What is wrong with its file."""
+        """Why the backend cannot be loaded."""
         return self.reason
 
     def refuses(self, problem: Problem) -> str | None:
-        """What is wrong with its file."""
+        """Why the backend cannot be loaded, for any problem."""
         return self.reason
 
     def exact_order(self, problem: Problem) -> ExactOrder | None:
-        """None is known."""
+        """None: the order of its additions is unknown."""
         return None
 
     def wire_bytes(self, problem: Problem) -> float | None:
-        """None are known."""
+        """None: the bytes that it sends are unknown."""
         return None
 
     def open(self, world: World, device: Device, arena_bytes: int) -> Session:
-        """Never: it is skipped before."""
+        """Raises CannotRunError."""
         raise CannotRunError(self.reason)
 
 
 def find(spec: str) -> Backend:
-    """The backend that ``spec`` names, with its parameters; ours win over installed ones.
+    """The backend that ``spec`` names, with its parameters; built-in backends take precedence over installed ones.
 
-    One that does not load comes as ``Unusable``. Raises UsageError for parameters that do not parse or that the
-    backend does not take.
+    Returns ``Unusable`` for a backend that cannot be loaded. Raises UsageError for parameters that are not valid or
+    that the backend does not take.
     """
     name, parameters = split(spec)
     try:
         found = _load(name)
-    except Exception as error:  # a file of somebody else's: anything may be wrong with it
-        return Unusable(f"it does not load ({type(error).__name__}: {error}); mend or remove it")
+    except Exception as error:  # third-party code may raise anything
+        return Unusable(f"cannot be loaded ({type(error).__name__}: {error}); fix or remove it")
     backend = _whole(found)
     return _configured(name, backend, parameters) if parameters and not isinstance(backend, Unusable) else backend
 
@@ -128,52 +128,52 @@ def _load(name: str) -> object:
 def _whole(found: object) -> Backend:
     lacks = [member for member in MEMBERS if not hasattr(found, member)]
     if lacks:
-        return Unusable(f"it defines no {lacks[0]}; a backend has {', '.join(MEMBERS)}")
+        return Unusable(f"does not define {lacks[0]}; a backend defines {', '.join(MEMBERS)}")
     return cast(Backend, found)
 
 
 def _configured(name: str, backend: Backend, parameters: dict[str, str]) -> Backend:
     if not isinstance(backend, Configurable):
-        raise UsageError(f"backend {name} takes no parameters; leave {', '.join(parameters)} away.")
+        raise UsageError(f"backend {name} takes no parameters; omit {', '.join(parameters)}.")
     try:
         return _whole(backend.configured(parameters))
     except UsageError:
         raise
     except Exception as error:
-        return Unusable(f"it does not take its parameters ({type(error).__name__}: {error}); mend or remove it")
+        return Unusable(f"cannot be configured ({type(error).__name__}: {error}); fix or remove it")
 
 
 def candidates(backend: Backend, problem: Problem) -> tuple[str, ...]:
-    """Specs worth trying when tuning for ``problem``, each once, the default first; none where it has no say."""
+    """Specs to try when tuning for ``problem``, without repeats, the default first; () if the backend has none."""
     return tuple(dict.fromkeys(backend.candidates(problem))) if isinstance(backend, Tunable) else ()
 
 
 def ways(backend: Backend) -> Mapping[str, Opening]:
-    """Other ways to open the backend, by name; none where it has one way only."""
+    """Alternative ways to open the backend, by name; {} where there are none."""
     return backend.WAYS if isinstance(backend, OtherWays) else {}
 
 
 def refusal(problem: Problem, name: str) -> str | None:
-    """What the machine lacks to run ``problem``, or what the backend refuses anywhere; None where it can run."""
+    """Why the backend cannot run ``problem`` on this machine, or None."""
     backend = find(name)
     return backend.missing() or backend.refuses(problem)
 
 
 def default_backends() -> tuple[str, ...]:
-    """All that can run here on GPUs if there are some, else all that can run on CPU ranks.
+    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks.
 
-    Kernels of ours are timed as ``nvrar`` on GPUs, which picks among them, and each by itself on CPU ranks: there they
-    always have a row, also where it must say that a compiler is missing.
+    On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each runs as a separate backend
+    and is always listed, so that its row can report a missing compiler.
     """
     found = {name: find(name) for name in names()}
     here = [name for name, backend in found.items() if backend.missing() is None]
     ours = _kernels.own_names()
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
-    told = ours if _kernels.device() == "cpu" else []
-    return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in told))
+    listed = ours if _kernels.device() == "cpu" else []
+    return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))
 
 
 def default_dtypes(specs: Iterable[str]) -> tuple[str, ...]:
-    """The type that is common where these backends run."""
+    """The default element type for these backends: bfloat16 on GPUs, else float32."""
     on_gpus = any(find(name).DEVICE == "gpu" for name in specs)
     return ("bfloat16",) if on_gpus and gpu_count() else ("float32",)

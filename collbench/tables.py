@@ -1,4 +1,4 @@
-"""Tables of text: for a terminal, in Markdown; and numbers as people read them."""
+"""Text tables for a terminal and in Markdown, and latencies as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def show_us(value: float) -> str:
 
 
 def aligned(table: Table) -> str:
-    """A table for a terminal: columns as wide as their widest cell, columns of numbers to the right."""
+    """The table for a terminal: columns as wide as their widest cell, numbers right-aligned."""
     columns = list(zip(*table, strict=True))
     widths = [max(map(len, column)) for column in columns]
     right = [any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
@@ -32,7 +32,7 @@ def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> s
 
 
 def markdown(table: Table) -> str:
-    """The same table in Markdown."""
+    """The table in Markdown, every column right-aligned."""
     head, *body = table
     rows = [head, ["---:"] * len(head), *body]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -22,7 +22,7 @@ REDUCTIONS = {"sum": nc.SUM, "min": nc.MIN, "max": nc.MAX, "avg": nc.AVG, "": nc
 
 def allocate(size: int) -> Array:
     """``size`` bytes from ncclMemAlloc as a cupy array: memory that can be registered as a symmetric window."""
-    with nccl_log.log().told():
+    with nccl_log.log().enabled():
         buffer = nc.mem_alloc(size)
     memory = cupy.cuda.UnownedMemory(int(buffer.handle), size, owner=buffer)
     return cupy.ndarray((size,), cupy.uint8, cupy.cuda.MemoryPointer(memory, 0))
@@ -34,7 +34,7 @@ class NcclCommunicator:
     def __init__(self, world: World) -> None:
         self._log = nccl_log.log()
         self._since = self._log.size()
-        with self._log.told():
+        with self._log.enabled():
             uid = world.bcast(bytes(nc.get_unique_id()) if world.rank == 0 else b"")
             self._owner = nc.Communicator.init(world.size, world.rank, nc.UniqueId.from_bytes(uid))
         self._handle: Any = lib.Comm(self._owner.ptr)

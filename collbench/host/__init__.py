@@ -1,1 +1,1 @@
-"""Facts of this machine, without MPI and without CUDA."""
+"""Probes of this machine, without MPI and without CUDA."""

@@ -1,4 +1,4 @@
-"""What machine, libraries and job this is; every probe may fail softly, no secret is ever read."""
+"""The machine, libraries and job of this process; a failed probe yields no value, and secrets are never read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = (
     "cuda-bindings", "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13", "nvidia-cuda-nvrtc",
     "nvidia-nvjitlink",
 )  # fmt: skip
-# Named, not matched: NCCL, NVSHMEM, MPI, fabric and job settings that change results. Nothing else is recorded.
+# Settings of NCCL, NVSHMEM, MPI, fabrics and jobs that change results. Nothing else is recorded.
 _PREFIXES = (
     "NCCL_", "NVSHMEM_", "MPICH_", "OMPI_MCA_", "PRTE_MCA_", "FI_", "UCX_", "I_MPI_", "MPIR_CVAR_", "COLLBENCH_",
 )  # fmt: skip
@@ -25,7 +25,7 @@ _NAMES = frozenset({
     "MPI4PY_LIBMPI", "SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION", "SLURM_NNODES", "SLURM_NTASKS",
     "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
 })  # fmt: skip
-# What launchers set for themselves: addresses, process ids and one-time keys, other in every run.
+# Launchers' internal variables: addresses, process ids and one-time keys, different in every run.
 _INTERNAL = ("OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", "COLLBENCH_CHILD")
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASS|CRED|AUTH|COOKIE", re.IGNORECASE)
 
@@ -42,7 +42,7 @@ def _is_allowed(name: str) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that matter; absent ones are left out."""
+    """Installed versions of the packages in ``PACKAGES`` that are present, and of Python."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -61,22 +61,29 @@ def _first_match(path: str, pattern: str) -> str | None:
 
 
 def machine() -> dict[str, Any]:
-    """The host this process runs on."""
+    """The host of this process: name, system, CPU model, usable cores and memory."""
     return {
         "host": platform.node(),
         "system": f"{platform.system()} {platform.release()}",
         "cpu": _first_match("/proc/cpuinfo", r"^model name\s*:\s*(.+)$") or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory": _first_match("/proc/meminfo", r"^MemTotal:\s*(.+)$"),
+        "memory": _memory(),
     }
+
+
+def _memory() -> str | None:
+    kibibytes = _first_match("/proc/meminfo", r"^MemTotal:\s*(\d+) kB$")
+    return f"{int(kibibytes) / (1 << 20):.1f} GiB" if kibibytes else None
 
 
 _LIBRARIES = {"nccl": "/libnccl.so", "nvshmem": "/libnvshmem_host.so"}
 
 
 def loaded_libraries(maps: str = "/proc/self/maps") -> dict[str, str]:
-    """Paths of the communication libraries that this process has loaded; those in its own environment without what is
-    nobody's business: where that environment lies."""
+    """Paths of the communication libraries that this process has loaded, by name.
+
+    Paths in this Python environment are relative to it: they may hold a user's name.
+    """
     try:
         lines = Path(maps).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -91,7 +98,7 @@ def loaded_libraries(maps: str = "/proc/self/maps") -> dict[str, str]:
 
 
 def mapped_path() -> str | None:
-    """Path of the libmpi that this process has mapped, None where it cannot be told."""
+    """Path of the libmpi that this process has mapped, or None if it is unknown."""
     try:
         with open("/proc/self/maps", encoding="utf-8") as maps:
             files = {line.split()[-1] for line in maps if "/libmpi" in line}

@@ -1,4 +1,4 @@
-"""What connects the ranks: the name that goes into the column ``fabric``; every probe may fail softly."""
+"""What connects the ranks: the values of the column ``fabric``; a failed probe counts as a missing device."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def gpu_link() -> str:
 
 def _has_nvlink(pynvml: Any) -> bool:
     handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-    with suppress(pynvml.NVMLError):  # raised from the first link on that this GPU does not have
+    with suppress(pynvml.NVMLError):  # raised at the first link that this GPU does not have
         return any(pynvml.nvmlDeviceGetNvLinkState(handle, link) for link in range(pynvml.NVML_NVLINK_MAX_LINKS))
     return False
 

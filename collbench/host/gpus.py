@@ -1,4 +1,4 @@
-"""NVIDIA GPUs of this machine, and the packages that they need."""
+"""NVIDIA GPUs of this machine, and the packages that GPU backends need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GPU_PACKAGES = {
 
 
 def gpu_count() -> int:
-    """NVIDIA GPUs that this process may use; 0 where there is no driver."""
+    """Number of NVIDIA GPUs that this process may use; 0 without a driver."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     present = len(list(Path("/dev").glob("nvidia[0-9]*")))
     if allowed is None or not present:
@@ -26,14 +26,14 @@ def gpu_count() -> int:
 
 
 def _is_gpu(entry: str, present: int) -> bool:
-    """CUDA uses the entries of its list up to the first that names no device."""
+    """Whether an entry names a device; CUDA ignores the list from the first entry that does not."""
     return int(entry) < present if entry.isdecimal() else entry.startswith(("GPU-", "MIG-"))
 
 
 def gpu_missing(**more: str) -> str | None:
-    """What keeps GPU backends from running here and how to get it, or None. ``more``: module=distribution."""
+    """What GPU backends lack here and how to install it, or None. ``more``: module=distribution."""
     if gpu_count() == 0:
-        return "no NVIDIA GPU here; run it on a machine that has some"
+        return "needs an NVIDIA GPU"
     lacking = [package for module, package in {**GPU_PACKAGES, **more}.items() if not _installed(module)]
     return f"{', '.join(lacking)} not installed; pip install 'collbench[gpu]'" if lacking else None
 

@@ -1,4 +1,4 @@
-"""The file into which NCCL writes, for this process alone, how it starts: it names its transports nowhere else."""
+"""NCCL's log of its initialisation in this process, the only place where NCCL names its transports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = ("NCCL_DEBUG", "NCCL_DEBUG_FILE", "NCCL_DEBUG_SUBSYS")
 
 
 def users_file(variables: Mapping[str, str], host: str, pid: int) -> Path | None:
-    """Where NCCL logs by the user's own settings, if it does so in detail and into a file (NCCL, src/debug.cc)."""
+    """The file that NCCL logs to in detail by the user's settings; None if they set none (NCCL, src/debug.cc)."""
     detailed = variables.get("NCCL_DEBUG", "").upper() in ("INFO", "TRACE")
     pattern = variables.get("NCCL_DEBUG_FILE", "")
     if not (detailed and pattern):
@@ -26,10 +26,10 @@ def users_file(variables: Mapping[str, str], host: str, pid: int) -> Path | None
 
 
 class NcclLog:
-    """NCCL's log of this process: the user's file, else one of our own. It stays empty where the user has set part of
-    NCCL_DEBUG* otherwise: those settings win, and then nobody knows the transport.
+    """NCCL's log of this process: the user's file, else a temporary one.
 
-    Only the start of communicators is logged (subsystem INIT), nothing in a call that has run once.
+    The user's NCCL_DEBUG* settings take precedence; where they name no file, the log stays empty and the transport is
+    unknown. Only the initialisation of communicators is logged (subsystem INIT), so timed calls write nothing.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -38,15 +38,17 @@ class NcclLog:
         self._file: int | None = None
         self._users = users_file(variables, platform.node(), os.getpid())
         if not any(name in variables for name in NAMES):
-            with suppress(OSError):  # without a place for files there is no log
+            with suppress(OSError):  # without a writable temporary directory there is no log
                 self._file, name = tempfile.mkstemp(prefix="collbench-nccl-", suffix=".log")
                 self._own = Path(name)
                 self._settings = dict(zip(NAMES, ("INFO", name.replace("%", "%%"), "INIT"), strict=True))
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Around calls of NCCL that may be the first: NCCL reads its settings then. They do not stay behind, neither
-        in the environment nor, once NCCL has the file open, its name on the disk."""
+    def enabled(self) -> Iterator[None]:
+        """Enable the log around calls that may be NCCL's first, when it reads its settings.
+
+        On exit the settings are removed from the environment, and the file is unlinked if NCCL has it open.
+        """
         os.environ.update(self._settings)
         try:
             yield
@@ -58,11 +60,11 @@ class NcclLog:
                 self._own, self._settings = None, {}
 
     def size(self) -> int:
-        """Bytes so far."""
+        """Size of the log in bytes."""
         return len(self._bytes())
 
     def read(self, since: int = 0) -> str:
-        """What NCCL wrote from byte ``since`` on; nothing where it does not log."""
+        """The log from byte ``since`` on; "" where NCCL does not log."""
         return self._bytes()[since:].decode(errors="replace")
 
     def _bytes(self) -> bytes:
@@ -73,14 +75,14 @@ class NcclLog:
         return b""
 
     def close(self) -> None:
-        """Remove what is left of a file of our own."""
+        """Remove the temporary file, if it still exists."""
         if self._own:
             self._own.unlink(missing_ok=True)
 
 
 @functools.cache
 def log() -> NcclLog:
-    """The log of this process: NCCL reads its settings once."""
+    """The log of this process; a single one, since NCCL reads its settings once."""
     found = NcclLog(os.environ)
     atexit.register(found.close)
     return found

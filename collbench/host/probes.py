@@ -1,5 +1,4 @@
-"""What a host and a process are before anything is measured; every probe may fail softly, and loads neither MPI nor
-CUDA."""
+"""Facts of a host and a process before a measurement; a failed probe yields no value, and none loads MPI or CUDA."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from typing import Any
 from collbench.host.gpus import gpu_count
 
 SYS, ROOT = Path("/sys/class"), Path("/")
-# Bits of nvmlDeviceGetCurrentClocksEventReasons (nvml.h) that hold clocks down though there is work.
+# Bits of nvmlDeviceGetCurrentClocksEventReasons (nvml.h) that lower the clocks under load.
 THROTTLES = {
     0x08: "hardware slowdown", 0x20: "software thermal slowdown", 0x40: "hardware thermal slowdown",
     0x80: "power brake", 0x04: "software power cap",
@@ -29,7 +28,7 @@ _CONTAINER_FILES = (".dockerenv", "run/.containerenv")
 
 @dataclass(frozen=True)
 class Nic:
-    """A port of a network adapter, in the words of the kernel: ``rate`` such as ``400 Gb/sec (4X NDR)``."""
+    """A port of a network adapter, with values from sysfs: ``rate`` such as ``400 Gb/sec (4X NDR)``."""
 
     name: str
     link: str
@@ -39,8 +38,8 @@ class Nic:
 
 @dataclass(frozen=True)
 class GpuState:
-    """A GPU of the host, visible to this process or not; clocks in MHz, now and at most, None where NVML
-    does not tell."""
+    """A GPU of the host, visible to this process or not; current and maximum clocks in MHz, None where NVML
+    does not report them."""
 
     index: int
     name: str
@@ -54,7 +53,7 @@ class GpuState:
 
 @dataclass(frozen=True)
 class Reach:
-    """Whether this process gets at a fabric that the kernel knows: its device files are there, its library loads."""
+    """Whether this process can use a fabric of this host: whether it sees its device files and can load its library."""
 
     name: str
     devices: bool
@@ -64,8 +63,8 @@ class Reach:
 
 @dataclass(frozen=True)
 class Node:
-    """A host. ``locked_bytes`` is how much memory a process may lock, None for any amount; ``container`` what this
-    process runs in, if in one."""
+    """A host. ``locked_bytes`` is how much memory a process may lock, None if unlimited; ``container`` identifies the
+    container of this process, if any."""
 
     host: str
     cores: int
@@ -81,7 +80,7 @@ Host = tuple[Node, tuple[Reach, ...]]
 
 @dataclass(frozen=True)
 class Process:
-    """A rank: its host, its MPI as ``world.mpi_facts`` tells it, the cores it may run on, and the GPUs it may see."""
+    """A rank: its host, the result of ``world.mpi_facts``, the cores it may run on, and the GPUs it may use."""
 
     host: str
     mpi: Mapping[str, Any]
@@ -97,7 +96,7 @@ def _text(path: Path) -> str:
 
 
 def nics(sys_class: Path = SYS) -> tuple[Nic, ...]:
-    """Ports of InfiniBand and RoCE adapters, and Slingshot's interfaces."""
+    """Ports of InfiniBand and RoCE adapters, and Slingshot interfaces."""
     found = []
     for port in sorted(sys_class.glob("infiniband/*/ports/*")):
         name = f"{port.parents[1].name}:{port.name}"
@@ -116,7 +115,7 @@ def interfaces(sys_class: Path = SYS) -> tuple[str, ...]:
 
 
 def _loads(library: str) -> bool:
-    """Whether this process could load a shared library; tried in another one, since libraries act when loaded."""
+    """Whether a shared library can be loaded; tried in a child process, since loading has side effects."""
     program = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
     with suppress(OSError, subprocess.SubprocessError):
         run = subprocess.run([sys.executable, "-c", program, library], capture_output=True, timeout=10, check=False)
@@ -125,7 +124,7 @@ def _loads(library: str) -> bool:
 
 
 def reaches(sys_class: Path = SYS, root: Path = ROOT) -> tuple[Reach, ...]:
-    """How this process stands with each fabric that the kernel knows. Starts processes: ask before MPI runs."""
+    """Whether this process can use each fabric of this host. Starts processes: call it before MPI_Init."""
     kinds = (
         ("InfiniBand", "infiniband", "dev/infiniband/uverbs*", "libibverbs.so.1"),
         ("Slingshot", "cxi", "dev/cxi*", "libfabric.so.1"),
@@ -138,7 +137,7 @@ def reaches(sys_class: Path = SYS, root: Path = ROOT) -> tuple[Reach, ...]:
 
 
 def container(variables: Mapping[str, str], root: Path = ROOT) -> str | None:
-    """What this process runs in: the variable or the file that a container's runtime leaves."""
+    """The variable or file by which a container runtime marks this process; None outside a container."""
     by_variable = next((name for name in _CONTAINERS if variables.get(name)), None)
     return by_variable or next((f"/{name}" for name in _CONTAINER_FILES if (root / name).exists()), None)
 
@@ -150,13 +149,13 @@ def nccl_plugins(variables: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def locked_bytes() -> int | None:
-    """Memory that this process may lock, in bytes; None for any amount."""
+    """Memory that this process may lock, in bytes; None if unlimited."""
     soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     return None if soft == resource.RLIM_INFINITY else soft
 
 
 def gpus() -> tuple[GpuState, ...]:
-    """The host's GPUs as NVML sees them; none without it."""
+    """The host's GPUs as NVML reports them; () without NVML."""
     try:
         import pynvml
     except ImportError:
@@ -170,9 +169,9 @@ def gpus() -> tuple[GpuState, ...]:
 def _gpu(nvml: Any, index: int) -> GpuState:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
 
-    def clock(ask: Callable[[Any, int], int], kind: int) -> int | None:
+    def clock(query: Callable[[Any, int], int], kind: int) -> int | None:
         with suppress(nvml.NVMLError):
-            return ask(handle, kind)
+            return query(handle, kind)
         return None
 
     now, most = nvml.nvmlDeviceGetClockInfo, nvml.nvmlDeviceGetMaxClockInfo
@@ -189,7 +188,7 @@ def _gpu(nvml: Any, index: int) -> GpuState:
 
 
 def throttled(nvml: Any, handle: Any) -> str | None:
-    """Why the clocks of a GPU are held down at this moment; None where they are not, or NVML does not tell."""
+    """Why the clocks of a GPU are lowered now; None if they are not, or NVML does not report it."""
     with suppress(nvml.NVMLError):
         reasons = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
         return next((text for bit, text in THROTTLES.items() if reasons & bit), None)
@@ -197,7 +196,7 @@ def throttled(nvml: Any, handle: Any) -> str | None:
 
 
 def node(variables: Mapping[str, str]) -> Node:
-    """This host."""
+    """The host of this process; ``variables`` is its environment."""
     return Node(
         host=platform.node(),
         cores=os.cpu_count() or 1,
@@ -210,11 +209,11 @@ def node(variables: Mapping[str, str]) -> Node:
 
 
 def plain(node: Node) -> dict[str, Any]:
-    """For the sidecar."""
+    """The node as a dictionary, for the sidecar."""
     return dataclasses.asdict(node)
 
 
 def process(variables: Mapping[str, str], mpi: Mapping[str, Any]) -> Process:
-    """This process, with what the caller knows of its MPI."""
+    """This process; ``mpi`` is the result of ``world.mpi_facts``."""
     cores = tuple(sorted(os.sched_getaffinity(0)))
     return Process(platform.node(), mpi, cores, gpu_count(), variables.get("CUDA_VISIBLE_DEVICES"))

@@ -1,4 +1,4 @@
-"""What comes with collbench beside its Python: kernels and job scripts."""
+"""Data files of the distribution: kernels and job scripts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ PACKAGE = Path(__file__).parent.parent
 
 
 def shipped(folder: str) -> Path:
-    """Where our ``folder`` (``kernels``, ``jobs``) is: in the wheel, or beside the package in a checkout."""
-    packed = PACKAGE / "share" / folder  # asked first: beside an installed package lies whatever others put there
+    """The path of ``folder`` (``kernels`` or ``jobs``): in the wheel, or next to the package in a checkout."""
+    packed = PACKAGE / "share" / folder  # first: site-packages may hold a folder of this name
     return packed if packed.is_dir() else PACKAGE.parent / folder

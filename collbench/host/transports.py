@@ -1,8 +1,8 @@
-"""The transport that a communication library took: read from what the library says, and put into one short name.
+"""The transport that a communication library uses, as one short name derived from the library's log or maps.
 
 Names: ``p2p`` (GPU to GPU), ``nvls`` (NVLink multicast) and ``shm`` inside a host; between hosts ``socket``, ``ib``
 (InfiniBand or RoCE), ``ucx`` and ``ofi/PROVIDER`` of NCCL; ``ibrc``, ``ibgda``, ``ibdevx``, ``gpunetio``, ``ucx`` and
-``libfabric/PROVIDER`` of NVSHMEM. What is not known is ``unknown``: nothing here guesses.
+``libfabric/PROVIDER`` of NVSHMEM. All others are ``unknown``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NET = re.compile(r" via NET/(.+?)/\d+")
 # aws-ofi-nccl, src/nccl_ofi_net.cpp: "NET/OFI Selected provider is cxi, fabric is cxi (found 4 nics)".
 _PROVIDER = re.compile(r"NET/OFI Selected provider is ([^,\s]+)", re.IGNORECASE)
 _PLUGIN = re.compile(r"/nvshmem_transport_(\w+)\.so")
-_BY_THE_GPU = ("ibgda", "gpunetio")  # these carry what kernels send, whatever carries what the host sends
+_BY_THE_GPU = ("ibgda", "gpunetio")  # these carry traffic of kernels; another may carry traffic of the host
 _BY_THE_HOST = ("ibrc", "ibdevx", "ucx")
 DEFAULT_PROVIDER = "cxi"  # NVSHMEM, src/modules/transport/common/env_defs.h
 NETWORKS = {
@@ -30,10 +30,10 @@ NETWORKS = {
 
 
 def _network(name: str, log: str) -> str:
-    """Our name for the network that NCCL calls ``name``; the log tells the provider of libfabric."""
+    """The name for the network that NCCL calls ``name``; the provider of libfabric is in the log."""
     if name == "Socket":
         return "socket"
-    if name.startswith("IB"):  # also the plugin of HPC-X: IBext_v8
+    if name.startswith("IB"):  # or IBext_v8, the plugin of HPC-X
         return "ib"
     if name.startswith("UCX"):
         return "ucx"
@@ -44,14 +44,14 @@ def _network(name: str, log: str) -> str:
 
 
 def core(provider: str) -> str:
-    """The part of a libfabric provider that owns the network: ``verbs`` of ``verbs;ofi_rxm``."""
+    """The core provider in a libfabric provider's name: ``verbs`` of ``verbs;ofi_rxm``."""
     return provider.split(";", maxsplit=1)[0]
 
 
 def of_nccl(log: str, recent: str) -> str:
-    """What NCCL's communicators on one world took, as far as this rank's ``recent`` lines of the log tell.
+    """The transport of NCCL's communicators on one world, from this rank's ``recent`` lines of the log.
 
-    NCCL connects at the first call, so ask after it. ``log`` is the whole log: plugins tell their provider once.
+    Call it after the first collective, when NCCL connects. ``log`` is the whole log: plugins log their provider once.
     """
     networks = {_network(name, log) for name in _NET.findall(recent)}
     inside = {(direct or multicast).lower() for direct, multicast in _CHANNEL.findall(recent)}
@@ -59,11 +59,11 @@ def of_nccl(log: str, recent: str) -> str:
 
 
 def of_nvshmem(reached: bool, maps: str, provider: str) -> str:
-    """What NVSHMEM takes from this PE to others.
+    """The transport of NVSHMEM from this PE to others.
 
-    ``reached``: loads and stores reach them all (nvshmem_ptr). Else it is the transport plugin that stayed loaded, by
-    the process's ``maps``: NVSHMEM unloads one that does not come up (src/host/transport/transport.cpp). A plugin for
-    libfabric that came up has found ``provider``, or it would have failed.
+    ``reached``: loads and stores reach all PEs (nvshmem_ptr). Otherwise it is the transport plugin in the process's
+    ``maps``: NVSHMEM unloads plugins that fail to initialise (src/host/transport/transport.cpp). A loaded plugin for
+    libfabric has found ``provider``, without which it fails.
     """
     if reached:
         return "p2p"
@@ -76,7 +76,7 @@ def of_nvshmem(reached: bool, maps: str, provider: str) -> str:
 
 
 def merged(names: Iterable[str]) -> str:
-    """One name for what several ranks took: the networks, or where there is none, what they took inside their host."""
+    """One name for the transports of several ranks: the networks, or without any, the transports inside the host."""
     parts = {part for name in names for part in name.split("+")}
     networks = parts - {UNKNOWN, *INSIDE}
     if networks:
@@ -85,6 +85,6 @@ def merged(names: Iterable[str]) -> str:
 
 
 def families(transport: str) -> frozenset[str]:
-    """The networks that a transport goes over; none inside a host, and none where it is unknown."""
+    """The networks that a transport uses; empty inside a host and for ``unknown``."""
     parts = transport.split("+")
     return frozenset(family for family, names in NETWORKS.items() if any(part in names for part in parts))

@@ -1,1 +1,1 @@
-"""What is asked of a run: sizes, types, collectives, layouts, and from a sweep to its cases; pure."""
+"""The plan of a run: sizes, types, collectives, layouts, and the cases of a sweep; pure."""

@@ -1,4 +1,4 @@
-"""Lower bounds on latency from what links can do."""
+"""Lower bounds on latency from the bandwidth and latency of links."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Link:
-    """What one GPU can do: bytes per second out of it (one direction), seconds for one flagged store to be seen
-    by a peer, seconds from one kernel to the next in a CUDA graph."""
+    """The limits of one GPU: bytes per second out of it (one direction), seconds until a peer sees one flagged
+    store, seconds from one kernel to the next in a CUDA graph."""
 
     bandwidth: float
     latency: float
     launch: float
 
 
-# Bandwidth: NVIDIA data sheets (NVLink 3, 4, 5: 300, 450, 900 GB/s a direction). Latency and launch: well below what
-# was ever measured. On H200 a store is seen after 1 to 1.5 us and kernels follow after 2 to 2.5 us, or after less where
+# Bandwidth: NVIDIA data sheets (NVLink 3, 4, 5: 300, 450, 900 GB/s a direction). Latency and launch: well below any
+# measurement. On H200 a store is seen after 1 to 1.5 us and kernels follow after 2 to 2.5 us, or after less where
 # launches overlap: the fastest all-reduce in one hop takes 2.2 us in all.
 LATENCY, LAUNCH = 0.5e-6, 0.8e-6
 NVLINKS = {
@@ -26,14 +26,14 @@ NVLINKS = {
 
 
 def find_link(device: str, fabric: str) -> Link | None:
-    """The link behind a fabric name on a device name, or None where none is known."""
+    """The limits of GPU ``device`` on ``fabric``; None where they are unknown."""
     if not fabric.startswith("nvlink"):
         return None
     return next((link for name, link in NVLINKS.items() if name in device), None)
 
 
 def bound_seconds(collective: str, size: int, ranks: int, link: Link) -> float:
-    """A time that no implementation without in-network reduction can beat, for a message of ``size`` bytes.
+    """A lower bound (seconds) for any implementation without in-network reduction, for ``size`` bytes.
 
     Every rank must send a share that depends on the collective; an all-reduce takes one hop with n-1 messages or
     two hops with 2(n-1)/n of one (Patarasu and Yuan, JPDC 2009).

@@ -1,4 +1,4 @@
-"""One descriptor per collective: who sends and receives how much, which contributions meet where, bus factor."""
+"""One descriptor per collective: elements sent and received per rank, sources of the output, bus factor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = 0
 
 @dataclass(frozen=True)
 class Piece:
-    """Where one stretch of a rank's output comes from.
+    """The source of one contiguous part of a rank's output.
 
     ``output[start : start + count]`` is the reduction, over the ranks in ``sources``, of each one's
     ``input[origin : origin + count]``; with a single source it is a copy. Units: elements.
@@ -25,10 +25,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Collective:
-    """What a collective means, for ``n`` elements (the larger of the two buffers) on ``ranks`` ranks.
+    """A collective on ``n`` elements (the larger of the two buffers) and ``ranks`` ranks.
 
-    ``send(n, ranks, rank)`` and ``recv(n, ranks, rank)`` are element counts; ``pieces(n, ranks, rank)`` is the
-    meaning of the output; ``bus_factor(ranks)`` turns algorithm into bus bandwidth (nccl-tests, PERFORMANCE.md).
+    ``send(n, ranks, rank)`` and ``recv(n, ranks, rank)`` are element counts; ``pieces(n, ranks, rank)``
+    defines the output; ``bus_factor(ranks)`` converts algorithm to bus bandwidth (nccl-tests, PERFORMANCE.md).
     ``splits``: n is a multiple of the number of ranks. ``in_place(n, ranks, rank)`` is the offset of the input
     inside the output (negative: of the output inside the input), or None where MPI and NCCL define none.
     """
@@ -43,7 +43,7 @@ class Collective:
     in_place: Callable[[int, int, int], int] | None
 
     def __reduce__(self) -> tuple[Callable[[str], Collective], tuple[str]]:
-        """Travels between ranks by name."""
+        """Pickle by name: functions in the fields cannot be pickled."""
         return find, (self.name,)
 
     def count(self, size: int, itemsize: int, ranks: int) -> int:
@@ -81,7 +81,7 @@ def _one_to_all(n: int, ranks: int, rank: int) -> tuple[Piece, ...]:
     return (Piece(0, n, (ROOT,), 0),)
 
 
-_EVERYBODY = (
+_ALL = (
     Collective(
         name="all_reduce",
         reduces=True,
@@ -144,7 +144,7 @@ _EVERYBODY = (
     ),
 )
 
-COLLECTIVES = {collective.name: collective for collective in _EVERYBODY}
+COLLECTIVES = {collective.name: collective for collective in _ALL}
 
 
 def find(name: str) -> Collective:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Dtype:
     """An element type. ``roundoff`` is u, half the distance from 1 to the next value; 0 for integers.
 
-    ``exact_bits``: integers up to 2**exact_bits in magnitude, and their sums up to there, are exact.
+    ``exact_bits``: integers, and sums of integers, up to 2**exact_bits in magnitude are exact.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Dtype:
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        """The numpy type that holds it; bfloat16 comes from ml_dtypes."""
+        """The numpy dtype; bfloat16 is defined by ml_dtypes."""
         import numpy as np
 
         if self.name == "bfloat16":
@@ -35,7 +35,7 @@ class Dtype:
 
     @property
     def is_float(self) -> bool:
-        """Whether sums of this type round."""
+        """Whether this is a floating-point type."""
         return self.roundoff > 0
 
 

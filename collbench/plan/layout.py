@@ -1,4 +1,4 @@
-"""Which rank sits on which node: real nodes by host name, virtual nodes by decree, and sub-worlds of both."""
+"""Which rank is on which node: real nodes by host name, virtual nodes by --layout, and sub-worlds of both."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Layout:
 
     @property
     def per_node(self) -> int | None:
-        """Ranks on each node, or None where nodes hold different numbers."""
+        """Ranks on each node, or None where nodes differ."""
         counts = set(Counter(self.nodes).values())
         return counts.pop() if len(counts) == 1 else None
 
     @property
     def places(self) -> tuple[int, ...]:
-        """The rank at each place, where ranks stand node after node and in their order on each node."""
+        """Ranks sorted by node, and by rank within a node."""
         return tuple(sorted(range(self.size), key=lambda rank: self.nodes[rank]))
 
     def __str__(self) -> str:
@@ -49,10 +49,10 @@ class Layout:
 
 
 def parse_layout(text: str) -> tuple[int, int]:
-    """(nodes, ranks per node) of a text such as ``2x4``."""
+    """(nodes, ranks per node) from text such as ``2x4``; UsageError for any other text."""
     match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.strip().lower())
     if match is None:
-        raise UsageError(f"layout {text!r} does not parse; write NODESxRANKS, for example 2x4.")
+        raise UsageError(f"{text!r} is not a valid layout; write NODESxRANKS, for example 2x4.")
     return int(match[1]), int(match[2])
 
 
@@ -63,7 +63,7 @@ def number_nodes(hosts: Sequence[str]) -> tuple[int, ...]:
 
 
 def virtual_layout(nodes: int, per_node: int, hosts: Sequence[str]) -> Layout:
-    """The first ``nodes * per_node`` ranks as that many nodes; virtual unless the hosts agree with it."""
+    """The first ``nodes * per_node`` ranks on ``nodes`` nodes; virtual unless the hosts match."""
     size = nodes * per_node
     if size > len(hosts):
         raise UsageError(f"layout {nodes}x{per_node} needs {size} ranks, but this launch has {len(hosts)}.")
@@ -72,7 +72,7 @@ def virtual_layout(nodes: int, per_node: int, hosts: Sequence[str]) -> Layout:
 
 
 def choose_members(real: Sequence[int], ranks: int | None, nodes: int | None) -> Layout | str:
-    """The sub-world of ``ranks`` ranks spread evenly over ``nodes`` nodes, or the reason why there is none.
+    """The sub-world of ``ranks`` ranks spread evenly over ``nodes`` nodes, or why there is none.
 
     ``real[r]`` is the node of rank r of the launch. None for ``ranks`` takes all ranks of those nodes; None
     for ``nodes`` fills node after node.
@@ -83,20 +83,20 @@ def choose_members(real: Sequence[int], ranks: int | None, nodes: int | None) ->
     if nodes is None:
         members = [rank for node in by_node.values() for rank in node][:ranks]
     elif nodes > len(by_node):
-        return f"{nodes} nodes asked for, this launch has {len(by_node)}"
+        return f"{nodes} nodes requested, but this launch has {len(by_node)}"
     elif ranks is None:
         members = [rank for node in list(by_node.values())[:nodes] for rank in node]
     elif ranks % nodes:
-        return f"{ranks} ranks do not divide over {nodes} nodes"
+        return f"{ranks} ranks cannot be divided evenly among {nodes} nodes"
     else:
         share = ranks // nodes
         hosts = [node for node in by_node.values() if len(node) >= share][:nodes]
         if len(hosts) < nodes:
-            return f"fewer than {nodes} nodes hold {share} ranks each"
+            return f"{ranks} ranks do not fit on {nodes} node{'s' * (nodes > 1)}: too few nodes have {share} ranks"
         members = [rank for node in hosts for rank in node[:share]]
+        if 0 not in members:
+            return f"the node of rank 0 has fewer than {share} ranks"
     members.sort()
-    if members[0] != 0:
-        return f"the node of rank 0 holds fewer than {ranks} / {nodes} ranks"
     return Layout(tuple(members), number_nodes([str(real[rank]) for rank in members]))
 
 

@@ -1,4 +1,4 @@
-"""What is timed: a collective on one type, size and layout, and who does it."""
+"""Problems (a collective on one type, size and layout) and cases (a problem on one backend)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CACHES = ("hot", "cold")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to time, whoever does it: backends are compared within a problem."""
+    """One configuration to time; backends are compared within a problem. ``size`` is the requested size in bytes."""
 
     layout: Layout
     collective: Collective
@@ -32,20 +32,20 @@ class Problem:
 
     @property
     def bytes(self) -> int:
-        """Bytes really moved: the size asked for, rounded down to whole elements."""
+        """Bytes in the larger of the two buffers: ``size`` rounded down to whole elements."""
         return self.count * self.dtype.itemsize
 
     def refusal(self) -> str | None:
-        """Why nobody can run this, or None."""
+        """Why no backend can run this problem, or None."""
         if self.layout.size < 2:
             return "a collective needs at least 2 ranks"
         if self.count == 0:
-            each = f" for each of {self.layout.size} ranks" if self.collective.splits else ""
-            return f"{self.size} B hold no {self.dtype.name}{each}"
+            each = " per rank" if self.collective.splits else ""
+            return f"{self.size} B is too small for one {self.dtype.name}{each}"
         if self.in_place and self.collective.in_place is None:
             return f"{self.collective.name} has no in-place form"
         if self.op == "avg" and not self.dtype.is_float:
-            return f"an average of {self.dtype.name} is not a whole number"
+            return f"avg is not defined for {self.dtype.name}"
         return None
 
 
@@ -58,7 +58,7 @@ class Case:
 
 
 def case_identity(case: Case) -> tuple[object, ...]:
-    """The identity that the row of ``case`` will have."""
+    """``Record.identity`` of the rows of ``case``."""
     problem = case.problem
     layout = problem.layout
     return (

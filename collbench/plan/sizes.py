@@ -1,4 +1,4 @@
-"""Message sizes between people and bytes; the one place that knows what K, KB and KiB mean."""
+"""Message sizes as text and in bytes; the only module that interprets K, KB and KiB."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MOST_SIZES = 10_000
 
 
 def parse_size(text: str) -> int:
-    """Bytes in one size such as ``4K``, ``1.5M`` or ``100``; K, M and G are binary in any case.
+    """Bytes of a size such as ``4K``, ``1.5M`` or ``100``; K, M and G are binary in any case.
 
-    Raises UsageError when the text does not parse, is zero, or is not a whole number of bytes.
+    Raises UsageError for text that is not a valid size, is zero, or is not a whole number of bytes.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"size {text!r} does not parse; {GRAMMAR}.")
+        raise UsageError(f"{text!r} is not a valid size; {GRAMMAR}.")
     size = Decimal(match["number"]) * UNITS[(match["unit"] or "").upper()]
     if size == 0:
         raise UsageError(f"size {text!r} is 0 bytes; the smallest message has 1 byte.")
@@ -36,12 +36,12 @@ def _steps(first: int, last: int, step: str, text: str) -> list[int]:
     elif step[:1] == "+":
         factor, add = 1, parse_size(grows)
     else:
-        raise UsageError(f"step {step!r} in {text!r} does not parse; use x2, x4, ... or +1M.")
+        raise UsageError(f"step {step!r} in {text!r} is not valid; use x2, x4, ... or +1M.")
     sizes = []
     while first < last:
         sizes.append(first)
         if len(sizes) >= MOST_SIZES:
-            raise UsageError(f"range {text!r} has more than {MOST_SIZES} sizes; take a larger step.")
+            raise UsageError(f"range {text!r} has more than {MOST_SIZES} sizes; use a larger step.")
         first = first * factor + add
     return [*sizes, last]
 
@@ -59,12 +59,12 @@ def _parse_range(text: str) -> list[int]:
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
-    """Bytes of every size in a list of sizes and ranges, ascending and without repeats; both ends included."""
+    """Bytes of all sizes in a list of sizes and ranges, ascending, without repeats; ranges include both ends."""
     return tuple(sorted({size for part in text.split(",") for size in _parse_range(part.strip())}))
 
 
 def format_size(size: int) -> str:
-    """A size in the largest binary unit that shows it exactly, or in bytes: ``64 KiB``, ``1000 B``."""
+    """The size in the largest binary unit that divides it, or in bytes: ``64 KiB``, ``1000 B``."""
     for unit in ("G", "M", "K"):
         if size % UNITS[unit] == 0:
             return f"{size // UNITS[unit]} {unit}iB"

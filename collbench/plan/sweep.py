@@ -1,4 +1,4 @@
-"""From what the user asked for to the cases to run, in an order drawn from the seed."""
+"""The cases of a sweep, in an order drawn from the seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from collbench.plan.problem import Case, Problem
 
 @dataclass(frozen=True)
 class Contest:
-    """Who is timed on one problem, in a sweep where it is not everybody; ``size`` is the size asked for, in bytes."""
+    """The backends to time on one problem, where they differ by problem; ``size`` is the requested size in bytes."""
 
     layout: str
     collective: str
@@ -28,11 +28,11 @@ class Contest:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Everything the user chose that decides which cases run and how long each is measured.
+    """The options that determine which cases run and how long each is measured.
 
     ``max_seconds`` caps the timed part of one case in one launch; ``samples`` fixes the number of samples instead
     of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress. ``contests``,
-    where there are any, say who is timed on what instead of ``backends``.
+    if any, replace ``backends``: they list the backends for each problem.
     """
 
     collectives: tuple[str, ...]
@@ -54,7 +54,7 @@ class Sweep:
     contests: tuple[Contest, ...] = ()
 
     def backends_on(self, problem: Problem) -> tuple[str, ...]:
-        """Who is timed on ``problem``."""
+        """The backends to time on ``problem``."""
         if not self.contests:
             return self.backends
         return next((each.backends for each in self.contests if each == contest_of(problem, each.backends)), ())
@@ -71,7 +71,7 @@ def contests_text(contests: Iterable[Contest]) -> str:
 
 
 def parse_contests(text: str) -> tuple[Contest, ...]:
-    """What ``contests_text`` wrote."""
+    """Contests from the JSON that ``contests_text`` returns."""
     return tuple(Contest(**{**each, "backends": tuple(each["backends"])}) for each in json.loads(text))
 
 
@@ -85,19 +85,19 @@ class Skip:
 
 @dataclass(frozen=True)
 class Plan:
-    """Cases by problem, in the order in which they run, and what is skipped."""
+    """Cases grouped by problem, in the order in which they run, and skipped cases."""
 
     groups: tuple[tuple[Case, ...], ...]
     skips: tuple[Skip, ...] = field(default=())
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
-        """The worlds that are needed, in the order of their first case."""
+        """Layouts of the groups, in the order of their first case."""
         return tuple(dict.fromkeys(group[0].problem.layout for group in self.groups))
 
 
 def _distinct(sweep: Sweep, collective: Collective, dtype: Dtype, ranks: int) -> list[int]:
-    """Sizes that differ after rounding down to whole elements; the smallest of those that come to the same."""
+    """Sizes that differ after rounding down to whole elements; of equal ones the smallest."""
     counts: dict[int, int] = {}
     for size in sweep.sizes:
         counts.setdefault(collective.count(size, dtype.itemsize, ranks) or -size, size)
@@ -105,7 +105,7 @@ def _distinct(sweep: Sweep, collective: Collective, dtype: Dtype, ranks: int) ->
 
 
 def problems(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
-    """Every combination that the sweep asks for, each once: operations matter only where something is reduced."""
+    """Every combination in the sweep, without repeats: ``ops`` apply only to collectives that reduce."""
     for layout, name, dtype_name in product(layouts, sweep.collectives, sweep.dtypes):
         collective, dtype = COLLECTIVES[name], DTYPES[dtype_name]
         ops = sweep.ops if collective.reduces else ("",)
@@ -123,8 +123,8 @@ def make_plan(
 ) -> Plan:
     """Cases to run in this launch and cases to skip.
 
-    ``refuse`` says why a backend cannot run a problem; ``done`` whether an earlier call finished a case. Worlds keep
-    their order (each is opened once); inside a world, problems and the backends of a problem are shuffled by the
+    ``refuse`` returns why a backend cannot run a problem; ``done``, whether an earlier job finished a case. Worlds keep
+    their order (each is opened once); within a world, problems and the backends of a problem are shuffled by the
     seed and the launch.
     """
     draw = random.Random(f"{sweep.seed}/{launch}")
@@ -145,7 +145,7 @@ def make_plan(
 
 
 def leave_out(plan: Plan, why: Callable[[Case], str | None]) -> Plan:
-    """The plan with cases turned into skips where ``why`` gives a reason."""
+    """The plan, in which cases for which ``why`` returns a reason are skipped."""
     groups = [tuple(case for case in group if not why(case)) for group in plan.groups]
     skips = [Skip(case, reason) for group in plan.groups for case in group if (reason := why(case))]
     return Plan(tuple(group for group in groups if group), (*plan.skips, *skips))

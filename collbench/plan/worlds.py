@@ -1,4 +1,4 @@
-"""Which worlds the user asked for, and which of them this launch can form."""
+"""The requested worlds, and those of them that this launch can form."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collbench.plan.layout import Layout, choose_members, number_nodes, virtual_
 
 @dataclass(frozen=True)
 class Topology:
-    """World sizes: totals of ranks, node counts, and layouts (nodes, ranks on each). ``on_gpus``: every rank must have
-    a GPU of its own."""
+    """World sizes: totals of ranks, node counts, and layouts (nodes, ranks on each). ``on_gpus``: every rank needs
+    its own GPU."""
 
     ranks: tuple[int, ...] = ()
     nodes: tuple[int, ...] = ()
@@ -20,26 +20,26 @@ class Topology:
     on_gpus: bool = False
 
     def wanted_ranks(self, default: int) -> int:
-        """How many ranks a launch of our own needs; ``default`` where nothing says."""
+        """The number of ranks that these worlds need; ``default`` if neither ranks nor layouts are given."""
         if self.ranks:
             return max(self.ranks)
         return max((nodes * each for nodes, each in self.layouts), default=default)
 
 
 def layouts_for(topology: Topology, hosts: Sequence[str]) -> tuple[tuple[Layout, ...], tuple[str, ...]]:
-    """The worlds to sweep in a launch whose rank r runs on ``hosts[r]``, and what was asked for but does not fit.
+    """The worlds to sweep in a launch whose rank r runs on ``hosts[r]``, and why other requested ones do not fit.
 
-    Raises UsageError for more ranks than there are, for layouts that do not multiply out, and where nothing fits.
+    Raises UsageError for more ranks than the launch has, for layouts of another number of ranks, and if no world fits.
     """
     size, real = len(hosts), number_nodes(hosts)
     too_many = next((count for count in topology.ranks if count > size), None)
     if too_many:
-        raise UsageError(f"{too_many} ranks asked for, but this launch has {size}; start it with -n {too_many}.")
+        raise UsageError(f"{too_many} ranks requested, but this launch has {size}; start it with -n {too_many}.")
     if topology.layouts:
         wanted = [nodes * each for nodes, each in topology.layouts]
         sizes = topology.ranks or (
             wanted if max(wanted) == size else (size,)
-        )  # where one takes all, others may be less
+        )  # if one layout takes all ranks, others may be smaller
         return tuple(_imposed(*shape, sizes, hosts) for shape in topology.layouts), ()
     worlds: list[Layout] = []
     misfits: list[str] = []
@@ -58,5 +58,5 @@ def layouts_for(topology: Topology, hosts: Sequence[str]) -> tuple[tuple[Layout,
 def _imposed(nodes: int, each: int, sizes: Sequence[int], hosts: Sequence[str]) -> Layout:
     if nodes * each not in sizes:
         have = " or ".join(map(str, sizes))
-        raise UsageError(f"layout {nodes}x{each} does not multiply out: it is {nodes * each} ranks, not {have}.")
+        raise UsageError(f"layout {nodes}x{each} needs {nodes * each} ranks, not {have}; change --layout or --ranks.")
     return virtual_layout(nodes, each, hosts)

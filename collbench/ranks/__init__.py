@@ -1,1 +1,1 @@
-"""What ranks do together: the world, launchers, starting ranks, how a failure ends them."""
+"""MPI ranks: the world, launchers, starting ranks, and aborting all of them after a failure."""

@@ -1,4 +1,4 @@
-"""Launchers: whether one started us, whether it did so rightly, and starting ranks of our own."""
+"""Launchers: the one that started this process, whether it formed one MPI world, and starting local ranks."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from types import FrameType
 
 from collbench.errors import UsageError
 
-# (name, rank, size). srun comes first: its plugins set the variables of others as well. Its size is that of the step,
-# since SLURM_NTASKS exists in a batch script too.
+# (name, variable of the rank, variable of the size). srun comes first: its plugins set the variables of others too. Its
+# size is that of the step, since SLURM_NTASKS is also set in a batch script.
 _SIGNS = (
     ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
     ("mpiexec of Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -25,12 +25,12 @@ _SIGNS = (
     ("an unknown launcher", "PMIX_RANK", ""),
 )
 STOP_SECONDS = 8.0
-_HYDRA_HERE = ("-launcher", "fork", "-hosts", "localhost")  # inside an allocation it would take the allocation's nodes
+_HYDRA_HERE = ("-launcher", "fork", "-hosts", "localhost")  # in an allocation Hydra would use its nodes
 
 
 @dataclass(frozen=True)
 class Launcher:
-    """What the environment says of the launcher: its name, this process's rank, and the ranks it started."""
+    """A launcher, from the environment: its name, this process's rank, and the number of processes, if known."""
 
     name: str
     rank: int
@@ -40,7 +40,7 @@ class Launcher:
 def detect(variables: Mapping[str, str]) -> Launcher | None:
     """The launcher that started this process, or None.
 
-    A Slurm step of one task is none: salloc and ``srun --pty`` put a shell into one.
+    A Slurm step of one task does not count: salloc and ``srun --pty`` run a shell in one.
     """
     for name, rank, size in _SIGNS:
         count = variables.get(size, "")
@@ -52,25 +52,25 @@ def detect(variables: Mapping[str, str]) -> Launcher | None:
 
 
 def split_up(launcher: Launcher, world_size: int) -> bool:
-    """Whether each of a launcher's processes is a world of its own."""
+    """Whether the launcher started several processes, each in a separate MPI world of one rank."""
     return launcher.size not in (None, 1) and world_size == 1
 
 
 def check_world(launcher: Launcher, world_size: int) -> None:
-    """Refuse a launcher whose processes do not know of each other: N worlds of one rank instead of one of N."""
+    """Raise UsageError where the launcher started N worlds of one rank instead of one world of N."""
     if not split_up(launcher, world_size):
         return
     if launcher.name == "srun":
-        cure = "ask for the plugin that fits your MPI: srun --mpi=pmi2 (MPICH, Cray) or --mpi=pmix (Open MPI)"
+        fix = "select the plugin for your MPI: srun --mpi=pmi2 (MPICH, Cray) or --mpi=pmix (Open MPI)"
     else:
-        cure = "use the mpiexec that belongs to the MPI that mpi4py loads; `collbench doctor` prints both"
-    raise UsageError(f"{launcher.name} started {launcher.size} processes, but each is an MPI world of its own: {cure}.")
+        fix = "use the mpiexec of the MPI that mpi4py loads; `collbench doctor` prints both"
+    raise UsageError(f"{launcher.name} started {launcher.size} processes, but each is a separate MPI world; {fix}.")
 
 
 def find_mpiexec() -> tuple[Path, str]:
-    """The mpiexec that belongs to the MPI that mpi4py loads, and that MPI's name.
+    """The mpiexec of the MPI that mpi4py loads, and the name of that MPI.
 
-    It stands beside the library (wheels, modules) or, for a system's MPI, on the PATH.
+    It is next to the library (wheels, modules) or, for a system's MPI, on the PATH. Raises UsageError without one.
     """
     import mpi4py
 
@@ -85,17 +85,17 @@ def find_mpiexec() -> tuple[Path, str]:
 
     vendor = MPI.get_vendor()[0]
     library = mapped_path()
-    beside = Path(library).resolve().parent.parent / "bin" / "mpiexec" if library else None
-    if beside and beside.exists():
-        return beside, vendor
+    bundled = Path(library).resolve().parent.parent / "bin" / "mpiexec" if library else None
+    if bundled and bundled.exists():
+        return bundled, vendor
     found = shutil.which("mpiexec")
     if found is None:
-        raise UsageError(f"no mpiexec found for {vendor}; start the ranks yourself: mpiexec -n 4 collbench ...")
+        raise UsageError(f"found no mpiexec for {vendor}; start the ranks yourself: mpiexec -n 4 collbench ...")
     return Path(found), vendor
 
 
 def _settings(vendor: str) -> dict[str, str]:
-    """Open MPI refuses root and more ranks than cores unless told; on one machine of one's own both are fine."""
+    """Settings that let Open MPI run as root and with more ranks than cores; both are safe for ranks on one machine."""
     if vendor != "Open MPI":
         return {}
     return {
@@ -108,11 +108,10 @@ def _settings(vendor: str) -> dict[str, str]:
 
 
 def run_ranks(ranks: int, arguments: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run ``collbench`` with ``arguments`` on that many ranks of this machine; returns its exit code. The ranks get
-    ``variables`` besides the environment.
+    """Run ``collbench`` with ``arguments`` on ``ranks`` ranks of this machine and return its exit code.
 
-    SIGINT and SIGTERM are passed on, and the code is then 128 plus the signal's number, as in a shell; ranks that
-    do not end by themselves within a few seconds are killed.
+    ``variables`` are added to the environment. SIGINT and SIGTERM are forwarded to mpiexec, which is killed if it does
+    not exit within ``STOP_SECONDS``; the exit code is then 128 plus the signal's number, as in a shell.
     """
     mpiexec, vendor = find_mpiexec()
     here = _HYDRA_HERE if vendor == "MPICH" and "SLURM_JOB_ID" in os.environ else ()
@@ -120,11 +119,11 @@ def run_ranks(ranks: int, arguments: Sequence[str], variables: Mapping[str, str]
     child = subprocess.Popen(command, env={**_settings(vendor), **os.environ, **variables})
     seen: list[int] = []
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
         seen.append(number)
         child.send_signal(number)
 
-    previous = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         code = _wait(child, seen)
     finally:

@@ -1,4 +1,4 @@
-"""Starting ranks on this machine: how many, how often, and what they are passed."""
+"""Starting ranks on this machine: their number, launches, arguments and environment."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ from collbench.plan.worlds import Topology, layouts_for
 from collbench.ranks import launcher
 
 CPU_RANKS = 4
-CHILD = "COLLBENCH_CHILD"  # set for ranks that we start: they leave the report to the process that started them
+CHILD = "COLLBENCH_CHILD"  # set for ranks that collbench starts: the process that starts them prints the report
 ON_TERMINAL, OFF_TERMINAL = "on a terminal", "off"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Child:
-    """A rank that collbench itself started, from a terminal or not."""
+    """A rank started by collbench; ``on_terminal``: stderr of the starting process is a terminal."""
 
     on_terminal: bool
 
 
 def child_of(variables: Mapping[str, str]) -> Child | None:
-    """Whether collbench started this process, by its environment."""
+    """The ``Child`` that this process is, by its environment; None if collbench did not start it."""
     return Child(variables[CHILD] == ON_TERMINAL) if CHILD in variables else None
 
 
 def ranks_to_start(topology: Topology) -> int:
-    """Ranks of a launch of our own: what the worlds need, else one a GPU, else four. Raises UsageError where this
-    machine has too few GPUs or the worlds do not fit."""
+    """The number of ranks to start: as many as the worlds need, else one per GPU, else four.
+
+    Raises UsageError where this machine has too few GPUs or the worlds do not fit.
+    """
     gpus = gpu_count()
     if topology.on_gpus and not gpus:
-        raise UsageError("--gpus asks for GPUs and this machine has none; use --ranks for CPU ranks.")
+        raise UsageError("--gpus needs an NVIDIA GPU; use --ranks for CPU ranks.")
     wanted = topology.wanted_ranks(gpus or CPU_RANKS)
     if topology.on_gpus and wanted > gpus:
-        raise UsageError(f"--gpus {wanted} asks for more than the {gpus} GPUs of this machine.")
+        raise UsageError(
+            f"--gpus {wanted} needs {wanted} GPUs, but this machine has {gpus}; use --gpus {gpus} or fewer."
+        )
     if wanted == 1 and not topology.ranks:
         wanted = 2
     layouts_for(topology, ["here"] * wanted)
@@ -46,10 +50,9 @@ def ranks_to_start(topology: Topology) -> int:
 
 
 def launch_ranks(ranks: int, arguments: Sequence[str], launches: int, variables: Mapping[str, str] = NOTHING) -> int:
-    """Run ``collbench ARGUMENTS`` on ranks of this machine, launch after launch; the exit code of the last one.
+    """Run ``collbench ARGUMENTS`` on ranks of this machine, one launch after another; returns the last exit code.
 
-    It stops at the first launch that does not end well. The ranks get ``variables`` besides the environment, and leave
-    the report to us.
+    Stops at the first launch that fails. ``variables`` are added to the environment. The ranks print no report.
     """
     child = {CHILD: ON_TERMINAL if sys.stderr.isatty() else OFF_TERMINAL}
     for _ in range(launches):

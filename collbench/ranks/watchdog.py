@@ -1,4 +1,4 @@
-"""Ends a job that makes no progress, and says which rank was doing what."""
+"""A watchdog that aborts a job without progress and reports what each rank was doing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Watchdog:
     Every rank runs one and prints its own state on stderr.
     """
 
-    def __init__(self, who: str, timeout: float, abort: Callable[[int], object]) -> None:
-        self._who, self._timeout, self._abort = who, timeout, abort
+    def __init__(self, name: str, timeout: float, abort: Callable[[int], object]) -> None:
+        self._name, self._timeout, self._abort = name, timeout, abort
         self._last, self._doing = time.monotonic(), "starting"
         self._on_timeout: Callable[[str], object] | None = None
         self._paused = False
@@ -30,14 +30,14 @@ class Watchdog:
         self._thread.start()
 
     def beat(self, doing: str, on_timeout: Callable[[str], object] | None = None) -> None:
-        """Say what comes next; the clock starts again. Should it never end, ``on_timeout`` gets the state in words
-        before the ranks are aborted: whoever writes the row of a case passes one."""
+        """Restart the clock before the step ``doing``. On a timeout, ``on_timeout`` is called with a message before the
+        ranks are aborted, for example to write the row of the case."""
         self._on_timeout = on_timeout
         self._last, self._doing = time.monotonic(), doing
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """No clock runs inside: for ranks that wait for others, which are watched themselves."""
+        """Stop the clock inside: for ranks that wait for others, which have watchdogs of their own."""
         self._paused = True
         try:
             yield
@@ -46,12 +46,12 @@ class Watchdog:
             self.beat("resuming")
 
     def expire(self, state: str) -> None:
-        """Have the row written of what is being done, if there is one."""
+        """Call ``on_timeout`` of the current step, if any, with the message ``state``."""
         if self._on_timeout is not None:
             self._on_timeout(state)
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop the thread."""
         self._over.set()
 
     def _watch(self) -> None:
@@ -61,10 +61,10 @@ class Watchdog:
                 return
 
     def _end(self) -> None:
-        state = f"{self._who} made no progress for {self._timeout:g} s while {self._doing}"
-        sys.stderr.write(f"collbench: {state}\n")  # in one piece: other ranks write too
+        state = f"{self._name} made no progress for {self._timeout:g} s while {self._doing}"
+        sys.stderr.write(f"collbench: {state}\n")  # one write: other ranks write too
         sys.stderr.flush()
         self.expire(state)
-        time.sleep(GRACE_SECONDS)  # every rank prints its state before the launcher ends them all
-        threading.Timer(5, os._exit, (int(Exit.TIMEOUT),)).start()  # should the MPI library be stuck as well
+        time.sleep(GRACE_SECONDS)  # lets every rank print its state before the launcher kills all
+        threading.Timer(5, os._exit, (int(Exit.TIMEOUT),)).start()  # in case MPI_Abort hangs
         self._abort(int(Exit.TIMEOUT))

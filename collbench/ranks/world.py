@@ -1,4 +1,4 @@
-"""The ranks of this launch and of its sub-worlds: who is where, and everything that they decide together."""
+"""The ranks of this launch and of its sub-worlds: their hosts, and the values that they exchange."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from collbench.host.environment import mapped_path
 from collbench.plan.layout import Layout, number_nodes
 
 T = TypeVar("T")
-REST_SECONDS = (0.0005, 0.02)  # a waiting rank wakes this often: first, and at the most
+REST_SECONDS = (0.0005, 0.02)  # polling interval of a waiting rank: the first and the longest
 
 
 @dataclass(frozen=True)
 class World:
     """The ranks that work on one case: a part of the launch, or all of it.
 
-    ``comm`` is null on ranks that sit out; ``launch`` always holds everyone. ``teardown`` runs when the launch
-    ends, on every rank, in reverse order. ``shared`` is what several backends share on this world.
+    ``comm`` is null on other ranks; ``launch`` contains all ranks. ``teardown`` runs when the launch ends, on every
+    rank, in reverse order. ``shared`` holds objects that several backends use on this world, by name.
     """
 
     launch: MPI.Intracomm
@@ -38,7 +38,7 @@ class World:
 
     @property
     def member(self) -> bool:
-        """Whether this rank takes part."""
+        """Whether this rank belongs to the world."""
         return bool(self.comm != MPI.COMM_NULL)
 
     @property
@@ -48,7 +48,7 @@ class World:
 
     @property
     def size(self) -> int:
-        """Number of ranks that take part."""
+        """Number of ranks in the world."""
         return self.layout.size
 
     @property
@@ -58,7 +58,7 @@ class World:
 
     @property
     def local_rank(self) -> int:
-        """This rank's number among the launch's ranks on its host."""
+        """This rank's index among the launch's ranks on its host."""
         me = self.launch.Get_rank()
         return self.hosts[:me].count(self.hosts[me])
 
@@ -75,13 +75,13 @@ class World:
         return World(self.launch, cast(MPI.Intracomm, comm), layout, self.hosts, self.teardown)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """What backends share on this world under ``name``: made by the first that asks, closed with the world."""
+        """The object that backends share on this world as ``name``: made at the first call, closed with the world."""
         if name not in self.shared:
             self.shared[name] = make()
         return cast(T, self.shared[name])
 
     def free(self) -> None:
-        """Release what a sub-world holds; the launch calls it together."""
+        """Free a sub-world's communicator and shared objects; collective over the launch."""
         while self.shared:
             self.shared.popitem()[1].close()
         if self.member:
@@ -92,13 +92,13 @@ class World:
         return cast(T, self.comm.bcast(value, root=0))
 
     def led(self, action: Callable[[], T]) -> T:
-        """What ``action`` returns on rank 0, on every member; what it raises likewise, as a RuntimeError if it is
-        neither that nor a ValueError."""
+        """The result of ``action`` on rank 0, on every member; its error is raised on every member, as a RuntimeError
+        unless it is a ValueError."""
         result, error = None, None
         if self.rank == 0:
             try:
                 result = action()
-            except Exception as mistake:  # whatever it is: the others wait for it
+            except Exception as mistake:  # of any kind: the other ranks wait for the broadcast
                 known = isinstance(mistake, (RuntimeError, ValueError))
                 error = mistake if known else RuntimeError(f"{type(mistake).__name__}: {mistake}")
         result, error = self.bcast((result, error))
@@ -128,13 +128,13 @@ class World:
         return next(((rank, each) for rank, each in enumerate(values) if each is not None), None)
 
     def first_words(self, words: str | None) -> str | None:
-        """The words of the lowest member that has some, with its rank."""
+        """The message of the lowest member that has one, prefixed with its rank; None where none has."""
         found = self.first(words)
         return f"rank {found[0]}: {found[1]}" if found else None
 
 
 def rest_until_all(comm: MPI.Intracomm) -> None:
-    """A barrier that sleeps instead of spinning, so that who waits takes no time from who measures."""
+    """A barrier that sleeps instead of spinning, so that waiting ranks take no CPU time from measuring ones."""
     request = comm.Ibarrier()
     pause, longest = REST_SECONDS
     while not request.Test():
@@ -143,7 +143,7 @@ def rest_until_all(comm: MPI.Intracomm) -> None:
 
 
 def open_launch(teardown: ExitStack) -> World:
-    """The world of all ranks of this launch, with nodes told apart by host name."""
+    """The world of all ranks of this launch; nodes are distinguished by host name."""
     comm = MPI.COMM_WORLD
     hosts = tuple(comm.allgather(platform.node()))
     layout = Layout(tuple(range(comm.Get_size())), number_nodes(hosts))
@@ -151,10 +151,10 @@ def open_launch(teardown: ExitStack) -> World:
 
 
 def mpi_facts() -> dict[str, Any]:
-    """The MPI that mpi4py loaded: its name and version, and the file it came from."""
+    """The MPI that mpi4py loaded: name and version, standard, and path of the library."""
     text = MPI.Get_library_version().strip().strip("\0")
     path = mapped_path()
     if path and path.startswith(sys.prefix):
-        path = f"environment{path.removeprefix(sys.prefix)}"  # where the environment lies is nobody's business
+        path = f"environment{path.removeprefix(sys.prefix)}"  # the full path may hold a user's name
     version = ".".join(map(str, MPI.Get_version()))
     return {"library": " ".join(text.splitlines()[0].split()), "standard": version, "path": path}

@@ -1,1 +1,1 @@
-"""Rows and their files, and what a case over its launches is worth; pure."""
+"""Result rows, their files, and the outcome of a case over its launches; pure."""

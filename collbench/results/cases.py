@@ -1,4 +1,4 @@
-"""What a case over its launches is worth: one rule for every table, ratio, chart, choice and gate."""
+"""The outcome of a case over its launches: one rule for all tables, ratios, charts, choices and gates."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ Identity = tuple[object, ...]
 
 @dataclass(frozen=True)
 class CaseResult:
-    """The rows of one case, at least one, in the order of its launches, and what the case came to.
+    """The rows of one case (at least one, ordered by launch) and its outcome.
 
-    A launch that timed out, was wrong or failed (in this order of gravity) decides for all of them: ``status`` and
-    ``reason`` are its own, and no latency of the case counts. Otherwise the case is ``ok`` where a launch is, else
-    ``skipped``.
+    The gravest launch determines ``status`` and ``reason``: one that timed out, then one that was wrong, then one that
+    failed; the case then has no latency. Otherwise the case is ``ok`` if any launch is, else ``skipped``.
     """
 
     rows: tuple[Record, ...]
@@ -28,21 +27,21 @@ class CaseResult:
 
     @property
     def record(self) -> Record:
-        """A row that says what was run: the first."""
+        """The first row, for the columns that all rows share."""
         return self.rows[0]
 
     @property
     def is_bad(self) -> bool:
-        """Whether a launch was wrong, failed or timed out."""
+        """Whether any launch was wrong, failed or timed out."""
         return _is_bad(self.status)
 
     @property
     def timed(self) -> tuple[Record, ...]:
-        """The launches that have a latency; none where the case is bad."""
+        """The rows that have a latency; () if the case is bad."""
         return () if self.is_bad else tuple(row for row in self.rows if row.latency_us_median is not None)
 
     def median(self, column: str = LATENCY) -> float | None:
-        """Median over the launches that have a latency; None where none of them has a number in ``column``."""
+        """Median of ``column`` over the launches in ``timed``; None if it is empty in all of them."""
         return median_over(self.timed, column)
 
 
@@ -51,7 +50,7 @@ def _is_bad(status: str) -> bool:
 
 
 def _gravity(row: Record) -> int:
-    """Higher is worse; a status that is not known here is bad as well."""
+    """A sort key, higher for worse; an unknown status counts as bad."""
     if row.status in GRAVEST_FIRST:
         return 2 + len(GRAVEST_FIRST) - GRAVEST_FIRST.index(row.status)
     return 2 if _is_bad(row.status) else int(row.status == "ok")
@@ -64,7 +63,7 @@ def _case(rows: Sequence[Record]) -> CaseResult:
 
 
 def cases(records: Iterable[Record]) -> list[CaseResult]:
-    """The cases behind these rows, in order of appearance; rows of jobs belong to none."""
+    """The cases of these rows, in order of appearance; rows of jobs are ignored."""
     found: dict[Identity, list[Record]] = {}
     for record in records:
         if not record.is_job:
@@ -73,6 +72,6 @@ def cases(records: Iterable[Record]) -> list[CaseResult]:
 
 
 def median_over(records: Iterable[Record], column: str) -> float | None:
-    """Median over launches of a column of numbers; None where no row has one."""
+    """Median of a numeric column over rows; None if it is empty in all of them."""
     values = [value for record in records if (value := getattr(record, column)) is not None]
     return median(values) if values else None

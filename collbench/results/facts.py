@@ -1,4 +1,4 @@
-"""What a sidecar says of the launches behind the rows: when, where, on what, with which libraries."""
+"""Facts of each launch from a sidecar: start time, host, hardware and library versions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collbench.errors import UsageError
 from collbench.results.files import sidecar_path
 
 FACTS = ("started", "host", "gpu", "cpu", "driver", "mpi", "nccl", "nvshmem", "git")
-Facts = Mapping[str, str | None]  # by the names in FACTS; None where the sidecar does not say
+Facts = Mapping[str, str | None]  # by the names in FACTS; None if missing from the sidecar
 
 
 def facts_of(results: Path) -> dict[int, Facts]:
-    """The facts of each launch of a results file; {} where it has no sidecar.
+    """The facts of each launch of a results file; {} if it has no sidecar.
 
-    A launch number that several jobs of a submission share has the facts of all of them, joined by commas. Raises
-    UsageError for a sidecar that cannot be read.
+    Facts of several jobs of a submission that share a launch number are joined by commas. Raises UsageError for a
+    sidecar that cannot be read.
     """
     path = sidecar_path(results)
     if not path.exists():
@@ -53,10 +53,10 @@ def _merged(facts: list[Facts]) -> Facts:
 
 
 def _joined(values: Iterable[str | None]) -> str | None:
-    """The different values; None where there are none."""
+    """The distinct values, joined by commas; None if there are none."""
     return ", ".join(dict.fromkeys(value for value in values if value)) or None
 
 
 def _cuda(version: int) -> str:
-    """Major.minor of CUDA's number for it: 13020 is 13.2."""
+    """Major.minor of a version as CUDA numbers it: 13020 is 13.2."""
     return f"{version // 1000}.{version % 1000 // 10}"

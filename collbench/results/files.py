@@ -1,4 +1,4 @@
-"""Results on disk: rows and the samples behind them, each written as it is known, never overwritten unasked."""
+"""Results on disk: rows and their samples, written as soon as they are known, overwritten only on request."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ HEAD = "row,sample,latency_us\n"
 
 
 def samples_path(path: Path) -> Path:
-    """Where the samples behind ``path`` are kept."""
+    """Path of the samples of the results file ``path``."""
     return path.with_suffix(".samples.csv")
 
 
 def sidecar_path(path: Path) -> Path:
-    """Where the environment behind ``path`` is kept."""
+    """Path of the sidecar of the results file ``path``: its environment, as JSON."""
     return path.with_suffix(".json")
 
 
 def doing_path(path: Path) -> Path:
-    """Where a launch notes the case that it is at; empty between cases, and gone when the launch is complete."""
+    """Path of the note that holds the case in progress; empty between cases, removed when the launch is complete."""
     return path.with_suffix(".doing")
 
 
 def load_samples(path: Path) -> dict[int, list[float]]:
-    """Samples (microseconds) behind the rows of ``path``, by the row's number from 0; {} where there are none."""
+    """Samples (microseconds) of the rows of ``path``, by row number from 0; {} if there are none."""
     found: dict[int, list[float]] = {}
     if samples_path(path).exists():
         for line in samples_path(path).read_text(encoding="utf-8").splitlines(keepends=True)[1:]:
@@ -45,7 +45,7 @@ def load_samples(path: Path) -> dict[int, list[float]]:
 
 
 def write_whole(path: Path, rows: Sequence[tuple[Record, Sequence[float]]]) -> None:
-    """A results file of ``rows`` (record, samples in microseconds), in place of what is there."""
+    """Write a results file and its samples from ``rows`` (record, samples in microseconds), replacing existing ones."""
     samples = [HEAD, *(line for number, (_, values) in enumerate(rows) for line in _sample_lines(number, values))]
     path.parent.mkdir(parents=True, exist_ok=True)
     for target, text in ((samples_path(path), "".join(samples)), (path, dump(record for record, _ in rows))):
@@ -53,7 +53,7 @@ def write_whole(path: Path, rows: Sequence[tuple[Record, Sequence[float]]]) -> N
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Put ``text`` into the file at once: at any time it holds the old or the new one."""
+    """Replace the contents of the file atomically: a reader sees either the old or the new text."""
     scratch = path.with_name(f"{path.name}.new")
     scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)
@@ -65,9 +65,9 @@ def _sample_lines(row: int, samples_us: Iterable[float]) -> Iterator[str]:
 
 @dataclass
 class ResultFile:
-    """An open run of ``rows`` rows: appends rows and their samples, each flushed to the disk at once.
+    """An open results file of ``rows`` rows; appends rows and their samples, each synced to disk at once.
 
-    ``retried`` is the case in which an earlier job ended: it is tried once more.
+    ``retried`` identifies the case in progress when an earlier job died: it is retried once.
     """
 
     path: Path
@@ -76,12 +76,12 @@ class ResultFile:
 
     @classmethod
     def create(cls, path: Path, force: bool) -> ResultFile:
-        """A new run at ``path``; UsageError where one exists already, unless ``force``."""
+        """A new results file at ``path``; UsageError if one exists, unless ``force``."""
         if path.suffix != ".csv":
             raise UsageError(f"{path} does not end in .csv; its samples and sidecar are named after it.")
         taken = next((each for each in (path, samples_path(path), sidecar_path(path)) if each.exists()), None)
         if taken and not force:
-            raise UsageError(f"{taken} exists; give another -o, --resume to go on with it, or --force to replace it.")
+            raise UsageError(f"{taken} exists; give another -o, --resume to continue it, or --force to replace it.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_text(samples_path(path), HEAD)
@@ -94,7 +94,7 @@ class ResultFile:
 
     @classmethod
     def resume(cls, path: Path) -> tuple[ResultFile, list[Record]]:
-        """The run at ``path`` and its finished rows; a row that was cut off is dropped from the file."""
+        """The results file at ``path`` and its finished rows; a truncated last row is dropped from the file."""
         text = read(path)
         records = parse(text, path, drop_cut_row=True)
         if dump(records) != text:
@@ -110,13 +110,13 @@ class ResultFile:
         return file, records
 
     def begin(self, record: Record) -> None:
-        """Leave a note of what is being done: the row it gets if nobody lives to write another, twice in a row."""
+        """Note the case in progress as ``record``, the row that it gets if the job dies in it twice."""
         if (record.launch, *record.identity) == self.retried:
             record = dataclasses.replace(record, reason=f"{record.reason}{AGAIN}")
         doing_path(self.path).write_text(dump([record]), encoding="utf-8")
 
     def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:
-        """Write the samples behind a row, by its number from 0, then the row; both survive the process."""
+        """Append a row after its samples (microseconds), both synced to disk; the note of the case is cleared."""
         _append(samples_path(self.path), "".join(_sample_lines(self.rows, samples_us)))
         _append(self.path, dump([record], header=False))
         if doing_path(self.path).exists():
@@ -124,21 +124,21 @@ class ResultFile:
         self.rows += 1
 
     def start(self) -> None:
-        """A launch begins: until its end there is a note, so that others see whether it came to its end."""
+        """Begin a launch: create the note, whose existence marks the launch as incomplete."""
         doing_path(self.path).touch()
 
     def end(self) -> None:
-        """The launch is complete."""
+        """End the launch: remove the note."""
         doing_path(self.path).unlink(missing_ok=True)
 
 
 def _noted(path: Path) -> list[Record]:
-    """The case in a note; none where it is empty, or nobody was at anything."""
+    """The case in a note; [] if it is missing or empty."""
     return parse(read(path), path, True) if path.exists() and path.stat().st_size else []
 
 
 def _drop_samples(path: Path, rows: int) -> None:
-    """Keep the samples of the first ``rows`` rows: later ones belong to a row that was never finished."""
+    """Keep the samples of the first ``rows`` rows; later ones belong to an unfinished row."""
     if not path.exists():
         return
     head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
@@ -155,6 +155,6 @@ def _append(path: Path, text: str) -> None:
 
 
 def default_path(ranks: int | None) -> Path:
-    """Named by time, machine and ranks, as far as these are known."""
+    """The default results file: ``results/``, named by time, machine and, if known, ranks."""
     shape = f"-{ranks}r" if ranks else ""
     return Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{platform.node()}{shape}.csv"

@@ -1,4 +1,4 @@
-"""Results files as one tidy pandas DataFrame, and such a frame as records again."""
+"""Conversion of results files to one tidy pandas DataFrame, and of such a frame to records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from collbench.results.records import COLUMNS, TYPES, Record, load, twice
 
 Source = str | Path
 ADDED = ("cache", "case_status", "source")
-# Not categories: grouping by several of them would make up the combinations that were never measured.
+# No categories: grouping by several would add combinations that were never measured.
 _DTYPES = {str: "string", bool: "bool", float: "float64", int: "int64"}
 DTYPES: Mapping[str, str] = {
     **{name: "Int64" if (kind, empty) == (int, True) else _DTYPES[kind] for name, (kind, empty) in TYPES.items()},
@@ -31,23 +31,24 @@ def read(*sources: Source | Iterable[Source], sidecar: bool = False) -> pd.DataF
     """Results files as one DataFrame, one row per case and launch, in the order of the files.
 
     Args:
-        sources: paths, folders (their ``*.csv``) and globs, or iterables of them. ``*.samples.csv`` are left out; what
-            a folder or a glob finds and is no results file is left out with a warning.
-        sidecar: also add what the sidecars say of each launch: ``started`` (datetime64, UTC), and as strings ``host``,
-            ``gpu``, ``cpu``, ``driver`` (CUDA's version of it), ``mpi``, ``nccl``, ``nvshmem``, ``git``; missing where
-            a file has no sidecar, or the sidecar does not say.
+        sources: paths, folders (their ``*.csv``) and globs, or iterables of them. ``*.samples.csv`` are
+            ignored; other CSV files in a folder or glob that are not results files are skipped with a warning.
+        sidecar: also add facts of each launch from the sidecars: ``started`` (datetime64, UTC), and as strings
+            ``host``, ``gpu``, ``cpu``, ``driver`` (as a CUDA version), ``mpi``, ``nccl``, ``nvshmem``, ``git``; missing
+            where a file has no sidecar, or the sidecar no such fact.
 
     Returns:
         The columns of the file, in its units (``latency_us_*`` in microseconds, ``*_gb_s`` in 10**9 bytes per second,
         ``bytes`` in bytes), then ``cache`` (hot or cold), ``case_status`` and ``source`` (the path as given or found).
-        Text is ``string``, counts are ``int64``, or ``Int64`` where a cell may be empty (``gpus_per_node``,
-        ``samples``, ``warmups``, ``wrong``), other numbers ``float64`` with NaN for an empty cell, ``in_place`` is
-        ``bool``. ``status`` is that of a launch; ``case_status`` that of the case over all its launches in the file:
-        only where it is ``ok`` do the latencies of the case count.
+        Text is ``string``; counts are ``int64``, or ``Int64`` where a cell may be empty (``gpus_per_node``,
+        ``samples``, ``warmups``, ``wrong``); other numbers are ``float64`` with NaN for an empty cell; ``in_place`` is
+        ``bool``. ``status`` is that of one launch, ``case_status`` that of the case over all its launches in the file;
+        use latencies only where it is ``ok``.
 
-    Two runs may hold the same case: ``run_id`` and ``source`` tell them apart, and `compare` and `plot` take the rows
-    of one at a time. Raises UsageError where two files hold the same launch of the same run, such as a file and its
-    copy; where nothing is found; and for a file that is no results file, is cut off, or is of a newer collbench.
+    Two runs may contain the same case: ``run_id`` and ``source`` distinguish them, and `compare` and `plot` take the
+    rows of one run at a time. Raises UsageError if two files contain the same launch of the same run, such as a file
+    and its copy; if no file is found; and for a file that is not a results file, is truncated, or is of a newer
+    collbench.
 
     Example:
         >>> df = read("results/cpu-4ranks.csv")
@@ -56,36 +57,36 @@ def read(*sources: Source | Iterable[Source], sidecar: bool = False) -> pd.DataF
     """
     found = _found(sources)
     for path in found.foreign:
-        warnings.warn(f"{path} is no results file of collbench and is left out.", stacklevel=2)
+        warnings.warn(f"{path} is not a results file of collbench; skipped.", stacklevel=2)
     loaded = {path: load(Path(path)) for path in found.ours}
     if not loaded:
-        raise UsageError("there is no results file to read; name files, folders or globs such as results/*.csv.")
+        raise UsageError("found no results file to read; give files, folders or globs such as results/*.csv.")
     keys = ((source, (row.run_id, row.launch, *row.identity)) for source, rows in loaded.items() for row in rows)
     if same := twice(keys):
-        raise UsageError(f"{' and '.join(same)} hold the same launch of the same run; read one of them.")
+        raise UsageError(f"{' and '.join(same)} contain the same launch of the same run; read only one of them.")
     parts = [_with_facts(frame_of(rows, source), source, sidecar) for source, rows in loaded.items()]
     return pd.concat(parts, ignore_index=True)
 
 
 def frame_of(records: Sequence[Record], source: str = "") -> pd.DataFrame:
-    """The frame of the rows of one file, as `read` describes it."""
-    worth = {case.record.identity: case.status for case in cases(records)}
+    """The frame of the rows of one file, with the columns of `read`."""
+    statuses = {case.record.identity: case.status for case in cases(records)}
     columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in records] for name in COLUMNS}
     columns["cache"] = [row.cache for row in records]
-    columns["case_status"] = [worth.get(row.identity, row.status) for row in records]
+    columns["case_status"] = [statuses.get(row.identity, row.status) for row in records]
     columns["source"] = [source] * len(records)
     return pd.DataFrame({name: pd.Series(values, dtype=DTYPES[name]) for name, values in columns.items()})
 
 
 def records_of(frame: pd.DataFrame) -> list[Record]:
-    """The records that a frame of `read` was made of, whatever rows were selected and columns added.
+    """The records of the rows of a frame from `read`; rows may be a selection, and added columns are ignored.
 
-    Raises UsageError for a frame that lacks a column of a results file, or a cell that its column needs, and for one
-    that holds the same launch of the same case twice.
+    Raises UsageError for a frame that lacks a column of a results file or a required cell, and for one that contains
+    the same launch of the same case twice.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
-        raise UsageError(f"the frame has no column {missing[0]!r}; pass rows of what collbench.read returned.")
+        raise UsageError(f"the frame has no column {missing[0]!r}; pass rows of a frame from collbench.read.")
     rows = zip(*(_values(frame, name) for name in COLUMNS), strict=True)
     records = [Record(*row) for row in rows]
     _check_once(records, frame["source" if "source" in frame.columns else "run_id"].astype(str).tolist())
@@ -96,7 +97,7 @@ def _values(frame: pd.DataFrame, name: str) -> list[Any]:
     kind, may_be_empty = TYPES[name]
     empty = frame[name].isna()
     if empty.any() and not may_be_empty:
-        raise UsageError(f"column {name!r} of the frame has an empty cell; pass rows of what collbench.read returned.")
+        raise UsageError(f"column {name!r} of the frame has an empty cell; pass rows of a frame from collbench.read.")
     return [None if gone else kind(value) for value, gone in zip(frame[name].tolist(), empty, strict=True)]
 
 
@@ -104,25 +105,25 @@ def _check_once(records: Sequence[Record], sources: Sequence[str]) -> None:
     rows = [(source, row) for source, row in zip(sources, records, strict=True) if not row.is_job]
     if same := twice((source, (row.launch, *row.identity)) for source, row in rows):
         raise UsageError(
-            f"{' and '.join(same)} hold the same case; pass the rows of one, as in df[df.source == {same[0]!r}], "
+            f"{' and '.join(same)} contain the same case; pass the rows of one, as in df[df.source == {same[0]!r}], "
             "or compare the two."
         )
     if len({(row.launch, *row.identity) for _, row in rows}) < len(rows):
         raise UsageError(
-            "the frame holds a launch of a case twice; leave the copies out, as df.drop_duplicates() does."
+            "the frame contains a launch of a case twice; remove the copies, for example with df.drop_duplicates()."
         )
 
 
 @dataclass(frozen=True)
 class Found:
-    """Paths of results files, and of other CSV files that a folder or a glob has beside them."""
+    """Paths of results files, and of other CSV files in the same folders and globs."""
 
     ours: tuple[str, ...]
     foreign: tuple[str, ...] = ()
 
 
 def _found(sources: Iterable[Source | Iterable[Source]]) -> Found:
-    """The files that are meant, each once."""
+    """The files that ``sources`` name, without repeats."""
     given = [each for source in sources for each in ([source] if isinstance(source, Source) else source)]
     parts = [_files(str(source)) for source in given]
     ours = {Path(path).resolve(): path for part in parts for path in part.ours}
@@ -137,25 +138,25 @@ def _files(source: str) -> Found:
         return Found((source,))
     matches = glob.glob(source, recursive=True)
     if not matches:
-        raise UsageError(f"{source} matches no file; give the path of a results file, or a glob that finds some.")
+        raise UsageError(f"{source} matches no file; give the path of a results file, or another glob.")
     return _sorted_out(matches)
 
 
 def _sorted_out(paths: Iterable[str]) -> Found:
-    """CSV files without those of samples, by whether they are results files."""
+    """CSV files except those of samples, split into results files and others."""
     tables = sorted(path for path in paths if path.endswith(".csv") and not path.endswith(".samples.csv"))
     return Found(tuple(filter(_is_ours, tables)), tuple(path for path in tables if not _is_ours(path)))
 
 
 def _is_ours(path: str) -> bool:
-    """By the first column of its header; an empty file is what a run leaves that broke off at once."""
+    """Whether the header has the first column of results; an empty file counts: a run that died at once leaves one."""
     with Path(path).open(encoding="utf-8", errors="replace") as file:
         head = file.readline()
     return not head or COLUMNS[0] in head.rstrip().split(",")
 
 
 def _with_facts(frame: pd.DataFrame, source: str, sidecar: bool) -> pd.DataFrame:
-    """The frame with what the sidecar of its file says of each launch, where that is asked for."""
+    """The frame with the facts of each launch from the sidecar of its file, if ``sidecar``."""
     if not sidecar:
         return frame
     facts = facts_of(Path(source))

@@ -1,4 +1,4 @@
-"""Whether backends that are compared went over different networks: then their ratios say nothing of algorithms."""
+"""Detection of backends that used different networks: ratios between them do not compare algorithms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Side = tuple[str, Record]
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Who went over which network, and how they would go over one."""
+    """Backends that used different networks (``words``), and how to make them use the same one (``cure``)."""
 
     words: str
     cure: str
@@ -36,37 +36,37 @@ class Mismatch:
 
 
 def mismatch(records: Iterable[Record]) -> str:
-    """One sentence where backends of these rows went over different networks, with the cure; else nothing."""
+    """One sentence with the cure if backends of these rows used different networks; else ""."""
     return mismatch_of((record.backend, record) for record in records)
 
 
 def mismatch_of(sides: Iterable[Side]) -> str:
-    """The same for rows under the names by which they are compared. Only real nodes have a network between them."""
-    went: dict[str, set[str]] = {}
+    """`mismatch` for rows with the names of their sides. Only real nodes are considered: virtual ones share a host."""
+    users: dict[str, set[str]] = {}
     for name, record in sides:
         transport = record.param.get("transport", "")
         if transport and record.status == "ok" and record.nodes > 1 and not record.fabric.endswith(VIRTUAL):
-            went.setdefault(transport, set()).add(name)
-    found = between(went)
+            users.setdefault(transport, set()).add(name)
+    found = between(users)
     return str(found) if found else ""
 
 
 def mismatches(groups: Iterable[Iterable[Record]]) -> list[str]:
-    """The sentences of several tables or charts, each once."""
+    """The sentences for several tables or charts, without repeats."""
     return list(dict.fromkeys(found for group in groups if (found := mismatch(group))))
 
 
-def between(went: Mapping[str, Collection[str]]) -> Mismatch | None:
-    """Whether transports, each with the names of those that took it, belong to different networks."""
-    known = {transport: names for transport, names in went.items() if families(transport)}
+def between(used: Mapping[str, Collection[str]]) -> Mismatch | None:
+    """The mismatch between transports, each with the names that used it; None if all belong to one network."""
+    known = {transport: names for transport, names in used.items() if families(transport)}
     networks = sorted({family for transport in known for family in families(transport)})
     if len(networks) < 2:
         return None
-    words = "; ".join(_told(sorted(names), transport) for transport, names in sorted(known.items()))
+    words = "; ".join(_stated(sorted(names), transport) for transport, names in sorted(known.items()))
     return Mismatch(words, _CURES.get(tuple(networks), _ANY_CURE))
 
 
-def _told(names: Sequence[str], transport: str) -> str:
+def _stated(names: Sequence[str], transport: str) -> str:
     *others, last = names
-    who = f"{', '.join(others)} and {last}" if others else last
-    return f"{who} went over {' and '.join(CALLED[each] for each in sorted(families(transport)))} ({transport})"
+    subject = f"{', '.join(others)} and {last}" if others else last
+    return f"{subject} went over {' and '.join(CALLED[each] for each in sorted(families(transport)))} ({transport})"

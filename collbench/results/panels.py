@@ -1,4 +1,4 @@
-"""Cases that belong into one table or chart, and what they have in common."""
+"""Panels: the cases of one table or chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Panel = tuple[object, ...]
 
 
 def panel_of(record: Record) -> Panel:
-    """What the rows of one table or chart have in common: everything but size and backend."""
+    """The columns that the rows of one table or chart share: all but size and backend."""
     return (
         record.collective, record.dtype, record.op, record.ranks, record.nodes, record.fabric, record.mode,
         record.in_place, record.cache, record.gpus_per_node,
@@ -31,8 +31,8 @@ def title_of(record: Record) -> str:
 
 
 def panels(results: Iterable[CaseResult]) -> dict[Panel, list[CaseResult]]:
-    """Cases by panel, the panels sorted. A case whose launches went over several fabrics has a part in the panel of
-    each; what it came to stays that of all its launches."""
+    """Cases by panel, the panels sorted. A case whose launches used several fabrics is split into the panels of these;
+    each part keeps the status of the whole case."""
     found: dict[Panel, list[CaseResult]] = {}
     for case in results:
         rows: dict[Panel, list[Record]] = {}
@@ -44,5 +44,5 @@ def panels(results: Iterable[CaseResult]) -> dict[Panel, list[CaseResult]]:
 
 
 def rows_of(results: Iterable[CaseResult]) -> list[Record]:
-    """The rows of these cases, one case after another."""
+    """The rows of these cases, in their order."""
     return [row for case in results for row in case.rows]

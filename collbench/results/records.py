@@ -1,4 +1,4 @@
-"""Rows and their CSV: one row per case and launch."""
+"""Result rows, one per case and launch, and their CSV format."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from typing import Any
 from collbench.errors import UsageError, pick
 from collbench.plan.layout import VIRTUAL
 
-JOB = "(job)"  # the backend of a row that stands for a job, not for a case
+JOB = "(job)"  # the backend of a row that describes a job, not a case
 
 
 @dataclass(frozen=True)
 class Record:
-    """One row: what was run, what became of it, how long it took (microseconds) and how right it was.
+    """One row: a case, its status, latencies (microseconds) and correctness.
 
     ``latency_us_*`` are over samples of the maximum over ranks, a sample being the mean of ``calls=`` calls (in
     ``params``); ``latency_us_mean`` is the mean over samples and ranks, the figure of nccl-tests. ``warmups`` counts
     samples. ``algbw_gb_s`` and ``busbw_gb_s`` are in 10**9 bytes per second;
-    ``wire_bytes`` is what one rank sends, where the backend knows; ``bound_us`` a lower bound of the latency,
-    where the link is known; ``error_units`` the largest error in units of u times the sum of magnitudes;
+    ``wire_bytes`` is what one rank sends, None if unknown; ``bound_us`` a lower bound of the latency, None
+    if the link is unknown; ``error_units`` the largest error in units of u times the sum of magnitudes;
     ``wrong`` the number of wrong elements.
     """
 
@@ -67,22 +67,22 @@ class Record:
 
     @property
     def param(self) -> dict[str, str]:
-        """``params`` taken apart."""
+        """``params`` as a dictionary."""
         return dict(item.split("=", 1) for item in self.params.split(";") if "=" in item)
 
     @property
     def cache(self) -> str:
-        """Whether buffers stay in the cache, ``hot``, or were not touched before, ``cold``."""
+        """``hot`` if buffers stay in the cache, ``cold`` if the cache is flushed before their use."""
         return self.param.get("cache", "hot")
 
     @property
     def is_job(self) -> bool:
-        """Whether the row stands for a job that did not come to its end, not for a case."""
+        """Whether the row describes a job that did not finish, not a case."""
         return self.backend == JOB
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two rows the same case: everything that was chosen, nothing that came out."""
+        """The key of the case: equal for its rows of all launches; chosen values only, no measured ones."""
         return (
             self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
             self.fabric.endswith(VIRTUAL), self.mode, self.in_place, self.cache, self.backend,
@@ -98,7 +98,7 @@ def _column_type(hint: Any) -> tuple[type, bool]:
     return hint, False
 
 
-# Of each column: the type of its values, and whether a cell may be empty.
+# For each column: the type of its values, and whether a cell may be empty.
 TYPES: Mapping[str, tuple[type, bool]] = {
     name: _column_type(hint) for name, hint in typing.get_type_hints(Record).items()
 }
@@ -109,7 +109,9 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value).replace("\r\n", "\n").replace("\r", "\n")  # a bare \r is not quoted, and reads as a line's end
+    return (
+        str(value).replace("\r\n", "\n").replace("\r", "\n")
+    )  # csv does not quote a bare \r, which reads as a line break
 
 
 def _parse(name: str, text: str) -> Any:
@@ -128,7 +130,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise UsageError(f"{path} is not a results file of collbench: it has no column {missing[0]!r}.")
     if unknown:
         raise UsageError(
-            f"{path} was written by a newer collbench: column {unknown[0]!r} is unknown here; upgrade collbench."
+            f"{path} was written by a newer collbench: column {unknown[0]!r} is unknown; upgrade collbench."
         )
 
 
@@ -139,15 +141,15 @@ def _is_cut(text: str, row: list[str], header: list[str], last: bool) -> bool:
 def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
     """Records in the text of a results file; ``path`` is for messages.
 
-    Raises UsageError for an empty file, a foreign or newer schema, a cell that does not parse, and a last row that
-    is cut off (unless ``drop_cut_row``).
+    Raises UsageError for an empty file, a foreign or newer schema, a cell that is not valid, and a last row that
+    is truncated (unless ``drop_cut_row``).
     """
     try:
         rows = list(csv.reader(io.StringIO(text)))
     except csv.Error as error:
         raise UsageError(f"{path} is not a results file of collbench: {error}.") from None
     if not rows:
-        raise UsageError(f"{path} is empty: the run that made it wrote no header; run the sweep again.")
+        raise UsageError(f"{path} is empty: its run wrote no header; run the sweep again.")
     header, records = rows[0], []
     _check_header(path, header)
     for number, row in enumerate(rows[1:], start=2):
@@ -155,46 +157,46 @@ def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
             if drop_cut_row:
                 break
             raise UsageError(
-                f"{path}, line {number}: the last row is cut off; `collbench sweep --resume -o {path} ...` "
-                "drops it and runs its case again."
+                f"{path}, line {number}: the last row is truncated; `collbench sweep --resume -o {path} ...` "
+                "drops it and repeats its case."
             )
         if len(row) != len(header):
             raise UsageError(
-                f"{path}, line {number}: a cell does not parse (there are {len(row)}, not {len(header)} cells)."
+                f"{path}, line {number}: the row has {len(row)} cells, the header {len(header)}; fix the row."
             )
         try:
             records.append(Record(**{name: _parse(name, row[header.index(name)]) for name in COLUMNS}))
         except (KeyError, ValueError, IndexError) as error:
-            raise UsageError(f"{path}, line {number}: a cell does not parse ({error}).") from None
+            raise UsageError(f"{path}, line {number}: a cell is not valid ({error}); fix or remove the row.") from None
     return records
 
 
 def load(path: Path, drop_cut_row: bool = False) -> list[Record]:
-    """Records of a results file; UsageError with what is wrong and what to do otherwise. ``drop_cut_row``: of one that
-    is still being written."""
+    """Records of a results file; UsageError if it is not valid. ``drop_cut_row`` ignores a truncated last row, for a
+    file that is still being written."""
     return parse(read(path), path, drop_cut_row)
 
 
 def read(path: Path) -> str:
-    """The text of a results file; UsageError where it cannot be read."""
+    """The text of a results file; UsageError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UsageError(f"{path} does not exist.") from None
+        raise UsageError(f"{path} does not exist; give the path of a results file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as a results file: {error}.") from None
 
 
 def load_all(paths: Iterable[Path]) -> list[Record]:
-    """Records of several files, one after another; UsageError where two files hold the same case and launch."""
+    """Records of several files, in their order; UsageError if two of them contain the same case and launch."""
     rows = [(str(path), record) for path in paths for record in load(path)]
     if found := twice((source, (record.launch, *record.identity)) for source, record in rows if not record.is_job):
-        raise UsageError(f"{' and '.join(found)} hold the same case: `collbench compare` tells them apart.")
+        raise UsageError(f"{' and '.join(found)} contain the same case; compare them with `collbench compare`.")
     return [record for _, record in rows]
 
 
 def twice(keys: Iterable[tuple[str, tuple[object, ...]]]) -> tuple[str, str] | None:
-    """Two sources that hold the same key, of keys with their sources; None where each key has one source."""
+    """Two sources that share a key, from pairs of source and key; None if each key has one source."""
     found: dict[tuple[object, ...], str] = {}
     for source, key in keys:
         other = found.setdefault(key, source)
@@ -204,7 +206,7 @@ def twice(keys: Iterable[tuple[str, tuple[object, ...]]]) -> tuple[str, str] | N
 
 
 def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> list[Record]:
-    """Records whose columns, as the file writes them, have a wanted value; several for one column are alternatives."""
+    """Records that match (column, value) conditions, values as in the file; several on one column are alternatives."""
     wanted: dict[str, set[str]] = {}
     for name, value in conditions:
         wanted.setdefault(pick("column", name, COLUMNS), set()).add(value)
@@ -215,7 +217,7 @@ def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> 
 
 
 def jobs(records: Iterable[Record]) -> list[str]:
-    """What became of the jobs that did not come to their end, each once."""
+    """Status and reason of the jobs that did not finish, without repeats."""
     return list(dict.fromkeys(f"{record.status}: {record.reason}" for record in records if record.is_job))
 
 

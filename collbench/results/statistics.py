@@ -1,4 +1,4 @@
-"""Statistics of samples and of ratios; knows nothing of clocks, files or backends."""
+"""Statistics of samples and of ratios, independent of clocks, files and backends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def median_ranks(n: int) -> tuple[int, int] | None:
     """Indices of the order statistics of ``n`` samples that enclose the median with 95 % confidence.
 
     The number of samples below the median is binomial(n, 1/2) whatever their distribution (David & Nagaraja,
-    Order Statistics, 7.1). None where no pair of samples is confident enough.
+    Order Statistics, 7.1). None if no pair of samples reaches the confidence.
     """
     if n < FEWEST_FOR_INTERVAL:
         return None
@@ -69,7 +69,7 @@ def summarise(samples: ArrayLike) -> Summary:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times slower ``a`` is than ``b``, with an interval. ``launches``: independent pairs behind it."""
+    """Ratio of the latencies a/b with its 95 % interval, from ``launches`` independent pairs."""
 
     value: float
     low: float
@@ -78,7 +78,7 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """``slower`` or ``faster`` for a, or ``unclear`` where the interval contains 1."""
+        """``slower`` or ``faster`` for a, or ``unclear`` if the interval contains 1."""
         if self.low > 1:
             return "slower"
         return "faster" if self.high < 1 else "unclear"
@@ -86,7 +86,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Timing:
-    """Median and interval of one launch, in any one unit."""
+    """Median and interval of one launch, in any unit."""
 
     median: float
     low: float
@@ -94,7 +94,7 @@ class Timing:
 
 
 def _middle(side: Sequence[Timing]) -> Timing:
-    """Median over launches, with the interval over launches from six on, else the widest inside them."""
+    """Median over launches, with the interval over launches from six on, else the hull of those within launches."""
     medians = [timing.median for timing in side]
     if len(medians) >= FEWEST_FOR_INTERVAL:
         return Timing(float(np.median(medians)), *median_interval(medians))
@@ -102,7 +102,7 @@ def _middle(side: Sequence[Timing]) -> Timing:
 
 
 def unpaired_ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
-    """Ratio a/b of medians over launches that have nothing to do with each other, such as those of two runs."""
+    """Ratio a/b of medians over unpaired launches, such as those of two runs."""
     one, other = _middle(a), _middle(b)
     high = one.high / other.low if other.low else math.inf
     return Ratio(one.median / other.median, one.low / other.high, high, min(len(a), len(b)))
@@ -111,9 +111,9 @@ def unpaired_ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
 def ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
     """Ratio a/b of per-launch medians, launch i of a against launch i of b.
 
-    From six launches on the interval is that of the median ratio over launches, which holds whatever the noise
-    between launches. With fewer it is the widest that the intervals inside the launches allow: it knows
-    nothing of the noise between launches and is labelled by ``launches``.
+    From six launches on, the interval is that of the median ratio over launches, which covers the noise between
+    launches. With fewer, it is the widest that the intervals within the launches allow: it does not cover the noise
+    between launches; ``launches`` shows which one it is.
     """
     ratios = [x.median / y.median for x, y in zip(a, b, strict=False)]
     value = float(np.exp(np.median(np.log(ratios))))

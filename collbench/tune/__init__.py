@@ -1,1 +1,1 @@
-"""Tuning: which candidate replaces the default, and the table of what was found; pure."""
+"""Tuning: whether a candidate replaces the default, and the table of the choices; pure."""

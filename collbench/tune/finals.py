@@ -1,6 +1,6 @@
-"""Tuning without fooling oneself: who is measured again on fresh launches, and who then replaces the default.
+"""Selection in two rounds: finalists are measured again in new launches, and one may then replace the default.
 
-The best of many equal candidates looks faster than they are, so the first, wide measurement only nominates.
+The fastest of many equal candidates looks faster than it is, so the first round only selects the finalists.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from collbench.results.records import Record
 from collbench.results.statistics import CONFIDENCE, mean_interval
 from collbench.tables import aligned, show_us
 
-MARGIN = 0.02  # what is not faster by more than this is not worth another choice
-Field = Mapping[Problem, tuple[str, ...]]  # who competes for a problem, the default first
+MARGIN = 0.02  # a candidate replaces the default only if it is faster by more than this
+Field = Mapping[Problem, tuple[str, ...]]  # the candidates for each problem, the default first
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the finals of one problem found. ``record`` is a row of the default; medians are in microseconds.
+    """The result of the finals of one problem. ``record`` is a row of the default; medians are in microseconds.
 
-    ``ratio`` says how many times slower the best finalist is than the default, with its interval over launches.
+    ``ratio`` is the latency of the best finalist over that of the default; its interval is over launches.
     """
 
     record: Record
@@ -42,18 +42,18 @@ class Verdict:
 
     @property
     def replaces(self) -> bool:
-        """Whether the interval excludes the margin: the default stays otherwise."""
+        """Whether the best finalist replaces the default: its whole interval is below 1 - ``MARGIN``."""
         return self.high < 1 - MARGIN
 
     @property
     def words(self) -> str:
-        """The decision."""
+        """The decision as text."""
         return "replaces the default" if self.replaces else "default kept"
 
 
 def finalists(field: Field, records: Iterable[Record], count: int) -> Field:
-    """The default and the ``count`` fastest others of each problem, by one launch; none where nothing can be set
-    against the default."""
+    """The default and the ``count`` fastest other candidates of each problem, by one launch; problems in which the
+    default or all others have no latency are omitted."""
     us = {case.record.identity: us for case in cases(records) if (us := case.median()) is not None}
     found: dict[Problem, tuple[str, ...]] = {}
     for problem, names in field.items():
@@ -66,7 +66,7 @@ def finalists(field: Field, records: Iterable[Record], count: int) -> Field:
 
 
 def verdicts(field: Field, records: Iterable[Record], launches: int) -> list[Verdict]:
-    """Each problem's best finalist against its default; none where the default was not timed in every launch."""
+    """Each problem's best finalist against its default; problems whose default lacks a launch are omitted."""
     whole = {case.record.identity: case for case in cases(records) if len(case.timed) == launches}
     found = []
     for problem, names in field.items():
@@ -78,7 +78,7 @@ def verdicts(field: Field, records: Iterable[Record], launches: int) -> list[Ver
 
 
 def _best(rivals: Sequence[Verdict]) -> Verdict:
-    """The fastest of those that beat the default, else the fastest."""
+    """The fastest finalist that replaces the default, else the fastest."""
     return min(rivals, key=lambda verdict: (not verdict.replaces, verdict.ratio))
 
 
@@ -86,9 +86,10 @@ def _judge(default: CaseResult, rival: CaseResult, rivals: int) -> Verdict:
     """One finalist against the default, over at least two launches.
 
     The interval is Student's, of the mean over launches of the log ratio of the medians in a launch: a launch is one
-    replicate, pairing removes what its launches share, and medians of many samples are near enough to normal. Five
-    launches can give no distribution-free interval at 95 % (that takes six), and a launch that is an outlier widens
-    this one, which keeps the default. Confidence is shared among the finalists (Bonferroni), since the best is taken.
+    replicate, pairing removes what its cases share, and medians of many samples are close to normal. Five launches
+    allow no distribution-free interval at 95 % (which needs six), and a launch that is an outlier widens this one,
+    which keeps the default. The confidence level is corrected for the number of finalists (Bonferroni), since the best
+    is selected.
     """
     found = pairs(rival, default)
     logs = [
@@ -111,14 +112,14 @@ def _judge(default: CaseResult, rival: CaseResult, rivals: int) -> Verdict:
 
 
 def show(found: Sequence[Verdict], as_json: bool) -> str:
-    """A table for each panel, by size; or all of it as JSON."""
+    """A table for each panel, by size; or all verdicts as JSON."""
     if as_json:
         return json.dumps([_plain(verdict) for verdict in found], indent=1)
     groups: dict[str, list[Verdict]] = {}
     for verdict in found:
         groups.setdefault(title_of(verdict.record), []).append(verdict)
     parts = [f"{title}\n\n{aligned(_table(groups[title]))}" for title in sorted(groups)]
-    return "\n\n".join([*parts, _caution(found)]) if found else "Nothing could be set against the default."
+    return "\n\n".join([*parts, _caution(found)]) if found else "No candidate could be compared with the default."
 
 
 def _table(group: Sequence[Verdict]) -> list[list[str]]:
@@ -132,8 +133,8 @@ def _table(group: Sequence[Verdict]) -> list[list[str]]:
 def _caution(found: Sequence[Verdict]) -> str:
     launches = min(verdict.launches for verdict in found)
     return (
-        f"Intervals over {launches} fresh launches, for all finalists together; the default is replaced where they lie "
-        f"below {1 - MARGIN:.2f}."
+        f"Intervals are over {launches} new launches, simultaneous for all finalists; the default is replaced where "
+        f"the interval is below {1 - MARGIN:.2f}."
     )
 
 

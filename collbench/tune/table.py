@@ -1,7 +1,8 @@
-"""The tuned table: which spec was found fastest for which size, on which system; a TOML file, one line a size.
+"""The tuned table: the fastest spec by system and size; a TOML file, one line per size.
 
-Two tables are read: the user's own (COLLBENCH_TUNED, else ``collbench/tuned.toml`` in XDG_CONFIG_HOME or ~/.config),
-which wins, and ours (``kernels/tuned.toml``). ``collbench tune`` fills them, in mode ``chain`` with hot buffers.
+Two tables are read: the user's (COLLBENCH_TUNED, else ``collbench/tuned.toml`` in XDG_CONFIG_HOME or ~/.config),
+which takes precedence, and the built-in one (``kernels/tuned.toml``). ``collbench tune`` writes them, in mode
+``chain`` with hot buffers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collbench.host.shipped import shipped
 VARIABLE = "COLLBENCH_TUNED"
 NAME = "tuned.toml"
 SCHEMA = 1
-FARTHEST = 2  # a size is believed up to this many times larger or smaller than it was measured
+FARTHEST = 2  # a choice applies to sizes up to this factor from the measured one
 HEAD = f"""\
 # What `collbench tune` found: for each size in bytes the fastest spec, its latency in microseconds and that of the
 # default. Where both are one, nothing was faster than the default beyond noise.
@@ -32,11 +33,11 @@ schema = {SCHEMA}
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """What a choice depends on besides the size: it is believed where all of this is the same, and nowhere else.
+    """What a choice depends on besides the size: it applies only where all fields are equal.
 
-    ``backend`` is who asks (the one whose candidates were tried), ``device`` the processor's name, ``fabric`` as in
-    the results' column (``-virtual`` for virtual nodes), ``layout`` nodes x ranks a node. Versions are major.minor; ""
-    where the system has no such library.
+    ``backend`` is the tuned backend, whose candidates were tried, ``device`` the processor's name, ``fabric`` as in the
+    results' column (``-virtual`` for virtual nodes), ``layout`` nodes x ranks per node. Versions are major.minor; ""
+    for a missing library.
     """
 
     backend: str
@@ -55,7 +56,7 @@ class Key:
 class Choice:
     """The fastest spec at ``bytes``, its median latency over ``launches`` launches in microseconds, and the default's.
 
-    ``run`` is the run_id of the results behind it.
+    ``run`` is the run_id of the results that it is based on.
     """
 
     bytes: int
@@ -71,7 +72,7 @@ Table = Mapping[Key, tuple[Choice, ...]]
 
 
 def _minor(version: object) -> str:
-    """Major.minor of ``2.28.9``, or of CUDA's number for it (13020 is 13.2); "" of None."""
+    """Major.minor of ``2.28.9``, or of CUDA's number for it (13020 is 13.2); "" for None."""
     if isinstance(version, int):
         return f"{version // 1000}.{version % 1000 // 10}"
     return ".".join(str(version or "").split(".")[:2])
@@ -88,15 +89,15 @@ def key_of(
     facts: Mapping[str, Any],
     versions: Mapping[str, str],
 ) -> Key:
-    """The key of a case, the same from a run's files and, at run time, from those who know.
+    """The key of a case, the same from the files of a run and from live values at run time.
 
-    ``facts`` is ``Device.facts()`` of rank 0, as the sidecar keeps it; ``versions`` is ``environment.versions()`` of
-    rank 0. Take both from rank 0 at run time too: ranks that choose differently hang.
+    ``facts`` is ``Device.facts()`` of rank 0, as in the sidecar; ``versions`` is ``environment.versions()`` of rank 0.
+    Use those of rank 0 at run time too: ranks that choose differently hang.
 
-    Versions count to the minor one. What moves an optimum (generated code, transports, protocols and their defaults)
-    comes with minor versions; patches mend bugs. A patch that does move it costs a few per cent of time and never a
-    right answer, while a table that each patch voids would be believed nowhere. CUDA states its driver's version
-    to the minor one only.
+    Patch versions are ignored. Changes that move an optimum (generated code, transports, protocols and their defaults)
+    come with minor versions; patches fix bugs. A patch that does move it costs a few per cent of time and never
+    correctness, while keys with patch versions would rarely match. CUDA reports its driver's version to the minor one
+    only.
     """
     return Key(
         backend=backend,
@@ -115,8 +116,8 @@ def key_of(
 def choose(tables: Iterable[Table], key: Key, size: int) -> str | None:
     """The spec measured nearest to ``size`` bytes, in ratio, in the first table that has one within a factor of two.
 
-    Of two sizes equally near the smaller counts. None where no table has one, and where the default was kept: the
-    default of ``size`` may be another than that of its neighbour.
+    Of two equally near sizes the smaller is used. None if no table has one, and if the default was kept: the default
+    for ``size`` may differ from that for the measured size.
     """
 
     def distance(choice: Choice) -> Fraction:
@@ -131,7 +132,7 @@ def choose(tables: Iterable[Table], key: Key, size: int) -> str | None:
 
 
 def merge(old: Table, new: Table) -> Table:
-    """Both tables; where both have a key and size, the new one's choice."""
+    """The union of both tables; ``new`` takes precedence for the same key and size."""
     merged: dict[Key, tuple[Choice, ...]] = {}
     for key in {*old, *new}:
         of_size = {choice.bytes: choice for choice in (*old.get(key, ()), *new.get(key, ()))}
@@ -140,7 +141,7 @@ def merge(old: Table, new: Table) -> Table:
 
 
 def user_path() -> Path:
-    """Where the user's own table is, or would be."""
+    """Path of the user's table, which need not exist."""
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named).expanduser()
@@ -149,12 +150,12 @@ def user_path() -> Path:
 
 
 def read_tables() -> tuple[Table, ...]:
-    """The user's table, then ours. Call it on rank 0 and broadcast what was chosen: ranks may see other files."""
+    """The user's table, then the built-in one. Call it on rank 0 and broadcast the choice: files may differ by host."""
     return load(user_path()), load(shipped("kernels") / NAME)
 
 
 def load(path: Path) -> Table:
-    """The table at ``path``, empty where there is no file; UsageError where it is not one of ours."""
+    """The table at ``path``, empty if there is no file; UsageError if it is not a tuned table."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -176,7 +177,7 @@ def parse(text: str, path: Path) -> Table:
             key = Key(**entry)
             found[key] = (*found.get(key, ()), *rows)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is not a tuned table of collbench ({error}); mend or remove it.") from None
+        raise UsageError(f"{path} is not a tuned table of collbench ({error}); fix or remove it.") from None
     return found
 
 
@@ -188,7 +189,7 @@ def _choice(row: dict[str, Any]) -> Choice:
 
 
 def dump(table: Table) -> str:
-    """TOML text: keys and sizes in order, a line for each, so that what changed is what a diff shows."""
+    """The table as TOML: keys and sizes sorted, one line each, so that diffs are minimal."""
     return "\n".join([HEAD, *(_entry(key, table[key]) for key in sorted(table))])
 
 
@@ -204,12 +205,12 @@ def _row(choice: Choice) -> str:
 
 
 def _quoted(value: str | float) -> str:
-    """A TOML value: JSON's strings and numbers are TOML's, as long as no character is written as two surrogates."""
+    """A TOML value: JSON strings and numbers are valid TOML, except characters escaped as surrogate pairs."""
     return json.dumps(round(value, 3) if isinstance(value, float) else value, ensure_ascii=False)
 
 
 def save(path: Path, table: Table) -> None:
-    """Write the table all at once: a reader sees the old one or the new one. UsageError where it cannot be written."""
+    """Write the table atomically: a reader sees either the old or the new one. UsageError if it cannot be written."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

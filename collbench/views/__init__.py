@@ -1,1 +1,1 @@
-"""Records as people see them: tables, comparisons, figures; pure."""
+"""Presentation of records: tables, comparisons, figures; pure."""

@@ -1,4 +1,4 @@
-"""Ratios between two backends of one run, or between two runs: who is slower, by how much, how sure."""
+"""Latency ratios between two backends of one run, or between two runs, with intervals and verdicts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from collbench.results.statistics import Ratio, unpaired_ratio
 
 BASELINES = ("nccl", "mpi")
 Key = tuple[object, ...]
-Side = Mapping[Key, CaseResult]  # the cases of one side, by what both sides have in common
+Side = Mapping[Key, CaseResult]  # the cases of one side, by the key that both sides share
 Judge = Callable[[str, str, CaseResult, CaseResult], "Comparison"]
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One case on two sides. ``record`` is a row of side a; medians over launches are in microseconds; ``paired`` sides
-    ran together, launch by launch; ``mismatch`` says what makes the ratio worthless."""
+    ran in the same launches; ``mismatch`` is why the ratio is not meaningful, or ""."""
 
     record: Record
     a: str
@@ -35,7 +35,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """One case that gets no verdict, since a side has no latency; a side that was not run at all is None."""
+    """One case without a verdict, since a side has no latency; a side without rows is None."""
 
     a: str
     b: str
@@ -44,39 +44,39 @@ class Unjudged:
 
     @property
     def record(self) -> Record:
-        """A row that says what was run."""
+        """A row of the case, for the columns that both sides share."""
         return next(case.record for case in (self.a_case, self.b_case) if case)
 
     @property
     def without(self) -> list[tuple[str, CaseResult]]:
-        """The sides that have no latency, with their names."""
+        """Names and cases of the sides that ran without a latency."""
         sides = ((self.a, self.a_case), (self.b, self.b_case))
         return [(name, case) for name, case in sides if case and not case.timed]
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Every case that both sides timed, and those that a side ran without a latency for it."""
+    """The cases with a latency on both sides, and those without one on a side."""
 
     judged: tuple[Comparison, ...]
     unjudged: tuple[Unjudged, ...] = ()
 
 
 def default_baseline(names: Iterable[str]) -> str | None:
-    """The backend that others are measured against: NCCL, else MPI, else the first by name."""
+    """The baseline among ``names``: NCCL, else MPI, else the first by name; None if there are none."""
     have = sorted(names)
     return next((name for name in BASELINES if name in have), have[0] if have else None)
 
 
 def _paired(a: str, b: str, mine: CaseResult, theirs: CaseResult) -> Comparison:
-    """Two backends: launch i of one ran together with launch i of the other, and only launches of both count."""
+    """Compare two backends of one run, by the launches in which both ran."""
     found = pairs(mine, theirs)
     left, right = ([pair[side] for pair in found] for side in (0, 1))
     return _comparison(a, b, left, right, paired_ratio(found), True)
 
 
 def _unpaired(a: str, b: str, mine: CaseResult, theirs: CaseResult) -> Comparison:
-    """Two runs, whose launches have nothing to do with each other."""
+    """Compare two runs, whose launches are independent."""
     left, right = (list(case.timed) for case in (mine, theirs))
     return _comparison(a, b, left, right, unpaired_ratio([*map(timing, left)], [*map(timing, right)]), False)
 
@@ -88,7 +88,7 @@ def _comparison(a: str, b: str, mine: list[Record], theirs: list[Record], found:
 
 
 def _is_missed(mine: CaseResult | None, theirs: CaseResult | None) -> bool:
-    """Whether a case without a ratio is worth a word: something went wrong, or one side only could run it."""
+    """Whether to report a case without a ratio: a side is bad, or both have rows and not both were skipped."""
     have = [case for case in (mine, theirs) if case]
     return any(case.is_bad for case in have) or (len(have) == 2 and any(case.status != "skipped" for case in have))
 
@@ -108,7 +108,7 @@ def _collected(found: Iterable[Comparison | Unjudged | None]) -> Comparisons:
 
 
 def names_of(backends: str | Sequence[str]) -> tuple[str, ...]:
-    """Names of backends that are joined by commas, or stand one by one."""
+    """Names of backends, from a string with commas or a sequence of such strings."""
     words = backends.split(",") if isinstance(backends, str) else backends
     return tuple(name for word in words if (name := word.strip()))
 
@@ -120,11 +120,11 @@ def _check_names(names: Sequence[str], records: Iterable[Record]) -> None:
 
 
 def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> Comparisons:
-    """Backend a against backend b, case by case; without ``names``, every other against the baseline. Backends that
-    could run nothing are left out then."""
+    """Compare the two backends in ``names`` case by case; without ``names``, every other backend with the baseline,
+    except backends that were skipped in all cases."""
     _check_names(names, records)
     if len(names) not in (0, 2):
-        raise UsageError(f"a comparison takes two backends, A,B; {len(names)} given.")
+        raise UsageError(f"a comparison needs two backends, A,B, not {len(names)}.")
     sides: dict[str, dict[Key, CaseResult]] = {}
     for case in cases(records):
         sides.setdefault(case.record.backend, {})[case.record.identity[:-1]] = case
@@ -138,7 +138,7 @@ def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> Co
 
 
 def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str] = ()) -> Comparisons:
-    """File a against file b, case by case; with ``names``, of these backends only."""
+    """Compare file a with file b case by case; with ``names``, these backends only."""
     _check_names(names, [*a, *b])
     mine, theirs = ({case.record.identity: case for case in cases(side)} for side in (a, b))
     return _collected(

@@ -1,4 +1,4 @@
-"""Figures from plain numbers: palette, axes and the four kinds of chart; knows neither records nor names."""
+"""Figures from plain numbers: palette, axes and the four kinds of chart; independent of records."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from collbench.plan.sizes import format_size
 
 WIDTH = 9.0  # inches: 900 px of a README at 100 px an inch
 GREY, RED = "#6b6b6b", "#b00020"
-SLOWEST_SHOWN = 0.25  # speed-ups far below 1 would press those near 1 into a line
+SLOWEST_SHOWN = 0.25  # lower speed-ups would compress those near 1
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
-# Okabe and Ito's palette, and three darker colours that keep their distance from it under colour blindness.
+# Okabe and Ito's palette, and three darker colours that stay distinct from it under colour blindness.
 KNOWN = {
     "nccl": ("#0072B2", "o"),
     "nccl-symm": ("#56B4E9", "s"),
@@ -34,8 +34,8 @@ KNOWN = {
     "mpi-ring": ("#44AA99", "v"),
 }
 OTHERS = ("#CC79A7", "#000000", "#999933", "#332288")
-MARKERS = "vPX*<>p"  # 7 beside 4 colours: 28 pairs before one comes back
-# The hash salt makes the names inside an SVG repeatable.
+MARKERS = "vPX*<>p"  # 7 markers and 4 colours: 28 pairs before one repeats
+# The hash salt makes the identifiers in an SVG reproducible.
 LOOK: Mapping[str, Any] = {
     "svg.hashsalt": "collbench",
     "font.size": 10,
@@ -59,7 +59,7 @@ Style = tuple[str, str]
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: ``y`` over ``x``, NaN where it has no number, and the band around it, if any."""
+    """One line of a chart: ``y`` over ``x``, NaN at gaps, and the band from ``low`` to ``high``, if any."""
 
     name: str
     x: Sequence[float]
@@ -70,8 +70,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Frame:
-    """What surrounds a chart: its title, the small print at its foot, colour and marker of every name, and below the
-    title, in red, what makes it worthless."""
+    """The frame of a chart: its title, small print at the foot, colour and marker of every name, and a warning in red
+    below the title."""
 
     title: str
     foot: str
@@ -81,7 +81,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Win:
-    """Who is fastest, how many times faster than the next (None: it is alone), and whether beyond noise."""
+    """The fastest backend, its lead over the next as a factor (None: no other), and whether the lead is significant."""
 
     name: str
     factor: float | None
@@ -89,13 +89,13 @@ class Win:
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """Colour and marker of each name: fixed for the known ones, from the rest in sorted order for others."""
+    """Colour and marker of each name: fixed for known names, assigned in sorted order to others."""
     others = sorted(set(names) - KNOWN.keys())
     return {**KNOWN, **{name: (OTHERS[i % len(OTHERS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(others)}}
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write ``path`` with .png and .svg appended, without dates or versions: the same bytes every time."""
+    """Write ``path`` with .png and .svg appended, byte for byte reproducible; returns both paths."""
     png, svg = (path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg"))
     figure.savefig(png, metadata={"Software": None})
     figure.savefig(svg, metadata={"Date": None, "Creator": None})
@@ -103,12 +103,12 @@ def save(figure: Figure, path: Path) -> list[Path]:
 
 
 def look() -> Any:
-    """Context in which figures are made and saved: our look on matplotlib's defaults, whatever the user's."""
+    """Context for making and saving figures: this style over matplotlib's defaults, without the user's settings."""
     return style.context(["default", dict(LOOK)])
 
 
 def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: float = WIDTH) -> Figure:
-    """An empty figure: title and legend above, small print below, the room between left to the axes."""
+    """An empty figure: title and legend above, small print below, space for the axes between."""
     longest = max(len(str(key.get_label())) for key in keys)
     columns = max(1, min(len(keys), int(width / (0.7 + 0.085 * longest))))
     alarm = textwrap.wrap(frame.warning, int(13.5 * width))
@@ -136,8 +136,8 @@ def _keys(frame: Frame, curves: Iterable[Curve]) -> list[Line2D | Patch]:
     return [Line2D([], [], color=colour, marker=marker, label=name) for name, (colour, marker) in lines.items()]
 
 
-def _alone(y: Sequence[float]) -> list[int]:
-    """Where a number has none beside it."""
+def _isolated(y: Sequence[float]) -> list[int]:
+    """Indices of numbers between two gaps."""
     gaps = [True, *map(math.isnan, y), True]
     return [index for index in range(len(y)) if gaps[index] and not gaps[index + 1] and gaps[index + 2]]
 
@@ -148,7 +148,7 @@ def _draw(axes: Axes, frame: Frame, curves: Iterable[Curve]) -> None:
         axes.plot(curve.x, curve.y, color=colour, marker=marker, markeredgecolor="white", markeredgewidth=0.6)
         if curve.low:
             axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
-            for at in _alone(curve.y):  # a band needs two points: between two gaps a bar stands for it
+            for at in _isolated(curve.y):  # a band needs two points: a single one gets a bar
                 axes.vlines(curve.x[at], curve.low[at], curve.high[at], color=colour, alpha=0.4, linewidth=4)
 
 
@@ -178,7 +178,7 @@ def _size_axis(axes: Axes, sizes: Sequence[float]) -> None:
 
 
 def _rank_axis(axes: Axes, ranks: Sequence[float], nodes: Mapping[int, int]) -> None:
-    """Ticks at numbers of ranks; below them ``nodes``, the nodes that so many ranks are on."""
+    """Ticks at numbers of ranks, with their number of nodes, from ``nodes``, below."""
     axes.set_xscale("log", base=2)
     axes.set_xlim(min(ranks) / 1.25, max(ranks) * 1.25)
     axes.set_xlabel("ranks, on so many nodes" if nodes else "ranks")
@@ -187,7 +187,7 @@ def _rank_axis(axes: Axes, ranks: Sequence[float], nodes: Mapping[int, int]) -> 
 
 
 def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
-    """Log axis from one round number to another, so that the narrowest range has two ticks."""
+    """Log axis between two round numbers, so that even a narrow range has two ticks."""
     values = _finite(part for curve in curves for part in (curve.y, curve.low, curve.high))
     least, most = min(values), max(values)
     powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
@@ -202,9 +202,9 @@ def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
 
 
 def _ratio_axis(axes: Axes, ratios: Iterable[float]) -> None:
-    """Log axis around 1, since twice as fast and half as fast are equally far from it."""
+    """Log axis around 1, on which 2 and 1/2 are equally far from 1."""
     values = [1.0, *(max(value, SLOWEST_SHOWN) for value in ratios)]
-    low, high = min(values) / 1.03, max(values) * 1.03  # so that no noise of a percent fills the axis
+    low, high = min(values) / 1.03, max(values) * 1.03  # so that noise of a percent does not fill the axis
     powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
     near = [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if tick > 0]
     far = [2.0**power for power in powers if power % math.ceil(len(powers) / 6) == 0]
@@ -226,7 +226,7 @@ def _draw_speedups(axes: Axes, frame: Frame, speedups: Sequence[Curve], baseline
 def latency_chart(
     frame: Frame, curves: Sequence[Curve], bounds: Sequence[Curve], speedups: Sequence[Curve], baseline: str
 ) -> Figure:
-    """Latency in microseconds over size in bytes, and lower bounds; below it speed-ups over ``baseline``, if any."""
+    """Latency (microseconds) and its lower bounds over size (bytes); below, speed-ups over ``baseline``, if any."""
     keys = [*_keys(frame, curves), *(Line2D([], [], label=bound.name, **DOTTED) for bound in bounds)]
     figure = _figure(frame, 5.6 if speedups else 3.8, keys)
     heights = [5, 3] if speedups else [1]
@@ -242,7 +242,7 @@ def latency_chart(
 
 
 def bandwidth_chart(frame: Frame, curves: Sequence[Curve]) -> Figure:
-    """Bus bandwidth in 10**9 bytes per second over size in bytes."""
+    """Bus bandwidth (10**9 bytes per second) over size (bytes)."""
     figure = _figure(frame, 3.8, _keys(frame, curves))
     axes = figure.subplots()
     _draw(axes, frame, curves)
@@ -253,8 +253,8 @@ def bandwidth_chart(frame: Frame, curves: Sequence[Curve]) -> Figure:
 
 
 def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]], nodes: Mapping[int, int]) -> Figure:
-    """Latency in microseconds over the number of ranks: one small chart for each of up to four sizes. ``nodes``: how
-    many they are on, by ranks, where that is worth telling."""
+    """Latency (microseconds) over the number of ranks, one panel for each of up to four sizes. ``nodes``: the number of
+    nodes by number of ranks, empty to omit it."""
     columns = 2 if len(by_size) in (2, 4) else len(by_size)
     rows = math.ceil(len(by_size) / columns)
     figure = _figure(frame, 0.3 + 2.6 * rows, _keys(frame, (c for curves in by_size.values() for c in curves)))
@@ -272,7 +272,7 @@ def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]], nodes: M
 
 
 def _mixed(colour: str, share: float) -> tuple[float, ...]:
-    """``colour`` with white."""
+    """``colour`` mixed with white, as RGB from 0 to 1."""
     parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
     return tuple(1 - share * (1 - part) for part in parts)
 
@@ -291,7 +291,7 @@ def _tile(axes: Axes, frame: Frame, place: tuple[int, int], win: Win | None) -> 
 
 
 def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Mapping[tuple[int, int], Win]) -> Figure:
-    """A grid of configurations and sizes; ``wins`` by row and column; a place without one has no number."""
+    """A grid of configurations and sizes with ``wins`` by row and column; other cells show a dash."""
     keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in sorted({win.name for win in wins.values()})]
     room = 0.6 + 0.09 * max(map(len, rows))
     figure = _figure(frame, 0.7 + 0.27 * len(rows), keys, max(WIDTH, room + 0.38 * len(sizes)))

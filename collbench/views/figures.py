@@ -1,4 +1,4 @@
-"""Records to figures: which charts there are, the numbers in them, their titles and file names."""
+"""Figures from records: the selection of charts, their numbers, titles and file names."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _bounds(group: Group, sizes: Sequence[int]) -> list[Curve]:
 
 
 def _speedups(cells: Cells, xs: Sequence[int], baseline: str) -> list[Curve]:
-    """Speed-up of every other backend over ``baseline``; none where they share no size."""
+    """Speed-up of every other backend over ``baseline``; a backend that shares no size with it is omitted."""
 
     def at(name: str, x: int) -> float:
         slow, fast = cells.get((baseline, x)), cells.get((name, x))
@@ -84,7 +84,7 @@ def _speedups(cells: Cells, xs: Sequence[int], baseline: str) -> list[Curve]:
 
 
 def _same(values: Iterable[str]) -> str:
-    """The one value that all have, or nothing."""
+    """The common value, or "" if values differ."""
     found = set(values)
     return found.pop() if len(found) == 1 else ""
 
@@ -95,7 +95,7 @@ def _listed(numbers: Iterable[int]) -> str:
 
 
 def _title(group: Group) -> str:
-    """What the cases have in common, in the words of a table's title; ranks and nodes are listed."""
+    """The columns that the cases share, worded as in `title_of`; ranks and nodes are listed."""
     rows = rows_of(group)
     first = rows[0]
     nodes = _listed(row.nodes for row in rows)
@@ -108,13 +108,13 @@ def _title(group: Group) -> str:
 
 
 def _missing(group: Group) -> str:
-    """How many cases have no number, by status."""
+    """The number of cases without a latency, by status."""
     counts = Counter(case.status for case in group if not case.timed)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
 
 
 def _foot(group: Group, reading: str) -> str:
-    """Where the numbers come from, and how to read them."""
+    """The source of the numbers, then ``reading``: how to read them."""
     rows = rows_of(group)
     runs = sorted({row.run_id for row in rows})
     launches = len({(row.run_id, row.launch) for row in rows})
@@ -125,19 +125,19 @@ def _foot(group: Group, reading: str) -> str:
 
 
 def _warning(group: Group) -> str:
-    """What makes a comparison of these cases worthless."""
+    """Why a comparison of these cases is not meaningful, or ""."""
     return " ".join(mismatches(map(rows_of, panels(group).values())))
 
 
 def _words(record: Record) -> Words:
-    """What tells the panel of a record from others, short enough for a file name."""
+    """Words that identify the panel of a record, short enough for a file name."""
     dtype, shape = record.dtype.replace("float", "f"), (f"{record.ranks}r", f"{record.nodes}n")
     place, spread = "inplace" if record.in_place else "", "uneven" if record.gpus_per_node is None else ""
     return (record.collective, record.op, dtype, record.mode, record.cache, place, *shape, spread, record.fabric)
 
 
 def _words_but(case: CaseResult, **same: Any) -> Words:
-    """The words of a case without those that its chart goes over, nor how its ranks are spread over nodes."""
+    """The words of a case, with ranks, nodes and the columns in ``same`` replaced by constants."""
     return _words(replace(case.record, ranks=0, nodes=0, gpus_per_node=0, **same))
 
 
@@ -153,12 +153,12 @@ def _suffixes(keys: Sequence[Words]) -> list[str]:
 
 
 def _by_panel(records: Iterable[Record]) -> Groups:
-    """Panels in which something was timed."""
+    """Panels with a latency."""
     return {_words(group[0].record): group for group in panels(cases(records)).values() if _cells(group)}
 
 
 def _families(panel_groups: Groups) -> Groups:
-    """Panels that differ in ranks alone, on as many nodes or with as many ranks on each node."""
+    """Panels that differ only in ranks, grouped by number of nodes and by ranks per node."""
     found: Groups = {}
     for group in panel_groups.values():
         rest, first = _words_but(group[0]), group[0].record
@@ -169,7 +169,7 @@ def _families(panel_groups: Groups) -> Groups:
 
 
 def _maps(panel_groups: Groups) -> Groups:
-    """Panels that differ in type, mode, ranks and nodes, where two backends were timed on one of them."""
+    """Panels that differ only in type, mode, ranks and nodes, if two backends were timed on one of them."""
     found: Groups = {}
     for group in panel_groups.values():
         found.setdefault(_words_but(group[0], dtype="", mode=""), []).extend(group)
@@ -189,7 +189,7 @@ def _of_size(group: Group, size: int) -> Group:
 
 
 def _scaling_sizes(group: Group) -> list[int]:
-    """The smallest, the middle and the largest size that was timed on several numbers of ranks, and 1 MiB."""
+    """Of the sizes timed on several numbers of ranks: the smallest, the middle one, the largest, and 1 MiB."""
     ranks = {size: {ranks for _, ranks in _cells(_of_size(group, size), "ranks")} for size in _sizes(group)}
     sizes = [size for size, some in ranks.items() if len(some) > 1]
     wanted = {sizes[0], sizes[len(sizes) // 2], sizes[-1], MIB} if sizes else set()
@@ -235,7 +235,7 @@ def _wins(rows: Sequence[Group], sizes: Sequence[int]) -> dict[tuple[int, int], 
 
 
 def _labels(rows: Sequence[Record]) -> list[str]:
-    """What differs between the rows of a map; the ranks where nothing does."""
+    """Labels of the rows of a map: the words that differ, or the ranks if none do."""
     words = [(row.mode, row.dtype, f"{row.ranks} ranks", f"{row.nodes} nodes") for row in rows]
     differ = [index for index, column in enumerate(zip(*words, strict=True)) if len(set(column)) > 1]
     return [" · ".join(row[index] for index in differ or [2]) for row in words]
@@ -258,7 +258,7 @@ def _best_chart(group: Group, styles: Styles) -> Figure:
 def _kinds(
     panel_groups: Groups, styles: Styles, baseline: str | None
 ) -> Iterator[tuple[str, Groups, Callable[[Group], Figure]]]:
-    """Every kind of chart: its name, the records of each chart, and how one is drawn."""
+    """Every kind of chart: its name, the cases of each chart, and the function that draws one."""
     wide = {key: group for key, group in panel_groups.items() if _bandwidth(_cells(group), _sizes(group))}
     yield "latency", panel_groups, lambda group: _latency_chart(group, styles, baseline)
     yield "bandwidth", wide, lambda group: _bandwidth_chart(group, styles)
@@ -267,14 +267,14 @@ def _kinds(
 
 
 def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[tuple[str, Figure]]:
-    """Every chart that the records carry and its name: its kind, and the words in which it differs from its like.
+    """Every chart of the records, with its name: the kind, and the words that distinguish it from others of the kind.
 
-    Speed-ups are over ``baseline``, or NCCL, else MPI, else the first backend by name. Raises UsageError where nothing
-    was timed, and for a baseline that has no record. Figures take their look while ``drawing.look()`` is in force.
+    Speed-ups are over ``baseline``, or NCCL, else MPI, else the first backend by name. Raises UsageError if nothing was
+    timed, and for a baseline without records. Consume it within ``drawing.look()``, which sets the style.
     """
     panel_groups = _by_panel(records)
     if not panel_groups:
-        raise UsageError("no case in these results has a latency to draw; their columns status and reason say why.")
+        raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     names = {record.backend for record in records if not record.is_job}
     chosen = pick("backend", baseline, names) if baseline else None
     for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), chosen):
@@ -283,9 +283,9 @@ def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[t
 
 
 def draw_all(records: Sequence[Record], folder: Path, stem: str, baseline: str | None) -> list[Path]:
-    """Draw every chart that the records carry into ``folder``, as PNG and SVG files named from ``stem``.
+    """Draw every chart of the records into ``folder``, as PNG and SVG files named from ``stem``; returns their paths.
 
-    Raises what ``charts`` raises, and UsageError where the folder cannot be written.
+    Raises UsageError as ``charts`` does, and if the folder cannot be written.
     """
     paths: list[Path] = []
     with drawing.look():

@@ -1,4 +1,4 @@
-"""What the commands ``compare`` and ``plot`` show, as a DataFrame and as figures, for rows in a DataFrame."""
+"""The commands ``compare`` and ``plot`` for rows in a DataFrame: results as a DataFrame and as figures."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ DTYPES = {
 
 
 def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequence[str] = ()) -> pd.DataFrame:
-    """How many times slower one side is than the other: the numbers of the command ``compare``.
+    """Latency ratios between two sides, as a DataFrame: the numbers of the command ``compare``.
 
     Args:
-        a: rows of `collbench.read`, of one run. Alone: its backends are compared, launch by launch.
-        b: rows of another run: a is compared with b, case by case.
-        backends: two names, ``"nvrar,nccl"`` or a sequence: these are compared, the first with the second; without
-            them, every other with nccl, else mpi. With b: only these backends.
+        a: rows of `collbench.read`, of one run. Without b, its backends are compared, launch by launch.
+        b: rows of another run; a is compared with b, case by case.
+        backends: two names, ``"nvrar,nccl"`` or a sequence: the first is compared with the second; by default, every
+            other backend with nccl, else mpi. With b: only these backends.
 
     Returns:
-        One row per case: what was run; the sides ``a`` and ``b`` and their medians over launches, ``a_us`` and
+        One row per case: its columns; the sides ``a`` and ``b`` and their medians over launches, ``a_us`` and
         ``b_us``, in microseconds; ``value``, their ratio (above 1: a is slower), its 95 % interval from ``low`` to
-        ``high`` (may be infinite), and ``launches``, the pairs behind it; ``verdict``, slower, faster or unclear;
-        ``mismatch``, what makes the ratio worthless. A case that a side ran without a latency for it comes last, with
-        its ``a_status``, ``b_status`` and ``reason``, and without ratio and verdict. Text is ``string``, sizes and
+        ``high`` (may be infinite), and ``launches``, the number of pairs; ``verdict``: slower, faster or unclear;
+        ``mismatch``: why the ratio is not meaningful, if so. Cases without a latency on a side come last, with
+        ``a_status``, ``b_status`` and ``reason``, and without ratio and verdict. Text is ``string``, sizes and
         counts are ``int64`` or ``Int64``, other numbers ``float64``, ``in_place`` is ``bool``.
 
-    Raises UsageError for an unknown backend, another number of them than two, rows of several runs that hold the same
-    case, and where no case was run on both sides.
+    Raises UsageError for an unknown backend, for a number of backends other than two, for rows of several runs that
+    contain the same case, and if no case was run on both sides.
 
     Example:
         >>> df = collbench.read("results/h200x4-nvrar.csv")
@@ -56,7 +56,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
     found = compare_backends(one, names) if b is None else compare_files(one, records_of(b), names)
     rows = plain(found)
     if not rows:
-        raise UsageError("no case was timed on both sides; compare rows that differ in backend or run alone.")
+        raise UsageError("no case was timed on both sides; compare rows that differ only in backend or run.")
     return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=DTYPES[name]) for name in rows[0]})
 
 
@@ -65,14 +65,14 @@ def plot(frame: pd.DataFrame, baseline: str | None = None) -> dict[str, Figure]:
 
     Args:
         frame: rows of `collbench.read`, of one run or of several that share no case.
-        baseline: the backend that speed-ups are over; nccl where there is one, else mpi.
+        baseline: the backend that speed-ups are relative to; by default nccl, else mpi.
 
     Returns:
-        Figures by the name that ends the name of the command's file: ``latency``, ``bandwidth``, ``scaling``, ``best``,
-        with a suffix such as ``-bf16-2r`` where there are several of a kind. Latency in microseconds over bytes,
+        Figures by name, as at the end of the command's file names: ``latency``, ``bandwidth``, ``scaling``, ``best``,
+        with a suffix such as ``-bf16-2r`` where there are several of a kind. Latency is in microseconds over bytes,
         bandwidth in 10**9 bytes per second.
 
-    Raises UsageError where nothing was timed, for an unknown baseline, and for rows of several runs that hold the same
+    Raises UsageError if nothing was timed, for an unknown baseline, and for rows of several runs that contain the same
     case.
 
     Example:
@@ -84,5 +84,5 @@ def plot(frame: pd.DataFrame, baseline: str | None = None) -> dict[str, Figure]:
     with drawing.look():
         figures = dict(charts(records_of(frame), baseline))
         for figure in figures.values():
-            figure.draw_without_rendering()  # ticks are made when they are drawn first, and keep the look of then
+            figure.draw_without_rendering()  # creates the ticks while the style is set
     return figures

@@ -1,4 +1,4 @@
-"""Comparisons to text: a table for each panel and pair, in Markdown too, and JSON."""
+"""Comparisons as text: a table for each panel and pair, for a terminal or in Markdown, or JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = Comparison | Unjudged
 
 
 def show(found: Comparisons, form: str | None = None) -> str:
-    """A titled table for each panel and pair, and under it why cases have no verdict; ``form`` may be ``markdown`` or
+    """A titled table for each panel and pair, followed by reasons for missing verdicts; ``form`` may be ``markdown`` or
     ``json``."""
     if form == "json":
         return json.dumps([_finite(row) for row in plain(found)], indent=1)
@@ -35,7 +35,7 @@ def show(found: Comparisons, form: str | None = None) -> str:
 
 
 def _warnings(rows: Sequence[Comparison]) -> list[str]:
-    """What makes ratios worthless, each once."""
+    """Why ratios are not meaningful, without repeats."""
     return list(dict.fromkeys(f"MISMATCH: {row.mismatch}" for row in rows if row.mismatch))
 
 
@@ -53,7 +53,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _reasons(rows: Iterable[Row]) -> list[str]:
-    """Why cases have no verdict, a line each, as one part of the text; nothing where all have one."""
+    """One part with a line for each case without a verdict; [] if there are none."""
     missed = sorted((row for row in rows if isinstance(row, Unjudged)), key=lambda row: row.record.bytes)
     lines = [f"no verdict: {_reason(name, case)}" for row in missed for name, case in row.without]
     return ["\n".join(lines)] if lines else []
@@ -65,7 +65,7 @@ def _reason(name: str, case: CaseResult) -> str:
 
 
 def _caution(rows: Sequence[Comparison]) -> list[str]:
-    """What the intervals do not say; nothing where there are none."""
+    """What the intervals cover; [] if there are none."""
     if not rows:
         return []
     launches = min(row.ratio.launches for row in rows)
@@ -77,10 +77,10 @@ def _caution(rows: Sequence[Comparison]) -> list[str]:
 
 
 def plain(found: Comparisons) -> list[dict[str, object]]:
-    """A row for each case, those with a verdict first: what was run, both sides, the ratio; None where there is none.
+    """A row for each case, those with a verdict first: its columns, both sides and the ratio; missing values are None.
 
     ``a_us`` and ``b_us`` are medians over launches in microseconds, ``low`` and ``high`` the 95 % interval of the ratio
-    ``value`` (``high`` may be infinite), ``a_status`` and ``b_status`` what the case came to on each side.
+    ``value`` (``high`` may be infinite), ``a_status`` and ``b_status`` the status of the case on each side.
     """
     return [*map(_judged, found.judged), *map(_unjudged, found.unjudged)]
 
@@ -101,11 +101,11 @@ def _unjudged(row: Unjudged) -> dict[str, object]:
     a_us, b_us = (case.median() if case else None for case in (row.a_case, row.b_case))
     a_status, b_status = (case.status if case else None for case in (row.a_case, row.b_case))
     sides = {"a": row.a, "b": row.b, "a_us": a_us, "b_us": b_us}
-    nothing = dict.fromkeys(("value", "low", "high", "launches", "verdict", "mismatch"))
+    missing = dict.fromkeys(("value", "low", "high", "launches", "verdict", "mismatch"))
     reason = "; ".join(_reason(name, case) for name, case in row.without)
-    return {**_what(row.record), **sides, **nothing, "a_status": a_status, "b_status": b_status, "reason": reason}
+    return {**_what(row.record), **sides, **missing, "a_status": a_status, "b_status": b_status, "reason": reason}
 
 
 def _finite(row: dict[str, object]) -> dict[str, object]:
-    """JSON knows no infinity."""
+    """The row with infinities as None: JSON has no infinity."""
     return {name: None if isinstance(value, float) and math.isinf(value) else value for name, value in row.items()}

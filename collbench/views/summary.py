@@ -1,4 +1,4 @@
-"""Records to text: the terminal table, Markdown, JSON. The last place, where human units appear."""
+"""Records as text: tables for a terminal, and JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _show_gb_s(case: CaseResult) -> str:
 
 
 def show_case(case: CaseResult | None) -> str:
-    """The median latency in microseconds; the status where there is none, in capitals where something went wrong."""
+    """The median latency in microseconds; without one the status, in capitals if the case is bad."""
     if case is None:
         return ""
     value = case.median()
@@ -29,7 +29,7 @@ def show_case(case: CaseResult | None) -> str:
 
 
 def latency_table(results: Iterable[CaseResult]) -> Table:
-    """Rows of one panel: size, median latency of each backend in microseconds, bus bandwidth of the fastest."""
+    """The table of a panel: size, median latency (microseconds) of each backend, the fastest and its bus bandwidth."""
     at = {(case.record.bytes, case.record.backend): case for case in results}
     ran = [place for place, case in at.items() if case.status != "skipped"]
     backends = sorted({name for _, name in ran})
@@ -44,7 +44,7 @@ def latency_table(results: Iterable[CaseResult]) -> Table:
 
 
 def why_not(records: Iterable[Record]) -> str:
-    """One line for each reason for which cases have no number, and for each remark, with how many."""
+    """One line for each reason for missing latencies and for each remark, with the number of rows."""
     counts: dict[tuple[str, str, str], int] = {}
     for record in records:
         if record.reason:
@@ -58,7 +58,7 @@ def why_not(records: Iterable[Record]) -> str:
 
 
 def results(records: Sequence[Record]) -> str:
-    """Every panel as a titled table, then what makes ratios worthless, then why cases have no number."""
+    """Every panel as a titled table, then mismatches, then reasons for missing latencies."""
     groups = panels(cases(records)).values()
     tables = [(title_of(group[0].record), latency_table(group)) for group in groups]
     parts = [f"{title}\n\n{aligned(table)}" for title, table in tables if len(table) > 1]

@@ -226,4 +226,4 @@ def test_a_kernel_called_like_a_backend_is_told_of(tmp_path: Path, monkeypatch: 
     write(tmp_path, "mpi_nvrar.cu", source())
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
     assert "rename the file" in registry.hidden()["mpi-nvrar"]
-    assert "mpi_nvrar.cu: 'mpi-nvrar' is a backend" in list_.show(as_json=False)
+    assert "mpi_nvrar.cu: 'mpi-nvrar' is the name of a built-in backend" in list_.show(as_json=False)

@@ -50,7 +50,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> object:
         ("mpi:blocks=", "'blocks='"),
         ("mpi:=8", "'=8'"),
         ("mpi:a=1:a=2", "gives a twice"),
-        ("mpi:blocks=8", "backend mpi takes no parameters; leave blocks away"),
+        ("mpi:blocks=8", "backend mpi takes no parameters; omit blocks"),
     ],
 )
 def test_parameters_that_cannot_be_taken_are_said_in_a_sentence(spec: str, words: str) -> None:
@@ -78,7 +78,7 @@ def test_a_backend_is_given_its_parameters(install: object) -> None:
 
 @pytest.mark.parametrize(
     ("configured", "words"),
-    [(lambda parameters: 1 / 0, "ZeroDivisionError"), (lambda parameters: object(), "defines no DEVICE")],
+    [(lambda parameters: 1 / 0, "ZeroDivisionError"), (lambda parameters: object(), "does not define DEVICE")],
 )
 def test_one_that_breaks_on_its_parameters_is_unusable(install: object, configured: object, words: str) -> None:
     assert callable(install)

@@ -15,7 +15,7 @@ from collbench.results.records import COLUMNS
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--sizes", "4X"), "does not parse"),
+        (("--sizes", "4X"), "is not a valid size"),
         (("--sizes", "64K:4K"), "reversed"),
         (("--sizes", "0"), "0 bytes"),
         (("--sizes", "0.3K"), "whole number of bytes"),
@@ -24,11 +24,11 @@ from collbench.results.records import COLUMNS
         (("--backend", "mpi-nvra"), "did you mean 'mpi-nvrar'?"),
         (("--dtype", "bfloat"), "did you mean 'bfloat16'?"),
         (("--collective", "allreduce"), "did you mean 'all_reduce'?"),
-        (("--gpus", "8"), "this machine has none"),
+        (("--gpus", "8"), "needs an NVIDIA GPU"),
         (("--ranks", "four"), "not a count"),
-        (("--layout", "3x2", "--ranks", "4"), "does not multiply out"),
-        (("--layout", "axb"), "does not parse"),
-        (("--nodes", "2"), "2 nodes asked for"),
+        (("--layout", "3x2", "--ranks", "4"), "layout 3x2 needs 6 ranks, not"),
+        (("--layout", "axb"), "is not a valid layout"),
+        (("--nodes", "2"), "2 nodes requested"),
         (("--resume",), "name it with -o"),
     ],
 )
@@ -43,9 +43,9 @@ def test_bad_input_gets_one_sentence(here: Here, tmp_path: Path, arguments: tupl
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--ranks", "4"), "4 ranks asked for, but this launch has 2"),
-        (("--layout", "3x2"), "does not multiply out"),
-        (("--sizes", "4Q"), "does not parse"),
+        (("--ranks", "4"), "4 ranks requested, but this launch has 2"),
+        (("--layout", "3x2"), "layout 3x2 needs 6 ranks, not"),
+        (("--sizes", "4Q"), "is not a valid size"),
     ],
 )
 def test_only_one_rank_speaks(mpich: Mpi, arguments: tuple[str, ...], words: str) -> None:
@@ -83,7 +83,7 @@ def test_bad_results_files_get_one_sentence(here: Here, tmp_path: Path, command:
 @pytest.mark.parametrize(
     ("variables", "cure"),
     [
-        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}, "the mpiexec that belongs to the MPI"),
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}, "the mpiexec of the MPI"),
         ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_ID": "0"}, "srun --mpi=pmi2"),
     ],
 )
@@ -117,8 +117,8 @@ def test_a_backend_that_does_not_load_keeps_nobody_from_the_others(mpich: Mpi) -
     (folder / "entry_points.txt").write_text("[collbench.backends]\nghost = nowhere\nhollow = json\n")
     ran = mpich.run("list", PYTHONPATH=str(mpich.folder))
     assert ran.code == 0, ran.err
-    assert "ghost: it does not load (ModuleNotFoundError" in ran.out
-    assert "hollow: it defines no DEVICE" in ran.out
+    assert "ghost: cannot be loaded (ModuleNotFoundError" in ran.out
+    assert "hollow: does not define DEVICE" in ran.out
 
 
 def test_doctor_tells_library_and_launcher(mpi: Mpi) -> None:

@@ -31,7 +31,7 @@ def start_nccl(line: str) -> None:
 
 def test_what_nccl_writes_is_read_and_nothing_stays_behind(folder: Path) -> None:
     log = NcclLog({})
-    with log.told():
+    with log.enabled():
         start_nccl("first\n")
     assert log.read() == "first\n"
     assert list(folder.iterdir()) == []
@@ -40,18 +40,18 @@ def test_what_nccl_writes_is_read_and_nothing_stays_behind(folder: Path) -> None
 
 def test_a_call_that_logs_nothing_leaves_the_file_for_the_next() -> None:
     log = NcclLog({})
-    with log.told():
+    with log.enabled():
         assert "NCCL_DEBUG_FILE" in os.environ
-    with log.told():
+    with log.enabled():
         start_nccl("second\n")
     assert log.read() == "second\n"
-    with log.told():
+    with log.enabled():
         assert "NCCL_DEBUG" not in os.environ, "NCCL has read its settings"
 
 
 def test_a_world_reads_what_came_since_it_began() -> None:
     log = NcclLog({})
-    with log.told():
+    with log.enabled():
         start_nccl("one world\nanother")
     assert log.read(len("one world\n")) == "another"
     assert log.size() == len("one world\nanother")
@@ -68,7 +68,7 @@ def test_a_percent_sign_in_the_folders_name_is_not_nccls(folder: Path, monkeypat
     odd = folder / "100%p"
     odd.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(odd))
-    with NcclLog({}).told():
+    with NcclLog({}).enabled():
         assert os.environ["NCCL_DEBUG_FILE"].startswith(f"{folder}/100%%p/")
 
 
@@ -78,7 +78,7 @@ def test_settings_of_the_user_win_and_then_nothing_is_known(
 ) -> None:
     monkeypatch.setenv(name, "WARN")
     log = NcclLog(os.environ)
-    with log.told():
+    with log.enabled():
         assert {each: os.environ[each] for each in NAMES if each in os.environ} == {name: "WARN"}
     assert (log.read(), log.size(), list(folder.iterdir())) == ("", 0, [])
 
@@ -88,7 +88,7 @@ def test_the_users_file_is_read_where_he_has_one(folder: Path, monkeypatch: pyte
     written = folder / f"nccl.node7.{os.getpid()}.log"
     written.write_text("his\n")
     log = NcclLog({"NCCL_DEBUG": "info", "NCCL_DEBUG_FILE": f"{folder}/nccl.%h.%p.log"})
-    with log.told():
+    with log.enabled():
         assert "NCCL_DEBUG" not in os.environ
     assert log.read() == "his\n"
     assert written.exists()
@@ -111,6 +111,6 @@ def test_where_the_user_lets_nccl_log(variables: dict[str, str], path: str | Non
 def test_no_place_for_files_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
     log = NcclLog({})
-    with log.told():
+    with log.enabled():
         assert "NCCL_DEBUG" not in os.environ
     assert log.read() == ""

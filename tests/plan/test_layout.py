@@ -94,10 +94,10 @@ def test_members_of_a_sub_world(
 @pytest.mark.parametrize(
     ("real", "ranks", "nodes", "reason"),
     [
-        ([0, 0, 1, 1], 4, 3, "3 nodes asked for, this launch has 2"),
-        ([0, 0, 1, 1], 3, 2, "3 ranks do not divide over 2 nodes"),
-        ([0, 0, 0, 1], 4, 2, "fewer than 2 nodes hold 2 ranks each"),
-        ([0, 1, 1, 2, 2], 4, 2, "the node of rank 0 holds fewer than 4 / 2 ranks"),
+        ([0, 0, 1, 1], 4, 3, "3 nodes requested, but this launch has 2"),
+        ([0, 0, 1, 1], 3, 2, "3 ranks cannot be divided evenly among 2 nodes"),
+        ([0, 0, 0, 1], 4, 2, "4 ranks do not fit on 2 nodes: too few nodes have 2 ranks"),
+        ([0, 1, 1, 2, 2], 4, 2, "the node of rank 0 has fewer than 2 ranks"),
     ],
 )
 def test_a_misfit_has_a_reason(real: list[int], ranks: int, nodes: int, reason: str) -> None:

@@ -90,11 +90,11 @@ def test_backends_take_turns_at_going_first() -> None:
     ("problem", "reason"),
     [
         (a_problem(ranks=1), "a collective needs at least 2 ranks"),
-        (a_problem(size=3), "3 B hold no float32"),
-        (a_problem("all_gather", ranks=8, size=31), "31 B hold no float32 for each of 8 ranks"),
+        (a_problem(size=3), "3 B is too small for one float32"),
+        (a_problem("all_gather", ranks=8, size=31), "31 B is too small for one float32 per rank"),
         (a_problem("gather", in_place=True), "gather has no in-place form"),
         (a_problem("send_recv", in_place=True), "send_recv has no in-place form"),
-        (a_problem(dtype="int32", op="avg"), "an average of int32 is not a whole number"),
+        (a_problem(dtype="int32", op="avg"), "avg is not defined for int32"),
         (a_problem(size=4), None),
         (a_problem("all_gather", ranks=8, size=32, in_place=True), None),
         (a_problem(dtype="int32", op="max"), None),
@@ -108,8 +108,8 @@ def test_what_nobody_can_run(problem: Problem, reason: str | None) -> None:
 def test_what_cannot_run_is_skipped_with_its_reason_on_every_backend() -> None:
     plan = make_plan(a_sweep(backends=("mpi", "nccl"), sizes=(2, 4096)), (a_layout(2),), 0)
     assert [(skip.case.backend, skip.case.problem.size, skip.reason) for skip in plan.skips] == [
-        ("mpi", 2, "2 B hold no float32"),
-        ("nccl", 2, "2 B hold no float32"),
+        ("mpi", 2, "2 B is too small for one float32"),
+        ("nccl", 2, "2 B is too small for one float32"),
     ]
     assert {case.problem.size for case in planned(plan)} == {4096}
 
@@ -135,7 +135,11 @@ def test_cases_left_out_later_become_skips() -> None:
     plan = make_plan(a_sweep(backends=("mpi", "nccl"), sizes=(2, 64)), (a_layout(2),), 0)
     left = leave_out(plan, lambda case: "shared" if case.backend == "nccl" else None)
     assert [case.backend for case in planned(left)] == ["mpi"]
-    assert [skip.reason for skip in left.skips] == ["2 B hold no float32", "2 B hold no float32", "shared"]
+    assert [skip.reason for skip in left.skips] == [
+        "2 B is too small for one float32",
+        "2 B is too small for one float32",
+        "shared",
+    ]
     assert leave_out(plan, lambda case: "all").groups == ()
 
 

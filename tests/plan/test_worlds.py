@@ -24,7 +24,10 @@ def test_every_count_of_ranks_is_a_world() -> None:
 def test_ranks_and_nodes_are_crossed_and_misfits_are_told() -> None:
     worlds, misfits = layouts_for(Topology(ranks=(2, 3), nodes=(1, 2)), TWO_HOSTS)
     assert [each.members for each in worlds] == [(0, 1), (0, 2)]
-    assert misfits == ("fewer than 1 nodes hold 3 ranks each", "3 ranks do not divide over 2 nodes")
+    assert misfits == (
+        "3 ranks do not fit on 1 node: too few nodes have 3 ranks",
+        "3 ranks cannot be divided evenly among 2 nodes",
+    )
 
 
 def test_a_world_that_is_asked_for_twice_is_swept_once() -> None:
@@ -45,17 +48,17 @@ def test_a_layout_may_have_any_of_the_counts_asked_for() -> None:
 def test_layouts_of_several_sizes_need_no_counts_where_one_takes_all_ranks() -> None:
     worlds, _ = layouts_for(Topology(layouts=((2, 2), (3, 1))), ["a"] * 4)
     assert [each.members for each in worlds] == [(0, 1, 2, 3), (0, 1, 2)]
-    with pytest.raises(UsageError, match="it is 3 ranks, not 4"):
+    with pytest.raises(UsageError, match="needs 3 ranks, not 4"):
         layouts_for(Topology(layouts=((3, 1), (2, 1))), ["a"] * 4)
 
 
 @pytest.mark.parametrize(
     ("topology", "words"),
     [
-        (Topology(ranks=(2, 8)), "8 ranks asked for, but this launch has 4; start it with -n 8"),
-        (Topology(layouts=((2, 4),)), "2x4 does not multiply out: it is 8 ranks, not 4"),
-        (Topology(ranks=(2, 4), layouts=((3, 1),)), "it is 3 ranks, not 2 or 4"),
-        (Topology(nodes=(3,)), "3 nodes asked for, this launch has 2"),
+        (Topology(ranks=(2, 8)), "8 ranks requested, but this launch has 4; start it with -n 8"),
+        (Topology(layouts=((2, 4),)), "layout 2x4 needs 8 ranks, not 4"),
+        (Topology(ranks=(2, 4), layouts=((3, 1),)), "needs 3 ranks, not 2 or 4"),
+        (Topology(nodes=(3,)), "3 nodes requested, but this launch has 2"),
     ],
 )
 def test_worlds_that_cannot_be_are_usage_errors(topology: Topology, words: str) -> None:

@@ -48,5 +48,5 @@ def test_ranks_of_a_launch_of_our_own(
 
 def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "gpu_count", lambda: 4)
-    with pytest.raises(UsageError, match="--gpus 8 asks for more than the 4 GPUs of this machine"):
+    with pytest.raises(UsageError, match="--gpus 8 needs 8 GPUs, but this machine has 4"):
         ranks("--gpus", "2,8")

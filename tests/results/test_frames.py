@@ -175,7 +175,7 @@ def test_files_are_found_by_path_folder_glob_and_list(tmp_path: Path) -> None:
 def test_what_is_no_results_file_is_left_out_of_a_glob_with_a_warning(tmp_path: Path) -> None:
     one = written(tmp_path / "x.csv", a_record())
     (tmp_path / "z.csv").write_text("size,time\n8,9.5\n")
-    with pytest.warns(UserWarning, match=r"z\.csv is no results file of collbench and is left out") as caught:
+    with pytest.warns(UserWarning, match=r"z\.csv is not a results file of collbench; skipped") as caught:
         assert cb.read(tmp_path / "*.csv").source.tolist() == [one]
     assert caught[0].filename == __file__
     with pytest.raises(cb.UsageError, match=r"z\.csv is not a results file of collbench"):
@@ -191,7 +191,7 @@ def test_the_folder_of_committed_results_can_be_read_at_once() -> None:
     ("text", "words"),
     [
         ("", "r.csv is empty"),
-        (dump([a_record()])[:-9], "line 2: the last row is cut off"),
+        (dump([a_record()])[:-9], "line 2: the last row is truncated"),
         (",".join([*COLUMNS, "energy_j"]) + "\n", "newer collbench: column 'energy_j'"),
     ],
 )
@@ -210,13 +210,15 @@ def test_nothing_to_read_is_a_usage_error(tmp_path: Path) -> None:
         cb.read(tmp_path / "nothing.csv")
     nothing: list[tuple[Path, ...]] = [(), (tmp_path,)]
     for sources in nothing:
-        with pytest.raises(cb.UsageError, match="there is no results file to read"):
+        with pytest.raises(cb.UsageError, match="found no results file to read"):
             cb.read(*sources)
 
 
 def test_a_run_and_its_copy_are_not_read_together(tmp_path: Path) -> None:
     one, copy = (written(tmp_path / f"{name}.csv", a_record(), a_record(launch=1)) for name in "ab")
-    with pytest.raises(cb.UsageError, match=r"a\.csv and .*b\.csv hold the same launch of the same run; read one"):
+    with pytest.raises(
+        cb.UsageError, match=r"a\.csv and .*b\.csv contain the same launch of the same run; read only one"
+    ):
         cb.read(one, copy)
 
 
@@ -286,7 +288,7 @@ def test_cases_without_a_verdict_are_rows_with_a_reason() -> None:
     ("rows", "backends", "words"),
     [
         ([timed(9.0), timed(9.0, backend="nccl")], "mpi,ncl", "unknown backend 'ncl'; did you mean 'nccl'"),
-        ([timed(9.0), timed(9.0, backend="nccl")], ("mpi",), "takes two backends, A,B; 1 given"),
+        ([timed(9.0), timed(9.0, backend="nccl")], ("mpi",), "needs two backends, A,B, not 1"),
         ([timed(9.0)], (), "no case was timed on both sides"),
     ],
 )
@@ -300,9 +302,11 @@ def test_rows_of_two_runs_of_a_case_are_not_mixed(use: Any, tmp_path: Path) -> N
     one = written(tmp_path / "a.csv", *(timed(9.0, backend=name) for name in ("mpi", "nccl")))
     two = written(tmp_path / "b.csv", *(timed(9.0, backend=name, run_id="other") for name in ("mpi", "nccl")))
     both = cb.read(one, two)
-    with pytest.raises(cb.UsageError, match=r"a\.csv and .*b\.csv hold the same case; .*df\[df.source == '.*a\.csv'\]"):
+    with pytest.raises(
+        cb.UsageError, match=r"a\.csv and .*b\.csv contain the same case; .*df\[df.source == '.*a\.csv'\]"
+    ):
         use(both)
-    with pytest.raises(cb.UsageError, match="here and other hold the same case"):
+    with pytest.raises(cb.UsageError, match="here and other contain the same case"):
         use(both.drop(columns="source"))
     assert len(use(both[both.source == one])) > 0
     assert cb.compare(both[both.source == one], both[both.source == two]).value.tolist() == [1.0, 1.0]

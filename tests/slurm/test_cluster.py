@@ -151,7 +151,7 @@ def test_the_wrong_plugin_is_named_with_its_cure(cluster: lab.Cluster) -> None:
     assert ran.code == 1
     (row,) = rows()
     assert row.is_job
-    assert "srun started 4 processes, but each is an MPI world of its own" in logs()
+    assert "srun started 4 processes, but each is a separate MPI world" in logs()
     assert "--mpi=pmi2" in logs()
     (launcher,) = (found for found in reopen(RESULTS).parts()[0].preflight() if found["what"] == "launcher")
     assert launcher["grade"] == "bad"

@@ -245,11 +245,11 @@ def test_jobs_find_kernels_of_ones_own(stage: Stage, monkeypatch: pytest.MonkeyP
         (("--profile", "infiniband", "--nodes", "2"), "says nothing of GPUs"),
         (("--profile", "local", "--nodes", "2", "-o", "r.txt"), "does not end in .csv"),
         (("--profile", "local", "--nodes", "2", "--time", "1h"), "not a time limit of Slurm's"),
-        (("--profile", "local", "--nodes", "2", "--sizes", "4X"), "does not parse"),
+        (("--profile", "local", "--nodes", "2", "--sizes", "4X"), "is not a valid size"),
         (("--profile", "local", "--nodes", "2", "--size", "4K"), "No such option '--size'"),
         (("--profile", "local", "--nodes", "2", "--json"), "are not for jobs"),
         (("--profile", "local", "--nodes", "2", "--force"), "are not for jobs"),
-        (("--profile", "local", "--nodes", "2,4", "--ranks", "8"), "8 ranks asked for, but this launch has 4"),
+        (("--profile", "local", "--nodes", "2,4", "--ranks", "8"), "8 ranks requested, but this launch has 4"),
         (("--profile", "local", "--nodes", "2", "--account", "a\nb"), "does not print"),
     ],
 )

@@ -117,5 +117,5 @@ def test_the_table_says_what_was_decided_and_json_the_same() -> None:
     assert "below 0.98" in shown
     (plain,) = json.loads(show(found, True))
     assert (plain["default"], plain["best"], plain["decision"]) == ("default", "a", "replaces the default")
-    assert show([], False) == "Nothing could be set against the default."
+    assert show([], False) == "No candidate could be compared with the default."
     assert json.loads(show([], True)) == []

@@ -130,7 +130,7 @@ def test_its_text_is_sorted_and_has_a_line_for_each_size() -> None:
     ("text", "words"),
     [
         ("schema = ", "is not a tuned table"),
-        ("", "is not a tuned table of collbench .'schema'.; mend or remove it"),
+        ("", "is not a tuned table of collbench .'schema'.; fix or remove it"),
         ("schema = 2", "newer collbench"),
         ('schema = 1\n[[tuned]]\nbackend = "x"\nsizes = []\n', "is not a tuned table"),
         (dump(a_table(4096)).replace("4096,", "0,"), "bytes = 0"),

@@ -157,7 +157,10 @@ def test_messages_are_none_that_the_header_rules_out_or_that_hold_no_element(mpi
     few = ("--layout", "1x3", "--dtype", "float32", "--seeds", "6")
     ran = emulate(mpich, newcomer, "--backend", "small,right", *few, "--sizes", "2,3,4,1024,1028,9002")
     assert ran.code == 0, ran.out
-    for sizes, words in (("2,3", "2 B hold no float32"), ("4000", "small is for messages up to 1024 bytes")):
+    for sizes, words in (
+        ("2,3", "2 B is too small for one float32"),
+        ("4000", "small is for messages up to 1024 bytes"),
+    ):
         ran = emulate(mpich, newcomer, "--backend", "small", *few, "--sizes", sizes)
         assert (ran.code, words in ran.out) == (1, True)
 
@@ -219,8 +222,8 @@ def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: 
         (("--collective", "all_reduce,gather"), "omit --collective."),
         (("--seeds", "0"), "x>=1"),
         (("--backend", "oneshott"), "did you mean 'oneshot'?"),
-        (("--layout", "3x2", "--ranks", "4"), "does not multiply out"),
-        (("--sizes", "4X"), "does not parse"),
+        (("--layout", "3x2", "--ranks", "4"), "layout 3x2 needs 6 ranks, not 4"),
+        (("--sizes", "4X"), "is not a valid size"),
     ],
 )
 def test_bad_input_ends_with_exit_2(here: Here, arguments: tuple[str, ...], words: str) -> None:

@@ -35,7 +35,7 @@ def subject(**changes: Any) -> Subject:
 def test_sizes_that_no_rank_can_share_are_left_away_unless_nothing_else_is_asked_for() -> None:
     parts = subject(collectives=("reduce_scatter",), sizes=(4, 8, 16, 17, 4000))
     assert (parts.sizes, parts.refusal) == ((16, 4000), "")
-    assert subject(sizes=(3,)).refusal == "3 B hold no float32"
+    assert subject(sizes=(3,)).refusal == "3 B is too small for one float32"
     assert subject(sizes=(3, 4000), backends=("mpi-nvrar",), collectives=("gather",)).refusal.startswith("NVRAR is")
 
 

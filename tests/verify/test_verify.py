@@ -172,8 +172,8 @@ def test_an_exception_in_a_call_ends_the_job(mpi: Mpi) -> None:
     [
         (("--story", "back-to-bak"), "did you mean 'back-to-back'?"),
         (("--rounds", "0"), "x>=1"),
-        (("--layout", "3x2", "--ranks", "4"), "does not multiply out"),
-        (("--gpus", "2"), "this machine has none"),
+        (("--layout", "3x2", "--ranks", "4"), "layout 3x2 needs 6 ranks, not 4"),
+        (("--gpus", "2"), "needs an NVIDIA GPU"),
     ],
 )
 def test_bad_input_ends_with_exit_2(here: Here, arguments: tuple[str, ...], words: str) -> None:

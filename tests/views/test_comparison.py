@@ -86,8 +86,8 @@ def test_cases_differ_in_every_choice() -> None:
     ("names", "words"),
     [
         (("nvrar", "nvra"), "unknown backend 'nvra'; did you mean 'nvrar'"),
-        (("nvrar",), "a comparison takes two backends, A,B; 1 given"),
-        (("nvrar", "nccl", "nvrar"), "3 given"),
+        (("nvrar",), "a comparison needs two backends, A,B, not 1"),
+        (("nvrar", "nccl", "nvrar"), "A,B, not 3"),
     ],
 )
 def test_backends_that_cannot_be_compared_are_usage_errors(names: tuple[str, ...], words: str) -> None:
