@@ -268,7 +268,7 @@ def _give_up(rank: int) -> None:
     """As a kernel does that waits for its peers in vain; the higher the rank, the fewer calls it has made."""
     from collbench.ranks import failure
 
-    failure.HANG_SECONDS = 3.0  # ranks of one host are heard sooner
+    failure.HANG_SECONDS = 2.0  # ranks of one host are heard sooner
     time.sleep(0.4 if rank == 0 else 0)  # rank 0 is the last to be out of patience, and must be heard nevertheless
     raise HangError(f"rank {rank} waited in call {100 - rank}", 100 - rank)
 

@@ -169,9 +169,9 @@ def test_it_needs_no_mpi(mpich: Mpi, newcomer: Path) -> None:
 
 @needs_compiler
 def test_a_kernel_that_never_ends_is_given_up(mpich: Mpi, newcomer: Path) -> None:
-    ran = emulate(mpich, newcomer, "--backend", "never-ends", *FEW, "--timeout", "4")
+    ran = emulate(mpich, newcomer, "--backend", "never-ends", *FEW, "--timeout", "2")
     assert ran.code == 3, ran.err
-    assert re.fullmatch(r"never-ends, 1x3, seeds 1 to [56]: no answer in 4 s", told(ran.out)[0])
+    assert re.fullmatch(r"never-ends, 1x3, seeds 1 to [56]: no answer in 2 s", told(ran.out)[0])
     assert "Traceback" not in ran.err
 
 
