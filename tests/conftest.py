@@ -10,9 +10,14 @@ from typing import Any
 
 import compiled
 import pytest
+from hypothesis import HealthCheck, settings
 from running import CACHE, PYTHONS, Here, Mpi, Ran, clean_environment
 
 from collbench.__main__ import main
+
+# Examples may take any time: the machine may be busy.
+settings.register_profile("any time", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any time")
 
 # What takes half a minute and more begins first, so that no worker of pytest-xdist is left alone with it at the end.
 LONG = (

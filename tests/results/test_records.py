@@ -61,8 +61,6 @@ def test_reasons_survive_the_disk(status: str, reason: str, tmp_path: Path) -> N
     assert load(path) == records
 
 
-# turns it into a line end, so one such reason (a library's progress, say) makes the whole file unreadable. Quote cells
-# with \r and read with newline="", or make reasons one line when a row is made.
 @pytest.mark.parametrize("reason", ["one\rtwo", "one\r\ntwo", "\r"])
 def test_a_carriage_return_in_a_reason_does_not_spoil_the_file(reason: str, tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
@@ -121,7 +119,7 @@ def test_params_are_taken_apart() -> None:
         (dump([a_record(), a_record()])[:-150], "line 3: the last row is cut off"),
     ],
 )
-def test_what_is_no_results_file_is_told_in_words(text: str, words: str) -> None:
+def test_what_is_not_a_results_file_is_explained(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         parse(text, HERE)
 
@@ -138,7 +136,7 @@ def test_a_row_with_too_many_cells_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00\x01"])
-def test_files_that_cannot_be_read_are_told_in_words(content: bytes | None, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_explained(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     if content is not None:
         path.write_bytes(content)

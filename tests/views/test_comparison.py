@@ -113,7 +113,6 @@ def test_launches_are_paired_whatever_their_order_in_the_file() -> None:
     assert (round(found.ratio.low, 6), round(found.ratio.high, 6)) == (2.0, 2.0)
 
 
-# side are set against others; plots.py pairs them by number.
 def test_a_launch_without_a_number_does_not_shift_the_others() -> None:
     drifting = [10.0 * 2**launch for launch in range(4)]
     mine = launches("nvrar", *(2 * us for us in drifting))
@@ -122,7 +121,6 @@ def test_a_launch_without_a_number_does_not_shift_the_others() -> None:
     assert (round(found.ratio.value, 6), found.ratio.launches) == (2.0, 3)
 
 
-# mean of the two in the middle, so `sweep` and `compare` show different numbers for the same case.
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_the_medians_are_those_of_the_results_table(count: int) -> None:
     mine, theirs = launches("nvrar", *(10, 30, 20, 50)[:count]), launches("nccl", *(5, 7, 6, 9)[:count])
@@ -130,7 +128,6 @@ def test_the_medians_are_those_of_the_results_table(count: int) -> None:
     assert (found.a_us, found.b_us) == (median_us(mine), median_us(theirs))
 
 
-# for it, the charts leave it out, and measurement.md says: wrong results, no timing verdict.
 @pytest.mark.parametrize("status", ["wrong", "failed", "timeout"])
 def test_a_case_that_was_wrong_in_a_launch_gets_no_verdict_by_timing(status: str) -> None:
     mine = [*launches("nvrar", 5.0), untimed(status, backend="nvrar", launch=1)]
@@ -198,7 +195,7 @@ def test_json_of_an_open_interval_is_json() -> None:
     assert json.loads(text, parse_constant=reject)[0]["high"] is None
 
 
-def test_what_went_wrong_is_told() -> None:
+def test_what_went_wrong_is_reported() -> None:
     records = load(Path(__file__).parents[2] / "results" / "h200x4-wrong.csv")
     told = comparison.untimed(records, ())
     assert any(line.startswith("nvshmem 64 KiB: wrong (") for line in told)
