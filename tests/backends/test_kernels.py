@@ -57,7 +57,7 @@ def test_every_file_in_our_folder_is_a_backend_and_is_listed(mpich: Mpi) -> None
     assert {line.split()[0] for line in run("list").out.splitlines() if line} > set(OURS)
 
 
-def test_a_kernel_in_a_folder_of_ones_own_is_listed_and_taken(mpich: Mpi) -> None:
+def test_a_kernel_in_a_folder_of_the_user_is_listed_and_used(mpich: Mpi) -> None:
     run = partial(mpich.run, COLLBENCH_KERNELS=str(mpich.folder / "mine"), CUDA_VISIBLE_DEVICES="")
     write(mpich.folder / "mine", "two_hops.cu", source(summary='"there and back"'))
     assert "there and back" in run("list").out
@@ -221,7 +221,7 @@ def test_ours_document_theirs(name: str) -> None:
     )
 
 
-def test_a_kernel_called_like_a_backend_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_with_the_name_of_a_backend_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert registry.hidden() == {}
     write(tmp_path, "mpi_nvrar.cu", source())
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))

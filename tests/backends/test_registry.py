@@ -53,7 +53,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> object:
         ("mpi:blocks=8", "backend mpi takes no parameters; omit blocks"),
     ],
 )
-def test_parameters_that_cannot_be_taken_are_said_in_a_sentence(spec: str, words: str) -> None:
+def test_parameters_that_cannot_be_used_get_one_sentence(spec: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         find(spec)
 

@@ -276,11 +276,12 @@ def _on_rank_1(action: Callable[[], object]) -> Mistake:
     return mistake
 
 
-def _give_up(rank: int) -> None:
-    """As a kernel does that waits for its peers in vain; the higher the rank, the fewer calls it has made."""
+def _give_up(rank: int, seconds: float) -> None:
+    """As a kernel does that waits for its peers in vain; the higher the rank, the fewer calls it has made. Others are
+    heard for so many ``seconds``."""
     from collbench.ranks import failure
 
-    failure.HANG_SECONDS = 3.0  # ranks of one host are heard sooner
+    failure.HANG_SECONDS = seconds
     time.sleep(0.4 if rank == 0 else 0)  # rank 0 is the last to be out of patience, and must be heard nevertheless
     raise HangError(f"rank {rank} waited in call {100 - rank}", 100 - rank)
 
@@ -290,7 +291,7 @@ def _all_give_up(session: Session, problem: Problem, send: Array, recv: Array) -
 
     def call() -> None:
         if problem.bytes >= 8192:
-            _give_up(session.world.rank)
+            _give_up(session.world.rank, seconds=4.0)
         _reduce(session, problem, send, recv)
 
     return call
@@ -480,7 +481,7 @@ raises = Broken(_on_rank_1(_raise))
 dies = Broken(_on_rank_1(lambda: os.kill(os.getpid(), 9)))
 hangs = Broken(_on_rank_1(lambda: time.sleep(600)))
 gives_up = Broken(_all_give_up)
-gives_up_alone = Broken(_on_rank_1(lambda: _give_up(1)))
+gives_up_alone = Broken(_on_rank_1(lambda: _give_up(1, seconds=0.5)))
 fails_to_prepare = Broken(_refuse)
 waits = Waiting("waits", ("10", "1", "12"))
 even = Waiting("even", ("3", "3.0", "3.00"))

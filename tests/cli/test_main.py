@@ -110,7 +110,7 @@ def test_list_says_how_to_get_what_is_missing(here: Here) -> None:
     assert "GPU" in found["nvshmem"]["missing"]
 
 
-def test_a_backend_that_does_not_load_keeps_nobody_from_the_others(mpich: Mpi) -> None:
+def test_a_backend_that_does_not_load_does_not_hide_the_others(mpich: Mpi) -> None:
     folder = mpich.folder / "ghost-1.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: ghost\nVersion: 1\n")

@@ -17,7 +17,7 @@ def found(text: str) -> dict[str, dict[str, Any]]:
     return {each["what"]: each for each in json.loads(text)}
 
 
-def test_a_wrong_plugin_is_told_before_mpi_is_started(mpich: Mpi) -> None:
+def test_a_wrong_plugin_is_reported_before_mpi_is_started(mpich: Mpi) -> None:
     ran = mpich.run("doctor", SLURM_STEP_ID="0", SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="2", SLURM_MPI_TYPE="none")
     assert ran.err.startswith("collbench: srun --mpi=none, which MPICH mostly does not speak; try srun --mpi=pmi2")
     assert "BAD   launcher: srun started 2 processes" in ran.out
@@ -38,7 +38,7 @@ def test_a_wheel_in_a_job_of_one_node_is_a_note(mpich: Mpi) -> None:
         ({"NCCL_DEBUG": "INFO", "NCCL_DEBUG_FILE": "nccl.%p"}, False),
     ],
 )
-def test_settings_that_hide_the_transport_are_told(
+def test_settings_that_hide_the_transport_are_reported(
     variables: dict[str, str], told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(examine, "gpu_count", lambda: 2)
@@ -47,7 +47,7 @@ def test_settings_that_hide_the_transport_are_told(
     assert finding is None or finding.grade == "note"
 
 
-def test_gpus_are_told_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_are_listed_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = probes.GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "power brake")
     node = probes.Node("here", 2, (gpu,), (), (), None, None)
     monkeypatch.setattr(examine, "gpu_count", lambda: 1)

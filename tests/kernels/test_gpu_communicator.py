@@ -47,7 +47,7 @@ def communicator(layout: Layout, rank: int = 0) -> Any:
     return comm
 
 
-def test_a_rank_is_told_its_place_and_that_of_the_others() -> None:
+def test_arguments_hold_the_place_of_a_rank_and_of_the_others() -> None:
     send, recv = (SimpleNamespace(data=SimpleNamespace(ptr=pointer)) for pointer in (64, 128))
     args = communicator(IN_TURN, rank=1).args(send, recv, 77, 256)
     assert (args.in_, args.out, args.count, args.state, args.stuck, args.marks) == (64, 128, 77, 32, 16, 256)
@@ -81,7 +81,7 @@ def test_a_communicator_knows_what_its_kernels_take(
     assert asked == [(transport == "p2p", True, provider or "cxi")]
 
 
-def test_who_gave_up_says_for_whom_it_waited() -> None:
+def test_a_rank_that_gave_up_says_for_whom_it_waited() -> None:
     comm = communicator(IN_TURN)
     assert comm.alarm() is None
     comm._stuck.place, comm._stuck.phase, comm._stuck.step, comm._stuck.partner, comm._stuck.epoch = 1, 2, 1, 3, 41

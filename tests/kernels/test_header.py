@@ -72,7 +72,7 @@ def test_what_is_optional_may_be_absent(tmp_path: Path) -> None:
         ({"cell": "ll"}, "Invalid value (at line 10, column 8)"),
     ],
 )
-def test_a_wrong_header_is_told(tmp_path: Path, changes: dict[str, str | None], said: str) -> None:
+def test_a_wrong_header_is_explained(tmp_path: Path, changes: dict[str, str | None], said: str) -> None:
     assert complaint(tmp_path, **changes).startswith(said)
 
 

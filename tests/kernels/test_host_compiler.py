@@ -95,7 +95,7 @@ def test_without_any_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("named", ["/nonexistent/c++ -O3", "no-such-compiler", "/dev/null", "'g++"])
-def test_a_name_that_is_no_command_is_told(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+def test_a_name_that_is_not_a_command_is_reported(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
     a_compiler(monkeypatch, named)
     assert host_compiler.compiler() is None, "no other is taken instead"
     assert str(host_compiler.missing()).startswith(f"CXX names {named!r}, which is no command here; ")
@@ -129,7 +129,7 @@ def test_an_error_names_the_file_and_shows_the_compilers_lines(tmp_path: Path, c
         ("exec sleep 600", "was not compiled in 0.2 s by "),
     ],
 )
-def test_a_compiler_that_fails_is_told(
+def test_a_compiler_that_fails_is_an_error(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
 ) -> None:
     if "sleep" in script:
@@ -140,7 +140,7 @@ def test_a_compiler_that_fails_is_told(
     assert str(tmp_path / "one_hop.cu") in str(caught.value)
 
 
-def test_what_the_system_refuses_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_system_refuses_is_an_error(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, program = kernel(tmp_path), command(tmp_path, "my-c++")
     a_compiler(monkeypatch, str(program))
     file.path.unlink()

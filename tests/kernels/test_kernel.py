@@ -61,14 +61,14 @@ def test_parameters_are_taken_by_their_plain_names(tmp_path: Path) -> None:
         ({"threads": "1025"}, "hop: threads=1025 is not from 1 to 1024."),
     ],
 )
-def test_what_is_no_parameter_is_told(tmp_path: Path, parameters: dict[str, str], words: str) -> None:
+def test_what_is_not_a_parameter_is_an_error(tmp_path: Path, parameters: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         a_kernel(tmp_path, defines="{COLL_BATCH = [1, 2]}").configured(parameters)
     assert str(caught.value).startswith(words)
 
 
 @pytest.mark.parametrize("parameters", [{"pdl": "2"}, {"batch": "0"}], ids=str)
-def test_what_no_launch_can_have_is_told(tmp_path: Path, parameters: dict[str, str]) -> None:
+def test_what_no_launch_can_have_is_an_error(tmp_path: Path, parameters: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         a_kernel(tmp_path, defines="{COLL_BATCH = [1, 2]}").configured(parameters)
 

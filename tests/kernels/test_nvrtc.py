@@ -95,7 +95,7 @@ def test_an_error_of_the_linker_is_shown(tmp_path: Path) -> None:
 
 
 @compiles
-def test_an_unknown_architecture_is_told(tmp_path: Path) -> None:
+def test_an_unknown_architecture_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(KernelError, match=r"(?s)one_hop.cu does not compile for sm_12:.*gpu-arch"):
         build(kernel(tmp_path, PLAIN), {}, "sm_12")
 
@@ -167,7 +167,7 @@ print(len(load_or_build(read(Path({str(file.path)!r})), {{}}, "sm_90")))
 
 
 @compiles
-def test_a_file_that_went_away_is_told(tmp_path: Path, cache: Path) -> None:
+def test_a_file_that_went_away_is_an_error(tmp_path: Path, cache: Path) -> None:
     file = kernel(tmp_path, PLAIN)
     file.path.unlink()
     with pytest.raises(KernelError, match=r"one_hop.cu is not compiled: .*No such file"):

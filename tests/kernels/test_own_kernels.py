@@ -37,10 +37,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler
 ARCHS = ("sm_80", "sm_90", "sm_100")
 PUTS = "nvrar-put"  # takes six times as long as the others, for NVSHMEM's headers
 TWO_NODES, ONE_NODE = a_layout(8, nodes=2), a_layout(8)
-# What a kernel is compiled to is kept by the worker that compiled it.
-EACH_KERNEL = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"compile {name}")) for name in _kernels.own_names()]
-)
+KERNELS = tuple(_kernels.own_names())
 MARKS = {"COLL_MARKS": abi.MARKS}
 
 
@@ -112,12 +109,12 @@ def shapes(file: KernelFile) -> list[tuple[tuple[str, int], ...]]:
     return [tuple(zip(("threads", *file.defines), each, strict=True)) for each in values]
 
 
-@EACH_KERNEL
+@pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_compiles_for_every_type_and_architecture(name: str) -> None:
     assert spilling(everywhere(name)) == {}
 
 
-@EACH_KERNEL
+@pytest.mark.parametrize("name", KERNELS)
 def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
     file = kernel(name).file
     cases = [("float32", arch) for arch in (ARCHS if name != PUTS else ["sm_90"])]
@@ -127,7 +124,6 @@ def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
     assert found == {}
 
 
-@pytest.mark.xdist_group("compile oneshot")
 def test_oneshot_spills_nothing_in_a_large_nvlink_domain() -> None:
     file = kernel("oneshot").file
     domain = product(("bfloat16", "int32"), file.threads)
@@ -135,7 +131,7 @@ def test_oneshot_spills_nothing_in_a_large_nvlink_domain() -> None:
     assert spilling(each) == {}
 
 
-@EACH_KERNEL
+@pytest.mark.parametrize("name", KERNELS)
 def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> None:
     marked, plain = (Variant(name, "int32", "sm_90", marked=marked) for marked in (True, False))
     others = [
@@ -147,8 +143,8 @@ def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> N
     assert compiled(marked) != compiled(plain)
 
 
-@EACH_KERNEL
-def test_nvshmem_is_told_of_kernels_that_put_and_of_no_other(name: str) -> None:
+@pytest.mark.parametrize("name", KERNELS)
+def test_only_kernels_that_put_use_nvshmem(name: str) -> None:
     puts = "COLL_USES_PUT 1" in kernel(name).file.path.read_text()
     assert {uses_nvshmem(compiled(each)) for each in everywhere(name)} == {puts}
     assert puts == (kernel(name).file.nodes == "any"), "where loads and stores do not reach, only puts do"
@@ -159,7 +155,7 @@ def a_file(folder: Path, *lines: str) -> KernelFile:
     return read(write(folder, "lines.cu", "\n".join([source(), *lines, ""])))
 
 
-def test_a_spill_is_told(tmp_path: Path) -> None:
+def test_a_spill_is_found(tmp_path: Path) -> None:
     body = """extern "C" __global__ void __launch_bounds__(512) COLL_NAME(volatile float* a) {
       float x[HELD];
       #pragma unroll

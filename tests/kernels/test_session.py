@@ -176,7 +176,7 @@ def test_kernels_that_do_not_compile_or_load_are_failed_rows_that_say_why(mpich:
     assert "the kernel nameless does not load: " in rows["nameless"].reason
 
 
-def test_who_waits_for_a_rank_that_never_calls_says_so(mpi: Mpi) -> None:
+def test_ranks_that_wait_for_one_that_never_calls_say_so(mpi: Mpi) -> None:
     two = ("--sizes", "4K,8K", "--seed", "1")  # the small one first
     ran = sweep(mpi, "--backend", "one-rank-deaf", "--ranks", "3", *two, PYTHONPATH=str(BROKEN))
     assert ran.code == 5, ran.err

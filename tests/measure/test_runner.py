@@ -82,7 +82,7 @@ def test_small_and_large_messages_are_proven_alike(mpich: Mpi) -> None:
     }
 
 
-def test_nobody_gains_from_data_that_never_changes(mpich: Mpi) -> None:
+def test_calls_in_turn_have_inputs_of_their_own(mpich: Mpi) -> None:
     ran = mpich.run(
         "sweep", "--ranks", "2", "--sizes", "4K,2M", "--backend", "skips-unchanged", *QUICK, PYTHONPATH=str(BROKEN)
     )

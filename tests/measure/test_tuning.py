@@ -47,7 +47,7 @@ def test_equal_candidates_leave_the_default(mpich: Mpi) -> None:
     assert [verdict["decision"] for verdict in json.loads(out)] == ["default kept"]
 
 
-def test_a_wrong_candidate_is_told_and_never_chosen(mpich: Mpi) -> None:
+def test_a_wrong_candidate_is_reported_and_never_chosen(mpich: Mpi) -> None:
     code, _, err = tune(mpich, "cheats", "--sizes", "4K")
     assert code == 3
     assert "wrong ×1: cheats:ms=0" in err

@@ -9,7 +9,7 @@ from collbench.plan.sweep import Contest, contest_of, contests_text, make_plan, 
 WORLD = (a_layout(4),)
 
 
-def test_only_who_competes_is_planned_and_nobody_is_skipped() -> None:
+def test_only_backends_of_a_contest_are_planned_and_none_is_skipped() -> None:
     sizes = (1024, 4096, 8192)
     small, large, _ = problems(a_sweep(sizes=sizes), WORLD)
     contests = (contest_of(small, ("a:x=1", "b")), contest_of(large, ("b", "c")))

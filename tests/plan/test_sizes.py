@@ -93,7 +93,7 @@ def test_a_range_goes_from_end_to_end_in_steps_of_the_factor(first: int, span: i
         ("1:1G:+1", f"more than {MOST_SIZES} sizes; use a larger step"),
     ],
 )
-def test_mistakes_are_told_in_words(text: str, words: str) -> None:
+def test_mistakes_are_explained(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         parse_sizes(text)
 

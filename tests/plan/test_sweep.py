@@ -101,7 +101,7 @@ def test_backends_take_turns_at_going_first() -> None:
         (a_problem(dtype="bfloat16", op="avg"), None),
     ],
 )
-def test_what_nobody_can_run(problem: Problem, reason: str | None) -> None:
+def test_what_no_backend_can_run(problem: Problem, reason: str | None) -> None:
     assert problem.refusal() == reason
 
 
@@ -151,7 +151,6 @@ def test_a_plan_travels_between_ranks() -> None:
     assert all(case.problem.collective is COLLECTIVES[case.problem.collective.name] for case in planned(there))
 
 
-# and compare go by identity), and compare then counts them as launches: two launches of three such sizes are "six".
 def test_sizes_that_round_to_one_message_are_one_case() -> None:
     plan = make_plan(a_sweep(sizes=(4096, 4097, 4098)), (a_layout(2),), 0)
     assert Counter(map(case_identity, planned(plan))).most_common(1)[0][1] == 1

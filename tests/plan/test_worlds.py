@@ -21,7 +21,7 @@ def test_every_count_of_ranks_is_a_world() -> None:
     assert misfits == ()
 
 
-def test_ranks_and_nodes_are_crossed_and_misfits_are_told() -> None:
+def test_ranks_and_nodes_are_crossed_and_misfits_have_reasons() -> None:
     worlds, misfits = layouts_for(Topology(ranks=(2, 3), nodes=(1, 2)), TWO_HOSTS)
     assert [each.members for each in worlds] == [(0, 1), (0, 2)]
     assert misfits == (

@@ -24,7 +24,7 @@ def _order_is_small_first(mpi: Mpi) -> None:
 
 
 @pytest.mark.parametrize("fault", ["raises", "dies"])
-def test_a_rank_that_raises_or_dies_takes_the_job_down(mpi: Mpi, fault: str) -> None:
+def test_a_rank_that_raises_or_dies_ends_the_job(mpi: Mpi, fault: str) -> None:
     ran = mpi.run(*FAULTY, "--backend", fault, ranks=3, PYTHONPATH=str(BROKEN))
     assert ran.code != 0
     assert fault != "raises" or "ArithmeticError: planted" in ran.err
@@ -98,7 +98,7 @@ def _outlive(group: int) -> None:
         time.sleep(0.05)
 
 
-def test_an_interrupted_run_goes_on(mpich: Mpi) -> None:
+def test_an_interrupted_run_is_resumed(mpich: Mpi) -> None:
     arguments = ("sweep", "--ranks", "2", "--sizes", "4K:32K", "--samples", "3", "--backend", "mpi", "-o", "r.csv")
     assert mpich.run(*arguments).code == 0
     path = mpich.folder / "r.csv"

@@ -47,7 +47,7 @@ with ExitStack() as teardown:
 """
 
 
-def test_what_rank_0_finds_or_raises_is_everybodys(mpi: Mpi) -> None:
+def test_what_rank_0_finds_or_raises_all_ranks_get(mpi: Mpi) -> None:
     ranks = mpi.values(TOLD, ranks=3)
     for called, found in zip((1, 0, 0), ranks, strict=True):
         assert found == [

@@ -54,7 +54,6 @@ def test_force_replaces_rows_samples_and_sidecar(tmp_path: Path) -> None:
     assert (load(path), rows_of(samples_path(path)), sidecar_path(path).exists()) == ([], [], False)
 
 
-# samples without their CSV are emptied, without --force.
 @pytest.mark.parametrize("other", ["r.json", "r.samples.csv"])
 def test_neither_sidecar_nor_samples_are_overwritten(other: str, tmp_path: Path) -> None:
     (tmp_path / other).write_text("precious")
@@ -76,7 +75,7 @@ def test_the_files_of_runs_are_distinct(names: tuple[str, ...], tmp_path: Path) 
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_path_that_cannot_be_written_is_told_in_words(force: bool, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_explained(force: bool, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot be written: .*; give another -o"):
         ResultFile.create(tmp_path / "file" / "r.csv", force)
@@ -91,7 +90,7 @@ def a_run(path: Path, rows: int) -> list[Record]:
     return records
 
 
-def test_resume_goes_on_behind_the_last_row(tmp_path: Path) -> None:
+def test_resume_continues_after_the_last_row(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     records = a_run(path, 2)
     before = path.read_bytes()
@@ -132,8 +131,7 @@ def test_resume_leaves_what_it_cannot_read_alone(text: str, tmp_path: Path) -> N
     assert path.read_text() == text
 
 
-# a traceback here.
-def test_resume_of_an_unreadable_file_is_told_in_words(tmp_path: Path) -> None:
+def test_resume_of_an_unreadable_file_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(UsageError, match=r"r\.csv"):

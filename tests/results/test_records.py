@@ -120,7 +120,7 @@ def test_params_are_taken_apart() -> None:
         (dump([a_record(), a_record()])[:-150], "line 3: the last row is truncated"),
     ],
 )
-def test_what_is_no_results_file_is_told_in_words(text: str, words: str) -> None:
+def test_what_is_not_a_results_file_is_explained(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         parse(text, HERE)
 
@@ -137,7 +137,7 @@ def test_a_row_with_too_many_cells_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00\x01"])
-def test_files_that_cannot_be_read_are_told_in_words(content: bytes | None, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_explained(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     if content is not None:
         path.write_bytes(content)

@@ -104,7 +104,7 @@ def test_a_sweep_over_nodes_from_submission_to_charts(cluster: lab.Cluster) -> N
     assert {"plots/r-scaling.png", "plots/r-latency-8r-4n-tcp.png"} <= set(ran.out.split())
 
 
-def test_a_cancelled_job_keeps_its_rows_and_goes_on(cluster: lab.Cluster) -> None:
+def test_a_cancelled_job_keeps_its_rows_and_is_resumed(cluster: lab.Cluster) -> None:
     run("submit", "--profile", "local", "--nodes", "2", "--sizes", "4K:64K", "--backend", "mpi", "--samples", "200",
         "--max-seconds", "1", "-o", "r.csv")  # fmt: skip
     (part,) = reopen(RESULTS).parts()

@@ -16,7 +16,7 @@ from collbench.slurm.follow import Look, Screen, table
 from collbench.slurm.submission import Part, reopen
 
 
-def test_who_cancelled_a_job_is_no_part_of_its_state(stage: Stage) -> None:
+def test_the_user_who_cancelled_a_job_is_not_part_of_its_state(stage: Stage) -> None:
     stage.run(*SUBMIT, "--nodes", "1")
     stage.set("books", "101|CANCELLED by 1000|00:01:00|node1\n")
     stage.run("submit", "--wait", "-o", "r.csv")
@@ -46,7 +46,7 @@ def test_what_slurm_said_is_remembered_when_it_forgets(stage: Stage) -> None:
     assert now.seen == Seen("ENDED", "0:30", "node1")
 
 
-def test_whoever_stops_following_is_told_that_jobs_go_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_while_following_says_that_jobs_continue(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -89,7 +89,7 @@ def test_a_table_fits_its_terminal(
     assert not drawn or max(map(len, told)) == 49
 
 
-def test_elsewhere_only_changes_are_told(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_only_changes_are_printed(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
     stage.run(*SUBMIT, "--nodes", "1")
     screen = Screen(live=False)
     for state in ("PENDING", "PENDING", "RUNNING", "RUNNING"):

@@ -58,7 +58,7 @@ def test_what_a_profile_is_like_is_taken_over_and_replaced() -> None:
     assert ours["NCCL_SOCKET_IFNAME"].confirmed is False
 
 
-def test_a_file_of_ones_own(tmp_path: Path) -> None:
+def test_a_profile_of_the_user(tmp_path: Path) -> None:
     text = 'like = "vista"\ngpus_per_node = 8\nlaunch = ["srun"]\n[slurm]\npartition = "p"\n'
     told = SETTING.replace('"1"', "false").replace("true", 'false\nwhere = "one node"')
     profile = load(a_file(tmp_path, text + told))

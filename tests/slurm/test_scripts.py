@@ -169,7 +169,7 @@ def test_a_task_of_an_array_has_files_of_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "nodes2.2.job").read_text() == "40_2\n"
 
 
-def test_a_job_that_goes_on_is_not_taken_for_complete(tmp_path: Path) -> None:
+def test_a_job_that_is_resumed_is_not_complete(tmp_path: Path) -> None:
     (tmp_path / "nodes2.0.ended").write_text("0\n")
     run_script(tmp_path, script(JOB, PLAIN), "exit 2")
     assert not (tmp_path / "nodes2.0.ended").exists()

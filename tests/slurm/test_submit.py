@@ -87,7 +87,7 @@ def test_a_full_queue_is_tried_again_while_we_wait(stage: Stage) -> None:
     assert "job 101" in ran.err
 
 
-def test_a_full_queue_without_waiting_is_told(stage: Stage) -> None:
+def test_a_full_queue_without_waiting_is_an_error(stage: Stage) -> None:
     stage.set("full")
     ran = stage.run(*SUBMIT, "--nodes", "1")
     assert ran.code == 1
@@ -223,7 +223,7 @@ def test_files_that_are_seen_late_are_waited_for(stage: Stage, monkeypatch: pyte
     assert len(pauses) == 2
 
 
-def test_jobs_find_kernels_of_ones_own(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_find_the_kernels_of_the_user(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     (stage.folder / "my kernels").mkdir()
     monkeypatch.setenv("COLLBENCH_KERNELS", "my kernels")
     ran = stage.run(*SUBMIT, "--nodes", "1", "--dry-run")

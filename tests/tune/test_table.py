@@ -156,7 +156,7 @@ def test_where_the_user_s_table_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert choose(read_tables(), H200, 4096) == "at-4096"
 
 
-def test_a_table_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         save(tmp_path / "file" / "tuned.toml", a_table(4096))

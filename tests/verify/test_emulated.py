@@ -82,7 +82,7 @@ def test_a_right_kernel_of_a_newcomer_passes(mpich: Mpi, newcomer: Path) -> None
 
 
 @needs_compiler
-def test_a_rank_that_is_left_out_is_told_and_played_again(mpich: Mpi, newcomer: Path) -> None:
+def test_a_rank_that_is_left_out_is_reported_and_replayed(mpich: Mpi, newcomer: Path) -> None:
     ran = emulate(mpich, newcomer, "--backend", "leaves-out", *FEW)
     assert ran.code == 3, ran.err
     first, scene, *story, command = told(ran.out)
@@ -99,7 +99,7 @@ def test_a_rank_that_is_left_out_is_told_and_played_again(mpich: Mpi, newcomer: 
 
 
 @needs_compiler
-def test_a_deadlock_says_who_waits_for_whom_and_is_played_again(mpich: Mpi, newcomer: Path) -> None:
+def test_a_deadlock_says_who_waits_for_whom_and_is_replayed(mpich: Mpi, newcomer: Path) -> None:
     ran = emulate(mpich, newcomer, "--backend", "deadlocks", *FEW, "--seed", "5")
     assert ran.code == 3, ran.err
     first, _, *story, _ = told(ran.out)
@@ -114,7 +114,7 @@ def test_a_deadlock_says_who_waits_for_whom_and_is_played_again(mpich: Mpi, newc
 
 
 @needs_compiler
-def test_a_crash_is_told_and_played_again(mpich: Mpi, newcomer: Path) -> None:
+def test_a_crash_is_reported_and_replayed(mpich: Mpi, newcomer: Path) -> None:
     ran = emulate(mpich, newcomer, "--backend", "crashes,right", *FEW)
     assert ran.code == 3, ran.err
     assert "Traceback" not in ran.err
@@ -173,9 +173,9 @@ def test_it_needs_no_mpi(mpich: Mpi, newcomer: Path) -> None:
 
 @needs_compiler
 def test_a_kernel_that_never_ends_is_given_up(mpich: Mpi, newcomer: Path) -> None:
-    ran = emulate(mpich, newcomer, "--backend", "never-ends", *FEW, "--timeout", "4")
+    ran = emulate(mpich, newcomer, "--backend", "never-ends", *FEW, "--timeout", "2")
     assert ran.code == 3, ran.err
-    assert re.fullmatch(r"never-ends, 1x3, seeds 1 to [56]: no answer in 4 s", told(ran.out)[0])
+    assert re.fullmatch(r"never-ends, 1x3, seeds 1 to [56]: no answer in 2 s", told(ran.out)[0])
     assert "Traceback" not in ran.err
 
 

@@ -123,7 +123,7 @@ def test_a_story_has_ranks_and_not_places(tmp_path: Path) -> None:
     ],
     ids=["livelock", "trap", "outside", "before", "stack"],
 )
-def test_what_goes_wrong_is_told(tmp_path: Path, body: str, ending: Ending) -> None:
+def test_what_goes_wrong_ends_the_run(tmp_path: Path, body: str, ending: Ending) -> None:
     # Thread 1, since the stack of thread 0, which is over by then, lies where a stack that is too small goes on.
     ran = run(tmp_path, f"KERNEL(a) {{ if (threadIdx.x == 1) {{ {body} }} }}", NOTHING, 8, shape=(1, 2))
     assert ran.ending is ending

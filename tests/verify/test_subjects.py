@@ -60,7 +60,7 @@ def test_what_a_story_plays() -> None:
     )
 
 
-def test_stories_are_told_of_what_they_fit() -> None:
+def test_stories_skip_what_they_do_not_fit() -> None:
     reduce, gather = COLLECTIVES["all_reduce"], COLLECTIVES["all_gather"]
     assert STORIES["same-bits"].skips(reduce, DTYPES["int32"]) is None
     assert STORIES["same-bits"].skips(gather, DTYPES["float32"])

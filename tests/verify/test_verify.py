@@ -113,7 +113,7 @@ def test_each_story_catches_its_mistake_and_no_other_does(mistaken: list[dict[st
     assert any(words in one["reason"] for one in wrong)
 
 
-def test_what_a_backend_refuses_in_place_is_said(mpich: Mpi) -> None:
+def test_what_a_backend_refuses_in_place_is_reported(mpich: Mpi) -> None:
     ran = mpich.run(*QUICK, "--ranks", "2", "--backend", "reads-late", "--story", "back-to-back,random-delays",
                     PYTHONPATH=str(BROKEN))  # fmt: skip
     assert ran.code == 0, ran.err
@@ -122,7 +122,7 @@ def test_what_a_backend_refuses_in_place_is_said(mpich: Mpi) -> None:
     assert out_of_place["reason"] == ""
 
 
-def test_every_way_to_open_a_backend_is_told_of(mpich: Mpi) -> None:
+def test_every_way_to_open_a_backend_is_proven(mpich: Mpi) -> None:
     ran = mpich.run(*QUICK, "--ranks", "2", "--backend", "wrong-one-way", PYTHONPATH=str(BROKEN))
     assert ran.code == 3
     usual, other = ([one for one in outcomes(ran) if one["way"] == way] for way in ("", "by another path"))
@@ -148,7 +148,7 @@ def test_a_failure_and_a_missing_gpu_are_outcomes(mpich: Mpi) -> None:
 
 
 @pytest.mark.parametrize("ranks", [None, 2])
-def test_a_hang_ends_with_exit_5_and_what_was_found_is_told(mpich: Mpi, ranks: int | None) -> None:
+def test_a_hang_ends_with_exit_5_and_earlier_outcomes_are_printed(mpich: Mpi, ranks: int | None) -> None:
     where = () if ranks else ("--ranks", "2")
     ran = mpich.run(
         "verify", "--sizes", "4K,8K", "--backend", "mpi,hangs", "--timeout", "5", "--story", "back-to-back", *where,

@@ -236,7 +236,7 @@ def test_json_of_an_open_interval_is_json() -> None:
     assert json.loads(text, parse_constant=reject)[0]["high"] is None
 
 
-def test_what_went_wrong_is_listed() -> None:
+def test_what_went_wrong_is_reported() -> None:
     records = load(Path(__file__).parents[2] / "results" / "h200x4-wrong.csv")
     wrong = [(record.backend, record.bytes, "wrong") for record in records if record.status == "wrong"]
     found = compare_backends(records)

@@ -394,7 +394,7 @@ def alarms(figure: Figure) -> list[str]:
     return [" ".join(text.get_text().split()) for text in figure.texts if text.get_color() == drawing.RED]
 
 
-def test_backends_on_different_networks_are_told_in_red_on_every_chart(draw: Draw) -> None:
+def test_backends_on_different_networks_are_named_in_red_on_every_chart(draw: Draw) -> None:
     cluster: dict[str, Any] = {"nodes": 2, "fabric": "infiniband"}
     records = [
         each

@@ -77,7 +77,7 @@ def test_the_fastest_is_the_one_with_the_lowest_median_in_the_row() -> None:
     assert table_of([*lucky, *steady])[1][:4] == ["4 KiB", show_us(300), show_us(200), "steady"]
 
 
-def test_who_was_wrong_in_a_launch_is_not_the_fastest() -> None:
+def test_a_backend_that_was_wrong_in_a_launch_is_not_the_fastest() -> None:
     records = [timed(100.0, backend="bad"), untimed("wrong", backend="bad", launch=1), timed(200.0, backend="good")]
     assert table_of(records)[1][:4] == ["4 KiB", "WRONG", show_us(200), "good"]
 
