@@ -149,7 +149,7 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
     """Without a profile: follow what was submitted, or resubmit what did not finish."""
     from collbench.slurm import client
     from collbench.slurm.submission import reopen
-    from collbench.slurm.submit import by_job, options_of, to_submit_again
+    from collbench.slurm.submit import by_job, options_of, unfinished
 
     if not steps.output or not (steps.wait or steps.resume):
         raise UsageError(
@@ -162,13 +162,13 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
     submission = reopen(steps.output)
     if not steps.resume:
         return _follow_known(submission)
-    submission = submission.asking(asked)
-    todo = to_submit_again(submission)
+    submission = submission.with_directives(asked)
+    todo = unfinished(submission)
     if steps.dry_run:
         for job, parts in by_job(todo):
             click.echo(f"sbatch {shlex.join([*options_of(job, parts), submission.script(job).name])}")
         return Exit.FINE
-    if client.here() and not todo:
+    if client.is_available() and not todo:
         click.echo("Nothing to resubmit: every part is complete, or its job waits or runs.", err=True)
     return _submit_and_follow(submission, todo, steps.wait)
 
@@ -185,7 +185,7 @@ def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool)
     from collbench.slurm import client
     from collbench.slurm.submit import submit as submit_parts
 
-    if not client.here():
+    if not client.is_available():
         names = " ".join(submission.script(job).name for job in submission.jobs)
         click.echo(
             f"No Slurm here: there is no sbatch. The scripts are in {submission.folder}; on the cluster, in that "

@@ -78,7 +78,7 @@ def test_a_value_that_does_not_print_is_refused(value: str) -> None:
         (JOB, replace(PLAIN, settings=(setting,))),
         (JOB, replace(PLAIN, launch=("srun", value))),
     ):
-        with pytest.raises(UsageError, match="does not print"):
+        with pytest.raises(UsageError, match="non-printable"):
             script(job, profile)
 
 
