@@ -86,7 +86,9 @@ def load(path: Path) -> Profile:
     """The profile in a file, including what it inherits by ``like``. Raises UsageError."""
     content = _read(path, ())
     if not content.get("launch"):
-        raise UsageError(f'{path}: `launch` is missing; give the command that starts the ranks, such as launch = ["srun"].')
+        raise UsageError(
+            f'{path}: `launch` is missing; give the command that starts the ranks, such as launch = ["srun"].'
+        )
     return Profile(
         name=path.stem,
         about=content.get("about", ""),
@@ -135,7 +137,9 @@ def _parsed(path: Path) -> dict[str, Any]:
 def _directive(path: Path, name: str, value: object) -> str | None:
     """The value of a directive: "" for a flag, None to drop an inherited directive. Raises UsageError."""
     if not _DIRECTIVE.fullmatch(name):
-        raise UsageError(f"{path}: {name!r} is not a long option of sbatch; write it without dashes, such as gpus-per-node.")
+        raise UsageError(
+            f"{path}: {name!r} is not a long option of sbatch; write it without dashes, such as gpus-per-node."
+        )
     if name in ("cluster", "clusters"):
         raise UsageError(
             f"{path}: {name} affects only sbatch; export SLURM_CLUSTERS, which all of Slurm's commands read."

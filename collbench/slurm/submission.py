@@ -133,7 +133,9 @@ def reopen(path: Path) -> Submission:
     """Load the submission whose results go into ``path``. Raises UsageError if there is none."""
     content = _json(folder_of(path) / "submission.json")
     if content is None:
-        raise UsageError(f"nothing was submitted for {path}; submit first, with collbench submit --profile NAME -o {path}.")
+        raise UsageError(
+            f"nothing was submitted for {path}; submit first, with collbench submit --profile NAME -o {path}."
+        )
     if content["schema"] != SCHEMA:
         raise UsageError(f"{folder_of(path)} was written by another version of collbench; continue with that version.")
     jobs = tuple(Job(**{**job, "sweep": tuple(job["sweep"])}) for job in content["jobs"])

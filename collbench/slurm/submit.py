@@ -49,7 +49,9 @@ def planned(
         )
     path = path or Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{profile.name}.csv"
     if path.suffix != ".csv":
-        raise UsageError(f"{path} does not end in .csv; give -o a name that does, after which all other files are named.")
+        raise UsageError(
+            f"{path} does not end in .csv; give -o a name that does, after which all other files are named."
+        )
     jobs = tuple(
         Job(f"collbench-{path.stem}", nodes, ranks, gpus, shape.launches, shape.allocations, shape.at_once,
             tuple(words), dict(asked))
