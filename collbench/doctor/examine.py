@@ -1,4 +1,4 @@
-"""The checks of ``doctor`` in one process, and of the ranks under a launcher; without a launcher, MPI does not start."""
+"""The checks of ``doctor`` in one process, and of all ranks under a launcher; without one, MPI does not start."""
 
 from __future__ import annotations
 
