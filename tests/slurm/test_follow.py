@@ -54,7 +54,7 @@ def test_whoever_stops_following_is_told_that_jobs_go_on(stage: Stage, monkeypat
     monkeypatch.setattr(follow.Pace, "wait", interrupt)
     ran = stage.run(*SUBMIT, "--nodes", "1", "--wait")
     assert ran.code == 130
-    assert "The jobs continue; collbench submit --wait -o r.csv" in ran.err
+    assert "The jobs continue; to follow them: collbench submit --wait -o r.csv" in ran.err
 
 
 def seen_as(state: str, **told: str) -> Callable[[Part], Look]:

@@ -45,7 +45,7 @@ def test_without_slurm_the_scripts_are_written(stage: Stage, monkeypatch: pytest
     monkeypatch.setenv("PATH", "/nowhere")
     ran = stage.run(*SUBMIT, "--nodes", "2", "--wait")
     assert ran.code == 1
-    assert "No Slurm here: there is no sbatch. The scripts are in r.jobs" in ran.err
+    assert "sbatch was not found here. The scripts are in r.jobs" in ran.err
     assert Path("r.jobs/nodes2.sh").exists()
 
 
@@ -234,21 +234,21 @@ def test_jobs_find_kernels_of_ones_own(stage: Stage, monkeypatch: pytest.MonkeyP
     ("arguments", "words"),
     [
         (("--profile", "local"), "--nodes is missing"),
-        (("--nodes", "2"), "--profile says where"),
-        (("--resume",), "--profile says where"),
-        (("--wait", "-o", "none.csv", "--time", "5"), "keeps its shape"),
-        (("--resume", "-o", "none.csv", "--launches", "5"), "keeps its shape"),
+        (("--nodes", "2"), "--profile is missing"),
+        (("--resume",), "--profile is missing"),
+        (("--wait", "-o", "none.csv", "--time", "5"), "keeps its options"),
+        (("--resume", "-o", "none.csv", "--launches", "5"), "keeps its options"),
         (("--wait", "-o", "none.csv"), "nothing was submitted for none.csv"),
         (("--profile", "local", "--resume", "-o", "r.csv"), "omit --profile"),
         (("--profile", "perlmuter", "--nodes", "2"), "did you mean 'perlmutter'"),
         (("--profile", "perlmutter", "--nodes", "2"), "perlmutter needs --account"),
         (("--profile", "infiniband", "--nodes", "2"), "sets no number of GPUs"),
         (("--profile", "local", "--nodes", "2", "-o", "r.txt"), "does not end in .csv"),
-        (("--profile", "local", "--nodes", "2", "--time", "1h"), "not a time limit of Slurm's"),
+        (("--profile", "local", "--nodes", "2", "--time", "1h"), "not a time limit of Slurm"),
         (("--profile", "local", "--nodes", "2", "--sizes", "4X"), "does not parse"),
         (("--profile", "local", "--nodes", "2", "--size", "4K"), "No such option '--size'"),
-        (("--profile", "local", "--nodes", "2", "--json"), "are not for jobs"),
-        (("--profile", "local", "--nodes", "2", "--force"), "are not for jobs"),
+        (("--profile", "local", "--nodes", "2", "--json"), "do not apply to jobs"),
+        (("--profile", "local", "--nodes", "2", "--force"), "do not apply to jobs"),
         (("--profile", "local", "--nodes", "2,4", "--ranks", "8"), "8 ranks asked for, but this launch has 4"),
         (("--profile", "local", "--nodes", "2", "--account", "a\nb"), "non-printable"),
     ],

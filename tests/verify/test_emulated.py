@@ -215,7 +215,7 @@ def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--collective", "broadcast"), "--emulate proves kernels, and these are all_reduce"),
+        (("--collective", "broadcast"), "--emulate supports only all_reduce"),
         (("--collective", "all_reduce,gather"), "omit --collective."),
         (("--seeds", "0"), "x>=1"),
         (("--backend", "oneshott"), "did you mean 'oneshot'?"),

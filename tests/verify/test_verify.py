@@ -164,7 +164,7 @@ def test_an_exception_in_a_call_ends_the_job(mpi: Mpi) -> None:
     ran = mpi.run("verify", "--sizes", "8K", "--backend", "raises", "--ranks", "3", PYTHONPATH=str(BROKEN))
     assert ran.code == 1
     assert "ArithmeticError: planted" in ran.err
-    assert "The ranks ended early" in ran.err
+    assert "A rank failed (exit code 1)." in ran.err
 
 
 @pytest.mark.parametrize(
