@@ -102,8 +102,8 @@ class _Trial:
 
 def _gpu_libraries(everyone: World, network: str, so_far: list[Finding]) -> list[Finding]:
     """Findings about NCCL and NVSHMEM: whether they initialize, and their transports. Collective."""
-    lacking = everyone.first_words(gpu_missing(nvshmem="nvshmem4py-cu13"))
-    if lacking or everyone.size < 2:
+    missing = everyone.first_words(gpu_missing(nvshmem="nvshmem4py-cu13"))
+    if missing or everyone.size < 2:
         return []
     dog = Watchdog(f"rank {everyone.rank}", PATIENCE_SECONDS, MPI.COMM_WORLD.Abort)
 

@@ -73,10 +73,10 @@ def nodes_of(variables: Mapping[str, str]) -> int | None:
 def root(variables: Mapping[str, str], vendor: str, user: int) -> Finding | None:
     """Whether Open MPI's mpiexec would refuse to run as root; collbench's own launches permit it."""
     names = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
-    lacking = [name for name in names if variables.get(name) != "1"]
-    if vendor != "Open MPI" or user != 0 or not lacking:
+    missing = [name for name in names if variables.get(name) != "1"]
+    if vendor != "Open MPI" or user != 0 or not missing:
         return None
-    settings = " ".join(f"{name}=1" for name in lacking)
+    settings = " ".join(f"{name}=1" for name in missing)
     cure = f"export {settings} before running mpiexec yourself; collbench sets it for its own launches"
     return note("root", "Open MPI's mpiexec refuses root", cure)
 
@@ -198,10 +198,10 @@ def bootstrap(node: Node, hosts: int, variables: Mapping[str, str]) -> Finding |
     if hosts < 2 or not any(name.startswith("hsn") for name in node.interfaces):
         return None
     wanted = {"NCCL_SOCKET_IFNAME": "hsn", "NVSHMEM_BOOTSTRAP_UID_SOCK_IFNAME": "hsn"}
-    lacking = [f"{name}={value}" for name, value in wanted.items() if name not in variables]
-    if not lacking:
+    missing = [f"{name}={value}" for name, value in wanted.items() if name not in variables]
+    if not missing:
         return None
-    return note("bootstrap", "libraries may connect over an interface other than Slingshot's", " ".join(lacking))
+    return note("bootstrap", "libraries may connect over an interface other than Slingshot's", " ".join(missing))
 
 
 def slow_network(transports: Mapping[str, str], network: str, hosts: int) -> Finding | None:

@@ -114,9 +114,9 @@ def _variable(setting: Setting) -> str:
 
 def script(job: Job, profile: Profile) -> str:
     """The text of a job script. Raises UsageError for a missing directive or a value that no script can hold."""
-    lacking = [name for name in profile.needs if not job.asked.get(name) and not profile.slurm.get(name)]
-    if lacking:
-        raise UsageError(f"profile {profile.name} needs --{lacking[0]}; add it.")
+    missing = [name for name in profile.needs if not job.asked.get(name) and not profile.slurm.get(name)]
+    if missing:
+        raise UsageError(f"profile {profile.name} needs --{missing[0]}; add it.")
     settings = [_variable(setting) for setting in profile.settings if setting.applies(job.nodes)]
     each = "node" if job.nodes == 1 else "nodes"
     filled = {
