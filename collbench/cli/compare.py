@@ -10,18 +10,20 @@ from collbench.cli import params
 from collbench.errors import UsageError
 
 
-@click.command(short_help="Ratios between two backends or two files.")
+@click.command(short_help="Compare two backends, or two files.")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path), required=False)
 @click.option("--backend", "names", shell_complete=params.complete_backend,
-              help="With one file: two backends, A,B.  [default: every other against nccl, else mpi]  "
-              "With two files: only these.")  # fmt: skip
+              help="With one file: the two backends to compare, A,B.  [default: all against nccl, or mpi "
+              "without it]  With two files: the backends to compare.  [default: all]")  # fmt: skip
 @params.only
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
-@click.option("--markdown", "form", flag_value="markdown", help="The table in Markdown.")
+@click.option("--markdown", "form", flag_value="markdown", help="Markdown instead of a plain table.")
 def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
-    """How many times slower A is than B, with a 95 % interval, for every case that both have. A case that was wrong,
-    failed or timed out in any launch is shown without a verdict, and why."""
+    """Print how many times slower A is than B, with a 95 % interval, for every case that both have.
+
+    Cases that were wrong, failed or timed out in any launch are listed with the reason and without a verdict.
+    """
     from collbench.results.records import jobs, load, select
     from collbench.views.comparison import compare_backends, compare_files, names_of
     from collbench.views.ratios import show
@@ -32,6 +34,6 @@ def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, s
     if found.judged or found.unjudged:
         click.echo(show(found, form))
     for words in jobs([*one, *(other[0] if other else [])]):
-        click.echo(f"left out: {words}", err=True)
+        click.echo(f"skipped: {words}", err=True)
     if not found.judged:
         raise UsageError(f"{a}{f' and {b}' if b else ''}: no case was timed on both sides.")

@@ -9,7 +9,10 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a list.")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """What would keep a sweep from running here, and the cure. Also under a launcher: mpiexec -n 4 collbench doctor."""
+    """Check whether a sweep can run here, and print a cure for each problem.
+
+    Under a launcher, check the ranks as well: mpiexec -n 4 collbench doctor.
+    """
     from collbench.doctor.examine import examine
     from collbench.doctor.findings import show
 

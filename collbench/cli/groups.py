@@ -1,4 +1,4 @@
-"""Options that belong together: a command gets the values of a group as one frozen dataclass."""
+"""Option groups: a command receives the values of several options as one frozen dataclass."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Group(Generic[T]):
-    """The options in ``options``, whose values become the argument ``name`` of a command: one ``kind``, a dataclass
-    with a field for each."""
+    """A decorator that adds ``options`` to a command, and passes their values as the argument ``name``, an instance of
+    the dataclass ``kind`` with a field for each option."""
 
     def __init__(self, name: str, kind: type[T], options: Sequence[Decorator]) -> None:
         self.name, self.options = name, options
         self._kind: Any = kind
 
     def of(self, values: Mapping[str, Any]) -> T:
-        """The group's part of all ``values`` that a command got, by option."""
+        """The group's dataclass from ``values``, which holds the values of all options of a command by name."""
         found: T = self._kind(**{field.name: values[field.name] for field in dataclasses.fields(self._kind)})
         return found
 
     def __call__(self, command: Callable[..., Any]) -> Callable[..., Any]:
-        """``command`` with these options."""
+        """Add the options to ``command``."""
 
         @functools.wraps(command)
         def with_group(*others: Any, **values: Any) -> Any:

@@ -24,7 +24,7 @@ def _backends() -> list[dict[str, str | None]]:
 
 
 def show(as_json: bool) -> str:
-    """Backends with their state on this machine, then collectives, types, operations, modes and profiles."""
+    """A table of the backends and whether they can run here, then all other names; or the same as JSON."""
     from collbench.registry import hidden
 
     found = _backends()
@@ -49,8 +49,11 @@ def show(as_json: bool) -> str:
     return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])
 
 
-@click.command("list", short_help="Backends and what is missing here.")
+@click.command("list", short_help="List backends, and what they need to run here.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 def list_(as_json: bool) -> None:
-    """Backends, collectives and types; for what cannot run here, the reason and how to get it."""
+    """List backends, collectives, types, operations, modes and profiles.
+
+    For a backend that cannot run here, print the reason and how to install what is missing.
+    """
     click.echo(show(as_json))

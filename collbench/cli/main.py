@@ -1,4 +1,4 @@
-"""The command line: all commands together."""
+"""The command ``collbench``, with all subcommands."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def cli() -> None:
     """Time collectives on GPUs and CPUs, prove every answer, compare backends.
 
     \b
-    collbench sweep                      ranks of its own: one per GPU, or 4 on a machine without GPUs
-    mpiexec -n 8 collbench sweep         the ranks of a launcher
-    collbench plot results/RUN.csv       charts
-    collbench verify                     correctness alone, under stress
+    collbench sweep                      start one rank per GPU, or 4 without GPUs, and time all backends
+    mpiexec -n 8 collbench sweep         the same on the ranks of a launcher
+    collbench plot results/RUN.csv       draw charts
+    collbench verify                     check correctness under stress
     """
 
 

@@ -1,5 +1,5 @@
-"""How the texts of options become values, and the groups that several commands share; imports nothing heavy, so that
---help is quick."""
+"""Parsers of option values, and the options that several commands share; imports nothing heavy, so that --help is
+quick."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def backend_names() -> list[str]:
 
 
 class Parsed(click.ParamType[Any]):
-    """A text that ``parse`` turns into a value; UsageError becomes click's own error."""
+    """A parameter type whose values ``parse`` reads from text; reports UsageError as click's own error."""
 
     def __init__(self, name: str, parse: Callable[[str], Any], known: Callable[[], Sequence[str]] = tuple) -> None:
         self.name, self._parse, self._known = name, parse, known
@@ -45,12 +45,12 @@ class Parsed(click.ParamType[Any]):
 
 
 def complete_backend(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Completion of one backend name."""
+    """Shell completion of a backend name."""
     return [CompletionItem(name) for name in backend_names() if name.startswith(incomplete)]
 
 
 def names(what: str, known: Callable[[], Sequence[str]]) -> Parsed:
-    """The type of an option that takes some of the ``known`` names, joined by commas."""
+    """A parameter type for a comma-separated list of ``known`` names."""
 
     def parse(text: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(pick(what, part.strip(), known()) for part in text.split(",")))
@@ -59,7 +59,7 @@ def names(what: str, known: Callable[[], Sequence[str]]) -> Parsed:
 
 
 def backend_spec(text: str) -> str:
-    """A backend's name, or its name with parameters (``NAME:KEY=VALUE:...``); UsageError where there is none."""
+    """Check a backend's name, with or without parameters (``NAME:KEY=VALUE:...``). Raises UsageError."""
     from collbench.backends._specs import split
 
     pick("backend", split(text)[0], backend_names())
@@ -99,10 +99,10 @@ only = click.option(
     "--only",
     multiple=True,
     type=Parsed("COLUMN=VALUE", _condition),
-    help="Only rows with this value; may be repeated: several values of one column are alternatives.",
+    help="Select rows with this value. Repeatable: values of one column are alternatives, columns must all match.",
 )
 sizes = click.option(
-    "--sizes", type=SIZES, help=f"4K:64M, 4K:64M:x4, 1M:8M:+1M, 8,4K,1.5M.  [default: {DEFAULT_SIZES}]"
+    "--sizes", type=SIZES, help=f"Sizes: 4K:64M, 4K:64M:x4, 1M:8M:+1M or 8,4K,1.5M.  [default: {DEFAULT_SIZES}]"
 )
 dtype = click.option(
     "--dtype",
@@ -116,7 +116,7 @@ op = click.option(
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """World sizes as they were given; () where nothing was."""
+    """The options that select worlds; () for those not given."""
 
     ranks: tuple[int, ...]
     gpus: tuple[int, ...]
@@ -125,31 +125,31 @@ class WorldOptions:
 
     @property
     def topology(self) -> Topology:
-        """The worlds that the options ask for."""
+        """The requested worlds. Raises UsageError for options that contradict each other."""
         if self.gpus and self.ranks:
-            raise UsageError("--gpus and --ranks say the same thing twice; give one of them.")
+            raise UsageError("--gpus and --ranks both set the world size; give one of them.")
         if self.layout and self.nodes:
-            raise UsageError("--layout and --nodes contradict each other; give one of them.")
+            raise UsageError("--layout and --nodes both set the nodes; give one of them.")
         return Topology(self.ranks or self.gpus, self.nodes, self.layout, on_gpus=bool(self.gpus))
 
 
 @dataclass(frozen=True)
 class OrderingOptions:
-    """The seed of all random orders, and the seconds without progress that end a job."""
+    """The seed of all random orders, and the timeout of a job in seconds."""
 
     seed: int
     timeout: float
 
 
 worlds = Group("worlds", WorldOptions, [
-    click.option("--ranks", default=(), type=COUNTS, help="World sizes.  [default: all ranks]"),
-    click.option("--gpus", default=(), type=COUNTS, help="The same, where every rank has a GPU."),
-    click.option("--nodes", default=(), type=COUNTS, help="Node counts to sweep.  [default: as many as needed]"),
-    click.option("--layout", default=(), type=Parsed("NxG", _layouts), help="N nodes of G ranks; virtual where one "
-                 "host holds them all."),
+    click.option("--ranks", default=(), type=COUNTS, help="World sizes, in ranks.  [default: all ranks]"),
+    click.option("--gpus", default=(), type=COUNTS, help="World sizes, in GPUs; one rank per GPU."),
+    click.option("--nodes", default=(), type=COUNTS, help="Node counts of the worlds.  [default: as many as needed]"),
+    click.option("--layout", default=(), type=Parsed("NxG", _layouts), metavar="NxG,...",
+                 help="Worlds of N nodes with G ranks each; the nodes are virtual on a single host."),
 ])  # fmt: skip
 timeout = click.option("--timeout", default=120.0, show_default=True, type=POSITIVE,
-                       help="Seconds without progress that end the job.")  # fmt: skip
+                       help="Seconds without progress after which the job ends.")  # fmt: skip
 ordering = Group("ordering", OrderingOptions, [
     click.option("--seed", default=1, show_default=True, type=int, help="Random seed for the order of cases."),
     timeout,

@@ -13,11 +13,11 @@ from collbench.cli import params
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("plots"),
               show_default=True, help="Folder for the charts.")  # fmt: skip
-@click.option("--baseline", help="Backend that speed-ups are measured against.  [default: nccl, else mpi]",
+@click.option("--baseline", help="Reference backend of the speed-ups.  [default: nccl, or mpi without it]",
               shell_complete=params.complete_backend)  # fmt: skip
 @params.only
 def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tuple[tuple[str, str], ...]) -> None:
-    """Latency with speed-up, bus bandwidth, scaling over ranks and a best-backend map, as PNG and SVG."""
+    """Draw latency with speed-up, bus bandwidth, scaling over ranks and a map of the best backends, as PNG and SVG."""
     from collbench.results.records import load_all, select
     from collbench.views.figures import draw_all
 

@@ -1,4 +1,4 @@
-"""The command ``submit``; all options that are not its own are those of ``sweep``."""
+"""The command ``submit``; it passes all other options on to ``sweep``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
 
 @dataclass(frozen=True)
 class DirectiveOptions:
-    """What the user asks of Slurm, by the names of its options; None where nothing was given."""
+    """Directives for sbatch, by name; None for those not given."""
 
     time: str | None
     account: str | None
@@ -37,13 +37,13 @@ class DirectiveOptions:
 
     @property
     def given(self) -> dict[str, str]:
-        """Those that were given."""
+        """The directives that were given."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How far to go."""
+    """The options that select the steps of a submission."""
 
     output: Path | None
     dry_run: bool
@@ -53,7 +53,7 @@ class StepOptions:
 
 def _time(text: str) -> str:
     if not _TIME.fullmatch(text):
-        raise UsageError(f"{text!r} is not a time limit of Slurm's; write minutes, HH:MM:SS or DAYS-HH.")
+        raise UsageError(f"{text!r} is not a time limit of Slurm; write minutes, HH:MM:SS or DAYS-HH.")
     return text
 
 
@@ -64,36 +64,36 @@ def _complete_profile(ctx: click.Context, param: click.Parameter, incomplete: st
 
 
 shape = Group("shape", Shape, [
-    click.option("--nodes", default=(), type=params.COUNTS, help="Node counts: a job for each."),
-    click.option("--gpus-per-node", type=click.IntRange(min=0), help="GPUs of each node.  [default: the profile's]"),
-    click.option("--ranks-per-node", type=click.IntRange(min=1), help="Ranks on each node.  [default: one a GPU]"),
+    click.option("--nodes", default=(), type=params.COUNTS, help="Node counts; each is a job."),
+    click.option("--gpus-per-node", type=click.IntRange(min=0), help="GPUs per node.  [default: the profile's]"),
+    click.option("--ranks-per-node", type=click.IntRange(min=1), help="Ranks per node.  [default: one per GPU]"),
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
-                 help="Fresh launches in each allocation."),
+                 help="Independent launches in each allocation."),
     click.option("--allocations", default=1, show_default=True, type=click.IntRange(min=1),
-                 help="Allocations of each node count, as a job array: perhaps on other nodes, elsewhere on the "
+                 help="Allocations of each node count, as a job array; each may get other nodes, elsewhere on the "
                  "network."),
-    click.option("--at-once", is_flag=True, help="Let jobs run at the same time; they may disturb each other."),
+    click.option("--at-once", is_flag=True, help="Let jobs run concurrently, although they may disturb each other."),
 ])  # fmt: skip
 directives = Group("directives", DirectiveOptions, [
-    click.option("--time", type=params.Parsed("time", _time), help="Limit of each job.  [default: the profile's]"),
+    click.option("--time", type=params.Parsed("time", _time), help="Time limit of each job.  [default: the profile's]"),
     click.option("--account", help="Account to charge."),
-    click.option("--qos", help="Quality of service."),
-    click.option("--partition", help="Partition."),
+    click.option("--qos", help="Quality of service to request."),
+    click.option("--partition", help="Partition to use."),
 ])  # fmt: skip
 steps = Group("steps", StepOptions, [
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
-                 help="Results file; scripts, logs and parts are beside it in a folder that ends in .jobs.  "
+                 help="Results file; scripts, logs and parts are next to it in NAME.jobs.  "
                  "[default: results/<time>-<profile>.csv]"),
-    click.option("--dry-run", is_flag=True, help="Print the scripts; write and submit nothing."),
-    click.option("--wait", is_flag=True, help="Follow the jobs, gather their rows, print them. Alone, with -o: follow "
-                 "what was submitted before."),
+    click.option("--dry-run", is_flag=True, help="Print the scripts without writing or submitting anything."),
+    click.option("--wait", is_flag=True, help="Follow the jobs until they end, then gather and print their "
+                 "rows. With -o and no --profile: follow an earlier submission."),
     click.option("--resume", is_flag=True, help="With -o: resubmit jobs that failed, were cancelled or timed out."),
 ])  # fmt: skip
 
 
-@click.command(short_help="Run the same sweep as Slurm jobs.", context_settings={"ignore_unknown_options": True})
+@click.command(short_help="Run a sweep as Slurm jobs.", context_settings={"ignore_unknown_options": True})
 @click.option("--profile", metavar="NAME|FILE", shell_complete=_complete_profile,
-              help="The cluster: a name that `collbench list` shows, or a TOML file of your own.")  # fmt: skip
+              help="Cluster profile: a name from `collbench list`, or your own TOML file.")  # fmt: skip
 @shape
 @directives
 @steps
@@ -103,13 +103,13 @@ def submit(
     context: click.Context, profile: str | None, shape: Shape, directives: DirectiveOptions, steps: StepOptions,
     words: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Write a job script for each node count, submit, follow, and gather all rows into one results file.
+    """Write a job script for each node count, submit it, follow the jobs, and gather all rows into one results file.
 
-    All options that are not listed here are those of `collbench sweep`.
+    All other options are passed to `collbench sweep`.
 
     \b
     collbench submit --profile perlmutter --account m1234 --nodes 2,4,8 --sizes 4K:64M --launches 3 --wait
-    collbench submit --wait -o results/RUN.csv       follow again, and gather
+    collbench submit --wait -o results/RUN.csv       follow the jobs again, and gather
     collbench submit --resume -o results/RUN.csv     resubmit unfinished jobs
     """
     topology = _topology_of(context, words)
@@ -121,11 +121,11 @@ def submit(
 
 
 def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:
-    """The worlds that the sweep's options ask for; UsageError where the sweep, or a job, would refuse its options."""
+    """The worlds of the sweep. Raises UsageError for options that the sweep, or a job, would refuse."""
     values = sweep.make_context(context.command_path, list(words)).params
     if values["as_json"] or values["force"] or cases.of(values).contests:
         raise UsageError(
-            "--json, --force and --contests are not for jobs; compare, plot and another -o do what they do."
+            "--json, --force and --contests do not apply to jobs; omit them, and use another -o instead of --force."
         )
     _ = sizes.of(values).chosen
     return params.worlds.of(values).topology
@@ -134,7 +134,7 @@ def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:
 def _begin(
     profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str], topology: Topology
 ) -> int:
-    """A new submission."""
+    """Create, submit and, with --wait, follow a new submission; return the exit code."""
     from collbench.slurm.submit import create, planned
 
     submission, texts = planned(profile, shape, asked, words, topology, steps.output)
@@ -146,37 +146,37 @@ def _begin(
 
 
 def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str]) -> int:
-    """Without a profile: follow what was submitted, or resubmit what did not finish."""
+    """Follow an earlier submission, or resubmit its unfinished jobs; return the exit code."""
     from collbench.slurm import client
     from collbench.slurm.submission import reopen
-    from collbench.slurm.submit import by_job, options_of, to_submit_again
+    from collbench.slurm.submit import by_job, options_of, unfinished
 
     if not steps.output or not (steps.wait or steps.resume):
         raise UsageError(
-            "--profile says where: submit --profile NAME --nodes 2,4 ...; to continue: submit --resume -o FILE."
+            "--profile is missing; give submit --profile NAME --nodes 2,4, or continue with submit --resume -o FILE."
         )
     if shape.is_given() or words or (asked and not steps.resume):
         raise UsageError(
-            "what was submitted keeps its shape; with --resume, other --time, --account, --qos, --partition."
+            "a submission keeps its options; only --resume takes new ones: --time, --account, --qos, --partition."
         )
     submission = reopen(steps.output)
     if not steps.resume:
         return _follow_known(submission)
-    submission = submission.asking(asked)
-    todo = to_submit_again(submission)
+    submission = submission.with_directives(asked)
+    todo = unfinished(submission)
     if steps.dry_run:
         for job, parts in by_job(todo):
             click.echo(f"sbatch {shlex.join([*options_of(job, parts), submission.script(job).name])}")
         return Exit.FINE
-    if client.here() and not todo:
-        click.echo("Nothing to resubmit: every part is complete, or its job waits or runs.", err=True)
+    if client.is_available() and not todo:
+        click.echo("Nothing to resubmit: every part is complete, or its job is pending or running.", err=True)
     return _submit_and_follow(submission, todo, steps.wait)
 
 
 def _follow_known(submission: Submission) -> int:
     if not any(map(submission.last_id, submission.parts())):
         raise UsageError(
-            f"no job for {submission.path} is known yet; one that was submitted by hand is when it has begun."
+            f"no job for {submission.path} is known yet; a job submitted by hand is known once it has started."
         )
     return _follow(submission, {})
 
@@ -185,11 +185,11 @@ def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool)
     from collbench.slurm import client
     from collbench.slurm.submit import submit as submit_parts
 
-    if not client.here():
+    if not client.is_available():
         names = " ".join(submission.script(job).name for job in submission.jobs)
         click.echo(
-            f"No Slurm here: there is no sbatch. The scripts are in {submission.folder}; on the cluster, in that "
-            f"folder: for job in {names}; do sbatch $job; done; and when the first has begun: "
+            f"sbatch was not found here. The scripts are in {submission.folder}; on the cluster, run in that folder: "
+            f"for job in {names}; do sbatch $job; done; once the first job has started, run: "
             f"collbench submit --wait -o {submission.path}",
             err=True,
         )
@@ -201,13 +201,13 @@ def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool)
         state = f"not submitted: {refusals[part.name]}" if part.name in refusals else f"job {submission.last_id(part)}"
         click.echo(f"{part.name}: {state}", err=True)
     if refusals:
-        click.echo(f"Submit what is missing with: collbench submit --resume -o {submission.path}", err=True)
+        click.echo(f"Resubmit with: collbench submit --resume -o {submission.path}", err=True)
     click.echo(f"Follow and gather with: collbench submit --wait -o {submission.path}", err=True)
     return Exit.FAILED if refusals else Exit.FINE
 
 
 def _follow(submission: Submission, refusals: Refusals) -> int:
-    """Follow all jobs to their ends, and print the rows that they measured."""
+    """Follow all jobs until they end, and print their rows; return the exit code."""
     from collbench.results.files import sidecar_path
     from collbench.slurm.submit import follow
     from collbench.views import summary
@@ -215,12 +215,13 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
     try:
         submission, records = follow(submission, refusals)
     except KeyboardInterrupt:
-        click.echo(f"\nThe jobs continue; collbench submit --wait -o {submission.path} follows them again.", err=True)
+        click.echo(f"\nThe jobs continue; to follow them: collbench submit --wait -o {submission.path}", err=True)
         return INTERRUPTED
     click.echo(err=True)
     click.echo(summary.results(records))
-    click.echo(f"\n{len(records)} rows in {submission.path}, jobs in {sidecar_path(submission.path)}", err=True)
+    rows = f"{len(records)} row{'s' * (len(records) != 1)}"
+    click.echo(f"\n{rows} in {submission.path}, jobs in {sidecar_path(submission.path)}", err=True)
     if any(record.is_job for record in records):
-        words = f"collbench submit --resume --wait -o {shlex.quote(str(submission.path))}"
-        click.echo(f"Some jobs did not finish; {words} runs what is missing.", err=True)
+        command = f"collbench submit --resume --wait -o {shlex.quote(str(submission.path))}"
+        click.echo(f"Some jobs did not finish; resubmit them with: {command}", err=True)
     return exit_of({record.status for record in records})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import params
+from collbench.cli import endings, params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SizeOptions:
-    """Message sizes as they were given, in one of two ways."""
+    """The options for message sizes: a list of sizes, or the options of nccl-tests."""
 
     sizes: tuple[int, ...] | None
     begin: int | None
@@ -34,12 +34,12 @@ class SizeOptions:
 
     @property
     def chosen(self) -> tuple[int, ...]:
-        """SizeOptions from ``--sizes``, or from ``-b -e -f -i`` with the meaning and the defaults of nccl-tests."""
+        """Sizes in bytes, from ``--sizes`` or from ``-b -e -f -i`` as in nccl-tests. Raises UsageError for both."""
         flags = (self.begin, self.end, self.factor, self.step)
         if all(flag is None for flag in flags):
             return self.sizes or parse_sizes(DEFAULT_SIZES)
         if self.sizes:
-            raise UsageError("--sizes and -b/-e/-f/-i say the same thing twice; give one of them.")
+            raise UsageError("--sizes and -b/-e/-f/-i both set the sizes; give one of them.")
         begin = self.begin or 32 << 20
         end = self.end or begin
         if begin > end:
@@ -50,7 +50,7 @@ class SizeOptions:
 
 @dataclass(frozen=True)
 class CaseOptions:
-    """What to time on which data; None where nothing was given."""
+    """The options that select cases; None for those not given."""
 
     backend: tuple[str, ...] | None
     contests: Path | None
@@ -63,7 +63,7 @@ class CaseOptions:
 
 @dataclass(frozen=True)
 class TimingOptions:
-    """How long to time each case, how often, and what else to find out."""
+    """The options of the measurement."""
 
     warmup: int
     samples: int | None
@@ -75,7 +75,7 @@ class TimingOptions:
 
 @dataclass(frozen=True)
 class TargetOptions:
-    """Where the rows go."""
+    """The options for the results file."""
 
     output: Path | None
     force: bool
@@ -90,36 +90,35 @@ sizes = Group("sizes", SizeOptions, [
     click.option("-i", "step", type=params.SIZE, help="Bytes between sizes, as in nccl-tests."),
 ])  # fmt: skip
 cases = Group("cases", CaseOptions, [
-    click.option("--backend", type=params.BACKENDS, help="Backends to time: names, with parameters where one takes "
-                 "some (NAME:KEY=VALUE:...).  [default: all that can run here: on GPUs where there are some, else on "
-                 "CPU ranks]"),
+    click.option("--backend", type=params.BACKENDS, help="Backends to time, with optional parameters "
+                 "(NAME:KEY=VALUE:...).  [default: all that can run here, on GPUs if there are any, else on CPUs]"),
     click.option("--contests", hidden=True, type=click.Path(path_type=Path, dir_okay=False),
-                 help="Backends to time on each problem, instead of --backend: a file that tune wrote."),
+                 help="File written by tune with the backends to time on each problem."),
     params.dtype,
     params.op,
     click.option("--mode", default="chain", show_default=True, type=params.names("mode", lambda: MODES),
-                 help="isolated: one call at a time; chain: a graph of calls; throughput: calls back to back."),
+                 help="How to issue calls. isolated: one at a time; chain: in a CUDA graph; throughput: back to back."),
     click.option("--cache", default="hot", show_default=True, type=params.names("cache", lambda: CACHES),
-                 help="hot: buffers stay in the cache; cold: none was touched before."),
+                 help="State of the buffers. hot: in the cache; cold: untouched before each call."),
     click.option("--in-place", is_flag=True, help="Run in place: the output overwrites the input."),
 ])  # fmt: skip
 timing = Group("timing", TimingOptions, [
     click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),
-                 help="Calls before timing, at least."),
+                 help="Minimum number of calls before timing."),
     click.option("--samples", type=click.IntRange(min=1), help="Samples per case.  [default: until the median is known "
-                 "within 1 %]"),
+                 "to 1 %]"),
     click.option("--max-seconds", default=1.0, show_default=True, type=params.POSITIVE,
-                 help="Cap for timing one case."),
+                 help="Time limit for the samples of one case, in seconds."),
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
-                 help="Fresh launches, all into one file."),
+                 help="Independent launches, recorded in one file."),
     click.option("--verify/--no-verify", default=True, help="Prove every answer.  [default: verify]"),
-    click.option("--phases", is_flag=True, help="Also time the phases of kernels that mark them, into params."),
+    click.option("--phases", is_flag=True, help="Also time the phases of kernels that mark them; recorded in params."),
 ])  # fmt: skip
 target = Group("target", TargetOptions, [
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file.  "
                  "[default: results/<time>-<machine>-<ranks>r.csv]"),
     click.option("--force", is_flag=True, help="Replace the results file."),
-    click.option("--resume", is_flag=True, help="Continue the results file: finished cases are not run again."),
+    click.option("--resume", is_flag=True, help="Continue the results file, and skip finished cases."),
 ])  # fmt: skip
 
 
@@ -133,16 +132,16 @@ target = Group("target", TargetOptions, [
 @params.ordering
 @target
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout instead of the table.")
-@click.option("--dry-run", is_flag=True, help="Print the cases and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the cases without running them.")
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
     worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions, target: TargetOptions,
     as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
-    """Time every backend on every case; CSV and sidecar into results/, table on stdout.
+    """Time every backend on every case; write CSV and sidecar to results/ and print a table.
 
-    Under mpiexec or srun it uses the ranks it is given; otherwise it starts its own.
+    Under mpiexec or srun, use the launcher's ranks; otherwise start ranks on this machine.
     """
     from collbench.measure import preview
     from collbench.measure.sweep import SweepRequest, on_own_ranks, on_these_ranks
@@ -169,14 +168,15 @@ def sweep(
 
 
 def _report(ended: Ended, as_json: bool) -> None:
-    """The rows on stdout; where they are, and what to do next, on stderr."""
+    """Print the rows on stdout; the path of the file, and how to continue, on stderr."""
     from collbench.views import summary
 
     records = ended.records or ()
     click.echo(summary.as_json(records) if as_json else summary.results(records))
-    click.echo(f"\n{len(records)} rows in {ended.path}", err=True)
+    rows = f"{len(records)} row{'s' * (len(records) != 1)}"
+    click.echo(f"\n{rows} in {ended.path}", err=True)
     if ended.cut_short:
-        click.echo(f"The ranks ended early (code {ended.code}); continue with --resume -o {ended.path}.", err=True)
+        click.echo(f"{endings.cause(ended.code)} Continue with --resume -o {ended.path}.", err=True)
 
 
 def sweep_of(
@@ -186,7 +186,7 @@ def sweep_of(
     timing: TimingOptions,
     ordering: params.OrderingOptions,
 ) -> Sweep:
-    """The sweep that the options ask for."""
+    """The requested sweep. Raises UsageError."""
     from collbench.registry import default_backends, default_dtypes
 
     contests = _read_contests(cases.contests) if cases.contests else ()
@@ -214,8 +214,8 @@ def sweep_of(
 
 
 def _read_contests(path: Path) -> tuple[Contest, ...]:
-    """Which backends are timed on which problem, from the file that ``tune`` wrote."""
+    """Read the backends to time on each problem from a file that ``tune`` wrote. Raises UsageError."""
     try:
         return parse_contests(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} does not say what is timed: {error}; `collbench tune` writes it.") from None
+        raise UsageError(f"{path} is not a valid file of contests: {error}; write one with collbench tune.") from None

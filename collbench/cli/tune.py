@@ -21,12 +21,12 @@ from collbench.tables import aligned
 if TYPE_CHECKING:
     from collbench.tune.finals import Field
 
-FEWEST_LAUNCHES = 3  # with two, an interval over launches spans everything
+FEWEST_LAUNCHES = 3  # an interval over two launches is too wide to decide anything
 
 
 @dataclass(frozen=True)
 class ContenderOptions:
-    """What is tuned on which data; None where nothing was given."""
+    """The options that select what to tune; None for those not given."""
 
     backend: str
     collective: str
@@ -37,7 +37,7 @@ class ContenderOptions:
 
 @dataclass(frozen=True)
 class FinalsOptions:
-    """How the finalists are chosen and timed."""
+    """The options for selecting and timing the finalists."""
 
     finalists: int
     launches: int
@@ -46,7 +46,7 @@ class FinalsOptions:
 
 @dataclass(frozen=True)
 class TuneTargetOptions:
-    """Where results and table go."""
+    """The options for the results files and the table."""
 
     results: Path | None
     output: Path | None
@@ -55,7 +55,7 @@ class TuneTargetOptions:
 contenders = Group("contenders", ContenderOptions, [
     click.option("--backend", default="nvrar", show_default=True,
                  type=params.Parsed("backend", params.backend_spec, params.backend_names),
-                 help="Backend whose candidates are tried."),
+                 help="Backend to tune."),
     click.option("--collective", default="all_reduce", show_default=True, help="Collective to tune.",
                  type=params.Parsed("collective", partial(pick, "collective", known=COLLECTIVES),
                                     lambda: list(COLLECTIVES))),
@@ -65,18 +65,18 @@ contenders = Group("contenders", ContenderOptions, [
 ])  # fmt: skip
 finals = Group("finals", FinalsOptions, [
     click.option("--finalists", default=3, show_default=True, type=click.IntRange(min=1),
-                 help="How many of the fastest of each size are measured again, beside the default."),
+                 help="Number of the fastest candidates per size to measure again, with the default."),
     click.option("--launches", default=5, show_default=True, type=click.IntRange(min=FEWEST_LAUNCHES),
-                 help="Fresh launches of the finalists."),
+                 help="Independent launches of the finalists."),
     click.option("--max-seconds", default=0.2, show_default=True, type=params.POSITIVE,
-                 help="Cap for timing one case."),
+                 help="Time limit for the samples of one case, in seconds."),
 ])  # fmt: skip
 targets = Group("targets", TuneTargetOptions, [
-    click.option("--results", type=click.Path(path_type=Path), metavar="FOLDER/PREFIX", help="Where the results go: "
-                 "PREFIX-1.csv of all candidates, PREFIX-2.csv of the finalists.  "
+    click.option("--results", type=click.Path(path_type=Path), metavar="FOLDER/PREFIX", help="Results files: "
+                 "PREFIX-1.csv for all candidates, PREFIX-2.csv for the finalists.  "
                  "[default: results/<time>-<machine>-<ranks>r-tune]"),
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Table to update.  "
-                 "[default: yours, $COLLBENCH_TUNED or ~/.config/collbench/tuned.toml]"),
+                 "[default: $COLLBENCH_TUNED, or ~/.config/collbench/tuned.toml]"),
 ])  # fmt: skip
 
 
@@ -87,14 +87,16 @@ targets = Group("targets", TuneTargetOptions, [
 @params.ordering
 @targets
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of the table.")
-@click.option("--dry-run", is_flag=True, help="List the candidates and run nothing.")
+@click.option("--dry-run", is_flag=True, help="List the candidates without running them.")
 @click.pass_context
 def tune(
     context: click.Context, contenders: ContenderOptions, worlds: params.WorldOptions, finals: FinalsOptions,
     ordering: params.OrderingOptions, targets: TuneTargetOptions, as_json: bool, dry_run: bool,
 ) -> None:  # fmt: skip
-    """Time all candidates of a backend once, the fastest few of each size again on fresh launches beside the default,
-    and write what is faster beyond noise into the table that the backend chooses from.
+    """Find the fastest parameters of a backend for each size.
+
+    Time all candidates once, then the fastest of each size and the default over several launches. Candidates that are
+    significantly faster than the default are written to the table from which the backend selects its parameters.
     """
     from collbench.measure import tuning
     from collbench.ranks import launcher, start
@@ -103,9 +105,7 @@ def tune(
     from collbench.tune.table import user_path
 
     if started_by := launcher.detect(os.environ):
-        raise UsageError(
-            f"tune starts its own ranks, launch after launch; run it without {started_by.name}, on one host."
-        )
+        raise UsageError(f"tune starts its own ranks for every launch; run it without {started_by.name}, on one host.")
     ranks = start.ranks_to_start(worlds.topology)
     unnamed = default_path(ranks)
     request = tuning.TuneRequest(
@@ -125,12 +125,13 @@ def tune(
         context.exit(tuned.code)
     click.echo(verdicts.show(tuned.verdicts, as_json))
     if tuned.verdicts:
-        click.echo(f"\n{len(tuned.verdicts)} sizes in {request.table}", err=True)
+        count = len(tuned.verdicts)
+        click.echo(f"\n{count} size{'s' * (count != 1)} in {request.table}", err=True)
     context.exit(tuned.code)
 
 
 def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: params.OrderingOptions) -> Sweep:
-    """The problems to tune for: the way of calling and the buffers of LLM decoding."""
+    """The sweep of all candidates: chained calls on hot buffers, out of place, as in LLM decoding."""
     from collbench.registry import default_dtypes
 
     return Sweep(
@@ -156,4 +157,5 @@ def _preview(field: Field, as_json: bool) -> str:
         table.append(
             [format_size(problem.bytes), problem.dtype.name, problem.op, str(problem.layout), str(len(names)), names[0]]
         )
-    return f"{aligned(table)}\n\n{sum(map(len, field.values()))} cases to run once"
+    cases = sum(map(len, field.values()))
+    return f"{aligned(table)}\n\n{cases} case{'s' * (cases != 1)} to run once"

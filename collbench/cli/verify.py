@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import params
+from collbench.cli import endings, params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
@@ -26,7 +26,7 @@ STORY_LIST = "\n".join(["\b", "Stories:", *(f"  {story.name:{WIDTH}}  {story.abo
 
 @dataclass(frozen=True)
 class SubjectOptions:
-    """What is proven; None where nothing was given."""
+    """The options that select what to prove; None for those not given."""
 
     collective: tuple[str, ...]
     dtype: tuple[str, ...] | None
@@ -36,7 +36,7 @@ class SubjectOptions:
 
 @dataclass(frozen=True)
 class StressOptions:
-    """How hard: stories on ranks, or seeds in the emulator."""
+    """The options for the stories on ranks and for the seeds of the emulator."""
 
     story: tuple[str, ...] | None
     rounds: int
@@ -51,27 +51,27 @@ subjects = Group("subjects", SubjectOptions, [
                  type=params.names("collective", lambda: list(COLLECTIVES))),
     params.dtype,
     params.op,
-    click.option("--sizes", type=params.SIZES, help="As for sweep.  [default: one element, tails and remainders up to "
-                 "1M, on GPUs 16M too]"),
+    click.option("--sizes", type=params.SIZES, help="Message sizes, as for sweep.  [default: powers of two and sizes "
+                 "with remainders, up to 1M, on GPUs 16M]"),
 ])  # fmt: skip
 stress = Group("stress", StressOptions, [
-    click.option("--story", help="Conditions, as below.  [default: all]",
+    click.option("--story", help="Stories to run, see below.  [default: all]",
                  type=params.names("story", lambda: list(STORIES))),
     click.option("--rounds", default=1, show_default=True, type=click.IntRange(min=1),
-                 help="How often every story goes through every kind of data."),
+                 help="Number of times that every story runs with every kind of data."),
     click.option("--seed", default=1, show_default=True, type=int,
-                 help="Random seed for delays and for the order of calls; with --emulate the first seed."),
+                 help="Random seed for delays and the order of calls; with --emulate, the first seed."),
     params.timeout,
-    click.option("--emulate", is_flag=True, help="Kernels only, without GPUs and ranks: compiled for this processor, "
-                 "threads and stores in orders that seeds draw.  [default: all kernels, on 1x4, 2x2, 3x2, 7x1, 5x4]"),
+    click.option("--emulate", is_flag=True, help="Emulate kernels on this processor, without GPUs or MPI; seeds decide "
+                 "the order of threads and stores.  [default: all kernels, on layouts 1x4, 2x2, 3x2, 7x1, 5x4]"),
     click.option("--seeds", default=20, show_default=True, type=click.IntRange(min=1),
-                 help="How many seeds, with --emulate."),
+                 help="Number of seeds to run with --emulate."),
 ])  # fmt: skip
 
 
-@click.command(short_help="Prove every answer under stress; time nothing.", epilog=STORY_LIST)
-@click.option("--backend", type=params.BACKENDS, help="Backends to prove.  [default: all that can run here: on GPUs "
-              "where there are some, else on CPU ranks]")  # fmt: skip
+@click.command(short_help="Prove every answer under stress, without timing.", epilog=STORY_LIST)
+@click.option("--backend", type=params.BACKENDS, help="Backends to prove.  [default: all that can run here, on GPUs "
+              "if there are any, else on CPUs]")  # fmt: skip
 @params.worlds
 @subjects
 @stress
@@ -81,9 +81,9 @@ def verify(
     context: click.Context, backend: tuple[str, ...] | None, worlds: params.WorldOptions, subjects: SubjectOptions,
     stress: StressOptions, as_json: bool,
 ) -> None:  # fmt: skip
-    """Correctness alone, under stress: calls without barriers, graph replay, late ranks, odd buffers, NaN and more.
+    """Prove every answer under stress: calls without barriers, graph replay, late ranks, misaligned buffers, NaN.
 
-    Under mpiexec or srun it uses the ranks it is given, also where several share a GPU; otherwise it starts its own.
+    Under mpiexec or srun, use the launcher's ranks, even if several share a GPU; otherwise start ranks on this machine.
     """
     run = _emulate if stress.emulate else _on_ranks
     context.exit(run(backend, worlds, subjects, stress, as_json))
@@ -116,7 +116,7 @@ def _on_ranks(
     if proven.outcomes is not None:
         _report(proven.outcomes, as_json)
     if proven.cut_short:
-        click.echo(f"The ranks ended early (code {proven.code}).", err=True)
+        click.echo(endings.cause(proven.code), err=True)
     return proven.code
 
 
@@ -131,9 +131,9 @@ def _emulate(
     from collbench.verify.outcomes import exit_code
 
     if subjects.collective != ("all_reduce",):
-        raise UsageError("--emulate proves kernels, and these are all_reduce; omit --collective.")
+        raise UsageError("--emulate supports only all_reduce, as do the kernels; omit --collective.")
     if stress.story or worlds.gpus or worlds.nodes:
-        raise UsageError("--emulate takes --layout or --ranks, and seeds instead of --story; omit the others.")
+        raise UsageError("--emulate takes --layout, --ranks and --seeds only; omit --story, --gpus and --nodes.")
     found = emulated.run(emulated.EmulateRequest(
         topology=worlds.topology, backends=backend, dtypes=subjects.dtype, ops=subjects.op, sizes=subjects.sizes,
         seeds=range(stress.seed, stress.seed + stress.seeds), timeout=stress.timeout,

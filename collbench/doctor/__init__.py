@@ -1,1 +1,1 @@
-"""What would keep a sweep from running here, or its numbers from being worth anything, and the cure."""
+"""The command ``doctor``: checks of MPI, launcher, network and GPUs, each with a cure for what is wrong."""

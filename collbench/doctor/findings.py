@@ -1,4 +1,4 @@
-"""What the doctor found: graded, with its cure, and how it is shown."""
+"""Findings of ``doctor``: grade, description and cure, printed as text or JSON."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MARKS = {FINE: "ok", NOTE: "note", BAD: "BAD"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: its grade, what was found, and the cure where there is something to cure.
+    """The result of one check: its grade, what was found, and a cure unless the grade is ``fine``.
 
-    ``note`` is for what costs speed or may go wrong; ``bad`` for what keeps a sweep from running, or makes its numbers
-    worthless. ``matters`` is false for what cannot be had on this kind of machine and need not be.
+    ``note`` marks what costs speed or may fail; ``bad`` what prevents a sweep or invalidates its numbers. ``matters``
+    is false for optional components that this kind of machine lacks.
     """
 
     what: str
@@ -27,27 +27,27 @@ class Finding:
 
     @property
     def fine(self) -> bool:
-        """Whether a sweep can be run and believed."""
+        """Whether a sweep can run and its numbers are valid."""
         return self.grade != BAD
 
 
 def fine(what: str, found: str, matters: bool = True) -> Finding:
-    """Nothing to do."""
+    """A finding without a problem."""
     return Finding(what, FINE, found, matters=matters)
 
 
 def note(what: str, found: str, cure: str) -> Finding:
-    """Better cured."""
+    """A finding that costs speed or may cause a failure."""
     return Finding(what, NOTE, found, cure)
 
 
 def bad(what: str, found: str, cure: str) -> Finding:
-    """To be cured first."""
+    """A finding that must be cured before a sweep."""
     return Finding(what, BAD, found, cure)
 
 
 def show(findings: Iterable[Finding], as_json: bool) -> str:
-    """A line for each finding, with its cure below it."""
+    """One line per finding, followed by its cure; or a JSON list."""
     if as_json:
         return json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1)
     lines = []

@@ -1,1 +1,1 @@
-"""A sweep as Slurm jobs: profiles, scripts, submission, following, gathering; pure."""
+"""Sweeps as Slurm jobs: profiles, job scripts, submission, monitoring and gathering; loads neither MPI nor CUDA."""

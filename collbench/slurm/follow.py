@@ -1,4 +1,4 @@
-"""Following the jobs of a submission: what has become of each, as a table that lives on a terminal."""
+"""Monitoring of a submission: the state of each of its jobs, as a table that is redrawn on a terminal."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from collbench.slurm.submission import Part, Submission
 from collbench.tables import aligned
 
 NOT_SUBMITTED, FORGOTTEN = "NOT SUBMITTED", "ENDED"
-PAUSES = (2.0, 30.0)  # seconds between looks: first, and at the most; a queue is not asked more often than it must be
+PAUSES = (2.0, 30.0)  # seconds between queries, first and longest: sites limit how often squeue may run
 
 
 @dataclass(frozen=True)
 class Look:
-    """A part at one time: its newest job as Slurm tells it, and the rows it has."""
+    """The state of a part at one time: its newest job as Slurm reports it, and the number of its finished rows."""
 
     part: Part
     number: str
@@ -31,24 +31,24 @@ class Look:
 
 
 def look(submission: Submission, refusals: Mapping[str, str], before: Sequence[Look] = ()) -> list[Look]:
-    """What has become of every part. ``refusals``: by part, why Slurm did not take its job. ``before``: the look before
-    this one, since Slurm forgets jobs some minutes after their end. Raises SilentError."""
+    """The state of every part. ``refusals``: by part, why Slurm refused its job. ``before``: the previous result, since
+    Slurm purges jobs some minutes after they end. Raises SilentError."""
     remembered = {each.number: each.seen for each in before}
     numbers = {part.name: submission.last_id(part) for part in submission.parts()}
-    known = client.look([number for number in numbers.values() if number]) if client.here() else {}
+    known = client.look([number for number in numbers.values() if number]) if client.is_available() else {}
     looks = []
     for part in submission.parts():
         number = numbers[part.name]
         if part.name in refusals or not number:
             seen = Seen(NOT_SUBMITTED, why=refusals.get(part.name, ""))
         else:
-            seen = known.get(number) or _forgotten(part, remembered.get(number))
+            seen = known.get(number) or _purged(part, remembered.get(number))
         looks.append(Look(part, number, seen, _rows(part, seen)))
     return looks
 
 
 def _rows(part: Part, seen: Seen) -> int:
-    """Rows so far. Where the file system shows another node's file half, a job that runs has none yet."""
+    """The number of finished rows; 0 while a shared file system shows the file of a running job incompletely."""
     try:
         return len(part.records())
     except UsageError:
@@ -57,36 +57,37 @@ def _rows(part: Part, seen: Seen) -> int:
         raise
 
 
-def _forgotten(part: Part, last: Seen | None) -> Seen:
+def _purged(part: Part, last: Seen | None) -> Seen:
+    """The state of a job that Slurm no longer knows, from its last known state and its files."""
     if last and not last.live:
         return last
     return replace(last or Seen(""), state="COMPLETED" if part.complete() else FORGOTTEN, why="")
 
 
 def table(looks: Sequence[Look]) -> str:
-    """One line a part."""
-    lines = [["nodes", "allocation", "job", "state", "time", "rows", "where, or why not"]]
+    """One line per part."""
+    lines = [["nodes", "allocation", "job", "state", "time", "rows", "nodes or reason"]]
     for each in looks:
-        told = (each.seen.nodes or each.seen.why) if each.seen.live else (each.seen.why or each.seen.nodes)
+        detail = (each.seen.nodes or each.seen.why) if each.seen.live else (each.seen.why or each.seen.nodes)
         lines.append([
             str(each.part.job.nodes), str(each.part.index), each.number or "-", each.seen.state.lower(),
-            each.seen.elapsed, str(each.rows), told,
+            each.seen.elapsed, str(each.rows), detail,
         ])  # fmt: skip
     return aligned(lines)
 
 
 @dataclass
 class Screen:
-    """stderr: a table that is drawn over its last one on a terminal; elsewhere, a line for each change of a state."""
+    """Progress on stderr: on a terminal a table that is redrawn in place, otherwise a line for each change of state."""
 
     live: bool = field(default_factory=sys.stderr.isatty)
     height: int = 0
     states: dict[str, str] = field(default_factory=dict)
 
     def show(self, looks: Sequence[Look]) -> None:
-        """Show how things stand."""
+        """Show the current state of all parts."""
         size = shutil.get_terminal_size()
-        text = "\n".join(line[: size.columns - 1] for line in table(looks).splitlines())  # a line that wraps is two
+        text = "\n".join(line[: size.columns - 1] for line in table(looks).splitlines())  # no line may wrap
         if self.live and len(looks) + 3 < size.lines:
             back = f"\x1b[{self.height}F\x1b[J" if self.height else ""
             self.height = len(text.splitlines())
@@ -97,23 +98,23 @@ class Screen:
                 self.states[each.part.name] = each.seen.state
                 words = [f"{each.part.name}:", f"job {each.number}" if each.number else "", each.seen.state.lower()]
                 why = f"({each.seen.why})" if each.seen.why else ""
-                click.echo(" ".join(filter(None, [*words, why, f"{each.rows} rows"])), err=True)
+                click.echo(" ".join(filter(None, [*words, why, f"{each.rows} row{'s' * (each.rows != 1)}"])), err=True)
 
     def say(self, words: str) -> None:
-        """A line of its own, above the next table."""
+        """Print a message above the next table."""
         self.height = 0
         click.echo(words, err=True)
 
 
 @dataclass
 class Pace:
-    """How long to wait between looks: longer and longer, from the beginning again when something happened."""
+    """The pause between queries, in seconds: it grows while nothing changes, and starts anew after a change."""
 
     pause: float = PAUSES[0]
     last: tuple[str, ...] = ()
 
     def wait(self, looks: Sequence[Look]) -> None:
-        """Wait."""
+        """Sleep until the next query is due; ``looks`` is the result of the last one."""
         states = tuple(each.seen.state for each in looks)
         self.pause = PAUSES[0] if states != self.last else min(self.pause * 1.5, PAUSES[1])
         self.last = states

@@ -1,4 +1,4 @@
-"""The parts of a submission made into one results file, with its samples and its sidecar."""
+"""Merge the parts of a submission into one results file with its samples and its sidecar."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from collbench.slurm.submission import Part, Submission
 
 
 def job_row(part: Part, run_id: str, number: str, seen: Seen) -> Record:
-    """The row of a job that did not come to its end."""
+    """The row of a job that did not finish: status ``timeout`` or ``failed``, with the state of the job as reason."""
     submitted = bool(number) and seen.state != NOT_SUBMITTED
     words = f"job {number} of {part.name}: {seen.state}" if submitted else f"{part.name}: not submitted"
+    rows = len(part.records())
     time = f" after {seen.elapsed}" if seen.elapsed else ""
     why = f" ({seen.why})" if seen.why else ""
     return Record(
@@ -39,15 +40,16 @@ def job_row(part: Part, run_id: str, number: str, seen: Seen) -> Record:
         in_place=False,
         params=f"job={number}" if number else "",
         status="timeout" if seen.state == "TIMEOUT" else "failed",
-        reason=f"{words}{time}{why}; {len(part.records())} rows kept, submit --resume goes on",
+        reason=f"{words}{time}{why}; {rows} row{'s' * (rows != 1)} kept, submit --resume continues",
     )
 
 
 def gather(submission: Submission, seen: Mapping[str, Seen]) -> list[Record]:
-    """Write the results file of a submission from what its parts hold by now, in place of what it held; its records.
+    """Write the results file of a submission from the present rows of its parts, and return its records.
 
-    The launches of allocation i of a job come after those of allocation i - 1. ``seen``: by part, what became of its
-    last job. A part that is not complete has a row for its job, after its own.
+    The file replaces an earlier one. Launches are numbered across the allocations of a job. ``seen`` holds, by part,
+    the state of its last job; an incomplete part ends with a row for that job. Raises UsageError where the file belongs
+    to another run.
     """
     _check_place(submission.path)
     run_id = submission.path.stem
@@ -60,27 +62,27 @@ def gather(submission: Submission, seen: Mapping[str, Seen]) -> list[Record]:
         if not part.complete():
             rows.append((job_row(part, run_id, submission.last_id(part), seen[part.name]), ()))
     write_whole(submission.path, rows)
-    told = [_told(part, submission.ids_of(part), seen[part.name]) for part in submission.parts()]
+    parts = [_part_facts(part, submission.ids_of(part), seen[part.name]) for part in submission.parts()]
     launches = [launch for part in submission.parts() for launch in _launches(part)]
-    content = {"schema": SCHEMA, "run_id": run_id, "submission": {"profile": submission.profile, "parts": told},
+    content = {"schema": SCHEMA, "run_id": run_id, "submission": {"profile": submission.profile, "parts": parts},
                "launches": launches}  # fmt: skip
     replace_text(sidecar_path(submission.path), json.dumps(content, indent=1) + "\n")
     return [record for record, _ in rows]
 
 
 def _check_place(path: Path) -> None:
-    """Refuse to replace what is no submission's."""
+    """Raise UsageError if ``path`` holds results that no submission wrote."""
     sidecar = sidecar_path(path)
     ours = sidecar.exists() and "submission" in json.loads(sidecar.read_text(encoding="utf-8"))
     if path.exists() and not ours:
-        raise UsageError(f"{path} holds another run; move it away, and gather with submit --wait -o {path}.")
+        raise UsageError(f"{path} holds another run; move it, then gather with collbench submit --wait -o {path}.")
 
 
 def _launches(part: Part) -> list[dict[str, Any]]:
-    return [{**told, "launch": told["launch"] + part.first_launch, "part": part.name} for told in part.launches()]
+    return [{**each, "launch": each["launch"] + part.first_launch, "part": part.name} for each in part.launches()]
 
 
-def _told(part: Part, ids: list[str], seen: Seen) -> dict[str, Any]:
+def _part_facts(part: Part, ids: list[str], seen: Seen) -> dict[str, Any]:
     return {
         "part": part.name,
         "jobs": ids,

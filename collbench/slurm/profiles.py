@@ -1,4 +1,4 @@
-"""What a cluster needs of a job: one TOML file each in ``jobs/``, or the user's own."""
+"""Profiles: what the jobs of one cluster need, read from a TOML file in ``jobs/`` or from the user's own."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ KEYS: dict[str, type] = {
     "about": str, "like": str, "gpus_per_node": int, "ranks_per_node": int, "needs": list, "before": list,
     "launch": list, "collbench": list, "slurm": dict, "variables": dict,
 }  # fmt: skip
+TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
 SETTING_KEYS: dict[str, type] = {"value": str, "why": str, "source": str, "confirmed": bool, "where": str}
-ASKED = ("time", "account", "qos", "partition")  # what a user may say of a job
+ASKED = ("time", "account", "qos", "partition")  # directives that a user may set
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _DIRECTIVE = re.compile(r"[a-z][a-z-]*")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """An environment variable of the job: its value (None: it must not be set), why, and where that is from.
+    """An environment variable of the job: its value (None: the job unsets it), the reason, and the source of both.
 
-    ``confirmed`` says that the source is a document of the vendor, the site or the library, not somebody's script.
+    ``confirmed``: the source is a document of the vendor, the site or the library, not a script found in use.
     ``where`` is one of PLACES.
     """
 
@@ -39,17 +40,17 @@ class Setting:
     where: str = "anywhere"
 
     def applies(self, nodes: int) -> bool:
-        """Whether a job on that many nodes sets it."""
+        """Whether a job on that many nodes sets or unsets it."""
         return self.where == "anywhere" or (self.where == "one node") == (nodes == 1)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A cluster: how jobs are asked for (``slurm``: directives by name), what runs first (``before``: lines of shell),
-    what starts the ranks (``launch``: words), and what collbench is there (``collbench``: words; () is this Python).
+    """A cluster: directives of a job by name (``slurm``), lines of shell that run first (``before``), and the commands
+    that start the ranks (``launch``) and collbench (``collbench``; () is this Python).
 
-    ``needs`` are directives that only the user knows. In ``slurm``, {gpus} stands for the GPUs of a node; such a
-    directive is left out where there are none.
+    ``needs``: directives that the user must give. In ``slurm``, {gpus} stands for the number of GPUs per node; a
+    directive with it is omitted on nodes without GPUs.
     """
 
     name: str
@@ -65,27 +66,29 @@ class Profile:
 
 
 def folder() -> Path:
-    """Where our profiles and the template are."""
+    """The folder of the shipped profiles and of the template ``job.sh``."""
     return shipped("jobs")
 
 
 def names() -> list[str]:
-    """Profiles that we have."""
+    """Names of the shipped profiles."""
     return sorted(path.stem for path in folder().glob("*.toml"))
 
 
 def find(name: str) -> Profile:
-    """The profile of that name, or in the file of that name; UsageError with what is wrong otherwise."""
+    """The shipped profile ``name``, or the one in the file ``name`` (NAME.toml, or a path). Raises UsageError."""
     if name.endswith(".toml") or "/" in name:
         return load(Path(name))
     return load(folder() / f"{pick('profile', name, names())}.toml")
 
 
 def load(path: Path) -> Profile:
-    """The profile in a file, with all that it takes over from the one that it is ``like``."""
+    """The profile in a file, including what it inherits by ``like``. Raises UsageError."""
     content = _read(path, ())
     if not content.get("launch"):
-        raise UsageError(f'{path}: no `launch`, the words that start the ranks; for example launch = ["srun"].')
+        raise UsageError(
+            f'{path}: `launch` is missing; give the command that starts the ranks, such as launch = ["srun"].'
+        )
     return Profile(
         name=path.stem,
         about=content.get("about", ""),
@@ -101,13 +104,13 @@ def load(path: Path) -> Profile:
 
 
 def _read(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
-    """What a file says, over what the file says that it is ``like``. Tables are joined, all else is replaced."""
+    """The content of a file merged with what it inherits by ``like``: tables are joined, all else is replaced."""
     content = _parsed(path)
     if "like" not in content:
         return content
     base = folder() / f"{pick('profile', content['like'], names())}.toml"
     if base.resolve() in (path.resolve(), *below):
-        raise UsageError(f"{path}: like = {content['like']!r} leads back to itself.")
+        raise UsageError(f"{path}: like = {content['like']!r} is circular; inherit from another profile, or omit it.")
     above = _read(base, (*below, path.resolve()))
     joined = {key: {**above.get(key, {}), **content.get(key, {})} for key in ("slurm", "variables")}
     return {**above, **content, **joined}
@@ -123,38 +126,39 @@ def _parsed(path: Path) -> dict[str, Any]:
     for key, value in content.items():
         wanted = KEYS[pick(f"key in {path}", key, KEYS)]
         if not isinstance(value, wanted) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
-            kind = "a list of texts" if wanted is list else wanted.__name__
-            raise UsageError(f"{path}: {key} = {value!r} is not {kind}.")
+            raise UsageError(f"{path}: {key} = {value!r} is not {TYPE_NAMES[wanted]}.")
     for name in content.get("needs", ()):
         pick(f"directive that {path} needs", name, ASKED)
     content["slurm"] = {name: _directive(path, name, value) for name, value in content.get("slurm", {}).items()}
-    content["variables"] = {name: _setting(path, name, told) for name, told in content.get("variables", {}).items()}
+    content["variables"] = {name: _setting(path, name, each) for name, each in content.get("variables", {}).items()}
     return content
 
 
 def _directive(path: Path, name: str, value: object) -> str | None:
-    """A directive's value, "" for a flag, None where it is not to be given though the profile above gives it."""
+    """The value of a directive: "" for a flag, None to drop an inherited directive. Raises UsageError."""
     if not _DIRECTIVE.fullmatch(name):
-        raise UsageError(f"{path}: {name!r} is no long option of sbatch.")
+        raise UsageError(
+            f"{path}: {name!r} is not a long option of sbatch; write it without dashes, such as gpus-per-node."
+        )
     if name in ("cluster", "clusters"):
         raise UsageError(
-            f"{path}: {name} is for sbatch alone; export SLURM_CLUSTERS, which all of Slurm's commands read."
+            f"{path}: {name} affects only sbatch; export SLURM_CLUSTERS, which all of Slurm's commands read."
         )
     if isinstance(value, bool):
         return "" if value else None
     return str(value)
 
 
-def _setting(path: Path, name: str, told: object) -> Setting:
+def _setting(path: Path, name: str, content: object) -> Setting:
     where = f"{path}: variable {name}"
     if not _VARIABLE.fullmatch(name):
-        raise UsageError(f"{where}: no name for a variable.")
-    if not isinstance(told, dict) or not told.keys() >= {"value", "why", "source", "confirmed"}:
+        raise UsageError(f"{where} is not a valid name; use letters, digits and underscores.")
+    if not isinstance(content, dict) or not content.keys() >= {"value", "why", "source", "confirmed"}:
         raise UsageError(f"{where}: give value, why, source and confirmed.")
-    for key, value in told.items():
+    for key, value in content.items():
         wanted: type = SETTING_KEYS[pick(f"key in {where}", key, SETTING_KEYS)]
         if not isinstance(value, wanted) and not (key == "value" and value is False):
-            raise UsageError(f"{where}: {key} = {value!r} is not {wanted.__name__}; numbers are written as texts.")
-    place = pick(f"place of {where}", told.get("where", "anywhere"), PLACES)
-    value = None if told["value"] is False else told["value"]
-    return Setting(name, value, told["why"], told["source"], told["confirmed"], place)
+            raise UsageError(f"{where}: {key} = {value!r} is not {TYPE_NAMES[wanted]}; write numbers as strings.")
+    place = pick(f"place of {where}", content.get("where", "anywhere"), PLACES)
+    value = None if content["value"] is False else content["value"]
+    return Setting(name, value, content["why"], content["source"], content["confirmed"], place)

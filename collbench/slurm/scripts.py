@@ -1,4 +1,4 @@
-"""Job scripts: a profile and a sweep put into the template, with every value quoted."""
+"""Job scripts: the template filled in from a profile and a sweep, with every value quoted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from collbench.slurm import profiles
 from collbench.slurm.profiles import Profile, Setting
 
 TEMPLATE = "job.sh"
-_PLAIN = re.compile(r"[\w.,:/=+@%*-]+", re.ASCII)  # what neither Slurm nor a shell takes for anything else
+_PLAIN = re.compile(r"[\w.,:/=+@%*-]+", re.ASCII)  # safe without quotes for Slurm and for a shell
 _HOLE = re.compile(r"@([a-z]+)@")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of a submission: a job for each of ``nodes``; GPUs and ranks on each node, None for the profile's;
-    ``launches`` in each of the ``allocations`` of a node count; all jobs ``at_once``, or one after another."""
+    """The shape of a submission: one job per entry of ``nodes``; GPUs and ranks per node, None for the profile's;
+    ``launches`` in each of the ``allocations`` of a node count; jobs ``at_once`` or one after another."""
 
     nodes: tuple[int, ...]
     gpus_per_node: int | None
@@ -31,15 +31,15 @@ class Shape:
     at_once: bool
 
     def is_given(self) -> bool:
-        """Whether the user gave any of it."""
+        """Whether any value differs from its default."""
         several = self.launches > 1 or self.allocations > 1 or self.at_once
         return bool(self.nodes or self.gpus_per_node or self.ranks_per_node or several)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one script asks for: ``nodes`` of ``ranks_per_node`` ranks, ``launches`` of a sweep (the words after
-    ``collbench sweep``), in each of the ``allocations``. ``asked`` are directives that the user gave, by name."""
+    """One job script: ``launches`` of a sweep (the arguments of ``collbench sweep``) on ``nodes`` nodes of
+    ``ranks_per_node`` ranks, in each of the ``allocations``. ``asked``: directives that the user gave, by name."""
 
     name: str
     nodes: int
@@ -53,47 +53,47 @@ class Job:
 
     @property
     def part(self) -> str:
-        """What the files of this job are named by."""
+        """The prefix of this job's files, such as ``nodes4``."""
         return f"nodes{self.nodes}"
 
 
 def comment(text: str) -> str:
-    """The text as lines of a comment."""
+    """The text as comment lines of a script, wrapped at 118 columns."""
     return "\n".join(textwrap.wrap(checked(" ".join(text.split())), 118, initial_indent="# ", subsequent_indent="# "))
 
 
 def checked(value: str) -> str:
-    """The value, if it stays within its line; UsageError otherwise."""
+    """The value itself. Raises UsageError if it contains a non-printable character, such as a line break."""
     if not value.isprintable():
-        raise UsageError(f"{value!r} holds a character that does not print; it cannot stand in a job script.")
+        raise UsageError(f"{value!r} contains a non-printable character; remove it, since a job script cannot hold it.")
     return value
 
 
 def sbatch_quote(value: str) -> str:
-    """The value as sbatch reads it back from a line of a script: quotes group, a backslash takes what follows as it
-    is, also within quotes, and # begins a comment (_get_argument in Slurm's src/sbatch/opt.c)."""
+    """The value quoted for an ``#SBATCH`` line: quotes group words, a backslash escapes the next character even within
+    quotes, and # begins a comment (_get_argument in Slurm's src/sbatch/opt.c)."""
     if _PLAIN.fullmatch(checked(value)):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def words(values: Sequence[str]) -> str:
-    """Words of a shell's array; with a comma they are quoted too, since it looks like a mistake there."""
+    """The values as elements of a shell array; those with a comma are quoted as well, for the reader and shellcheck."""
     quoted = [(checked(value), shlex.quote(value)) for value in values]
     return " ".join(f"'{value}'" if value == text and "," in value else text for value, text in quoted)
 
 
 def array_of(job: Job, indices: Sequence[str]) -> str:
-    """The value of --array. Slurm may start tasks of one array together though they depend on each other's name."""
+    """The value of --array. %1 runs one task at a time: ``singleton`` does not separate the tasks of one array."""
     return ",".join(indices) + ("" if job.at_once else "%1")
 
 
 def directives(job: Job, profile: Profile) -> dict[str, str]:
-    """The directives of a job by name; "" is the value of a flag."""
+    """The directives of a job by name; a flag has the value ""."""
     site = {name: value.replace("{gpus}", str(job.gpus_per_node)) for name, value in profile.slurm.items()
             if job.gpus_per_node or "{gpus}" not in value}  # fmt: skip
     array = {"array": array_of(job, [f"0-{job.allocations - 1}"])} if job.allocations > 1 else {}
-    # Jobs of one name one after another: they would share the network, and disturb each other.
+    # Jobs of the same name run one after another, since they would compete for the network.
     alone = {} if job.at_once else {"dependency": "singleton"}
     log = f"{job.part}.%A.%a.log" if job.allocations > 1 else f"{job.part}.%j.log"
     shape = {"job-name": job.name, "nodes": str(job.nodes), "ntasks-per-node": str(job.ranks_per_node)}
@@ -113,10 +113,10 @@ def _variable(setting: Setting) -> str:
 
 
 def script(job: Job, profile: Profile) -> str:
-    """The text of a job script for bash and sbatch. Raises UsageError for a value that cannot stand in one."""
-    lacking = [name for name in profile.needs if not job.asked.get(name) and not profile.slurm.get(name)]
-    if lacking:
-        raise UsageError(f"{profile.name} needs --{lacking[0]}.")
+    """The text of a job script. Raises UsageError for a missing directive or a value that no script can hold."""
+    missing = [name for name in profile.needs if not job.asked.get(name) and not profile.slurm.get(name)]
+    if missing:
+        raise UsageError(f"profile {profile.name} needs --{missing[0]}; add it.")
     settings = [_variable(setting) for setting in profile.settings if setting.applies(job.nodes)]
     each = "node" if job.nodes == 1 else "nodes"
     filled = {

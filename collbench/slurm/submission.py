@@ -1,4 +1,4 @@
-"""A submission on disk: its scripts and parts in a folder beside the results file, and what has come in so far."""
+"""A submission on disk: its scripts, logs and parts in a folder next to the results file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Part:
-    """What one allocation measures: the files that begin with ``name`` in the submission's folder."""
+    """The work of one allocation: the files whose names begin with ``name`` in the submission's folder."""
 
     job: Job
     index: int
@@ -27,59 +27,59 @@ class Part:
 
     @property
     def name(self) -> str:
-        """``nodes4.0``: node count and allocation."""
+        """Node count and index of the allocation, such as ``nodes4.0``."""
         return f"{self.job.part}.{self.index}"
 
     @property
     def csv(self) -> Path:
-        """Its results file."""
+        """The results file of this part."""
         return self.folder / f"{self.name}.csv"
 
     def records(self) -> list[Record]:
-        """Its finished rows; a row that is just being written is not one."""
+        """The finished rows, without one that is still being written."""
         return load(self.csv, drop_cut_row=True) if self.csv.exists() else []
 
     def complete(self) -> bool:
-        """Whether its job came to its end, with all its launches."""
+        """Whether the job finished all its launches."""
         if not (self.folder / f"{self.name}.ended").exists() or doing_path(self.csv).exists():
             return False
         return {record.launch for record in self.records()} == set(range(self.job.launches))
 
     @property
     def first_launch(self) -> int:
-        """The number that its launch 0 has among those of all allocations."""
+        """The number of its launch 0, counted across all allocations."""
         return self.index * self.job.launches
 
     def ran(self) -> list[str]:
-        """The id of the job that began last, as the job itself wrote it down."""
+        """The id of the job that started last, as that job recorded it; [] if none has started."""
         note = self.folder / f"{self.name}.job"
         return note.read_text(encoding="utf-8").split() if note.exists() else []
 
     def launches(self) -> list[dict[str, Any]]:
-        """What its sidecar says of each launch, [] where there is none yet."""
+        """The facts of each launch from the sidecar, [] while there is none."""
         found: list[dict[str, Any]] = (_json(sidecar_path(self.csv)) or {}).get("launches", [])
         return found
 
     def preflight(self) -> Any:
-        """What ``doctor`` found at the beginning of its last job, None where it has not run."""
-        said = self.folder / f"{self.name}.doctor.json"
-        lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
+        """The findings of ``doctor`` at the start of the last job, None if it has not run."""
+        path = self.folder / f"{self.name}.doctor.json"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         if not {"[", "]"} <= set(lines):
             return None
-        return json.loads("\n".join(lines[lines.index("[") : lines.index("]") + 1]))  # launchers print lines of theirs
+        return json.loads("\n".join(lines[lines.index("[") : lines.index("]") + 1]))  # launchers add lines of their own
 
 
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        return None  # not there yet, or its writer was ended at it
+        return None  # missing, or its writer was killed
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What was submitted: the jobs, from which profile, and for each part the ids of the jobs that ran it, the newest
-    last."""
+    """A submission: its jobs, the name of their profile, and by part the ids of the jobs that were submitted for it,
+    newest last. ``path`` is the results file."""
 
     path: Path
     profile: str
@@ -88,7 +88,7 @@ class Submission:
 
     @property
     def folder(self) -> Path:
-        """Where scripts, logs and parts are."""
+        """The folder of scripts, logs and parts."""
         return folder_of(self.path)
 
     def parts(self) -> list[Part]:
@@ -96,29 +96,29 @@ class Submission:
         return [Part(job, index, self.folder) for job in self.jobs for index in range(job.allocations)]
 
     def ids_of(self, part: Part) -> list[str]:
-        """The ids of a part's jobs, the newest last; also of one that was submitted by hand, once it has begun."""
+        """The ids of a part's jobs, newest last, including a job submitted by hand once it has started."""
         known = {*self.ids.get(part.name, ()), *part.ran()}
         return sorted(known, key=lambda number: int(number.split("_")[0]))
 
     def last_id(self, part: Part) -> str:
-        """The id of its newest job, "" where there is none."""
+        """The id of its newest job, "" if there is none."""
         return (self.ids_of(part) or [""])[-1]
 
     def script(self, job: Job) -> Path:
-        """Where the script of a job is."""
+        """Path of a job's script."""
         return self.folder / f"{job.part}.sh"
 
     def with_id(self, part: Part, number: str) -> Submission:
-        """The same, with one more job for a part."""
+        """A copy with one more job id for a part."""
         return dataclasses.replace(self, ids={**self.ids, part.name: (*self.ids.get(part.name, ()), number)})
 
-    def asking(self, directives: Mapping[str, str]) -> Submission:
-        """The same, whose jobs ask Slurm for these directives too."""
+    def with_directives(self, directives: Mapping[str, str]) -> Submission:
+        """A copy whose jobs have these directives in addition."""
         jobs = tuple(dataclasses.replace(job, asked={**job.asked, **directives}) for job in self.jobs)
         return dataclasses.replace(self, jobs=jobs)
 
     def save(self) -> None:
-        """Write it down; it is complete at any time."""
+        """Write ``submission.json`` atomically."""
         content = {"schema": SCHEMA, "profile": self.profile, "jobs": [dataclasses.asdict(job) for job in self.jobs],
                    "ids": self.ids}  # fmt: skip
         replace_text(self.folder / "submission.json", json.dumps(content, indent=1) + "\n")
@@ -130,11 +130,13 @@ def folder_of(path: Path) -> Path:
 
 
 def reopen(path: Path) -> Submission:
-    """The submission whose results go into ``path``; UsageError where there is none."""
+    """Load the submission whose results go into ``path``. Raises UsageError if there is none."""
     content = _json(folder_of(path) / "submission.json")
     if content is None:
-        raise UsageError(f"nothing was submitted for {path}; collbench submit --profile ... -o {path} does.")
+        raise UsageError(
+            f"nothing was submitted for {path}; submit first, with collbench submit --profile NAME -o {path}."
+        )
     if content["schema"] != SCHEMA:
-        raise UsageError(f"{folder_of(path)} was written by another collbench; go on with that one.")
+        raise UsageError(f"{folder_of(path)} was written by another version of collbench; continue with that version.")
     jobs = tuple(Job(**{**job, "sweep": tuple(job["sweep"])}) for job in content["jobs"])
     return Submission(path, content["profile"], jobs, {name: tuple(ids) for name, ids in content["ids"].items()})

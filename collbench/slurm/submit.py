@@ -1,4 +1,4 @@
-"""From a profile and a sweep to jobs: scripts written, submitted, followed to their end, and gathered."""
+"""From a profile and a sweep to results: write job scripts, submit them, follow the jobs, gather their rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from collbench.slurm.scripts import Job, Shape
 from collbench.slurm.submission import Part, Submission
 
 Refusals = Mapping[str, client.RefusedError]
-LATE_LOOKS = 5  # at files of jobs that are complete: what a node wrote last may take a minute to be seen elsewhere
+LATE_LOOKS = 5  # queries after all jobs ended: a shared file system may show the last rows with a delay of a minute
 
 
 def planned(
@@ -33,23 +33,25 @@ def planned(
     topology: Topology,
     path: Path | None,
 ) -> tuple[Submission, dict[Path, str]]:
-    """A submission that is not on disk yet, and its scripts by their paths.
+    """A new submission, not yet on disk, and the texts of its scripts by path.
 
-    ``asked`` are Slurm's directives of the user, ``words`` the options of the sweep, ``topology`` the worlds that it
-    asks for: what the sweep would refuse in its job, after hours in a queue, is refused here.
+    ``asked``: the user's directives; ``words``: the options of the sweep; ``topology``: its worlds. Raises UsageError
+    for whatever the sweep would refuse, so that no job fails on it after hours in the queue.
     """
     profile = _with_own_kernels(profiles.find(profile_name))
     if not shape.nodes:
-        raise UsageError("--nodes says on how many nodes, for example --nodes 2,4,8.")
+        raise UsageError("--nodes is missing; give one or more node counts, such as --nodes 2,4,8.")
     gpus = profile.gpus_per_node if shape.gpus_per_node is None else shape.gpus_per_node
     ranks = shape.ranks_per_node or gpus or profile.ranks_per_node
     if not ranks:
         raise UsageError(
-            f"{profile.name} says nothing of GPUs; give --gpus-per-node, or --ranks-per-node without them."
+            f"profile {profile.name} sets no number of GPUs; give --gpus-per-node, or --ranks-per-node for CPU ranks."
         )
     path = path or Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{profile.name}.csv"
     if path.suffix != ".csv":
-        raise UsageError(f"{path} does not end in .csv; its samples, sidecar and jobs are named after it.")
+        raise UsageError(
+            f"{path} does not end in .csv; give -o a name that does, after which all other files are named."
+        )
     jobs = tuple(
         Job(f"collbench-{path.stem}", nodes, ranks, gpus, shape.launches, shape.allocations, shape.at_once,
             tuple(words), dict(asked))
@@ -63,21 +65,21 @@ def planned(
 
 
 def _with_own_kernels(profile: Profile) -> Profile:
-    """The jobs find the user's own kernels, wherever they run."""
+    """The profile, with the user's own kernel folders as absolute paths in its settings."""
     _, *own = kernel_files.folders()
     if not own:
         return profile
     paths = os.pathsep.join(str(folder.resolve()) for folder in own)
-    setting = Setting(kernel_files.VARIABLE, paths, "kernels of your own", "set when this was submitted", True)
+    setting = Setting(kernel_files.VARIABLE, paths, "folders of your own kernels", "set at submission", True)
     return dataclasses.replace(profile, settings=(*profile.settings, setting))
 
 
 def create(submission: Submission, texts: Mapping[Path, str]) -> None:
-    """Write a new submission to disk; UsageError where its place is taken or cannot be written."""
+    """Write a new submission to disk. Raises UsageError if files of that name exist or cannot be written."""
     path = submission.path
     taken = [each for each in (submission.folder, path, samples_path(path), sidecar_path(path)) if each.exists()]
     if taken:
-        raise UsageError(f"{taken[0]} exists; give another -o, or --resume -o {submission.path} to continue it.")
+        raise UsageError(f"{taken[0]} exists; give another -o, or continue it with --resume -o {submission.path}.")
     try:
         submission.folder.mkdir(parents=True)
         for path, text in texts.items():
@@ -88,17 +90,17 @@ def create(submission: Submission, texts: Mapping[Path, str]) -> None:
     submission.save()
 
 
-def to_submit_again(submission: Submission) -> list[Part]:
-    """Parts that are not complete, and whose job is over."""
+def unfinished(submission: Submission) -> list[Part]:
+    """Incomplete parts without a pending or running job. Raises UsageError if Slurm does not answer."""
     try:
         live = {each.part.name for each in look(submission, {}) if each.seen.live}
     except client.SilentError as silence:
-        raise UsageError(f"Slurm does not say what runs ({silence}); try again later.") from None
+        raise UsageError(f"Slurm does not report which jobs are running ({silence}); try again later.") from None
     return [part for part in submission.parts() if part.name not in live and not part.complete()]
 
 
 def submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, Refusals]:
-    """Submit the scripts of these parts; the submission with their ids, and what Slurm did not take."""
+    """Submit the scripts of these parts; the submission with the new job ids, and the refusals by part."""
     refusals: dict[str, client.RefusedError] = {}
     for job, parts in by_job(todo):
         try:
@@ -108,30 +110,30 @@ def submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, Re
             continue
         for part in parts:
             submission = submission.with_id(part, f"{number}_{part.index}" if job.allocations > 1 else number)
-        submission.save()  # at once: a job that is not written down is lost
+        submission.save()  # at once: an unrecorded job would be lost if we are killed
     return submission, refusals
 
 
 def options_of(job: Job, parts: Sequence[Part]) -> list[str]:
-    """What sbatch is told beside the script: what the user asked for may be newer, and an array may lack some parts."""
+    """Options of sbatch that override the script: directives given later, and the array tasks still to run."""
     asked = [f"--{name}={value}" for name, value in job.asked.items()]
     some = len(parts) < job.allocations
     return [*asked, f"--array={scripts.array_of(job, [str(part.index) for part in parts])}"] if some else asked
 
 
 def by_job(parts: Sequence[Part]) -> Iterator[tuple[Job, list[Part]]]:
-    """Parts together with those of the same job."""
+    """The parts grouped by job."""
     for job, group in groupby(parts, key=lambda part: part.job):
         yield job, list(group)
 
 
 def follow(submission: Submission, refusals: Refusals) -> tuple[Submission, list[Record]]:
-    """Follow all jobs to their ends, on stderr, and gather; what a full queue refused is submitted again."""
-    submission, looks = _to_the_end(submission, refusals)
+    """Report on all jobs on stderr until they end, resubmitting those that a full queue refused; gather their rows."""
+    submission, looks = _until_finished(submission, refusals)
     return submission, gather(submission, {each.part.name: each.seen for each in looks})
 
 
-def _to_the_end(submission: Submission, refusals: Refusals) -> tuple[Submission, list[Look]]:
+def _until_finished(submission: Submission, refusals: Refusals) -> tuple[Submission, list[Look]]:
     screen, pace = Screen(), Pace()
     looks: list[Look] = []
     late = LATE_LOOKS
@@ -145,7 +147,7 @@ def _to_the_end(submission: Submission, refusals: Refusals) -> tuple[Submission,
                     return submission, looks
                 late -= 1
         except client.SilentError as silence:
-            screen.say(f"Slurm does not answer ({silence}); trying again.")
+            screen.say(f"Slurm does not answer ({silence}); retrying.")
         pace.wait(looks)
         if waiting:
             submission, again = submit(submission, waiting)

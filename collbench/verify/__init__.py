@@ -1,1 +1,1 @@
-"""Proof under stress: stories on ranks, and kernels in the emulator."""
+"""The command ``verify``: stories on ranks, which prove every answer under stress, and kernels in the emulator."""

@@ -1,4 +1,4 @@
-"""The command ``verify --emulate``: kernels under many seeds of the emulator, in processes that they may crash."""
+"""The command ``verify --emulate``: run kernels under many seeds of the emulator and collect the outcomes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from collbench.plan.layout import Layout, parse_layout
 from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.verify.outcomes import Outcome
-from collbench.verify.seeds import Result, Trial, tried
+from collbench.verify.seeds import Result, Trial, run_trial
 
 LAYOUTS = ("1x4", "2x2", "3x2", "7x1", "5x4")
-# Bytes: one element, a cell with a tail, more than a round of all threads, and sizes that are no multiple of anything.
+# In bytes: one element, a cell with a tail, more than one round of all threads, and sizes without alignment.
 SIZES = (2, 4, 30, 1026, 2048, 4100)
 
 
 @dataclass(frozen=True)
 class EmulateRequest:
-    """What one call of ``verify --emulate`` is to do. ``backends``, ``dtypes`` and ``sizes`` (bytes) are None for all
-    kernels, for what each declares, and for sizes that find what goes wrong; ``timeout`` is in seconds for a block of
-    ``seeds``."""
+    """The options of ``verify --emulate``. None stands for all kernels (``backends``), for the types that each declares
+    (``dtypes``), and for SIZES (``sizes``, in bytes); ``timeout`` is in seconds per block of ``seeds``."""
 
     topology: Topology
     backends: tuple[str, ...] | None
@@ -42,21 +41,21 @@ class EmulateRequest:
 
 @dataclass(frozen=True)
 class Emulated:
-    """What came out: an outcome for each kernel and layout, and the lines that explain each failure."""
+    """The result: an outcome per kernel and layout, and lines of text that explain each failure."""
 
     outcomes: tuple[Outcome, ...]
     failures: tuple[str, ...]
 
 
 def trials(request: EmulateRequest) -> Iterator[Trial | Outcome]:
-    """What to try, and what cannot be."""
+    """A trial for each kernel and layout, or the outcome ``skipped`` or ``failed`` where it cannot run."""
     topology = request.topology
     if topology == Topology():
         topology = Topology(layouts=tuple(map(parse_layout, LAYOUTS)))
     ranks = max([nodes * each for nodes, each in topology.layouts] + [*topology.ranks, 2])
     layouts, misfits = layouts_for(topology, ["here"] * ranks)
     for misfit in misfits:
-        print(f"collbench: left out: {misfit}", file=sys.stderr)
+        print(f"collbench: skipped: {misfit}", file=sys.stderr)
     for name in request.backends or find_kernels():
         for layout in layouts:
             yield _trial(request, name, layout)
@@ -67,7 +66,7 @@ def _trial(request: EmulateRequest, name: str, layout: Layout) -> Trial | Outcom
     if kernel is None:
         backend = registry.find(name)
         reason = backend.missing() if isinstance(backend, registry.Unusable) else None
-        words = reason or f"{name} is not a kernel file; the emulator runs those"
+        words = reason or f"{name} is not a kernel file; the emulator runs kernel files only"
         return _outcome(name, layout, request, "skipped", words)
     able = {each: _refusal(kernel, layout, *each) for each in _wanted(request, kernel)}
     runs = [each for each, reason in able.items() if reason is None]
@@ -79,7 +78,7 @@ def _trial(request: EmulateRequest, name: str, layout: Layout) -> Trial | Outcom
 
 
 def _wanted(request: EmulateRequest, kernel: Kernel) -> Iterator[tuple[str, str, int]]:
-    """Types, operations and sizes; a size that its header rules out for one type is left out for all."""
+    """Types, operations and sizes to run, without sizes above the kernel's ``max_bytes``."""
     dtypes, most = request.dtypes or kernel.file.dtypes, kernel.file.max_bytes
     sizes = [size for size in request.sizes or SIZES if not (most and size > most)]
     return product(dtypes, request.ops, sizes or request.sizes or SIZES)
@@ -92,20 +91,21 @@ def _refusal(kernel: Kernel, layout: Layout, dtype: str, op: str, size: int) -> 
 
 def _outcome(name: str, layout: Layout, request: EmulateRequest, status: str, reason: str, calls: int = 0) -> Outcome:
     dtypes = ", ".join(request.dtypes or ("all types",))
-    story = f"{len(request.seeds)} seeds"
+    seeds = len(request.seeds)
+    story = f"{seeds} seed{'s' * (seeds != 1)}"
     ops = ", ".join(request.ops)
     return Outcome(str(layout), layout.size, name, "", "all_reduce", dtypes, ops, story, calls, status, reason, 0)
 
 
 def run(request: EmulateRequest) -> Emulated:
-    """Try every kernel on every layout; a line on stderr for each."""
+    """Run every kernel on every layout; print a line on stderr for each."""
     found: list[Outcome] = []
     failures: list[str] = []
     for each in trials(request):
         if isinstance(each, Trial):
-            results = list(tried(each, request.timeout))
-            found.append(_judged(each, request, results))
-            failures += _explained(each, request, results)
+            results = list(run_trial(each, request.timeout))
+            found.append(_outcome_of(each, request, results))
+            failures += _explanation(each, request, results)
             print(f"{each.backend} on {each.layout}: {found[-1].status}", file=sys.stderr, flush=True)
         else:
             found.append(each)
@@ -120,7 +120,7 @@ def _first_failure(results: Sequence[Result]) -> Result | None:
     return min((each for each in results if each.failed), key=lambda each: each.failed.start, default=None)
 
 
-def _judged(trial: Trial, request: EmulateRequest, results: Sequence[Result]) -> Outcome:
+def _outcome_of(trial: Trial, request: EmulateRequest, results: Sequence[Result]) -> Outcome:
     calls, first = sum(each.calls for each in results), _first_failure(results)
     if not first:
         return _outcome(trial.backend, trial.layout, request, "ok", "", calls)
@@ -128,17 +128,17 @@ def _judged(trial: Trial, request: EmulateRequest, results: Sequence[Result]) ->
     return _outcome(trial.backend, trial.layout, request, first.status, reason, calls)
 
 
-def _explained(trial: Trial, request: EmulateRequest, results: Sequence[Result]) -> list[str]:
-    """The story of the first seed that failed, and how to see it again."""
+def _explanation(trial: Trial, request: EmulateRequest, results: Sequence[Result]) -> list[str]:
+    """Lines about the first seed that failed: its scene, which rank waited for which, and a command to reproduce it."""
     first = _first_failure(results)
     if not first or first.status != "wrong":
         return []
     lines = [f"{trial.backend}, {trial.layout}, {_seeds(first.failed)}: {first.words}"]
-    lines += [f"  {line}" for line in first.story]
-    return [*lines, f"  again: {_again(trial, request, first.failed)}", ""]
+    lines += [f"  {line}" for line in first.details]
+    return [*lines, f"  reproduce: {_command(trial, request, first.failed)}", ""]
 
 
-def _again(trial: Trial, request: EmulateRequest, seeds: range) -> str:
+def _command(trial: Trial, request: EmulateRequest, seeds: range) -> str:
     layout = f"{trial.layout.node_count}x{trial.layout.per_node}"
     words = ["collbench", "verify", "--emulate", "--backend", trial.backend, "--layout", layout]
     words += ["--dtype", ",".join(request.dtypes)] if request.dtypes else []

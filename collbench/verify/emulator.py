@@ -1,6 +1,6 @@
-"""The emulator as Python sees it: many ranks in this process, whose kernels run in an order that a schedule decides.
+"""The emulator: all ranks in this process, whose threads and stores a schedule interleaves.
 
-What it models, and what it does not, is told in ``kernels/machine/emulator.md``; the runtime is ``emulator.cpp`` there.
+``kernels/machine/emulator.md`` states what it models and what it does not; ``emulator.cpp`` there is the runtime.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from collbench.kernels.sources import KernelError
 from collbench.verify.schedules import Schedule
 
 PAGE = 4096
-STATE_AT = 0  # of a communicator's memory; its scratch follows
-PATIENCE_NS = 1_000_000  # of the emulator's clock, which stands still until nobody can go on
-PATIENT_EVENTS = 1_000_000, 8192  # without progress: in all, and for each thread
-LOOKS = 2048 * 8  # of one thread of a rank at the cells of all others, before it gives up: twice 1024, in pieces
+STATE_AT = 0  # offset in a communicator's memory; its scratch follows
+PATIENCE_NS = 1_000_000  # of the emulator's clock, which advances only when no thread can run
+PATIENT_EVENTS = 1_000_000, 8192  # without progress these are a livelock: in total, plus for each thread
+LOOKS = 2048 * 8  # loads of one thread from each cell before it times out: 2048, times the pieces of a load
 MOST_EVENTS = 2_000_000_000
-MOST_BYTES = 6 << 30  # of scratch; the emulator keeps as much again of what it knows of it
+MOST_BYTES = 6 << 30  # of scratch; the emulator's shadow memory takes the same again
 SHOWN, MOST_WAITS = 6, 1 << 16
 
 
 class Ending(IntEnum):
-    """How a run ended."""
+    """How a run of the emulator ended; the values are those of emulator.cpp."""
 
     DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE = range(6)
 
 
 WORDS = {
     Ending.DEADLOCK: "deadlock",
-    Ending.LIVELOCK: "livelock: threads run for ever and nothing changes",
+    Ending.LIVELOCK: "livelock: threads run without progress",
     Ending.TRAPPED: "a kernel trapped",
     Ending.OVERFLOW: "the stack of a thread was too small",
     Ending.OUTSIDE: "a store outside symmetric memory",
@@ -47,7 +47,7 @@ WORDS = {
 
 
 class _Plan(ctypes.Structure):
-    """Twin of ``Plan`` in emulator.cpp."""
+    """Mirrors ``Plan`` in emulator.cpp."""
 
     _fields_ = [(name, ctypes.c_uint64) for name in ("seed", "pes", "stride")] + [
         (name, ctypes.c_uint32)
@@ -56,7 +56,7 @@ class _Plan(ctypes.Structure):
 
 
 class _Waiting(ctypes.Structure):
-    """Twin of ``Waiting`` in emulator.cpp."""
+    """Mirrors ``Waiting`` in emulator.cpp."""
 
     _fields_ = [(name, ctypes.c_uint32) for name in ("pe", "block", "thread", "phase", "step", "partner")] + [
         (name, ctypes.c_uint64) for name in ("epoch", "offset", "low", "high")
@@ -74,7 +74,7 @@ def _runtime() -> Any:
 
 @functools.lru_cache(maxsize=64)
 def load(content: bytes, symbol: str) -> LoadedKernel:
-    """The kernel ``symbol`` in a library that was compiled for the emulator."""
+    """Load the kernel ``symbol`` from a library compiled for the emulator. Raises KernelError."""
     _runtime()
     try:
         return LoadedKernel(content, symbol)
@@ -84,7 +84,7 @@ def load(content: bytes, symbol: str) -> LoadedKernel:
 
 @dataclass(frozen=True)
 class Comms:
-    """Memory of communicators on every PE: for each a state, then a scratch. ``first_epoch``: where they count from."""
+    """Memory of the communicators on every PE: a state and a scratch for each. ``first_epoch`` is their first epoch."""
 
     count: int
     scratch: Scratch
@@ -92,14 +92,15 @@ class Comms:
 
     @property
     def stride(self) -> int:
-        """Bytes from one communicator to the next."""
+        """Distance between communicators, in bytes."""
         return PAGE + -(-self.scratch.bytes // PAGE) * PAGE
 
 
 class Emulator:
-    """``places`` ranks (a place is its own PE) with communicators, each with room for ``threads`` threads a rank.
+    """An emulator of ``places`` ranks (each place is a PE), with ``threads`` threads per rank and communicator.
 
-    One at a time in a process: ``close`` it.
+    A process can have one at a time; ``close`` frees it. Raises CannotRunError or MemoryError if it needs too much
+    memory.
     """
 
     def __init__(self, schedule: Schedule, places: int, comms: Comms, threads: int) -> None:
@@ -131,8 +132,9 @@ class Emulator:
         self, place: int, comm: int, kernel: LoadedKernel, buffers: tuple[int, int], count: int,
         reached: Sequence[bool], shape: tuple[int, int],
     ) -> None:  # fmt: skip
-        """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``count`` elements from one address to the
-        other, ``shape`` (blocks, threads); ``reached`` says for each place whether its loads and stores get there."""
+        """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``buffers`` are the addresses of input and
+        output, of ``count`` elements; ``shape`` is (blocks, threads); ``reached``: whether loads and stores reach each
+        place."""
         scratch = [self._address(other, comm) + PAGE if there else 0 for other, there in enumerate(reached)]
         argument = args_type(self.places)(
             in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
@@ -147,30 +149,30 @@ class Emulator:
         )  # fmt: skip
 
     def run(self) -> Ending:
-        """Everything that was enqueued, to its end."""
+        """Run all enqueued kernels, and return how the run ended."""
         return Ending(self._library.coll_emu_run())
 
     @property
     def events(self) -> int:
-        """Steps of threads and arrivals of stores so far."""
+        """The number of steps of threads and arrivals of stores so far."""
         return int(self._library.coll_emu_events())
 
     def gave_up(self, place: int, comm: int = 0) -> bool:
-        """Whether a kernel of this place ended itself and said why."""
+        """Whether a kernel of this place timed out and recorded which rank it waited for."""
         return bool(self._library.coll_emu_trapped(place)) and bool(self._stuck[comm][place].set)
 
-    def story(self, ranks: Sequence[int], rank: int | None = None) -> list[str]:
-        """Who waited for which cell of whom when nobody could go on, or, where all went on, last; the furthest behind
-        first, one thread of each rank and phase. ``ranks`` holds the rank at each place; ``rank``: of this one only."""
+    def waits(self, ranks: Sequence[int], rank: int | None = None) -> list[str]:
+        """Lines about which rank waited for which cell of which other rank at the end, or last: the oldest call first,
+        one thread per rank and phase. ``ranks`` holds the rank at each place; ``rank`` selects the waits of one."""
         found = (_Waiting * MOST_WAITS)()
         count = min(MOST_WAITS, self._library.coll_emu_story(found, ctypes.c_uint64(MOST_WAITS)))
         waits = [each for each in found[:count] if each.phase and rank in (None, ranks[each.pe])]
         one_each = {(each.epoch, each.pe, each.phase, each.step): each for each in waits}
         chosen = [one_each[key] for key in sorted(one_each)]
-        lines = [self._told(each, ranks) for each in chosen[:SHOWN]]
+        lines = [self._line(each, ranks) for each in chosen[:SHOWN]]
         return lines + ([f"... and {len(chosen) - SHOWN} more"] if len(chosen) > SHOWN else [])
 
-    def _told(self, one: Any, ranks: Sequence[int]) -> str:
+    def _line(self, one: Any, ranks: Sequence[int]) -> str:
         words = waiting_words(ranks, one.pe, one.phase, one.step, one.partner, one.epoch).format("")
         at = one.offset - self._address(one.pe, 0) + int(self._base)
         comm, at = divmod(at, self.comms.stride)
@@ -179,5 +181,5 @@ class Emulator:
         return f"{words} ({where}: the cell at {at - PAGE:#x} of its scratch holds {holds})"
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._library.coll_emu_close()

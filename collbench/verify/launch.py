@@ -1,4 +1,4 @@
-"""One launch of ``verify`` on the ranks that are here: plan on rank 0, open backends, tell their stories."""
+"""One launch of ``verify`` on the ranks of an MPI world: plan on rank 0, open the backends, run their stories."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from collbench.ranks.failure import end_all, on_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, open_launch, rest_until_all
 from collbench.verify.outcomes import Outcome, outcome
-from collbench.verify.stage import Stage, arena_bytes, not_open, tell
+from collbench.verify.stage import Stage, arena_bytes, not_open, run_story
 from collbench.verify.stories import STORIES, Story
 from collbench.verify.subjects import Subject, VerifyRequest, subjects
 
 Emit = Callable[[Outcome], None]
-EVERYTHING = "all stories"
+ALL_STORIES = "all stories"
 
 
 @dataclass(frozen=True)
 class Prover:
-    """What all stages of a launch share; ``emit`` is called on rank 0 with every outcome."""
+    """Runs the stories of one launch; calls ``emit`` on rank 0 with every outcome."""
 
     request: VerifyRequest
     everyone: World
@@ -41,30 +41,30 @@ class Prover:
     stories: tuple[Story, ...]
 
     def run(self, all_subjects: Sequence[Subject]) -> None:
-        """Every story of every subject; what is opened together is opened once."""
+        """Run every story of every subject; subjects with the same layout, backend and way share its sessions."""
         for subject in all_subjects:
             if not subject.sizes and self.everyone.rank == 0:
-                self.emit(outcome(subject, EVERYTHING, "skipped", subject.refusal))
-        able = [subject for subject in all_subjects if subject.sizes and self._told(subject)]
+                self.emit(outcome(subject, ALL_STORIES, "skipped", subject.refusal))
+        able = [subject for subject in all_subjects if subject.sizes and self._applicable(subject)]
         for _, together in groupby(able, lambda one: (one.layout, one.backend, one.way)):
-            self._open_and_tell(list(together))
+            self._open_and_run(list(together))
 
-    def _told(self, subject: Subject) -> list[Story]:
+    def _applicable(self, subject: Subject) -> list[Story]:
         return [story for story in self.stories if story.ways or not subject.way]
 
-    def _open_and_tell(self, able: list[Subject]) -> None:
+    def _open_and_run(self, able: list[Subject]) -> None:
         first = able[0]
         backend = registry.find(first.backend)
-        told = self._told(first)
-        size = max(arena_bytes(story, subject) for story in told for subject in able)
+        chosen = self._applicable(first)
+        size = max(arena_bytes(story, subject) for story in chosen for subject in able)
         self.dog.beat(f"opening {first.backend} {first.way} on {first.layout}")
-        worlds = [self.everyone.split(first.layout) for _ in range(2 if any(story.twice for story in told) else 1)]
+        worlds = [self.everyone.split(first.layout) for _ in range(2 if any(story.twice for story in chosen) else 1)]
         opening = registry.ways(backend)[first.way] if first.way else backend.open
         sessions, error = self._open(opening, worlds, self.devices[backend.DEVICE], size)
         stage = Stage(worlds[0], backend, self.devices[backend.DEVICE], sessions, error, self.request)
         if worlds[0].member:
             for subject in able:
-                self._tell_all(stage, subject)
+                self._run_all(stage, subject)
         with self.dog.paused():
             rest_until_all(self.everyone.launch)
         self.dog.beat(f"closing {first.backend} {first.way} on {first.layout}")
@@ -76,7 +76,7 @@ class Prover:
     def _open(
         self, opening: Opening, worlds: Sequence[World], device: Device, size: int
     ) -> tuple[tuple[Session, ...], Exception | None]:
-        """A session on each world, as far as they open; collective over the launch."""
+        """A session on each world, up to the first that fails to open, and its error. Collective over the launch."""
         sessions: list[Session] = []
         for each in worlds:
             made = on_all(self.everyone, partial(opening, each, device, size))
@@ -85,18 +85,19 @@ class Prover:
             sessions.append(made)
         return tuple(sessions), None
 
-    def _tell_all(self, stage: Stage, subject: Subject) -> None:
+    def _run_all(self, stage: Stage, subject: Subject) -> None:
         if not stage.sessions:
-            self._emit(stage, not_open(subject, EVERYTHING, stage.error))
+            self._emit(stage, not_open(subject, ALL_STORIES, stage.error))
             return
         found = []
-        for story in self._told(subject):
+        for story in self._applicable(subject):
             hung = partial(self._hung, subject, story) if stage.world.rank == 0 else None
-            found.append(tell(stage, story, subject, partial(self.dog.beat, on_timeout=hung)))
+            found.append(run_story(stage, story, subject, partial(self.dog.beat, on_timeout=hung)))
             self._emit(stage, found[-1])
         if stage.world.rank == 0:
             calls, good = sum(one.calls for one in found), sum(one.status in ("ok", "skipped") for one in found)
-            print(f"{subject}: {good} of {len(found)} stories fine, {calls} calls checked", file=sys.stderr, flush=True)
+            words = f"{good} of {len(found)} stories passed, {calls} calls checked"
+            print(f"{subject}: {words}", file=sys.stderr, flush=True)
 
     def _hung(self, subject: Subject, story: Story, state: str) -> None:
         self.emit(outcome(subject, story.name, "timeout", state))
@@ -108,17 +109,17 @@ class Prover:
 
 
 def _plan(request: VerifyRequest, everyone: World) -> list[Subject]:
-    """On rank 0: everybody that stories are told of."""
+    """The subjects of this launch; called on rank 0."""
     layouts, misfits = layouts_for(request.topology, everyone.hosts)
     for misfit in misfits:
-        print(f"collbench: left out: {misfit}", file=sys.stderr)
+        print(f"collbench: skipped: {misfit}", file=sys.stderr)
     return subjects(request, layouts)
 
 
 def run(request: VerifyRequest, emit: Emit) -> None:
-    """Tell all stories on the ranks of this launch; collective. Raises UsageError on every rank.
+    """Run all stories on the ranks of this launch; collective. Raises UsageError on every rank.
 
-    Any other exception, a kernel that gives up waiting for instance, ends all ranks at once.
+    Any other exception, such as a kernel that times out, ends all ranks at once.
     """
     with ExitStack() as teardown:
         everyone = open_launch(teardown)
@@ -131,8 +132,8 @@ def run(request: VerifyRequest, emit: Emit) -> None:
             devices = {kind: open_device(kind, everyone) for kind in kinds}
             for device in devices.values():
                 teardown.callback(device.close)
-            told = tuple(STORIES[name] for name in request.stories)
-            with np.errstate(all="ignore"):  # special values are meant to overflow
-                Prover(request, everyone, devices, dog, emit, told).run(planned)
+            stories = tuple(STORIES[name] for name in request.stories)
+            with np.errstate(all="ignore"):  # special values overflow by design
+                Prover(request, everyone, devices, dog, emit, stories).run(planned)
         except BaseException as error:
             end_all(everyone, dog, error)

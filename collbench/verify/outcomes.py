@@ -1,4 +1,4 @@
-"""What became of stories: outcomes, their table, their exit code."""
+"""Outcomes of stories: their file, their table and the exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collbench.verify.subjects import Subject
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one story: ``calls`` whose answers were checked, ``wrong`` elements, ``status`` as in a record."""
+    """The result of one story: ``calls`` checked, ``wrong`` elements, ``status`` as in a results file."""
 
     layout: str
     ranks: int
@@ -32,30 +32,30 @@ class Outcome:
 
 
 def outcome(subject: Subject, story: str, status: str, reason: str = "", calls: int = 0, wrong: int = 0) -> Outcome:
-    """What became of ``story``, run on ``subject``."""
+    """The outcome of ``story`` on ``subject``."""
     what = (subject.collective.name, subject.dtype.name, subject.op)
     where = (str(subject.layout), subject.layout.size)
     return Outcome(*where, subject.backend, subject.way, *what, story, calls, status, reason, wrong)
 
 
 def append(path: Path, one: Outcome) -> None:
-    """Add a line of JSON, at once."""
+    """Append an outcome to a file, as a line of JSON."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(one)) + "\n")
 
 
 def load(path: Path) -> list[Outcome]:
-    """The outcomes that were appended to a file."""
+    """The outcomes in a file that ``append`` wrote."""
     return [Outcome(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def exit_code(found: Iterable[Outcome]) -> Exit:
-    """The exit code that the worst outcome deserves."""
+    """The exit code of the worst outcome."""
     return exit_of({one.status for one in found})
 
 
 def show(found: Sequence[Outcome], as_json: bool) -> str:
-    """A table for each layout, collective, type and operation, or JSON."""
+    """A table for each collective, type, operation and layout, or a JSON list."""
     if as_json:
         return json.dumps([asdict(one) for one in found], indent=1)
     parts = []

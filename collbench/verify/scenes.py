@@ -1,4 +1,4 @@
-"""One run of the emulator: calls of one kernel that a seed draws, every answer proven as on real ranks."""
+"""Scenes: single runs of the emulator with calls drawn from a seed, whose answers are proven as on real ranks."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from collbench.verify.schedules import Schedule, draw
 if TYPE_CHECKING:
     from collbench.backends import Backend, Session
 
-SLOTS = 3  # calls of each problem: the parities, and one that uses the first of them again
-MOST_THREADS = 8192  # of all ranks together, so that a run takes seconds at most
+SLOTS = 3  # calls of each problem: both parities of a double buffer, and the first one again
+MOST_THREADS = 8192  # of all ranks together, so that a run takes a few seconds at most
 
 
 @dataclass(frozen=True)
 class EmulatedScene:
-    """What one run does: ``problems`` on ``comms`` communicators in turns, launched with ``shape`` (blocks, threads).
+    """One run: interleaved calls of ``problems`` on ``comms`` communicators, launched with ``shape`` (blocks, threads).
 
-    ``room``: bytes of a message that the scratch must hold; the same for all seeds, since a kernel is compiled for it.
-    ``shift``: elements by which all memory is off its alignment. ``layer``: the number of the layer of proof that the
-    first call meets, -1 for special values. ``deaf``: the place of a rank that never makes its calls, or None.
+    ``room``: bytes of the largest message that the scratch holds; the same for all seeds, since a kernel is compiled
+    for it. ``shift``: elements by which all buffers are misaligned. ``layer``: number of the first call's layer of
+    proof, -1 for special values. ``silent``: the place of a rank that makes no calls, or None.
     """
 
     problems: tuple[Problem, ...]
@@ -52,7 +52,7 @@ class EmulatedScene:
     shift: int
     layer: int
     schedule: Schedule
-    deaf: int | None = None
+    silent: int | None = None
 
     def __str__(self) -> str:
         first = self.problems[0]
@@ -67,49 +67,50 @@ class EmulatedScene:
 
 @dataclass(frozen=True)
 class SceneResult:
-    """What became of a scene: ``calls`` whose answers were checked on every rank, and what was wrong, or ""."""
+    """The result of a scene: ``calls`` checked on every rank, ``events`` of the emulator, what was wrong (or ""), and
+    which rank waited for which (``waits``)."""
 
     scene: EmulatedScene
     calls: int
     events: int
     wrong: str
-    story: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
 
 
 def draw_scene(
     layout: Layout, seed: int, dtypes: Sequence[str], ops: Sequence[str], sizes: Sequence[int]
 ) -> EmulatedScene:
-    """The scene of a seed; ``sizes`` in bytes, of which some hold an element of any of ``dtypes``."""
-    dice = Random(f"scene {seed}")
-    kind = (layout, COLLECTIVES["all_reduce"], DTYPES[dice.choice(dtypes)], dice.choice(ops))
+    """Draw the scene of a seed; some of ``sizes`` (bytes) must hold whole elements of each of ``dtypes``."""
+    rng = Random(f"scene {seed}")
+    kind = (layout, COLLECTIVES["all_reduce"], DTYPES[rng.choice(dtypes)], rng.choice(ops))
     whole = [size for size in sizes if not Problem(*kind, size, "chain", "hot", False).refusal()]
-    chosen = dice.sample(whole, min(len(whole), dice.choice((1, 2, 3))))
-    problems = tuple(Problem(*kind, size, "chain", "hot", dice.random() < 0.3) for size in chosen)
-    threads = dice.choice((32, 64))
+    chosen = rng.sample(whole, min(len(whole), rng.choice((1, 2, 3))))
+    problems = tuple(Problem(*kind, size, "chain", "hot", rng.random() < 0.3) for size in chosen)
+    threads = rng.choice((32, 64))
     most = max(1, min(5, MOST_THREADS // layout.size // threads))
-    shape = (dice.randint(1, most), threads)
-    special = kind[2].is_float and dice.random() < 0.15
+    shape = (rng.randint(1, most), threads)
+    special = kind[2].is_float and rng.random() < 0.15
     return EmulatedScene(
         problems=problems,
-        comms=dice.choice((1, 1, 2)),
+        comms=rng.choice((1, 1, 2)),
         shape=shape,
-        first_epoch=dice.choice((FIRST_EPOCH, FIRST_EPOCH, LAST_EPOCHS)),
+        first_epoch=rng.choice((FIRST_EPOCH, FIRST_EPOCH, LAST_EPOCHS)),
         room=max(sizes),
-        shift=int(dice.random() < 0.2),
-        layer=-1 if special else dice.randrange(4),
+        shift=int(rng.random() < 0.2),
+        layer=-1 if special else rng.randrange(4),
         schedule=draw(seed, layout.size, *shape),
     )
 
 
 def scratch_for(kernel: Kernel, problem: Problem, room: int) -> Scratch:
-    """Just enough for a message of ``room`` bytes; ``problem`` is any that it is for."""
+    """The smallest scratch for messages of ``room`` bytes; ``problem`` has their type, operation and layout."""
     need = int(kernel.formula(kernel.file.scratch, problem, room)) + kernel.tiles_bytes(problem)
     half = -(-need // PAGE) * PAGE
     return Scratch(2 * half, PAGE) if kernel.flagged(problem) else Scratch(PAGE, half)
 
 
 class EmulatedStage:
-    """A scene set up in the emulator: memory of every rank, its calls, and the proof of their answers."""
+    """A scene set up in the emulator: the memory of every rank, its calls, and the proof of their answers."""
 
     def __init__(self, kernel: Kernel, scene: EmulatedScene) -> None:
         first = scene.problems[0]
@@ -124,10 +125,11 @@ class EmulatedStage:
         self.emulator = Emulator(scene.schedule, self.layout.size, comms, blocks * threads)
         self._device = Cpu()
         self._expected: dict[int, Values] = {}
-        self.cast = [[self._prepare(place, problem) for problem in scene.problems] for place in range(self.layout.size)]
+        places = range(self.layout.size)
+        self.calls = [[self._prepare(place, problem) for problem in scene.problems] for place in places]
 
     def _prepare(self, place: int, problem: Problem) -> list[Prepared]:
-        """Calls of ``problem`` on the rank at ``place``, on every communicator."""
+        """The calls of ``problem`` on the rank at ``place``, for every communicator."""
         rank, off = self.ranks[place], self._scene.shift * problem.dtype.itemsize
         stretch = SLOTS * stride_of(problem) + ALIGNMENT
         layers = (patterns.SPECIAL,) if self._scene.layer < 0 else ()
@@ -147,23 +149,23 @@ class EmulatedStage:
         return found
 
     def exact_order(self, problem: Problem) -> Callable[[Values], Values] | None:
-        """The kernel's order of additions; every rank expects the same, so it is worked out once."""
+        """The kernel's order of operations; computed once, since every rank expects the same result."""
         order = order_of(self._kernel.file, problem)
         return partial(self._once, order) if order else None
 
     def _once(self, order: Callable[[Values], Values], inputs: Values) -> Values:
-        if id(inputs) not in self._expected:  # tables of inputs are shared, and stay
+        if id(inputs) not in self._expected:  # inputs are shared between ranks and stay alive
             self._expected[id(inputs)] = order(inputs)
         return self._expected[id(inputs)]
 
     def reached(self, place: int) -> list[bool]:
-        """Which places this one's loads and stores reach: all, or, for a kernel that can do without, its node's."""
+        """Whether loads and stores reach each place: all if the kernel requires it, else those of the same node."""
         nodes = [self.layout.nodes[rank] for rank in self.ranks]
         return [self._kernel.file.nodes == "one" or node == nodes[place] for node in nodes]
 
     def launch(self, place: int, comm: int, problem: Problem, send: Array, recv: Array) -> None:
-        """Enqueue one call."""
-        if place != self._scene.deaf:
+        """Enqueue one call, except on the silent rank."""
+        if place != self._scene.silent:
             buffers = (send.ctypes.data, recv.ctypes.data)
             self.emulator.launch(
                 place, comm, self._loaded, buffers, problem.count, self.reached(place), self._scene.shape
@@ -172,72 +174,72 @@ class EmulatedStage:
 
 @dataclass(frozen=True)
 class _Call:
-    """Implements what ``Prepared`` needs of ``backends.Session``."""
+    """The part of ``backends.Session`` that ``Prepared`` uses."""
 
     stage: EmulatedStage
     place: int
     comm: int
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Callable[[], None]:
-        """A call that enqueues itself."""
+        """A function that enqueues one call."""
         return partial(self.stage.launch, self.place, self.comm, problem, send, recv)
 
 
-def play(kernel: Kernel, scene: EmulatedScene) -> SceneResult:
-    """Run a scene and prove every answer on every rank. Raises KernelError where the kernel does not compile."""
+def run_scene(kernel: Kernel, scene: EmulatedScene) -> SceneResult:
+    """Run a scene and prove every answer on every rank. Raises KernelError if the kernel does not compile."""
     stage = EmulatedStage(kernel, scene)
     try:
-        with np.errstate(all="ignore"):  # special values are meant to overflow
-            return _played(stage, scene)
+        with np.errstate(all="ignore"):  # special values overflow by design
+            return _run(stage, scene)
     finally:
         stage.emulator.close()
 
 
-def _played(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
-    everything = [each for problems in stage.cast for comms in problems for each in comms]
+def _run(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
+    everything = [each for problems in stage.calls for comms in problems for each in comms]
     for each in everything:
         each.load()
     calls = [(w, c, slot) for slot in range(SLOTS) for w in range(len(scene.problems)) for c in range(scene.comms)]
     Random(scene.schedule.seed).shuffle(calls)
     for number, comm, slot in calls:
-        for problems in stage.cast:
+        for problems in stage.calls:
             problems[number][comm].calls[slot]()
     ending = stage.emulator.run()
-    judged = partial(SceneResult, scene, len(calls), stage.emulator.events)
-    if scene.deaf is not None:
-        return judged(_careless(stage, scene.deaf))
+    result = partial(SceneResult, scene, len(calls), stage.emulator.events)
+    if scene.silent is not None:
+        return result(_did_not_time_out(stage, scene.silent))
     if ending is not Ending.DONE:
-        return judged(ENDINGS[ending], tuple(stage.emulator.story(stage.ranks)))
-    for place, problems in enumerate(stage.cast):
+        return result(ENDINGS[ending], tuple(stage.emulator.waits(stage.ranks)))
+    for place, problems in enumerate(stage.calls):
         for problem, prepared in zip(scene.problems, problems, strict=True):
             for comm, each in enumerate(prepared):
-                words = each.check_all()[1] or _unlike(each, stage.cast[0][scene.problems.index(problem)][comm])
+                words = each.check_all()[1] or _difference(each, stage.calls[0][scene.problems.index(problem)][comm])
                 if words:
                     rank = stage.ranks[place]
-                    told = f"rank {rank}, {problem.bytes} B{' in place' * problem.in_place}: {words}"
-                    return judged(told, tuple(stage.emulator.story(stage.ranks, rank)))
-    return judged("")
+                    where = f"rank {rank}, {problem.bytes} B{' in place' * problem.in_place}"
+                    return result(f"{where}: {words}", tuple(stage.emulator.waits(stage.ranks, rank)))
+    return result("")
 
 
-def _careless(stage: EmulatedStage, deaf: int) -> str:
-    """Which rank went on though the rank at ``deaf`` had sent nothing, or ""."""
-    others = (place for place in range(stage.layout.size) if place != deaf and not stage.emulator.gave_up(place))
+def _did_not_time_out(stage: EmulatedStage, silent: int) -> str:
+    """Which rank did not time out although the rank at ``silent`` made no calls, or ""."""
+    others = (place for place in range(stage.layout.size) if place != silent and not stage.emulator.gave_up(place))
     first = next(others, None)
-    return (
-        "" if first is None else f"rank {stage.ranks[first]} did not give up, and rank {stage.ranks[deaf]} never came"
-    )
+    if first is None:
+        return ""
+    return f"rank {stage.ranks[first]} did not time out although rank {stage.ranks[silent]} made no calls"
 
 
-def _unlike(mine: Prepared, theirs: Prepared) -> str | None:
-    """Where two ranks' answers to one call differ in their bits."""
+def _difference(mine: Prepared, theirs: Prepared) -> str | None:
+    """The first element in which two ranks' answers differ bitwise, in words, or None."""
     for number in range(mine.answers):
         one, other = (each.answer(number).view(f"u{mine.problem.dtype.itemsize}") for each in (mine, theirs))
         if not np.array_equal(one, other):
             first = int(np.argmax(one != other))
-            return f"element {first} of call {number} has other bits than on the first rank"
+            return f"element {first} of call {number} differs bitwise from the first rank"
     return None
 
 
-def alone(scene: EmulatedScene, deaf: int) -> EmulatedScene:
-    """The same, but the rank at the place ``deaf`` never makes its calls: all others must give up, and say so."""
-    return replace(scene, deaf=deaf, problems=scene.problems[:1], comms=1)
+def with_silent_rank(scene: EmulatedScene, place: int) -> EmulatedScene:
+    """A copy in which the rank at ``place`` makes no calls: all others must time out, and report the reason."""
+    return replace(scene, silent=place, problems=scene.problems[:1], comms=1)

@@ -1,25 +1,25 @@
-"""In which order the emulator lets threads go on and stores arrive: drawn from a seed, and told in words."""
+"""Schedules: the order in which the emulator runs threads and delivers stores, drawn from a seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
 
-ORDERS = ("first come, first served", "any", "the newest")
-VICTIMS = ("nobody", "a warp", "a block", "a rank", "all ranks but one", "a link")
-NOBODY, WARP, BLOCK, RANK, ALL_BUT_ONE, LINK = range(6)
-ALWAYS = 256  # chances are out of so many
+ORDERS = ("oldest first", "in random order", "newest first")
+VICTIMS = ("none", "a warp", "a block", "a rank", "all ranks but one", "a link")
+NO_VICTIM, WARP, BLOCK, RANK, ALL_BUT_ONE, LINK = range(6)
+ALWAYS = 256  # the denominator of all chances
 
 
 @dataclass(frozen=True)
 class Schedule:
     """What decides the order of events.
 
-    ``run_order`` and ``arrival_order``: which of the threads that can go on, and of the stores that are under way, is
-    next (an index of ORDERS). Chances out of 256: ``prompt``, that a store arrives at once; ``run``, that a thread goes
-    on rather than that something arrives; ``stay``, that a thread goes on after a look at memory; ``tear``, that the
-    pieces of a cell are looked at one after another. ``victim`` (an index of VICTIMS) is held back as long as anybody
-    else can do anything: warp, block or receiving rank ``number`` of the rank ``pe``.
+    ``run_order`` and ``arrival_order`` (indices of ORDERS) select the next of the runnable threads and of the stores in
+    flight. Chances out of 256: ``prompt``, that a store arrives at once; ``run``, that a thread runs before a store
+    arrives; ``stay``, that a thread keeps running after a load; ``tear``, that a cell is loaded in pieces. ``victim``
+    (an index of VICTIMS) is delayed as long as any other event is possible: warp, block or receiving rank ``number`` of
+    the rank ``pe``.
     """
 
     seed: int
@@ -34,30 +34,30 @@ class Schedule:
     number: int
 
     def __str__(self) -> str:
-        threads = f"threads: {ORDERS[self.run_order]}, {self.stay} of 256 looks without a change"
-        stores = f"stores: {ORDERS[self.arrival_order]}, {self.prompt} of 256 at once"
-        return f"{threads}; {stores}; {self._held_back()}"
+        threads = f"threads: {ORDERS[self.run_order]}, {self.stay} of 256 keep running after a load"
+        stores = f"stores: {ORDERS[self.arrival_order]}, {self.prompt} of 256 arrive at once"
+        return f"{threads}; {stores}; {self._delayed()}"
 
-    def _held_back(self) -> str:
+    def _delayed(self) -> str:
         of = {WARP: f"warp {self.number} of rank", BLOCK: f"block {self.number} of rank", RANK: "rank",
               ALL_BUT_ONE: "every rank but", LINK: f"stores to rank {self.number} from rank"}  # fmt: skip
-        return f"{of[self.victim]} {self.pe} held back" if self.victim else "nobody held back"
+        return f"{of[self.victim]} {self.pe} delayed" if self.victim else "no delays"
 
 
 def draw(seed: int, pes: int, blocks: int, threads: int) -> Schedule:
-    """The schedule of a seed: every third without a victim, of these some in plain turns."""
-    dice = Random(f"schedule {seed}")
-    victim = dice.choice((NOBODY, NOBODY, NOBODY, WARP, BLOCK, RANK, ALL_BUT_ONE, ALL_BUT_ONE, LINK))
+    """Draw the schedule of a seed; a third of them has no victim."""
+    rng = Random(f"schedule {seed}")
+    victim = rng.choice((NO_VICTIM, NO_VICTIM, NO_VICTIM, WARP, BLOCK, RANK, ALL_BUT_ONE, ALL_BUT_ONE, LINK))
     numbers = {WARP: blocks * -(-threads // 32), BLOCK: blocks, LINK: pes}
     return Schedule(
-        seed=dice.getrandbits(63),
-        run_order=dice.choice((0, 1, 1, 2)),
-        arrival_order=dice.choice((0, 1, 1, 2)),
-        prompt=dice.choice((0, 0, 128, ALWAYS)),
-        run=dice.choice((16, 128, 240, ALWAYS)),
-        stay=dice.choice((0, 128, 240)),
-        tear=dice.choice((0, 32, ALWAYS)),
+        seed=rng.getrandbits(63),
+        run_order=rng.choice((0, 1, 1, 2)),
+        arrival_order=rng.choice((0, 1, 1, 2)),
+        prompt=rng.choice((0, 0, 128, ALWAYS)),
+        run=rng.choice((16, 128, 240, ALWAYS)),
+        stay=rng.choice((0, 128, 240)),
+        tear=rng.choice((0, 32, ALWAYS)),
         victim=victim,
-        pe=dice.randrange(pes),
-        number=dice.randrange(numbers.get(victim, 1)),
+        pe=rng.randrange(pes),
+        number=rng.randrange(numbers.get(victim, 1)),
     )

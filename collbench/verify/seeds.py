@@ -1,4 +1,4 @@
-"""Seeds of the emulator, tried in processes that they may crash."""
+"""Run the seeds of a trial in worker processes, which a faulty kernel may crash."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from collbench import registry
 from collbench.plan.layout import Layout
 
-BLOCK = 5  # seeds that a process tries before it reports
+BLOCK = 5  # seeds per task of a worker process
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One kernel on one layout, with what its seeds draw from."""
+    """One kernel on one layout, and the types, operations and sizes (bytes) that its seeds draw from."""
 
     backend: str
     layout: Layout
@@ -29,19 +29,19 @@ class Trial:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of some seeds: ``calls`` checked, and the seeds to play again to see the first that failed, how and
-    why; ``status`` as in a record."""
+    """The result of some seeds: ``calls`` checked, ``status`` as in a results file, and of the first failure the seeds
+    that reproduce it (``failed``), its description (``words``), and its scene and waits (``details``)."""
 
     calls: int
     failed: range = range(0)
     status: str = "ok"
     words: str = ""
-    story: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
 
 def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
-    """These seeds, up to the first that fails; runs in a process of its own. The first seed of a trial is run once
-    more with a rank that makes no calls."""
+    """Run these seeds up to the first that fails, in a worker process. The first seed of a trial also runs with a
+    silent rank."""
     from collbench.errors import CannotRunError
     from collbench.kernels.sources import KernelError
     from collbench.verify import scenes
@@ -52,25 +52,27 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
     for seed in seeds:
         this = range(seed, seed + 1)
         scene = scenes.draw_scene(trial.layout, seed, trial.dtypes, trial.ops, trial.sizes)
-        plays = [scene] + ([scenes.alone(scene, seed % trial.layout.size)] if seed == trial.seeds.start else [])
-        for each in plays:
+        runs = [scene]
+        if seed == trial.seeds.start:
+            runs.append(scenes.with_silent_rank(scene, seed % trial.layout.size))
+        for each in runs:
             try:
-                verdict = scenes.play(kernel, each)
+                verdict = scenes.run_scene(kernel, each)
             except KernelError as error:
                 return Result(calls, this, "failed", str(error))
             except (CannotRunError, MemoryError) as error:
                 return Result(calls, this, "skipped", str(error))
             if verdict.wrong:
-                return Result(calls, this, "wrong", verdict.wrong, (str(each), *verdict.story))
+                return Result(calls, this, "wrong", verdict.wrong, (str(each), *verdict.waits))
             calls += verdict.calls
     return Result(calls)
 
 
-def tried(trial: Trial, patience: float) -> Iterator[Result]:
-    """Results of all seeds of a trial, some at a time, on all cores; a process that crashes or never ends is a failure.
+def run_trial(trial: Trial, patience: float) -> Iterator[Result]:
+    """Run all seeds of a trial on all cores, and yield results; a crash or hang of a worker is a failure.
 
-    A crash breaks the pool and with it the blocks under way in other processes; these are run again, each by itself, up
-    to the one that crashes.
+    A crash breaks the pool, and other blocks with it; these run again one at a time, up to the one that crashes.
+    ``patience`` is in seconds without any result.
     """
     blocks = [trial.seeds[at : at + BLOCK] for at in range(0, len(trial.seeds), BLOCK)]
     workers = min(len(blocks), len(os.sched_getaffinity(0)))
@@ -90,7 +92,7 @@ def tried(trial: Trial, patience: float) -> Iterator[Result]:
 def _results(
     trial: Trial, blocks: Sequence[range], workers: int, patience: float
 ) -> Iterator[tuple[range, Result | None]]:
-    """Each block with what came of it, None where the processes died before it was done."""
+    """Each block with its result, None if a crash broke the pool first."""
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         waiting = {pool.submit(try_seeds, trial, block): block for block in blocks}
         while waiting:

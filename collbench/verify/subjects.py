@@ -1,4 +1,4 @@
-"""Whom stories are told of."""
+"""Subjects: what the stories of ``verify`` run on, and the scenes of a story."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from collbench.verify.stories import Story
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom stories are told of: one backend, opened in one ``way`` ("" for the usual one), on one collective, element
-    type and operation, in the ``sizes`` (bytes) that it can run; ``refusal`` is why it cannot run others, or "".
+    """What a story runs on: one backend, opened in one ``way`` ("" for the default), on one collective, element type
+    and operation, in the ``sizes`` (bytes) that it can run; ``refusal`` is why it cannot run others, or "".
     """
 
     backend: str
@@ -32,7 +32,7 @@ class Subject:
     refusal: str
 
     def problems(self, in_place: bool) -> list[Problem]:
-        """The problems of all sizes."""
+        """One problem per size."""
         kind = (self.layout, self.collective, self.dtype, self.op)
         return [Problem(*kind, size, "chain", "hot", in_place) for size in self.sizes]
 
@@ -43,8 +43,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """What one call of ``verify`` is to do. ``sizes`` in bytes, None for those that suit a type; every story is told
-    ``rounds`` times with fresh data, ``seed`` decides delays and orders, ``timeout`` (seconds) ends a job that hangs.
+    """The options of ``verify``. ``sizes`` in bytes, None for ``default_sizes``; every story runs ``rounds`` times with
+    fresh data; ``seed`` decides delays and orders; ``timeout`` is the seconds without progress that end a job.
     """
 
     topology: Topology
@@ -60,7 +60,7 @@ class VerifyRequest:
 
 
 def subjects(request: VerifyRequest, layouts: Sequence[Layout]) -> list[Subject]:
-    """Everybody that stories are told of; those that are opened together come one after another."""
+    """All subjects of a request; those that share a session are consecutive."""
     found = []
     for layout, name in product(layouts, request.backends):
         for way in ("", *registry.ways(registry.find(name))):
@@ -85,7 +85,7 @@ def _subject(
 
 
 def default_sizes(dtype: Dtype, kind: str) -> tuple[int, ...]:
-    """Sizes in bytes that find what goes wrong at ends and remainders; ``kind`` is that of the device.
+    """Sizes in bytes that expose mistakes at ends and remainders; ``kind`` is the kind of device, "gpu" or "cpu".
 
     20011 and 65537 are primes: they leave a remainder on any number of ranks, blocks or vectors.
     """
@@ -96,14 +96,14 @@ def default_sizes(dtype: Dtype, kind: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Scene:
-    """Problems that run together, in memory that is moved by ``shift`` elements: all of it, the input alone."""
+    """Problems that run together, in memory misaligned by ``shift`` elements: all buffers, the input in addition."""
 
     problems: tuple[Problem, ...]
     shift: tuple[int, int]
 
 
 def scenes(story: Story, subject: Subject) -> Iterator[Scene]:
-    """Everything that a story does with a subject, each with buffers of its own."""
+    """The scenes of a story on a subject, each with its own buffers."""
     places = (False, True) if story.in_place and subject.collective.in_place else (False,)
     for in_place in places:
         problems = subject.problems(in_place)

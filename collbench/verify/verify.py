@@ -1,4 +1,4 @@
-"""``verify`` on ranks that collbench starts, or on those of a launcher."""
+"""Run ``verify`` on ranks that collbench starts, or on the ranks of a launcher."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from collbench.ranks.start import launch_ranks
 from collbench.verify.outcomes import Outcome, append, exit_code, load
 from collbench.verify.subjects import VerifyRequest
 
-OUTCOMES = "COLLBENCH_OUTCOMES"  # the file into which ranks that we start write every outcome
+OUTCOMES = "COLLBENCH_OUTCOMES"  # the file to which ranks started by collbench append their outcomes
 
 
 @dataclass(frozen=True)
 class Proven:
-    """How it ended: the exit code, and the outcomes, None on ranks that leave the report to another. ``cut_short``: the
-    ranks ended before all stories had run."""
+    """The result: the exit code, and the outcomes (None on ranks that do not report). ``cut_short``: the ranks ended
+    before all stories had run."""
 
     code: int
     outcomes: tuple[Outcome, ...] | None = None
@@ -27,7 +27,7 @@ class Proven:
 
 
 def on_own_ranks(ranks: int, argv: Sequence[str]) -> Proven:
-    """Start that many ranks on this machine, which run the same command."""
+    """Run this command (``argv``) on ``ranks`` new ranks of this machine, and collect their outcomes."""
     find_mpiexec()
     with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
         path = Path(folder) / "outcomes.jsonl"
@@ -42,8 +42,8 @@ def on_own_ranks(ranks: int, argv: Sequence[str]) -> Proven:
 def on_these_ranks(
     request: VerifyRequest, launcher: Launcher, into: Path | None, at_timeout: Callable[[Sequence[Outcome]], None]
 ) -> Proven:
-    """Run on the ranks of a launcher. ``into``: where that was collbench itself, the file that it reads the outcomes
-    from; ``at_timeout`` gets the outcomes so far when the job is about to be ended. Collective."""
+    """Run on the ranks of a launcher. ``into``: if collbench started the ranks, the file from which it reads the
+    outcomes. ``at_timeout`` is called with the outcomes so far before a hung job ends. Collective."""
     from mpi4py import MPI
 
     from collbench.verify import launch
@@ -61,6 +61,6 @@ def on_these_ranks(
 
     launch.run(request, emit)
     if into is not None:
-        return Proven(Exit.FINE)  # the process that started the ranks reads the outcomes and judges
+        return Proven(Exit.FINE)  # the process that started the ranks reads the outcomes and sets the exit code
     code = int(comm.bcast(exit_code(found)))
     return Proven(code, tuple(found) if comm.Get_rank() == 0 else None)

@@ -20,7 +20,7 @@ from collbench.results.records import COLUMNS
         (("--sizes", "0"), "0 bytes"),
         (("--sizes", "0.3K"), "whole number of bytes"),
         (("-b", "8K", "-e", "4K"), "swap them"),
-        (("-b", "8K", "--sizes", "4K"), "twice"),
+        (("-b", "8K", "--sizes", "4K"), "both set the sizes"),
         (("--backend", "mpi-nvra"), "did you mean 'mpi-nvrar'?"),
         (("--dtype", "bfloat"), "did you mean 'bfloat16'?"),
         (("--collective", "allreduce"), "did you mean 'all_reduce'?"),

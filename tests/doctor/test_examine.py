@@ -19,7 +19,7 @@ def found(text: str) -> dict[str, dict[str, Any]]:
 
 def test_a_wrong_plugin_is_reported_before_mpi_is_started(mpich: Mpi) -> None:
     ran = mpich.run("doctor", SLURM_STEP_ID="0", SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="2", SLURM_MPI_TYPE="none")
-    assert ran.err.startswith("collbench: srun --mpi=none, which MPICH mostly does not speak; try srun --mpi=pmi2")
+    assert ran.err.startswith("collbench: srun --mpi=none, which MPICH usually does not support; try srun --mpi=pmi2")
     assert "BAD   launcher: srun started 2 processes" in ran.out
     assert ran.code == 1
 
@@ -53,4 +53,4 @@ def test_gpus_are_listed_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(examine, "gpu_count", lambda: 1)
     told, held = examine._gpus(node)
     assert told.found == "1 NVIDIA; 0: NVIDIA H200, SM 345 of 1980 MHz, memory 3201 of 3201 MHz"
-    assert (held.grade, held.found) == ("note", "held down: GPU 0 of here: power brake")
+    assert (held.grade, held.found) == ("note", "throttled: GPU 0 of here: power brake")

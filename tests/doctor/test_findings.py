@@ -8,9 +8,9 @@ from collbench.doctor.findings import bad, fine, note, show
 
 
 def test_grades_have_marks_and_cures_stand_below() -> None:
-    findings = [fine("a", "well"), fine("b", "not here", False), note("c", "slow", "hurry"), bad("d", "ill", "mend")]
+    findings = [fine("a", "well"), fine("b", "not here", False), note("c", "slow", "hurry"), bad("d", "down", "fix")]
     assert show(findings, False).splitlines() == [
-        "ok    a: well", "--    b: not here", "note  c: slow", "      cure: hurry", "BAD   d: ill", "      cure: mend",
+        "ok    a: well", "--    b: not here", "note  c: slow", "      cure: hurry", "BAD   d: down", "      cure: fix",
     ]  # fmt: skip
     assert [finding.fine for finding in findings] == [True, True, True, False]
     assert json.loads(show(findings, True))[2] == {

@@ -51,7 +51,7 @@ def test_ranks_that_are_alone_are_reported_once_and_badly(mpich: Mpi) -> None:
         check=False,
     )
     assert ran.returncode == 1
-    assert ran.stdout.count("BAD   launcher: mpiexec started 2 processes, the MPI world has 1 ranks") == 1
+    assert ran.stdout.count("BAD   launcher: mpiexec started 2 processes, the MPI world has 1 rank") == 1
     assert "the mpiexec that belongs to Open MPI" in ran.stdout
 
 

@@ -33,7 +33,7 @@ def grade(finding: Finding | None) -> str | None:
             1,
             "none",
             "MPICH",
-            "srun --mpi=pmi2: MPICH finds its other ranks that way, not --mpi=",
+            "srun --mpi=pmi2 instead of --mpi=none, so that MPICH connects its ranks",
         ),
         (Launcher("srun", 0, 4), 1, "pmi2", "Open MPI", "srun --mpi=pmix"),
         (Launcher("srun", 0, 4), 1, None, "Cray MPICH", "srun --mpi=cray_shasta"),
@@ -44,7 +44,7 @@ def grade(finding: Finding | None) -> str | None:
 def test_ranks_that_are_all_alone(launch: Launcher, size: int, plugin: str | None, vendor: str, cure: str) -> None:
     found = traps.singletons(launch, size, plugin, vendor)
     assert grade(found) == BAD
-    assert found.found == f"{launch.name} started 4 processes, the MPI world has 1 ranks: {found.found.split(': ')[1]}"
+    assert found.found == f"{launch.name} started 4 processes, the MPI world has 1 rank: {found.found.split(': ')[1]}"
     assert cure in found.cure
 
 
@@ -116,7 +116,7 @@ def test_a_fabric_needs_locked_memory(limit: int | None, network: str, expected:
     ("reach", "container", "expected", "word"),
     [
         (Reach("InfiniBand", False, "libibverbs.so.1", True), "APPTAINER_CONTAINER", BAD, "bind /dev/infiniband"),
-        (Reach("Slingshot", False, "libfabric.so.1", True), None, BAD, "there is no /dev/cxi*"),
+        (Reach("Slingshot", False, "libfabric.so.1", True), None, BAD, "/dev/cxi* is missing"),
         (Reach("Slingshot", True, "libfabric.so.1", False), "/.dockerenv", NOTE, "libfabric.so.1 does not load inside"),
         (Reach("InfiniBand", True, "libibverbs.so.1", False), None, NOTE, "load the module"),
     ],
@@ -149,7 +149,7 @@ def test_ranks_with_different_mpis() -> None:
     assert grade(traps.agreement([RANK, RANK])) == FINE
     found = traps.agreement([RANK, RANK, other])
     assert grade(found) == BAD
-    assert found.found.startswith("2 ranks: MPICH Version: 4.3, /opt/cray/libmpi.so.12; 1 ranks:")
+    assert found.found.startswith("2 ranks: MPICH Version: 4.3, /opt/cray/libmpi.so.12; 1 rank:")
 
 
 def test_ranks_that_share_cores() -> None:

@@ -255,10 +255,10 @@ def test_what_is_no_kernel_is_an_error(tmp_path: Path) -> None:
 
 BOTH = """
 from emulated import a_layout, kernel
-from collbench.verify.scenes import draw_scene, play
+from collbench.verify.scenes import draw_scene, run_scene
 from collbench.kernels.host_compiler import CPU, load_runtime, runtime_library
 load_runtime(runtime_library(CPU))
-verdict = play(kernel("oneshot"), draw_scene(a_layout("1x2"), 1, ("float32",), ("sum",), (64,)))
+verdict = run_scene(kernel("oneshot"), draw_scene(a_layout("1x2"), 1, ("float32",), ("sum",), (64,)))
 print(verdict.calls, repr(verdict.wrong))
 """
 

@@ -104,4 +104,4 @@ def test_a_file_that_says_nothing_of_contests_is_refused(here: Here, tmp_path: P
     for name in ("c.json", "none.json"):
         ran = here("sweep", "--contests", name, "--dry-run")
         assert (ran.code, ran.err.count("\n")) == (2, 1)
-        assert "does not say what is timed" in ran.err
+        assert "is not a valid file of contests" in ran.err

@@ -155,7 +155,7 @@ def test_the_wrong_plugin_is_named_with_its_cure(cluster: lab.Cluster) -> None:
     assert "--mpi=pmi2" in logs()
     (launcher,) = (found for found in reopen(RESULTS).parts()[0].preflight() if found["what"] == "launcher")
     assert launcher["grade"] == "bad"
-    assert "every process believes that it is alone" in launcher["found"]
+    assert "every process is rank 0 of a world of its own" in launcher["found"]
     assert launcher["cure"].startswith("srun --mpi=pmi2")
 
 

@@ -54,7 +54,7 @@ def test_an_interrupt_while_following_says_that_jobs_continue(stage: Stage, monk
     monkeypatch.setattr(follow.Pace, "wait", interrupt)
     ran = stage.run(*SUBMIT, "--nodes", "1", "--wait")
     assert ran.code == 130
-    assert "The jobs continue; collbench submit --wait -o r.csv" in ran.err
+    assert "The jobs continue; to follow them: collbench submit --wait -o r.csv" in ran.err
 
 
 def seen_as(state: str, **told: str) -> Callable[[Part], Look]:

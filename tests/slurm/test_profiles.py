@@ -79,17 +79,17 @@ def test_it_is_found_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no `launch`"),
-        ("launch = 'srun'", "launch = 'srun' is not a list of texts"),
-        ("launch = [1]", "is not a list of texts"),
+        ("", "`launch` is missing"),
+        ("launch = 'srun'", "launch = 'srun' is not a list of strings"),
+        ("launch = [1]", "is not a list of strings"),
         ("launch = [", "cannot be read"),
         (f"{GOOD}gpu_per_node = 4", "did you mean 'gpus_per_node'"),
         (f"{GOOD}like = 'vist'", "did you mean 'vista'"),
-        (f"{GOOD}[slurm]\n'a b' = 1", "'a b' is no long option"),
-        (f"{GOOD}[variables.'a b']\nvalue = '1'", "no name for a variable"),
+        (f"{GOOD}[slurm]\n'a b' = 1", "'a b' is not a long option"),
+        (f"{GOOD}[variables.'a b']\nvalue = '1'", "variable a b is not a valid name"),
         (f"{GOOD}[variables.A]\nvalue = '1'", "give value, why, source and confirmed"),
-        (GOOD + SETTING.replace('"1"', "1"), "value = 1 is not str; numbers are written as texts"),
-        (GOOD + SETTING.replace("true", "'yes'"), "confirmed = 'yes' is not bool"),
+        (GOOD + SETTING.replace('"1"', "1"), "value = 1 is not a string; write numbers as strings"),
+        (GOOD + SETTING.replace("true", "'yes'"), "confirmed = 'yes' is not true or false"),
         (f"{GOOD}{SETTING}where = 'two nodes'", "unknown place"),
         (f"{GOOD}{SETTING}wher = 'one node'", "did you mean 'where'"),
     ],
@@ -103,7 +103,7 @@ def test_a_profile_that_is_like_itself(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(profiles, "folder", lambda: tmp_path)
     for name, other in (("a", "b"), ("b", "a")):
         (tmp_path / f"{name}.toml").write_text(f'like = "{other}"\nlaunch = ["srun"]\n')
-    with pytest.raises(UsageError, match="leads back to itself"):
+    with pytest.raises(UsageError, match="is circular"):
         find("a")
 
 

@@ -45,7 +45,7 @@ def test_without_slurm_the_scripts_are_written(stage: Stage, monkeypatch: pytest
     monkeypatch.setenv("PATH", "/nowhere")
     ran = stage.run(*SUBMIT, "--nodes", "2", "--wait")
     assert ran.code == 1
-    assert "No Slurm here: there is no sbatch. The scripts are in r.jobs" in ran.err
+    assert "sbatch was not found here. The scripts are in r.jobs" in ran.err
     assert Path("r.jobs/nodes2.sh").exists()
 
 
@@ -115,7 +115,7 @@ def test_a_job_that_ran_out_of_time_is_a_row(stage: Stage) -> None:
     *others, row = load(Path("r.csv"))
     assert [other.status for other in others] == ["ok"] * 3
     assert (row.backend, row.status, row.nodes, row.ranks, row.param["job"]) == ("(job)", "timeout", 2, 4, "102")
-    assert row.reason == "job 102 of nodes2.0: TIMEOUT after 00:30:01; 2 rows kept, submit --resume goes on"
+    assert row.reason == "job 102 of nodes2.0: TIMEOUT after 00:30:01; 2 rows kept, submit --resume continues"
     assert "timeout ×1: (job): job 102" in ran.out
     assert "(job) µs" not in ran.out, "it is no backend that was timed"
     assert ran.out.count("all_reduce · ") == 2
@@ -134,7 +134,7 @@ def test_what_another_collbench_wrote_is_left_alone(stage: Stage) -> None:
     stage.run(*SUBMIT, "--nodes", "1")
     written = Path("r.jobs/submission.json")
     written.write_text(written.read_text().replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(UsageError, match="by another collbench"):
+    with pytest.raises(UsageError, match="by another version of collbench"):
         stage.run("submit", "--resume", "-o", "r.csv")
 
 
@@ -143,7 +143,7 @@ def test_a_job_that_slurm_forgot(stage: Stage) -> None:
     measured(part(0), [timed(5.0)])
     ran = stage.run("submit", "--wait", "-o", "r.csv")
     assert ran.code == 1
-    assert load(Path("r.csv"))[-1].reason == "job 102 of nodes2.0: ENDED; 0 rows kept, submit --resume goes on"
+    assert load(Path("r.csv"))[-1].reason == "job 102 of nodes2.0: ENDED; 0 rows kept, submit --resume continues"
 
 
 @pytest.mark.parametrize(
@@ -233,24 +233,24 @@ def test_jobs_find_the_kernels_of_the_user(stage: Stage, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--profile", "local"), "--nodes says on how many"),
-        (("--nodes", "2"), "--profile says where"),
-        (("--resume",), "--profile says where"),
-        (("--wait", "-o", "none.csv", "--time", "5"), "keeps its shape"),
-        (("--resume", "-o", "none.csv", "--launches", "5"), "keeps its shape"),
+        (("--profile", "local"), "--nodes is missing"),
+        (("--nodes", "2"), "--profile is missing"),
+        (("--resume",), "--profile is missing"),
+        (("--wait", "-o", "none.csv", "--time", "5"), "keeps its options"),
+        (("--resume", "-o", "none.csv", "--launches", "5"), "keeps its options"),
         (("--wait", "-o", "none.csv"), "nothing was submitted for none.csv"),
         (("--profile", "local", "--resume", "-o", "r.csv"), "omit --profile"),
         (("--profile", "perlmuter", "--nodes", "2"), "did you mean 'perlmutter'"),
         (("--profile", "perlmutter", "--nodes", "2"), "perlmutter needs --account"),
-        (("--profile", "infiniband", "--nodes", "2"), "says nothing of GPUs"),
+        (("--profile", "infiniband", "--nodes", "2"), "sets no number of GPUs"),
         (("--profile", "local", "--nodes", "2", "-o", "r.txt"), "does not end in .csv"),
-        (("--profile", "local", "--nodes", "2", "--time", "1h"), "not a time limit of Slurm's"),
+        (("--profile", "local", "--nodes", "2", "--time", "1h"), "not a time limit of Slurm"),
         (("--profile", "local", "--nodes", "2", "--sizes", "4X"), "is not a valid size"),
         (("--profile", "local", "--nodes", "2", "--size", "4K"), "No such option '--size'"),
-        (("--profile", "local", "--nodes", "2", "--json"), "are not for jobs"),
-        (("--profile", "local", "--nodes", "2", "--force"), "are not for jobs"),
+        (("--profile", "local", "--nodes", "2", "--json"), "do not apply to jobs"),
+        (("--profile", "local", "--nodes", "2", "--force"), "do not apply to jobs"),
         (("--profile", "local", "--nodes", "2,4", "--ranks", "8"), "8 ranks requested, but this launch has 4"),
-        (("--profile", "local", "--nodes", "2", "--account", "a\nb"), "does not print"),
+        (("--profile", "local", "--nodes", "2", "--account", "a\nb"), "non-printable"),
     ],
 )
 def test_bad_input(stage: Stage, arguments: tuple[str, ...], words: str) -> None:
@@ -279,7 +279,7 @@ def test_an_account_that_is_refused_is_not_tried_again(stage: Stage) -> None:
 def test_a_slurm_that_cannot_say_what_runs_gets_no_second_job(stage: Stage) -> None:
     stage.run(*SUBMIT, "--nodes", "1")
     stage.set("silent", "slurm_load_jobs error: Unable to contact slurm controller")
-    with pytest.raises(UsageError, match="Slurm does not say what runs"):
+    with pytest.raises(UsageError, match="Slurm does not report which jobs are running"):
         stage.run("submit", "--resume", "-o", "r.csv")
     assert len(stage.calls()) == 1
 

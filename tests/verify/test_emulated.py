@@ -57,14 +57,14 @@ def emulate(mpich: Mpi, folder: Path, *arguments: str, **variables: str) -> Ran:
 def told(text: str) -> list[str]:
     """What is told below the table, from the failure to the command that plays it again."""
     lines = text.splitlines()
-    last = next(number for number, line in enumerate(lines) if line.startswith("  again: "))
+    last = next(number for number, line in enumerate(lines) if line.startswith("  reproduce: "))
     first = max(number for number, line in enumerate(lines[:last]) if not line.startswith(" "))
     return lines[first : last + 1]
 
 
 def again(ran: Ran) -> list[str]:
     """The arguments of that command."""
-    program, verify, emulated, *arguments = shlex.split(told(ran.out)[-1].removeprefix("  again: "))
+    program, verify, emulated, *arguments = shlex.split(told(ran.out)[-1].removeprefix("  reproduce: "))
     assert (program, verify, emulated) == ("collbench", "verify", "--emulate")
     return arguments
 
@@ -191,7 +191,7 @@ def test_json_is_all_there_is_on_stdout(mpich: Mpi, newcomer: Path) -> None:
         ("1x3", 3, "float32", "sum", "6 seeds")
     }
     assert found[0]["reason"].startswith("seed 1: rank 0, ")
-    assert found[2]["reason"] == "mpi is not a kernel file; the emulator runs those"
+    assert found[2]["reason"] == "mpi is not a kernel file; the emulator runs kernel files only"
     assert told(ran.err)[0].startswith("leaves-out, 1x3, seed 1: ")
 
 
@@ -218,7 +218,7 @@ def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--collective", "broadcast"), "--emulate proves kernels, and these are all_reduce"),
+        (("--collective", "broadcast"), "--emulate supports only all_reduce"),
         (("--collective", "all_reduce,gather"), "omit --collective."),
         (("--seeds", "0"), "x>=1"),
         (("--backend", "oneshott"), "did you mean 'oneshot'?"),

@@ -24,7 +24,7 @@ from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.verify import schedules
 from collbench.verify.emulator import Comms, Emulator, Ending, load
-from collbench.verify.scenes import EmulatedScene, alone, draw_scene, play
+from collbench.verify.scenes import EmulatedScene, draw_scene, run_scene, with_silent_rank
 from collbench.verify.schedules import Schedule
 
 pytestmark = needs_compiler
@@ -68,7 +68,7 @@ def run(
             reached = [node == nodes[place] for node in nodes]
             emulator.launch(place, 0, loaded, buffers, given.size, reached, shape)
         ending = emulator.run()
-        return Ran(ending, out, emulator.story(range(ranks)))
+        return Ran(ending, out, emulator.waits(range(ranks)))
     finally:
         emulator.close()
 
@@ -107,9 +107,9 @@ def test_a_deadlock_says_who_waits_for_whom(tmp_path: Path) -> None:
 
 def test_a_story_has_ranks_and_not_places(tmp_path: Path) -> None:
     layout = Layout((0, 1, 2, 3), (0, 1, 0, 1))
-    verdict = play(small(tmp_path, WAITS), draw_scene(layout, 0, ("float32",), ("sum",), (4096,)))
+    verdict = run_scene(small(tmp_path, WAITS), draw_scene(layout, 0, ("float32",), ("sum",), (4096,)))
     assert verdict.wrong == "deadlock"
-    assert verdict.story[0].startswith("rank 2 waited in doubling step 2 of call 2 for rank 0 (block ")
+    assert verdict.waits[0].startswith("rank 2 waited in doubling step 2 of call 2 for rank 0 (block ")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_what_goes_wrong_ends_the_run(tmp_path: Path, body: str, ending: Ending)
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_seed_replays_exactly(name: str) -> None:
     one, two = scenes("3x2", "int32", "max", 2)
-    first, other, again = (play(kernel(name), scene) for scene in (one, two, one))
+    first, other, again = (run_scene(kernel(name), scene) for scene in (one, two, one))
     assert first == again
     assert (first.wrong, first.calls > 0) == ("", True)
     assert first.events != other.events
@@ -144,7 +144,7 @@ def test_a_seed_replays_exactly(name: str) -> None:
 
 def test_a_failure_replays_exactly(tmp_path: Path) -> None:
     scene = draw_scene(a_layout("1x2"), 5, ("float32",), ("sum",), (1028,))
-    one, two = (play(small(tmp_path, WAITS), scene) for _ in range(2))
+    one, two = (run_scene(small(tmp_path, WAITS), scene) for _ in range(2))
     assert one == two
     assert one.wrong == "deadlock"
 
@@ -152,16 +152,16 @@ def test_a_failure_replays_exactly(tmp_path: Path) -> None:
 def test_a_seed_replays_in_another_process() -> None:
     program = """
 from collbench import registry
-from collbench.verify.scenes import draw_scene, play
+from collbench.verify.scenes import draw_scene, run_scene
 from collbench.plan.layout import virtual_layout
 layout = virtual_layout(2, 2, ["here"] * 4)
-print(play(registry.find("nvrar-ll").kernel, draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
+print(run_scene(registry.find("nvrar-ll").kernel, draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
 """
     events = [
         int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
         for _ in range(2)
     ]
-    here = play(kernel("nvrar-ll"), draw_scene(a_layout("2x2"), 3, ("float32",), ("sum",), (4100, 30)))
+    here = run_scene(kernel("nvrar-ll"), draw_scene(a_layout("2x2"), 3, ("float32",), ("sum",), (4100, 30)))
     assert events == [here.events] * 2
 
 
@@ -290,7 +290,7 @@ def test_puts_of_two_meetings_may_overtake_each_other(tmp_path: Path, gates: str
     begins = "KERNEL(a) { end_call(begin_call(a)); }"
     found = set()
     for seed in range(60):
-        order = replace(schedules.draw(seed, 8, 1, 32), arrival_order=1, prompt=0, victim=schedules.NOBODY)
+        order = replace(schedules.draw(seed, 8, 1, 32), arrival_order=1, prompt=0, victim=schedules.NO_VICTIM)
         ran = run(tmp_path, begins, NOTHING, 1, layout="2x4", shape=(1, 32), schedule=order, epoch=(1 << 32) + 2)
         found.add(ran.ending)
     assert found == endings
@@ -302,24 +302,24 @@ def test_puts_of_two_meetings_may_overtake_each_other(tmp_path: Path, gates: str
 )
 def test_good_kernels_pass_on_any_layout(name: str, layout: str, dtype: str, op: str) -> None:
     for scene in scenes(layout, dtype, op, 5):
-        verdict = play(kernel(name), scene)
-        assert verdict.wrong == "", (verdict.story, str(scene))
+        verdict = run_scene(kernel(name), scene)
+        assert verdict.wrong == "", (verdict.waits, str(scene))
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_all_others_give_up_where_one_never_comes(name: str) -> None:
     for number, scene in enumerate(scenes("3x2", "int32", "max", 3)):
-        assert play(kernel(name), alone(scene, number * 2)).wrong == ""
+        assert run_scene(kernel(name), with_silent_rank(scene, number * 2)).wrong == ""
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_ranks_that_are_not_in_the_order_of_nodes(name: str) -> None:
     layout = Layout((0, 1, 2, 3), (0, 1, 0, 1))
     for seed in range(4):
-        assert play(kernel(name), draw_scene(layout, seed, ("float32",), ("sum",), SIZES)).wrong == ""
+        assert run_scene(kernel(name), draw_scene(layout, seed, ("float32",), ("sum",), SIZES)).wrong == ""
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_many_ranks(name: str) -> None:
     size = 516 if name == "oneshot" else 16 << 10  # what it sends grows with the square of the ranks
-    assert play(kernel(name), draw_scene(a_layout("16x8"), 1, ("bfloat16",), ("sum",), (size,))).wrong == ""
+    assert run_scene(kernel(name), draw_scene(a_layout("16x8"), 1, ("bfloat16",), ("sum",), (size,))).wrong == ""

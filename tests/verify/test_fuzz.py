@@ -23,7 +23,7 @@ from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.verify import emulator, schedules
-from collbench.verify.scenes import EmulatedScene, alone, play
+from collbench.verify.scenes import EmulatedScene, run_scene, with_silent_rank
 from collbench.verify.schedules import ALWAYS, Schedule
 
 pytestmark = needs_compiler
@@ -131,8 +131,8 @@ def any_scene(draw: st.DrawFn, build: Build) -> EmulatedScene:
         schedule=draw(any_schedule(layout.size, blocks, build.threads)),
     )
     few = layout.size**2 * blocks * build.threads <= FEW_LOOKS
-    deaf = draw(st.none() | st.none() | st.none() | st.integers(0, layout.size - 1)) if few else None
-    return scene if deaf is None else alone(scene, deaf)
+    silent = draw(st.none() | st.none() | st.none() | st.integers(0, layout.size - 1)) if few else None
+    return scene if silent is None else with_silent_rank(scene, silent)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -150,5 +150,5 @@ def test_every_answer_is_right_in_any_order(name: str, data: st.DataObject) -> N
     scene = data.draw(any_scene(build), "scene")
     defines = {"COLL_BATCH": build.batch} if kernel(name).file.defines else {}
     with np.errstate(all="ignore"):
-        verdict = play(Kernel(kernel(name).file, defines), scene)
-    assert verdict.wrong == "", (verdict.story, str(scene))
+        verdict = run_scene(Kernel(kernel(name).file, defines), scene)
+    assert verdict.wrong == "", (verdict.waits, str(scene))

@@ -17,7 +17,7 @@ from emulated import Draws, Patch, a_layout, kernel, needs_compiler, patched
 
 from collbench.kernels.kernel import Kernel
 from collbench.verify import emulator
-from collbench.verify.scenes import EmulatedScene, SceneResult, alone, draw_scene, play
+from collbench.verify.scenes import EmulatedScene, SceneResult, draw_scene, run_scene, with_silent_rank
 
 pytestmark = needs_compiler
 
@@ -60,7 +60,7 @@ def special(scene: EmulatedScene) -> EmulatedScene:
 
 def one_never_comes(scene: EmulatedScene) -> EmulatedScene:
     """All other ranks must give up."""
-    return alone(scene, scene.schedule.seed % scene.problems[0].layout.size)
+    return with_silent_rank(scene, scene.schedule.seed % scene.problems[0].layout.size)
 
 
 def in_place(scene: EmulatedScene) -> EmulatedScene:
@@ -194,7 +194,7 @@ def played(backend: Kernel, draws: Draws, twist: Twist, seed: int) -> SceneResul
     """What becomes of the scene of a seed."""
     scene = draw_scene(a_layout(draws.layout), seed, (draws.dtype,), ("sum",), draws.sizes)
     with np.errstate(all="ignore"):  # a wrong answer may be infinite
-        return play(backend, twist(scene))
+        return run_scene(backend, twist(scene))
 
 
 def first_wrong(backend: Kernel, draws: Draws, twist: Twist, seeds: int) -> str:
