@@ -105,7 +105,7 @@ def test_a_users_kernel_is_not_picked(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (a_problem("broadcast"), "oneshot is an all_reduce, not a broadcast"),
+        (a_problem("broadcast"), "oneshot implements all_reduce, not broadcast"),
         (a_problem(dtype="float64"), "oneshot has no float64; "),
         (a_problem(op="avg"), "oneshot has no avg; "),
         (a_problem(op="avg", layout=REAL), "nvrar-put has no avg; "),

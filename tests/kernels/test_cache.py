@@ -1,4 +1,4 @@
-"""The cache of what is compiled: where it is, and what is said where it cannot be written."""
+"""The cache of what is compiled: where it is, and the message where it cannot be written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from collbench.kernels import cache as kernel_cache
 
 
-def test_a_cache_that_cannot_be_written_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cache_that_cannot_be_written_is_reported_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     for _ in range(2):
         kernel_cache.store(tmp_path / "file" / "entry", b"content")

@@ -157,7 +157,7 @@ def test_messages_are_none_that_the_header_rules_out_or_that_hold_no_element(mpi
     few = ("--layout", "1x3", "--dtype", "float32", "--seeds", "6")
     ran = emulate(mpich, newcomer, "--backend", "small,right", *few, "--sizes", "2,3,4,1024,1028,9002")
     assert ran.code == 0, ran.out
-    for sizes, words in (("2,3", "2 B hold no float32"), ("4000", "small is for messages up to 1024 bytes")):
+    for sizes, words in (("2,3", "2 B hold no float32"), ("4000", "small supports messages up to 1024 bytes")):
         ran = emulate(mpich, newcomer, "--backend", "small", *few, "--sizes", sizes)
         assert (ran.code, words in ran.out) == (1, True)
 
@@ -197,7 +197,7 @@ def test_without_a_compiler_all_is_skipped_and_a_sentence_says_why(mpich: Mpi, n
     assert ran.code == 1, "nothing could run"
     told_of = [line for line in ran.out.splitlines() if line.startswith(("right", "oneshot"))]
     assert len(told_of) == 4
-    reason = "skipped: CXX names 'c++-of-nobody', which is no command here; name a C++17 compiler, or unset it"
+    reason = "skipped: CXX names 'c++-of-nobody', which is not a command; name a C++17 compiler, or unset it"
     assert all(line.endswith(reason) for line in told_of)
     assert ran.err == ""
 
