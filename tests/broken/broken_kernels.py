@@ -1,4 +1,4 @@
-"""Kernels of ours on CPU ranks, in a world that is not as it should be; installed by the same entry points."""
+"""Kernels of collbench on CPU ranks in a faulty environment; installed by the same entry points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collbench.ranks import failure
 
 @dataclass(frozen=True)
 class Spoilt:
-    """The kernel ``name``, but ``spoil`` comes before it is opened, and what opens it is ``wrapped``."""
+    """The kernel ``name``; ``spoil`` is called before it is opened, and ``wrapped`` wraps its session."""
 
     name: str
     spoil: Callable[[], None]
@@ -47,7 +47,7 @@ class Deaf:
 
 
 def _lose_patience() -> None:
-    """Soon: kernels give up after 2.5 s, and the ranks of one host are heard within 3 s."""
+    """Shorten the timeouts: spins give up after 2.5 s, and reports of one host's ranks arrive within 3 s."""
     failure.HANG_SECONDS = 3.0
     abi.PATIENCE_NS = 2_500_000_000
 
