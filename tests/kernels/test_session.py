@@ -170,7 +170,7 @@ def test_kernels_that_do_not_compile_or_load_are_failed_rows_that_say_why(mpich:
     assert ran.code == 1, ran.err
     rows = {row.backend: row for row in mpich.rows()}
     assert {name: row.status for name, row in rows.items()} == {"typo": "failed", "nameless": "failed", "mpi": "ok"}
-    assert f"{mine}/typo.cu does not compile for processors" in rows["typo"].reason
+    assert f"{mine}/typo.cu does not compile for CPUs" in rows["typo"].reason
     assert "error: " in rows["typo"].reason
     assert "‘y’" in rows["typo"].reason or "'y'" in rows["typo"].reason
     assert "the kernel nameless does not load: " in rows["nameless"].reason

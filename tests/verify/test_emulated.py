@@ -146,7 +146,7 @@ def test_what_does_not_compile_or_load_has_failed_and_says_why(mpich: Mpi, newco
     assert "Traceback" not in ran.err
     typo, nameless, unlinked = json.loads(ran.out)
     assert {one["status"] for one in (typo, nameless, unlinked)} == {"failed"}
-    assert f"{newcomer}/typo.cu does not compile for processors" in typo["reason"]
+    assert f"{newcomer}/typo.cu does not compile for CPUs" in typo["reason"]
     assert "error: " in typo["reason"]
     assert "the kernel nameless does not load: " in nameless["reason"]
     assert "of_nobody" in unlinked["reason"]
