@@ -1,4 +1,4 @@
-"""Every kernel file as a backend: compiled for the problem, launched on the communicator that all kernels share."""
+"""Every kernel file as a backend: compiled for the problem, launched on the communicator shared by all kernels."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ NEAR_WRAP = "epoch near its wrap"
 
 
 def device() -> str:
-    """Where kernels run: on GPUs where there are some, else on processors."""
+    """Where kernels run: "gpu" on a machine with GPUs, else "cpu"."""
     return "gpu" if gpu_count() else "cpu"
 
 
 def missing() -> str | None:
-    """What this machine lacks to run kernels: NVSHMEM and NVIDIA's compiler libraries, or a C++ compiler."""
+    """What this machine lacks to run kernels (NVSHMEM, NVIDIA's compiler libraries, a C++ compiler), or None."""
     from collbench.kernels import host_compiler, nvrtc
 
     if device() == "cpu":
@@ -42,12 +42,12 @@ def missing() -> str | None:
 
 
 def own_names() -> list[str]:
-    """Names of the kernels that come with collbench: ``nvrar`` picks among them."""
+    """Names of the kernels that come with collbench, from which ``nvrar`` chooses."""
     return [name for name, file in find_kernels().items() if file.path.parent == own_folder().resolve()]
 
 
 def find(spec: str) -> KernelBackend:
-    """The kernel that ``spec`` names, with its parameters; raises UsageError where it cannot be used."""
+    """The kernel and parameters that ``spec`` names; raises UsageError where the kernel cannot be used."""
     name, parameters = split(spec)
     file = find_kernels()[name]
     if isinstance(file, Broken):
@@ -56,7 +56,7 @@ def find(spec: str) -> KernelBackend:
 
 
 def flat_sum(inputs: Values, layout: Layout, op: str) -> Values:
-    """The order ``flat``: all places in turn, 16-bit floats in fp32, one rounding. (ranks, n) -> (n,)."""
+    """The result in order ``flat``: places in sequence, 16-bit floats in fp32, one rounding. (ranks, n) -> (n,)."""
     return mpi_nvrar.node_sum(inputs[list(layout.places)], combine_of(op))
 
 
@@ -64,7 +64,7 @@ ORDERS = {"flat": flat_sum, "nvrar": mpi_nvrar.three_phases}
 
 
 def order_of(file: KernelFile, problem: Problem) -> ExactOrder | None:
-    """The order of additions that a kernel documents."""
+    """The order of additions that the header of ``file`` documents, or None."""
     return partial(ORDERS[file.order], layout=problem.layout, op=problem.op) if file.order else None
 
 
@@ -76,45 +76,45 @@ class KernelBackend:
 
     @property
     def DEVICE(self) -> str:  # noqa: N802 (the protocol's name)
-        """GPUs where there are some, else the processor."""
+        """Where kernels run on this machine."""
         return device()
 
     @property
     def SUMMARY(self) -> str:  # noqa: N802 (the protocol's name)
-        """What it times."""
+        """The summary in the file's header."""
         return self.kernel.file.summary
 
     @property
     def WAYS(self) -> Mapping[str, Opening]:  # noqa: N802 (the protocol's name)
-        """A communicator whose flags are about to be used up."""
+        """A communicator whose epoch is about to wrap."""
         return {NEAR_WRAP: self._open_near_wrap}
 
     def configured(self, parameters: Mapping[str, str]) -> Backend:
-        """This kernel with some of its parameters fixed."""
+        """This kernel with these parameters fixed."""
         return KernelBackend(self.kernel.configured(parameters))
 
     def missing(self) -> str | None:
-        """What a machine needs to compile and run kernels."""
+        """What this machine lacks to compile and run kernels, or None."""
         return missing()
 
     def refuses(self, problem: Problem) -> str | None:
-        """What the file's header does not declare."""
+        """Why the file's header excludes ``problem``, or None."""
         return self.kernel.refuses(problem)
 
     def exact_order(self, problem: Problem) -> ExactOrder | None:
-        """The order that the file's header names."""
+        """The order of additions that the file's header names, or None."""
         return order_of(self.kernel.file, problem)
 
     def wire_bytes(self, problem: Problem) -> float | None:
-        """Bytes that a rank sends, flags included."""
+        """Bytes that one rank sends per call, flags included."""
         return self.kernel.wire_bytes(problem)
 
     def candidates(self, problem: Problem) -> tuple[str, ...]:
-        """Launch shapes worth trying, its own choice first."""
+        """Launch shapes to try, the default first."""
         return self.kernel.candidates(problem)
 
     def open(self, world: World, device: Device, arena_bytes: int) -> Session:
-        """The communicator that all kernels on this world share."""
+        """A session on the communicator shared by all kernels on ``world``."""
         return session.open_session(self.kernel, world, device, arena_bytes)
 
     def _open_near_wrap(self, world: World, device: Device, arena_bytes: int) -> Session:

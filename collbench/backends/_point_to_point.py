@@ -1,4 +1,4 @@
-"""What all-reduces over MPI point-to-point share: their arithmetic with its roundings, requests, and the session."""
+"""Shared code of all-reduces over MPI point-to-point: arithmetic with its roundings, requests, and the session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Combine = Callable[[Values, Values], Values]
 
 
 def combine_of(op: str) -> Combine:
-    """What combines two arrays; an average is a sum until its end."""
+    """The function that combines two arrays for ``op``; an average is a sum until its last step."""
     import numpy as np
 
     known: dict[str, Combine] = {"sum": np.add, "avg": np.add, "min": np.minimum, "max": np.maximum}
@@ -27,27 +27,27 @@ def combine_of(op: str) -> Combine:
 
 
 def wide(dtype: np.dtype[Any]) -> np.dtype[Any] | str:
-    """The type that sums are formed in: fp32 for 16-bit floats."""
+    """The type in which sums are formed: fp32 for 16-bit floats."""
     return "float32" if dtype.itemsize == 2 else dtype
 
 
 def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:
-    """One addition, one rounding."""
+    """``mine`` and ``theirs`` combined, with one rounding."""
     kind = wide(mine.dtype)
     return combine(mine.astype(kind), theirs.astype(kind)).astype(mine.dtype)
 
 
 def average(total: Values, ranks: int) -> Values:
-    """The last step of ``avg``: one division, one rounding."""
+    """``total`` divided by ``ranks``, with one rounding: the last step of ``avg``."""
     quotient: Values = total.astype(wide(total.dtype)) / ranks
     return quotient.astype(total.dtype)
 
 
 class Exchange:
-    """Persistent requests that start together and end together.
+    """Persistent requests that are started together and awaited together.
 
-    ``pairs``: with whom, what to send, where to receive; None for a message that goes one way only. Both sides give
-    the same ``tag``.
+    ``pairs``: (peer, send buffer, receive buffer), with None for a direction without a message. Both sides use the same
+    ``tag``.
     """
 
     def __init__(
@@ -65,34 +65,34 @@ class Exchange:
         MPI.Request.Waitall(self._requests)
 
     def free(self) -> None:
-        """Give the requests back."""
+        """Free the requests."""
         for request in self._requests:
             request.Free()
 
 
 class PointToPointCall(Protocol):
-    """One all-reduce between two buffers, ready to run again and again."""
+    """One all-reduce between two buffers, prepared once and run repeatedly."""
 
     def __call__(self) -> None: ...
 
     def free(self) -> None:
-        """Give all requests back."""
+        """Free all requests."""
 
 
 Maker = Callable[[Any, Problem, Array, Array], PointToPointCall]
 
 
 def open_session(world: World, device: Device, arena_bytes: int, make: Maker) -> PointToPointSession:
-    """A communicator of its own, so that no message is taken for another backend's.
+    """A session on its own communicator, so that its messages match no other backend's.
 
-    ``make(comm, problem, send, recv)`` is called on all members.
+    ``make(comm, problem, send, recv)`` returns a schedule; it is called on all members.
     """
     return PointToPointSession(world, device.arena(arena_bytes), world.comm.Dup() if world.member else world.comm, make)
 
 
 @dataclass(frozen=True)
 class PointToPointSession:
-    """The schedules that were prepared on one world."""
+    """The schedules prepared on one world; implements ``Session``."""
 
     world: World
     arena: Array
@@ -101,7 +101,7 @@ class PointToPointSession:
     schedules: list[PointToPointCall] = field(default_factory=list)
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """The schedule with its persistent requests."""
+        """The schedule for ``problem``, with its persistent requests."""
         schedule = self.make(self.comm, problem, send, recv)
         self.schedules.append(schedule)
         return schedule

@@ -1,6 +1,6 @@
 """The MPI library's own collectives on host memory.
 
-MPI knows no 16-bit floats: their reductions are an operation of ours, in numpy, called by the library.
+MPI has no 16-bit floats: the library reduces them with a user-defined operation, written in numpy.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ SUMMARY = "the MPI library's own collectives, host memory"
 
 
 def missing() -> str | None:
-    """MPI is what launched us."""
+    """None: this process runs under MPI."""
     return None
 
 
 def refuses(problem: Problem) -> str | None:
-    """MPI has no average."""
+    """Why MPI cannot run ``problem``, or None: MPI defines no average."""
     return "MPI defines no averaging operation" if problem.op == "avg" else None
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
-    """The library's order is its own."""
+    """None: the library does not document its order."""
     return None
 
 
 def wire_bytes(problem: Problem) -> float | None:
-    """The library's algorithm is its own."""
+    """None: the library chooses its algorithm."""
     return None
 
 
 def open(world: World, device: Device, arena_bytes: int) -> MpiSession:
-    """Needs nothing but the communicator."""
+    """A session on the communicator of ``world``."""
     return MpiSession(world, device.arena(arena_bytes))
 
 
 @dataclass(frozen=True)
 class MpiSession:
-    """The communicator of the world, and the reductions that were made for types that MPI does not know."""
+    """The communicator of the world, and user-defined operations for types that MPI does not have."""
 
     world: World
     arena: Array
-    made: dict[tuple[str, str], Any] = field(default_factory=dict)
+    operations: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """One blocking MPI call; types that MPI does not know are reduced by an operation of ours."""
+        """One blocking MPI call; types that MPI does not have are reduced by a user-defined operation."""
         from mpi4py import MPI
 
         comm = self.world.comm
@@ -79,7 +79,7 @@ class MpiSession:
         comm = self.world.comm
         if not problem.in_place:
             return lambda: comm.Reduce_scatter_block(source, target, op)
-        # MPI leaves an in-place result at the start of the buffer, NCCL at the rank's own share: move it there.
+        # MPI leaves an in-place result at the start of the buffer, NCCL in the rank's own share: move it there.
         share = problem.count // problem.layout.size
         rank = comm.Get_rank()
 
@@ -113,21 +113,21 @@ class MpiSession:
         if problem.dtype.itemsize != 2 or not problem.op:
             return known.get(problem.op)
         key = (problem.dtype.name, problem.op)
-        if key not in self.made:
-            self.made[key] = rounding_reduction(problem)
-        return self.made[key]
+        if key not in self.operations:
+            self.operations[key] = rounding_reduction(problem)
+        return self.operations[key]
 
     def release(self) -> None:
-        """Calls hold nothing."""
+        """Does nothing: calls hold no resources."""
 
     def close(self) -> None:
-        """Free the operations; the communicator belongs to the world."""
-        for operation in self.made.values():
+        """Free the operations; the world frees the communicator."""
+        for operation in self.operations.values():
             operation.Free()
 
 
 def message(problem: Problem, array: Array) -> Any:
-    """``array`` as mpi4py takes it; 16-bit floats travel as 16-bit integers, which MPI knows."""
+    """``array`` as a buffer for mpi4py; 16-bit floats are sent as 16-bit integers, which MPI has."""
     from mpi4py import MPI
 
     types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}

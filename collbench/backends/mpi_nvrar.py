@@ -1,16 +1,16 @@
 """NVRAR's schedule over MPI point-to-point: the readable reference for the kernels, on any number of nodes.
 
-With G ranks a node and N nodes, for a message of S bytes:
+With G ranks per node and N nodes, for a message of S bytes:
 
 1. Reduce-scatter in the node: rank g collects shard g (S/G bytes) of its G local ranks and adds them in the order
    of their local index, 16-bit floats in fp32 with one rounding at the end.
 2. Recursive doubling between nodes: in step k the shard is exchanged with the rank of the same local index on node
-   ``n xor 2**k`` and added, one rounding a step. Where N is no power of two, the nodes beyond the largest one fold
-   their shards into a partner first and get the result from it last.
+   ``n xor 2**k`` and added, with one rounding per step. Where N is not a power of two, the nodes beyond the largest
+   one first fold their shards into a partner and receive the result from it at the end.
 3. All-gather in the node.
 
-Each rank sends 2 (G-1)/G S + ceil(log2 N) S/G bytes at most. Addition of two numbers commutes, so all ranks end with
-the same bits. Source: arXiv 2511.09557.
+Each rank sends 2 (G-1)/G S + ceil(log2 N) S/G bytes at most. Addition of two numbers commutes, so all ranks obtain the
+same bits. Source: arXiv 2511.09557.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ SUMMARY = "NVRAR's schedule over MPI point-to-point, host memory: the readable r
 
 
 def missing() -> str | None:
-    """MPI is what launched us."""
+    """None: this process runs under MPI."""
     return None
 
 
 def refuses(problem: Problem) -> str | None:
-    """An all-reduce on nodes of equal size."""
+    """Why it cannot run ``problem``, or None: it is an all-reduce on nodes of equal size."""
     if problem.collective.name != "all_reduce":
         return f"NVRAR is an all-reduce, not a {problem.collective.name}"
     if problem.layout.per_node is None:
@@ -55,12 +55,12 @@ def refuses(problem: Problem) -> str | None:
 
 
 def doubling_nodes(nodes: int) -> int:
-    """The largest power of two that is not above ``nodes``: how many nodes take part in the doubling."""
+    """The largest power of two up to ``nodes``: the number of nodes in the doubling."""
     return 1 << (nodes.bit_length() - 1)
 
 
 def wire_bytes(problem: Problem) -> float | None:
-    """Bytes that the busiest rank sends."""
+    """Bytes that the busiest rank sends per call."""
     layout = problem.layout
     per_node, nodes = layout.per_node or 1, layout.node_count
     core = doubling_nodes(nodes)
@@ -69,7 +69,7 @@ def wire_bytes(problem: Problem) -> float | None:
 
 
 def node_sum(parts: Values, combine: Combine) -> Values:
-    """Phase 1's arithmetic: ``parts`` of shape (G, n) combined in order, one rounding."""
+    """The arithmetic of phase 1: ``parts`` of shape (G, n) combined in order, with one rounding."""
     total: Values = parts[0].astype(wide(parts.dtype))
     for part in parts[1:]:
         total = combine(total, part.astype(total.dtype))
@@ -77,12 +77,12 @@ def node_sum(parts: Values, combine: Combine) -> Values:
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
-    """The result of the three phases, to the bit."""
+    """The order of the three phases."""
     return partial(three_phases, layout=problem.layout, op=problem.op)
 
 
 def three_phases(inputs: Values, layout: Layout, op: str) -> Values:
-    """The schedule's order of additions and roundings, from inputs of shape (ranks, n) to (n,)."""
+    """The bit-exact result of the schedule, shape (n,), for inputs of shape (ranks, n)."""
     import numpy as np
 
     combine, nodes = combine_of(op), np.array(layout.nodes)
@@ -97,12 +97,12 @@ def three_phases(inputs: Values, layout: Layout, op: str) -> Values:
 
 
 def open(world: World, device: Device, arena_bytes: int) -> PointToPointSession:
-    """One schedule a call, over a communicator of its own."""
+    """A session with one schedule per call."""
     return open_session(world, device, arena_bytes, ThreePhases)
 
 
 class ThreePhases:
-    """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
+    """One all-reduce from ``send`` to ``recv`` (possibly the same buffer), prepared once and run repeatedly."""
 
     def __init__(self, comm: Any, problem: Problem, send: Values, recv: Values) -> None:
         import numpy as np
@@ -125,7 +125,7 @@ class ThreePhases:
         self._gather = self._exchange(2, [(p, self._output, recv[self._shards[i]]) for i, p in self._peers()])
 
     def _peers(self) -> list[tuple[int, int]]:
-        """(local index, rank) of the other ranks of the node, each rank beginning with its next neighbour."""
+        """(local index, rank) of the other ranks of the node, from this rank's next neighbour on."""
         turned = self._local[self._me + 1 :] + self._local[: self._me]
         return [(self._local.index(peer), peer) for peer in turned]
 
@@ -136,10 +136,10 @@ class ThreePhases:
         """Requests of phase 2: folding in, the doubling steps, folding out."""
         core, node = doubling_nodes(layout.node_count), self._node
         twins = [[r for r in range(layout.size) if layout.nodes[r] == n][self._me] for n in range(layout.node_count)]
-        if self._folds_away:  # gives its shard to a partner and waits for the result
+        if self._folds_away:  # sends its shard to a partner and receives the result
             partner = twins[node - core]
-            give = self._exchange(3, [(partner, self._shard, None)])
-            return give, [], self._exchange(4, [(partner, None, self._shard)])
+            fold = self._exchange(3, [(partner, self._shard, None)])
+            return fold, [], self._exchange(4, [(partner, None, self._shard)])
         steps = [
             self._exchange(5 + step, [(twins[node ^ (1 << step)], self._shard, self._theirs)])
             for step in range(core.bit_length() - 1)
@@ -173,7 +173,7 @@ class ThreePhases:
         self._shard[...] = pair_sum(self._shard, self._theirs, self._combine)
 
     def free(self) -> None:
-        """Give all requests back."""
+        """Free all requests."""
         for exchange in (self._scatter, self._fold, *self._steps, self._unfold, self._gather):
             if exchange:
                 exchange.free()

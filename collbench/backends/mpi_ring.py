@@ -1,14 +1,14 @@
-"""The classical ring all-reduce over MPI point-to-point, so that NVRAR's schedule is compared with another schedule.
+"""The classical ring all-reduce over MPI point-to-point, as a baseline for NVRAR's schedule.
 
-P ranks stand in a ring, node after node, so that each node is entered over one link and left over one. The message of
-S bytes is cut into P chunks, and each rank sends to the next one only:
+P ranks form a ring, node after node, so that one link enters each node and one leaves it. The message of S bytes is
+cut into P chunks, and each rank sends to the next one only:
 
-1. Reduce-scatter, P - 1 steps: chunk c sets out from place c, and every place that it comes to adds its own part,
-   16-bit floats in fp32 with one rounding a step. The place before the one that it set out from completes it.
-2. All-gather, P - 1 steps: the complete chunks go round.
+1. Reduce-scatter, P - 1 steps: chunk c starts at place c, and every place that receives it adds its own part, 16-bit
+   floats in fp32 with one rounding per step. The place before c completes it.
+2. All-gather, P - 1 steps: the complete chunks pass around the ring.
 
-Each rank sends 2 (P-1)/P S bytes, and no all-reduce can send fewer; but its 2 (P-1) steps wait for each other, so its
-latency grows with P. Every chunk is added up in one order and then copied, so all ranks end with the same bits.
+Each rank sends 2 (P-1)/P S bytes, the least of any all-reduce, but its 2 (P-1) steps depend on each other, so its
+latency grows with P. Every chunk is reduced in one order and then copied, so all ranks obtain the same bits.
 Source: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009.
 """
 
@@ -38,36 +38,35 @@ REDUCE_TAG, GATHER_TAG = 1, 2
 
 
 def missing() -> str | None:
-    """MPI is what launched us."""
+    """None: this process runs under MPI."""
     return None
 
 
 def refuses(problem: Problem) -> str | None:
-    """An all-reduce; any ranks on any nodes."""
+    """Why it cannot run ``problem``, or None: it is an all-reduce, on any layout."""
     name = problem.collective.name
     return None if name == "all_reduce" else f"this ring is an all-reduce, not a {name}"
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
-    """None: where an addition starts depends on the chunk, so on an element's place in the message, and an emulator is
-    given the data of an element without its place."""
+    """None: the order depends on an element's position in the message, which an ``ExactOrder`` does not receive."""
     return None
 
 
 def wire_bytes(problem: Problem) -> float | None:
-    """Bytes that each rank sends, where the chunks are equal."""
+    """Bytes that each rank sends per call, where the chunks are equal."""
     ranks = problem.layout.size
     return problem.bytes * 2 * (ranks - 1) / ranks
 
 
 def open(world: World, device: Device, arena_bytes: int) -> PointToPointSession:
-    """One schedule a call, over a communicator of its own."""
+    """A session with one schedule per call."""
     return open_session(world, device, arena_bytes, Ring)
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One step of the reduce-scatter: exchange, then ``total`` becomes ``theirs`` and ``mine`` combined."""
+    """One step of the reduce-scatter: an exchange, after which ``total`` is ``theirs`` and ``mine`` combined."""
 
     exchange: Exchange
     theirs: Values
@@ -76,7 +75,7 @@ class Hop:
 
 
 class Ring:
-    """One all-reduce from ``send`` to ``recv`` (which may be one buffer): ready to run again and again."""
+    """One all-reduce from ``send`` to ``recv`` (possibly the same buffer), prepared once and run repeatedly."""
 
     def __init__(self, comm: Any, problem: Problem, send: Values, recv: Values) -> None:
         ring = sorted(range(problem.layout.size), key=problem.layout.nodes.__getitem__)
@@ -89,7 +88,7 @@ class Ring:
         self._copies = self._all_gather()
 
     def _chunk(self, ahead: int) -> slice:
-        """The chunk that sets out ``ahead`` places after this one."""
+        """The chunk that starts ``ahead`` places after this one."""
         number = (self._place + ahead) % self._size
         return slice(*(self._work.count * edge // self._size for edge in (number, number + 1)))
 
@@ -124,6 +123,6 @@ class Ring:
             copy()
 
     def free(self) -> None:
-        """Give all requests back."""
+        """Free all requests."""
         for exchange in (*(hop.exchange for hop in self._hops), *self._copies):
             exchange.free()

@@ -1,6 +1,6 @@
-"""NCCL as its users get it: default tuning, buffers that we do not register.
+"""NCCL with its defaults: default tuning, and buffers that collbench does not register.
 
-The memory comes from ncclMemAlloc, so in a CUDA graph NCCL registers it by itself (NCCL_GRAPH_REGISTER, on by default).
+Memory comes from ncclMemAlloc, so in a CUDA graph NCCL registers it (NCCL_GRAPH_REGISTER, on by default).
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ SUMMARY = "NCCL with default tuning"
 
 
 def missing() -> str | None:
-    """A GPU and nccl4py."""
+    """What this machine lacks of a GPU and nccl4py, or None."""
     return gpu_missing()
 
 
 def refuses(problem: Problem) -> str | None:
-    """NCCL has every collective here, for every type."""
+    """None: NCCL has every collective for every type."""
     return None
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
-    """NCCL's order depends on the algorithm it picks."""
+    """None: the order depends on the algorithm that NCCL picks."""
     return None
 
 
 def wire_bytes(problem: Problem) -> float | None:
-    """NCCL does not say."""
+    """None: NCCL does not report it."""
     return None
 
 
 def open(world: World, device: Device, arena_bytes: int) -> NcclSession:
-    """A communicator over the world, memory from ncclMemAlloc."""
+    """A session with its own communicator and memory from ncclMemAlloc."""
     from collbench.devices.nccl import NcclCommunicator
 
     return NcclSession(
@@ -53,24 +53,24 @@ def open(world: World, device: Device, arena_bytes: int) -> NcclSession:
 
 @dataclass(frozen=True)
 class NcclSession:
-    """A communicator on one world; ``comm`` is None on ranks that sit out."""
+    """A communicator on one world; ``comm`` is None on ranks outside it."""
 
     device: Gpu
     arena: Array
     comm: NcclCommunicator | None
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """One call of NCCL on the device's stream."""
+        """One NCCL call on the device's stream."""
         assert self.comm is not None, "members only"
         return self.comm.call(problem, send, recv, self.device.stream.ptr)
 
     def transport(self) -> str:
-        """What NCCL takes from this rank to others; members only, after a call."""
+        """NCCL's transports from this rank; members only, after a call."""
         assert self.comm is not None, "members only"
         return self.comm.transport()
 
     def release(self) -> None:
-        """Calls hold nothing."""
+        """Does nothing: calls hold no resources."""
 
     def close(self) -> None:
         """Destroy the communicator."""

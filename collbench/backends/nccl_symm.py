@@ -1,7 +1,7 @@
-"""NCCL's symmetric-memory kernels over registered windows: the strongest NCCL.
+"""NCCL's symmetric-memory kernels over registered windows: the fastest NCCL.
 
-Registration alone proves nothing: NCCL falls back silently. So every call is captured once and the names of its
-kernels are read; where none is symmetric, the case is skipped and says what NCCL took instead.
+Despite registration NCCL may fall back silently. Every call is therefore captured once to read the names of its
+kernels; where none is symmetric, the case is skipped, and its reason names the kernels that NCCL chose.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ SYMMETRIC = "ncclSym"  # in the name of every such kernel (NCCL, src/device/symm
 
 
 def missing() -> str | None:
-    """A GPU and nccl4py."""
+    """What this machine lacks of a GPU and nccl4py, or None."""
     return gpu_missing()
 
 
 def refuses(problem: Problem) -> str | None:
-    """What NCCL 2.28 has symmetric kernels for (src/device/symmetric/generate.py)."""
+    """Why NCCL 2.28 has no symmetric kernel for ``problem`` (src/device/symmetric/generate.py), or None."""
     name = problem.collective.name
     if name not in ("all_reduce", "reduce_scatter", "all_gather"):
         return f"NCCL has no symmetric kernel for {name}"
     if problem.op not in ("", "sum"):
-        return f"NCCL's symmetric kernels sum; they have no {problem.op}"
+        return f"NCCL's symmetric kernels support sum only, not {problem.op}"
     if problem.op and problem.dtype.name not in ("float16", "bfloat16", "float32"):
-        return f"NCCL's symmetric kernels do not reduce {problem.dtype.name}"
+        return f"NCCL's symmetric kernels do not support reductions of {problem.dtype.name}"
     return None
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
-    """NCCL's order depends on the kernel it picks."""
+    """None: the order depends on the kernel that NCCL picks."""
     return None
 
 
 def wire_bytes(problem: Problem) -> float | None:
-    """NCCL does not say."""
+    """None: NCCL does not report it."""
     return None
 
 
 def open(world: World, device: Device, arena_bytes: int) -> SymmetricSession:
-    """A communicator of its own, with the shared arena registered as a symmetric window in it."""
+    """A session with its own communicator, in which the shared arena is registered as a symmetric window."""
     from collbench.devices.nccl import NcclCommunicator
 
     arena = device.arena(arena_bytes)
@@ -65,7 +65,7 @@ def open(world: World, device: Device, arena_bytes: int) -> SymmetricSession:
 
 @dataclass(frozen=True)
 class SymmetricSession:
-    """A communicator with a registered window; ``comm`` is None on ranks that sit out."""
+    """A communicator with a registered window; ``comm`` is None on ranks outside the world."""
 
     device: Gpu
     arena: Array
@@ -73,24 +73,24 @@ class SymmetricSession:
     one_host: bool
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """One call of NCCL, proven to take a symmetric kernel."""
+        """One NCCL call that launches a symmetric kernel; raises CannotRunError where NCCL chose another."""
         assert self.comm is not None, "members only"
         call = self.comm.call(problem, send, recv, self.device.stream.ptr)
-        taken = self.device.kernels(call)
-        if not any(name.startswith(SYMMETRIC) for name in taken):
-            raise CannotRunError(f"NCCL took {', '.join(taken) or 'no kernel'} instead of a symmetric one")
+        chosen = self.device.kernels(call)
+        if not any(name.startswith(SYMMETRIC) for name in chosen):
+            raise CannotRunError(f"NCCL chose {', '.join(chosen) or 'no kernel'} instead of a symmetric kernel")
         return call
 
     def transport(self) -> str:
-        """What NCCL takes from this rank to others; members only, after a call. Its symmetric kernels, which every call
-        is proven to take, load and store between the GPUs of a host: they open no channel that NCCL would tell of."""
+        """NCCL's transports from this rank; members only, after a call. Within a host they are known: symmetric kernels
+        load and store between GPUs and open no channel that NCCL would log."""
         assert self.comm is not None, "members only"
         return "p2p" if self.one_host else self.comm.transport()
 
     def release(self) -> None:
-        """Calls hold nothing."""
+        """Does nothing: calls hold no resources."""
 
     def close(self) -> None:
-        """Deregister and destroy."""
+        """Destroy the communicator, and the registration with it."""
         if self.comm is not None:
             self.comm.close()

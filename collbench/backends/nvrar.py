@@ -1,7 +1,7 @@
-"""NVRAR as its users get it: for each message the kernel and launch shape that the tuned table holds, else a default.
+"""NVRAR: for each message the kernel and launch shape in the tuned table, else a default.
 
-The kernels are the files in ``kernels/``; ``collbench tune`` fills the table. A problem that no table knows takes the
-default: one hop while the extra bytes cost less than the second hop would, else the three phases.
+The kernels are the files in ``kernels/``; ``collbench tune`` fills the table. A problem in no table gets the default:
+one hop while its additional bytes cost less than a second hop would, else the three phases.
 """
 
 from __future__ import annotations
@@ -21,70 +21,70 @@ if TYPE_CHECKING:
 DEVICE = _kernels.device()
 SUMMARY = "NVRAR: our kernels over NVSHMEM, the one that fits each size (see collbench tune)"
 ONE_HOP, PLAIN, THREE_PHASES, BY_PUTS = "oneshot", "nvrar-ll", "nvrar-lamport", "nvrar-put"
-# A hop saved is worth that many bytes sent: 1.2 us at 370 GB/s, both measured on 4 x H200. Beyond so many times more,
-# one hop is not even tried.
+# Bytes that can be sent in the time of one hop: 1.2 us at 370 GB/s, both measured on 4 x H200. Beyond HOPELESS times as
+# many, one hop is not a candidate.
 BYTES_OF_A_HOP, HOPELESS = 444_000, 8
 
 
 def missing() -> str | None:
-    """What the kernels need."""
+    """What this machine lacks to run kernels, or None."""
     return _kernels.missing()
 
 
 def refuses(problem: Problem) -> str | None:
-    """What the default kernel refuses."""
+    """Why the default kernel cannot run ``problem``, or None."""
     return _kernels.find(default(problem)).refuses(problem)
 
 
 def default(problem: Problem) -> str:
-    """The kernel for a problem that was not tuned."""
+    """The kernel for a problem without an entry in the tuned table."""
     if problem.layout.node_count > 1:
         return THREE_PHASES if problem.layout.virtual else BY_PUTS
     return ONE_HOP if _more_in_one_hop(problem) <= BYTES_OF_A_HOP else THREE_PHASES
 
 
 def _more_in_one_hop(problem: Problem) -> float:
-    """Bytes that one hop sends more than two: (P-1) S, and 2 (P-1)/P S."""
+    """Bytes that one hop sends, (P-1) S, in excess of those of two hops, 2 (P-1)/P S."""
     ranks = problem.layout.size
     return (ranks - 1) * (1 - 2 / ranks) * problem.bytes * (1 if problem.dtype.is_float else 2)
 
 
 def candidates(problem: Problem) -> tuple[str, ...]:
-    """Every launch shape of every kernel of ours that fits the problem, its own default first.
+    """All launch shapes of all kernels of collbench that can run the problem, the default first.
 
-    One hop knows of no nodes, so it is left out where there are several: it would be another algorithm. Puts are for
-    nodes that loads and stores do not reach.
+    One hop is omitted on several nodes: it ignores nodes, so it would be another algorithm. Puts are for nodes that
+    loads and stores do not reach.
     """
     layout = problem.layout
     reached = layout.node_count == 1 or layout.virtual
-    left_out = {BY_PUTS} if reached else {ONE_HOP, PLAIN, THREE_PHASES}
+    omitted = {BY_PUTS} if reached else {ONE_HOP, PLAIN, THREE_PHASES}
     if layout.node_count > 1 or _more_in_one_hop(problem) > HOPELESS * BYTES_OF_A_HOP:
-        left_out.add(ONE_HOP)
+        omitted.add(ONE_HOP)
     specs = [default(problem)]
     for name in _kernels.own_names():
         backend = _kernels.find(name)
-        if name not in left_out and not backend.refuses(problem):
+        if name not in omitted and not backend.refuses(problem):
             specs += backend.candidates(problem)
     return tuple(dict.fromkeys(specs))
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
-    """The order of the three phases; on one node that of one hop is the same."""
+    """The order of the three phases, which on one node is also that of one hop."""
     return _kernels.find(THREE_PHASES).exact_order(problem)
 
 
 def wire_bytes(problem: Problem) -> float | None:
-    """Of the default; a call knows what its own kernel sends."""
+    """Bytes that the default kernel sends; a call reports those of its own kernel."""
     return _kernels.find(default(problem)).wire_bytes(problem)
 
 
 def open(world: World, device: Device, arena_bytes: int) -> NvrarSession:
-    """All kernels share the world's communicator, so opening one is enough."""
+    """A session on the communicator of the world, which all kernels share: opening one kernel creates it."""
     return NvrarSession(world, device, arena_bytes, _kernels.find(THREE_PHASES).open(world, device, arena_bytes).arena)
 
 
 def open_near_wrap(world: World, device: Device, arena_bytes: int) -> NvrarSession:
-    """On a communicator whose flags are about to be used up."""
+    """A session on a communicator whose epoch is about to wrap."""
     _open_near_wrap(world, device)
     return open(world, device, arena_bytes)
 
@@ -94,7 +94,7 @@ WAYS = {_kernels.NEAR_WRAP: open_near_wrap}
 
 @dataclass(frozen=True)
 class NvrarSession:
-    """The kernels that were picked on one world."""
+    """The kernels chosen on one world; implements ``Session``."""
 
     world: World
     device: Device
@@ -103,15 +103,15 @@ class NvrarSession:
     picked: dict[Problem, Session] = field(default_factory=dict)
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """The call of the kernel that rank 0 picks."""
+        """The call of the kernel that rank 0 chooses."""
         if problem not in self.picked:
             spec = self.world.led(lambda: self._tuned(problem)) or self._default(problem)
             self.picked[problem] = _kernels.find(spec).open(self.world, self.device, self.arena_bytes)
         return self.picked[problem].prepare(problem, send, recv)
 
     def _default(self, problem: Problem) -> str:
-        """The default, or puts where loads and stores do not reach all ranks: a layout does not tell."""
-        if self.device.kind == "cpu":  # few long phases: ranks that share a core change places least often
+        """The default, or puts where loads and stores do not reach all ranks, which a layout cannot say."""
+        if self.device.kind == "cpu":  # few long phases: the fewest context switches between ranks that share a core
             return BY_PUTS
         reached = open_communicator(self.world, self.device).reaches(range(problem.layout.size))
         return default(problem) if reached else BY_PUTS
@@ -129,11 +129,11 @@ class NvrarSession:
         return tuned.choose(tuned.read_tables(), key, problem.bytes)
 
     def transport(self) -> str:
-        """What the kernels take from this rank to others."""
+        """The transports of kernels from this rank."""
         return open_communicator(self.world, self.device).transport()
 
     def release(self) -> None:
-        """Calls hold nothing."""
+        """Does nothing: calls hold no resources."""
 
     def close(self) -> None:
-        """The communicator belongs to the world."""
+        """Does nothing: the world closes the communicator."""

@@ -1,7 +1,7 @@
 """NVSHMEM's own on-stream collectives over its symmetric heap.
 
-NVSHMEM hands collectives to NCCL where it can; ``NVSHMEM_DISABLE_NCCL=1`` is therefore set before it starts, or this
-would be NCCL in disguise.
+NVSHMEM delegates collectives to NCCL where it can, so ``NVSHMEM_DISABLE_NCCL=1`` is set before it is initialised;
+otherwise this backend would time NCCL.
 """
 
 from __future__ import annotations
@@ -27,48 +27,48 @@ HAS = ("all_reduce", "reduce_scatter", "all_gather", "broadcast")
 
 
 def missing() -> str | None:
-    """A GPU and nvshmem4py."""
+    """What this machine lacks of a GPU and nvshmem4py, or None."""
     return gpu_missing(nvshmem="nvshmem4py-cu13")
 
 
 def refuses(problem: Problem) -> str | None:
-    """What NVSHMEM has as a collective on a stream, on a team of evenly spaced ranks."""
+    """Why NVSHMEM cannot run ``problem`` on a stream and a team of evenly spaced ranks, or None."""
     if problem.collective.name not in HAS:
-        return f"NVSHMEM has no {problem.collective.name} on a stream"
+        return f"NVSHMEM has no on-stream {problem.collective.name}"
     if problem.op == "avg":
         return "NVSHMEM has no averaging reduction"
     members = problem.layout.members
     if len({after - before for before, after in zip(members, members[1:], strict=False)}) > 1:
-        return "an NVSHMEM team is a strided range of ranks, and these ranks are not"
+        return "an NVSHMEM team needs evenly spaced ranks, and these are not"
     return None
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
-    """NVSHMEM's order is its own."""
+    """None: NVSHMEM does not document its order."""
     return None
 
 
 def wire_bytes(problem: Problem) -> float | None:
-    """NVSHMEM does not say."""
+    """None: NVSHMEM does not report it."""
     return None
 
 
 def open(world: World, device: Device, arena_bytes: int) -> NvshmemSession:
-    """Start NVSHMEM on the whole launch if it is not up yet, make a team of the world, take memory from the heap."""
+    """Initialise NVSHMEM for the launch if it is not yet; returns a session with a team and memory from the heap."""
     import nvshmem.core as nvshmem
 
     from collbench.devices.nvshmem import start
 
     start(world)
     arena = nvshmem.array((arena_bytes,), dtype="uint8")
-    everyone, members = int(nvshmem.Teams.TEAM_WORLD), world.layout.members
+    world_team, members = int(nvshmem.Teams.TEAM_WORLD), world.layout.members
     if world.size == world.launch.Get_size():
-        return NvshmemSession(cast("Gpu", device), arena, members, everyone, owned=False)
-    return NvshmemSession(cast("Gpu", device), arena, members, _split(everyone, members), owned=True)
+        return NvshmemSession(cast("Gpu", device), arena, members, world_team, owned=False)
+    return NvshmemSession(cast("Gpu", device), arena, members, _split(world_team, members), owned=True)
 
 
 def _split(parent: int, members: tuple[int, ...]) -> int:
-    """The team of ``members``, evenly spaced ranks of ``parent``; collective over the parent, -1 outside the team."""
+    """The team of ``members``, evenly spaced PEs of ``parent``; -1 outside the team. Collective over the parent."""
     from nvshmem.bindings import nvshmem as lib
 
     handle, stride = ctypes.c_int(-1), members[1] - members[0]
@@ -78,7 +78,7 @@ def _split(parent: int, members: tuple[int, ...]) -> int:
 
 @dataclass(frozen=True)
 class NvshmemSession:
-    """A team and a stretch of the symmetric heap."""
+    """A team and a range of the symmetric heap; implements ``Session``."""
 
     device: Gpu
     arena: Array
@@ -106,16 +106,16 @@ class NvshmemSession:
         return lambda: broadcast(team, target, source, n, ROOT, stream)
 
     def transport(self) -> str:
-        """What NVSHMEM takes from this PE to the other members."""
+        """NVSHMEM's transports from this PE to the other members."""
         from collbench.devices.nvshmem import transport
 
         return transport(self.arena.data.ptr, self.members)
 
     def release(self) -> None:
-        """Calls hold nothing."""
+        """Does nothing: calls hold no resources."""
 
     def close(self) -> None:
-        """Give memory and team back; collective over the launch."""
+        """Free the memory and the team; collective over the launch."""
         import nvshmem.core as nvshmem
 
         self.device.settle()

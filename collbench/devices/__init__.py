@@ -1,1 +1,1 @@
-"""What measuring and proving need of a processor and its memory: the protocol, and CPU and GPU, which keep it."""
+"""The ``Device`` protocol, through which measurements and proofs use a processor and its memory, for CPU and GPU."""

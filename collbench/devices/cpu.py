@@ -1,4 +1,4 @@
-"""Buffers in host memory and a clock that is aligned across ranks."""
+"""The CPU device: buffers in host memory and a clock that is aligned across ranks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PINGS = 30
 
 
 def _cache_bytes() -> int:
-    """Size of the last-level cache of one core, 32 MiB where the system does not say."""
+    """Size of the last-level cache of one core, 32 MiB where the system does not report it."""
     sizes = []
     for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = path.read_text().strip()
@@ -33,7 +33,7 @@ def _cache_bytes() -> int:
 
 
 def _periods(values: Values, table: Values, shift: int) -> tuple[tuple[Values, Values], tuple[Values, Values]]:
-    """``values`` as whole periods and a rest, each beside the table that starts at ``shift``."""
+    """``values`` as whole periods and a remainder, each with its part of the table that starts at ``shift``."""
     turned = np.concatenate([table[shift:], table[:shift]])
     whole = len(values) // PERIOD * PERIOD
     return (values[:whole].reshape(-1, PERIOD), turned), (values[whole:][None], turned[: len(values) - whole])
@@ -44,7 +44,7 @@ def _bits(values: Values) -> Values:
 
 
 def _exact_errors(values: Values, expected: Values, shift: int) -> tuple[int, int]:
-    """(how many elements differ, index of the first) where every bit must agree."""
+    """(number of elements whose bits differ, index of the first)."""
     wrong, first, base = 0, -1, 0
     for block, row in _periods(_bits(values), _bits(expected), shift):
         bad = block != row
@@ -57,7 +57,7 @@ def _exact_errors(values: Values, expected: Values, shift: int) -> tuple[int, in
 
 
 def _bound_errors(values: Values, expected: Expectation, shift: int) -> tuple[int, int, float]:
-    """(how many elements are outside their tolerance, index of the first, largest error in units)."""
+    """(number of elements outside their tolerance, index of the first, largest error in units)."""
     wrong, first, units = 0, -1, 0.0
     turn = np.roll(np.stack([expected.middle, expected.tolerance, expected.units]), -shift, axis=1)
     for start in range(0, len(values), CHUNK_ROWS * PERIOD):
@@ -65,7 +65,7 @@ def _bound_errors(values: Values, expected: Expectation, shift: int) -> tuple[in
         base = start
         for block, _ in _periods(part, expected.middle, 0):
             middle, tolerance, unit = turn[:, : block.shape[1]]
-            with np.errstate(invalid="ignore"):  # infinities
+            with np.errstate(invalid="ignore"):  # inf - inf
                 error = np.abs(block - middle)
                 units = max(units, float(np.max(error * unit, initial=0.0)))
             bad = ~(error <= tolerance)
@@ -92,7 +92,7 @@ class Cpu:
 
     def arena(self, size: int) -> Array:
         if self._arena.size < size:
-            self._arena = np.empty(0, np.uint8)  # not both at once
+            self._arena = np.empty(0, np.uint8)  # free the old arena before the new one is allocated
             raw = np.zeros(size + ALIGNMENT, np.uint8)
             skip = -raw.ctypes.data % ALIGNMENT
             self._arena = raw[skip : skip + size]
@@ -134,7 +134,7 @@ class Cpu:
         return np.array(self.view(arena, region, slot))
 
     def settle(self) -> None:
-        """Calls on the host are done when they return."""
+        """Does nothing: a call on the host is complete when it returns."""
 
     def sampler(self, world: World, calls: Sequence[Call], mode: str, cold: bool) -> Sampler:
         return CpuSampler(world, calls, np.empty(self.cold_bytes, np.uint8) if cold else None)
@@ -155,7 +155,7 @@ class Cpu:
         return {"kind": self.kind, "name": self.name}
 
     def leave(self, world: World) -> None:
-        """Samplers share nothing."""
+        """Does nothing: samplers on the CPU share no resources."""
 
     def close(self) -> None:
         self._arena = np.empty(0, np.uint8)
@@ -163,7 +163,7 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Again:
-    """Calls that are made again; implements ``Recording`` where there is nothing to record."""
+    """Calls to repeat; implements ``Recording`` for the CPU, where nothing is recorded."""
 
     calls: tuple[Call, ...]
 
@@ -172,14 +172,14 @@ class Again:
             call()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: it holds no resources."""
 
 
 def clock_offset(world: World) -> float:
     """Seconds to add to this rank's clock to get rank 0's.
 
-    Ranks of one host share CLOCK_MONOTONIC, so the offset is 0. Between hosts the fastest of some round trips
-    bounds it to half its duration (Cristian, 1989).
+    Ranks of one host share CLOCK_MONOTONIC, so the offset is 0. Between hosts it is estimated from the fastest of
+    PINGS round trips, with an error of at most half that trip (Cristian, 1989).
     """
     if world.is_local:
         return 0.0
@@ -206,9 +206,9 @@ def _ask_offset(world: World) -> float:
 
 
 class CpuSampler:
-    """Starts all ranks at one agreed time and measures each from its own start to its own end.
+    """Starts all ranks at an agreed time and measures each rank from its own start to its own end.
 
-    The start is the latest rank's time plus a margin that covers how unevenly ranks leave the agreement.
+    The agreed start is the latest clock of all ranks plus a margin, since ranks leave the agreement at different times.
     """
 
     def __init__(self, world: World, calls: Sequence[Call], flush: Values | None) -> None:
@@ -236,11 +236,11 @@ class CpuSampler:
             self._flush += 1
         start = self._agree_on_start()
         while time.perf_counter() < start:
-            os.sched_yield()  # there may be more ranks than cores
+            os.sched_yield()  # ranks may outnumber cores
         begin = time.perf_counter()
         for call in self._calls:
             call()
         return (time.perf_counter() - begin) / len(self._calls), False
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: it holds no resources."""

@@ -1,4 +1,4 @@
-"""Calls of the CUDA driver and runtime: checked results, graphs, names of kernels."""
+"""Wrappers of the CUDA driver and runtime: checked results, graphs, kernel names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collbench.devices.device import Call
 
 
 def check(result: Any) -> Any:
-    """The values of a CUDA call, or RuntimeError with the name of its error."""
+    """The values that a CUDA call returned; raises RuntimeError with the name of its error."""
     error, *values = result
     if int(error) != 0:
         raise RuntimeError(f"CUDA: {error.name}")
@@ -21,7 +21,7 @@ def check(result: Any) -> Any:
 
 
 class Graph:
-    """A CUDA graph of calls in stream order. A call that cannot be captured is an error, never run eagerly."""
+    """A CUDA graph of calls in stream order; raises RuntimeError where a call cannot be captured."""
 
     def __init__(self, stream: int, calls: Sequence[Call]) -> None:
         self._stream = stream
@@ -35,13 +35,13 @@ class Graph:
         self._exec: Any = None
         if self._count() < len(calls):
             self.close()
-            raise RuntimeError(f"the CUDA graph holds fewer nodes than {len(calls)} calls: some were not captured")
+            raise RuntimeError(f"the CUDA graph has fewer nodes than its {len(calls)} calls: some were not captured")
 
     def _count(self) -> int:
         return int(check(cudart.cudaGraphGetNodes(self._graph, 0))[1])
 
     def ready(self) -> None:
-        """Make it executable and send it to the device."""
+        """Instantiate the graph and upload it to the device."""
         self._exec = check(cudart.cudaGraphInstantiate(self._graph, 0))
         check(cudart.cudaGraphUpload(self._exec, self._stream))
 
@@ -50,14 +50,14 @@ class Graph:
         check(cudart.cudaGraphLaunch(self._exec, self._stream))
 
     def kernels(self) -> tuple[str, ...]:
-        """Names of the kernels in it, each once."""
+        """Names of the kernels in the graph, without duplicates."""
         nodes = check(driver.cuGraphGetNodes(int(self._graph), self._count()))[0]
         kernel = driver.CUgraphNodeType.CU_GRAPH_NODE_TYPE_KERNEL
         names = [_kernel_name(node) for node in nodes if check(driver.cuGraphNodeGetType(node)) == kernel]
         return tuple(dict.fromkeys(names))
 
     def close(self) -> None:
-        """Release it."""
+        """Destroy the graph."""
         if self._exec is not None:
             check(cudart.cudaGraphExecDestroy(self._exec))
         check(cudart.cudaGraphDestroy(self._graph))
@@ -70,7 +70,7 @@ def _kernel_name(node: Any) -> str:
 
 
 def plain_name(symbol: str) -> str:
-    """The name of a C++ function without its mangling and its parameters."""
+    """The demangled name of a C++ function, without its parameters."""
     demangle = ctypes.CDLL("libstdc++.so.6").__cxa_demangle
     demangle.restype = ctypes.c_void_p
     demangle.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]

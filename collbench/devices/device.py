@@ -1,4 +1,4 @@
-"""What measuring and proving need from the memory that a collective works on, be it of a CPU or of a GPU."""
+"""The protocols that every device implements: memory, test patterns, samplers and recordings, on CPU or GPU."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from collbench.ranks.world import World
 
-Array = Any  # numpy.ndarray or cupy.ndarray: cupy's types are not known to the type checker
+Array = Any  # numpy.ndarray or cupy.ndarray; cupy has no types for mypy
 Call = Callable[[], object]
 PERIOD = 16381  # prime; fewer than the positive values of a 16-bit float from 1 up, so codes are unique in it
-# Names of types, not types: `collbench list` loads every backend, and none of them needs numpy before it runs.
+# As strings: `collbench list` imports every backend, and numpy should not be imported before a backend runs.
 Values: TypeAlias = "NDArray[Any]"
 Floats: TypeAlias = "NDArray[np.float64]"
 
 
 @dataclass(frozen=True)
 class Region:
-    """Equal stretches of an arena, one a slot: ``count`` elements at ``offset + slot * stride`` bytes."""
+    """Equal ranges of an arena, one per slot: ``count`` elements at ``offset + slot * stride`` bytes."""
 
     offset: int
     stride: int
@@ -33,17 +33,17 @@ class Region:
     dtype: Dtype
 
     def first(self, slots: int) -> Region:
-        """The same stretches of the first ``slots`` slots."""
+        """The region limited to its first ``slots`` slots."""
         return Region(self.offset, self.stride, slots, self.count, self.dtype)
 
     def part(self, start: int, count: int) -> Region:
-        """``count`` elements from element ``start`` on, in every slot."""
+        """``count`` elements from element ``start`` in every slot."""
         return Region(self.offset + start * self.dtype.itemsize, self.stride, self.slots, count, self.dtype)
 
 
 @dataclass(frozen=True)
 class Errors:
-    """What a check found: how many elements are wrong, where the first is, and the largest error in units of u."""
+    """The result of a check: number of wrong elements, slot and index of the first, largest error in units of u."""
 
     wrong: int = 0
     slot: int = 0
@@ -53,7 +53,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What one period of output must be: within ``tolerance`` of ``middle``; exactly ``value`` where that is given.
+    """One period of correct output: within ``tolerance`` of ``middle``, or exactly ``value`` where that is given.
 
     All arrays have shape (PERIOD,). ``units`` turns an absolute error into units of u times the sum of magnitudes.
     """
@@ -65,35 +65,35 @@ class Expectation:
 
 
 def same(got: Values, want: Values) -> NDArray[np.bool_]:
-    """Where two arrays hold the same number, or both NaN."""
+    """Elementwise: whether both arrays hold the same number or both hold NaN."""
     import numpy as np
 
     return np.asarray((got == want) | (np.isnan(got) & np.isnan(want)), np.bool_)
 
 
 class Sampler(Protocol):
-    """Times one backend on one case. ``sample`` returns this rank's seconds per call, and whether the host was
-    late: then the sample holds the host's delay and must not count."""
+    """Times one backend on one case. A sample for which the host was late includes the host's delay and must be
+    discarded."""
 
     def sample(self) -> tuple[float, bool]:
-        """Align the ranks, run, and return (seconds per call, late)."""
+        """Align the ranks, run, and return (this rank's seconds per call, whether the host was late)."""
 
     def close(self) -> None:
-        """Release what the sampler holds."""
+        """Release the sampler's resources."""
 
 
 class Recording(Protocol):
-    """Calls that were recorded once, to be made again and again with whatever data their buffers hold then."""
+    """Calls recorded once for repeated launches; each launch uses the data that the buffers then hold."""
 
     def launch(self) -> None:
-        """Enqueue all of them, in their order."""
+        """Enqueue all recorded calls in order."""
 
     def close(self) -> None:
-        """Release it; the device has settled before."""
+        """Release the recording; the caller has waited for the device."""
 
 
 class Device(Protocol):
-    """Memory, patterns and clocks of the processors that hold the buffers."""
+    """Memory, test patterns and clocks of the processor that holds the buffers."""
 
     kind: str
     name: str
@@ -101,19 +101,19 @@ class Device(Protocol):
     cold_bytes: int
 
     def arena(self, size: int) -> Array:
-        """``size`` bytes, the same for every backend that does not bring memory of its own."""
+        """``size`` bytes of memory, shared by all backends that do not allocate their own."""
 
     def view(self, arena: Array, region: Region, slot: int) -> Array:
         """One slot of a region as an array of its type (16-bit patterns for bfloat16 on GPUs)."""
 
     def upload(self, values: Values) -> Array:
-        """A table for ``fill``."""
+        """``values`` as a table for ``fill``."""
 
     def expectation(self, expected: Expectation) -> Any:
-        """A table for ``judge``."""
+        """``expected`` as a table for ``judge``."""
 
     def fill(self, arena: Array, region: Region, table: Array, start: int, step: int) -> None:
-        """Element i of slot s becomes ``table[(start + s * step + i) % PERIOD]``."""
+        """Set element i of slot s to ``table[(start + s * step + i) % PERIOD]``."""
 
     def poison(self, arena: Array, region: Region) -> None:
         """Set every byte to 0xFF: NaN in every float type."""
@@ -125,30 +125,30 @@ class Device(Protocol):
         """One slot as a numpy array of its type."""
 
     def settle(self) -> None:
-        """Wait until everything that was enqueued is done."""
+        """Wait until all enqueued work is complete."""
 
     def sampler(self, world: World, calls: Sequence[Call], mode: str, cold: bool) -> Sampler:
-        """A sampler that makes ``calls`` once a sample; throughput, chain or isolated as ``mode`` says."""
+        """A sampler that makes ``calls`` once per sample; ``mode`` is throughput, chain or isolated."""
 
     def recorded(self, calls: Sequence[Call]) -> Recording:
-        """``calls`` in a CUDA graph on a GPU; on a CPU nothing but themselves. RuntimeError where one cannot be
+        """``calls`` as a CUDA graph on a GPU, as a plain sequence on a CPU; raises RuntimeError where one cannot be
         captured."""
 
     def hold_back(self, seconds: float) -> None:
-        """Whatever is enqueued next begins that much later."""
+        """Delay all work that is enqueued after this call by ``seconds``."""
 
     def kernels(self, call: Call) -> tuple[str, ...]:
-        """Names of the GPU kernels that ``call`` launches, found without running them; none on a CPU, and none where
-        the call cannot be captured."""
+        """Names of the GPU kernels that ``call`` launches, found without running them; empty on a CPU and where the
+        call cannot be captured."""
 
     def throttled(self) -> str | None:
-        """Why clocks are held down at this moment, or None."""
+        """Why the clocks are throttled now, or None."""
 
     def facts(self) -> dict[str, Any]:
-        """What the sidecar says of this device."""
+        """This device's entry in the sidecar."""
 
     def leave(self, world: World) -> None:
-        """Release what samplers on ``world`` shared; collective over its members."""
+        """Release what the samplers on ``world`` shared; collective over its members."""
 
     def close(self) -> None:
-        """Release memory."""
+        """Release the arena."""

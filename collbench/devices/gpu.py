@@ -1,4 +1,4 @@
-"""CUDA: device, stream, events and graphs behind the ``Device`` protocol; the one place that talks to the driver."""
+"""The GPU device: stream, events and graphs behind the ``Device`` protocol."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class Gpu:
         self.stream.use()
         self.patterns = Patterns()
         self._arena: Array = None
-        self.alarms: list[Callable[[], HangError | None]] = []  # asked, when the device fails, who gave up waiting
+        self.alarms: list[Callable[[], HangError | None]] = []  # polled when the device fails
         self._aligners: dict[Layout, Aligner] = {}
 
     def arena(self, size: int) -> Array:
         if self._arena is None or self._arena.size < size:
-            self._arena = None  # not both at once
+            self._arena = None  # free the old arena before the new one is allocated
             self._arena = nccl.allocate(size)
         return self._arena
 
     def view(self, arena: Array, region: Region, slot: int) -> Array:
         start = region.offset + slot * region.stride
-        stretch = arena[start : start + region.count * region.dtype.itemsize]
-        return stretch.view(np.uint16 if region.dtype.name == "bfloat16" else region.dtype.numpy)
+        raw = arena[start : start + region.count * region.dtype.itemsize]
+        return raw.view(np.uint16 if region.dtype.name == "bfloat16" else region.dtype.numpy)
 
     def upload(self, values: Values) -> Array:
         return cupy.asarray(values.view(f"u{values.dtype.itemsize}"))
@@ -82,7 +82,7 @@ class Gpu:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Turn a failure of the device into HangError where a kernel gave up waiting and said for whom."""
+        """Turn a failure of the device into HangError where a kernel's spin timed out and recorded the missing rank."""
         try:
             yield
         except Exception as error:
@@ -105,7 +105,7 @@ class Gpu:
         self.patterns.delay(round(seconds * 1e9))
 
     def kernels(self, call: Call) -> tuple[str, ...]:
-        """Names of the kernels that ``call`` launches, read from a graph that captured it; they do not run."""
+        """Names of the kernels that ``call`` launches, read from a CUDA graph of it; nothing runs."""
         try:
             graph = Graph(self.stream.ptr, [call])
         except RuntimeError:
@@ -146,7 +146,7 @@ class Gpu:
 
 
 class Aligner:
-    """A barrier on the stream: a four-byte all-reduce over a registered window, the collective whose ranks finish
+    """A barrier on the stream: a four-byte all-reduce over a registered window. Of all collectives its ranks finish
     closest together, since each waits for the flags of all others."""
 
     def __init__(self, world: World, stream: int) -> None:
@@ -165,11 +165,11 @@ class Aligner:
 
 
 class GpuSampler:
-    """Times calls between two events behind a barrier on the stream, all enqueued while the GPU is held back.
+    """Times calls between two events after a barrier on the stream; all are enqueued before the GPU starts on them.
 
-    A spinning kernel keeps the stream busy until everything is in its queue; then come the barrier, the first
-    event, the calls, the second event. If the first event is over before the last call is enqueued, the host was
-    late: the sample is marked, and the next ones are held back longer.
+    A spinning kernel keeps the stream busy while the host enqueues the barrier, the first event, the calls and the
+    second event. If the first event completes before the last call is enqueued, the host was late: the sample is
+    marked, and the spin of the next one is longer.
     """
 
     def __init__(self, gpu: Gpu, align: Aligner, calls: Sequence[Call], graph: bool, cold: bool) -> None:

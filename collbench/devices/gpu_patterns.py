@@ -1,4 +1,4 @@
-"""The small kernels that write inputs and judge outputs on a GPU, and that hold a stream back."""
+"""GPU kernels that write inputs, judge outputs and delay a stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collbench.devices.device import PERIOD, Array, Errors, Region
 
 THREADS, MOST_BLOCKS = 256, 1024
 
-# One block row per slot; element i of slot s is compared with, or set from, entry (start + s * step + i) % PERIOD.
+# One row of blocks per slot; element i of slot s is compared with or set from entry (start + s * step + i) % PERIOD.
 SOURCE = r"""
 typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long long u64;
 struct f16 { u16 bits; }; struct bf16 { u16 bits; };
@@ -32,8 +32,8 @@ __global__ void fill(char* base, u64 stride, u64 count, const T* table, u64 star
     out[i] = table[(shift + i) % PERIOD];
 }
 
-// found[0]: wrong elements; found[1]: the lowest (slot << 40 | index) among them; found[2]: largest error, as bits
-// of a non-negative double, which order like integers.
+// found[0]: wrong elements; found[1]: the lowest (slot << 40 | index) among them; found[2]: largest error, as the bits
+// of a double, which for non-negative values order like integers.
 template <class T>
 __global__ void judge(const char* base, u64 stride, u64 count, const double* expected, u64 start, u64 step,
                       u64* found) {
@@ -43,9 +43,9 @@ __global__ void judge(const char* base, u64 stride, u64 count, const double* exp
   for (u64 i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (u64)gridDim.x * blockDim.x) {
     u64 k = (shift + i) % PERIOD;
     double got = widen(out[i]), want = expected[k];
-    bool same = got == want || (got != got && want != want);  // infinities are equal, and so are two that are NaN
+    bool same = got == want || (got != got && want != want);  // equal infinities and two NaNs count as equal
     double error = same ? 0 : fabs(got - want);
-    if (!(error <= expected[PERIOD + k])) {  // also true where the output alone is not a number
+    if (!(error <= expected[PERIOD + k])) {  // also true where only the output is NaN
       wrong++;
       if (first == ~0ull) first = (u64)blockIdx.y << 40 | i;
     }
@@ -69,7 +69,7 @@ _JUDGED = {
 
 
 class Patterns:
-    """Compiled pattern kernels of the current device; everything goes to the current cupy stream."""
+    """Compiled pattern kernels of the current device, launched on the current cupy stream."""
 
     def __init__(self) -> None:
         names = [f"fill<{kind}>" for kind in _STORED.values()] + [f"judge<{kind}>" for kind in _JUDGED.values()]
@@ -81,12 +81,12 @@ class Patterns:
         self._found = cupy.asarray(self._clear)
 
     def fill(self, arena: Array, region: Region, table: Array, start: int, step: int) -> None:
-        """As ``Device.fill``."""
+        """Implements ``Device.fill``."""
         kernel = self._kernels[f"fill<{_STORED[region.dtype.itemsize]}>"]
         self._launch(kernel, arena, region, table, start, step)
 
     def judge(self, arena: Array, region: Region, expected: Array, start: int, step: int) -> Errors:
-        """As ``Device.judge``; waits for the stream."""
+        """Implements ``Device.judge``; waits for the stream."""
         self._found.set(self._clear)
         self._launch(
             self._kernels[f"judge<{_JUDGED[region.dtype.name]}>"],
@@ -102,7 +102,7 @@ class Patterns:
         return Errors(int(wrong), *divmod(int(first), 1 << 40), units) if wrong else Errors(units=units)
 
     def delay(self, nanoseconds: int) -> None:
-        """Keep the stream busy for that long."""
+        """Keep the stream busy for ``nanoseconds``."""
         self._kernels["hold"]((1,), (1,), (np.uint64(nanoseconds),))
 
     def _launch(

@@ -1,4 +1,4 @@
-"""NCCL through nccl4py: communicators over an MPI world, its memory, and each collective as one call."""
+"""NCCL through nccl4py: communicators over an MPI world, memory, and each collective as one call."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def allocate(size: int) -> Array:
 
 
 class NcclCommunicator:
-    """A NCCL communicator over the members of a world. Bindings are called directly: no per-call Python checks."""
+    """An NCCL communicator over the members of a world. Calls the bindings directly, without Python checks per call."""
 
     def __init__(self, world: World) -> None:
         self._log = nccl_log.log()
@@ -49,7 +49,7 @@ class NcclCommunicator:
         lib.all_reduce(array.data.ptr, array.data.ptr, array.size, int(nc.FLOAT32), int(nc.SUM), self._handle, stream)
 
     def call(self, problem: Problem, send: Array, recv: Array, stream: int) -> Call:
-        """The problem as a call that enqueues it on ``stream`` (a cudaStream_t)."""
+        """A call that enqueues ``problem`` on ``stream`` (a cudaStream_t)."""
         name, n = problem.collective.name, problem.count
         kind, op = int(DATA_TYPES[problem.dtype.name]), int(REDUCTIONS[problem.op])
         source, target, comm = send.data.ptr, recv.data.ptr, self._handle
@@ -71,8 +71,8 @@ class NcclCommunicator:
         lib.group_end()
 
     def transport(self) -> str:
-        """What it takes from here to other ranks, known once a call has run; see ``transports``. Worlds follow each
-        other, so what NCCL has logged since this one began is of this one."""
+        """The transports from this rank to others, known once a call has run; see ``host.transports``. Only one world
+        is open at a time, so all that NCCL has logged since this communicator was created concerns it."""
         return transports.of_nccl(self._log.read(), self._log.read(self._since))
 
     def close(self) -> None:
@@ -81,6 +81,6 @@ class NcclCommunicator:
 
 
 def version() -> str:
-    """Version of the NCCL library that is loaded."""
+    """Version of the loaded NCCL library."""
     found = nc.get_version().libnccl
     return str(found.version) if found else "not available"

@@ -1,4 +1,4 @@
-"""NVSHMEM, started once a launch: its start, its transport, its version."""
+"""NVSHMEM: initialisation, once per launch, transport and version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
 
 
 def start(world: World) -> None:
-    """Start NVSHMEM on the whole launch if it is not up yet; it ends with the launch. Collective over the launch."""
+    """Initialise NVSHMEM for the launch if it is not yet; finalised with the launch. Collective over the launch."""
     import nvshmem.core as nvshmem
     from cuda.core import Device as CoreDevice
 
@@ -38,7 +38,7 @@ def start(world: World) -> None:
 
 
 def transport(address: int, pes: Iterable[int]) -> str:
-    """What NVSHMEM takes from here to ``pes``, whose part of the symmetric heap begins at ``address``."""
+    """The transports from this PE to ``pes``; ``address`` is a symmetric address."""
     from nvshmem.bindings import nvshmem as lib
 
     reached = all(lib.ptr(address, pe) for pe in pes)
@@ -47,7 +47,7 @@ def transport(address: int, pes: Iterable[int]) -> str:
 
 
 def version() -> str:
-    """Version of the NVSHMEM library that is loaded."""
+    """Version of the loaded NVSHMEM library."""
     import nvshmem.core as nvshmem
 
     return str(nvshmem.get_version().libnvshmem_version)

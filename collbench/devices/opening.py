@@ -1,4 +1,4 @@
-"""The device of a rank."""
+"""Opens the device of a rank."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_device(kind: str, world: World) -> Device:
-    """The device of this rank: ``cpu``, or ``gpu`` for the one that its place on the host gives it."""
+    """The device of this rank: the CPU, or for ``gpu`` the GPU that its local rank selects."""
     if kind == "gpu":
         from collbench.devices.gpu import Gpu
 

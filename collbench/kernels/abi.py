@@ -1,4 +1,4 @@
-"""What kernels and their hosts agree on: twins of kernels/common/args.cuh, the scratch, and marks."""
+"""The interface between kernels and host: twins of kernels/common/args.cuh, the scratch, and marks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collbench.errors import HangError
 
 GATES_BYTES, TICKS, MARKS = 4096, 4096, 16
 STATE_WORDS = 4  # of 64 bits, in ``State``
-# Epochs are the flags of cells, in 32 bits; 0 is no flag.
+# Epochs are the 32-bit flags of cells; 0 is not a flag.
 FIRST_EPOCH, LAST_EPOCHS = 2, (1 << 32) - 6
-PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's patience
+PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below the watchdog's limit
 PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "exchange", "rewinding")
 DOUBLING = 2
 CELL = 16  # bytes
@@ -20,9 +20,9 @@ CELL = 16  # bytes
 
 @dataclass(frozen=True)
 class Scratch:
-    """Symmetric memory of a communicator: gates, then two parities of flagged and two of Lamport cells, in bytes.
+    """Symmetric memory of a communicator, in bytes: gates, then two halves of flagged and two of Lamport cells.
 
-    ``slack``: what a parity holds beyond its slots, since these are cut to whole tiles, where that does not take more.
+    ``slack``: bytes of a half reserved for rounding its slots up to whole tiles; a kernel that needs more takes more.
     """
 
     flagged_half: int
@@ -31,23 +31,23 @@ class Scratch:
 
     @property
     def lamport_at(self) -> int:
-        """Where the cells begin that are empty when all their bits are set; what is before begins as zeros."""
+        """Offset of the Lamport cells, which start with all bits set; everything before them starts as zeros."""
         return GATES_BYTES + 2 * self.flagged_half
 
     @property
     def bytes(self) -> int:
-        """All of it."""
+        """Size of the scratch."""
         return self.lamport_at + 2 * self.lamport_half
 
 
-# 64 MiB fit into Lamport cells on one node, between nodes about half of that; what does not fit takes several launches.
+# Lamport cells hold 64 MiB on one node and about half of that between nodes; larger messages take several launches.
 ON_GPU = Scratch(64 << 20, 200 << 20, slack=4 << 20)
-# Of the shared memory of a host, which containers may limit to 64 MiB, and within its caches.
+# Fits the host's caches, and its shared memory, which containers may limit to 64 MiB.
 ON_CPU = Scratch(1 << 20, 2 << 20)
 
 
 class Stuck(ctypes.Structure):
-    """Twin of ``Stuck`` in kernels/common/args.cuh: who waited for whom when a kernel gave up."""
+    """Twin of ``Stuck`` in kernels/common/args.cuh: which rank waited for which when a spin gave up."""
 
     _fields_ = [(name, ctypes.c_uint32) for name in ("set", "place", "phase", "step", "partner", "unused")] + [
         ("epoch", ctypes.c_uint64)
@@ -69,8 +69,8 @@ def args_of(
     places: Sequence[int], rank: int, scratch: Sequence[int], pes: Sequence[int], patience: int | None = None,
     **pointers: int,
 ) -> ctypes.Structure:  # fmt: skip
-    """What a kernel on ``rank`` is given. ``scratch`` and ``pes``: address and PE of every place; ``pointers``: the
-    fields in_, out, count, state, stuck and marks; ``patience``: nanoseconds, PATIENCE_NS where it is None."""
+    """The argument of a kernel on ``rank``. ``scratch`` and ``pes``: address and PE of every place; ``pointers``: the
+    fields in_, out, count, state, stuck and marks; ``patience``: nanoseconds, PATIENCE_NS by default."""
     count = len(places)
     return args_type(count)(
         patience=PATIENCE_NS if patience is None else patience, place=places.index(rank),
@@ -79,18 +79,18 @@ def args_of(
 
 
 def first_state(first_epoch: int) -> list[int]:
-    """Twin of ``State`` in kernels/common/args.cuh, as 64-bit words, before the call of that epoch."""
+    """The 64-bit words of ``State`` in kernels/common/args.cuh before the call of ``first_epoch``."""
     return [first_epoch * TICKS % (1 << 64), first_epoch >> 32, 0, 0][:STATE_WORDS]
 
 
 def waiting_words(places: Sequence[int], place: int, phase: int, step: int, partner: int, epoch: int) -> str:
-    """In words, who waits for whom; ``places`` holds the rank at each place."""
+    """Text that says which rank waits for which, with ``{}`` for the time; ``places`` holds the rank at each place."""
     where = PHASES[phase] + (f" step {step}" if phase == DOUBLING else "")
     return f"rank {places[place]} waited {{}}in {where} of call {epoch} for rank {places[partner]}"
 
 
 def alarm_of(found: Stuck, places: Sequence[int]) -> HangError | None:
-    """Who waited for whom, once a kernel gave up; None before."""
+    """The HangError for a spin that gave up; None where none did."""
     if not found.set:
         return None
     words = waiting_words(places, found.place, found.phase, found.step, found.partner, found.epoch)
@@ -98,8 +98,8 @@ def alarm_of(found: Stuck, places: Sequence[int]) -> HangError | None:
 
 
 def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
-    """What ends at marks 1, 2, ... of a kernel whose header declares ``phases``: "doubling" is one for every step
-    between nodes."""
+    """The phases that end at marks 1, 2, ... of a kernel whose header declares ``phases``; "doubling" stands for one
+    phase per step between nodes."""
     steps = nodes.bit_length() - 1
     names: list[str] = []
     for phase in phases:
@@ -108,6 +108,6 @@ def phase_names(phases: Sequence[str], nodes: int) -> tuple[str, ...]:
 
 
 def mark_enumerators(phases: Sequence[str], nodes: int) -> str:
-    """The phases as C++ enumerators, each the number of its first mark."""
+    """C++ enumerators of the phases, each with the number of its first mark."""
     numbers = (1 + len(phase_names(phases[:index], nodes)) for index in range(len(phases)))
     return ",".join(f"{name.replace('-', '_')}={number}" for name, number in zip(phases, numbers, strict=True))

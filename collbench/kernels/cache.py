@@ -1,4 +1,4 @@
-"""A folder of files that check themselves: written whole or not at all, by any number of processes at once."""
+"""A cache of compiled kernels: checksummed files, written atomically by any number of concurrent processes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-DIGEST_BYTES = 32  # of SHA-256; an entry is the digest of its content, then the content
+DIGEST_BYTES = 32  # of SHA-256; an entry is the digest of its content followed by the content
 
 
 def folder() -> Path:
-    """COLLBENCH_CACHE, else ``collbench`` where this user's caches are."""
+    """The folder of the cache: COLLBENCH_CACHE, else ``collbench`` in the user's cache folder."""
     named = os.environ.get("COLLBENCH_CACHE")
     caches = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or tempfile.gettempdir(), ".cache")
     return Path(named).expanduser() if named else Path(caches, "collbench")
 
 
 def load(path: Path) -> bytes | None:
-    """The content of an entry, or None where there is none or it was damaged."""
+    """The content of an entry; None where it is missing or damaged."""
     try:
         entry = path.read_bytes()
     except OSError:
@@ -31,7 +31,7 @@ def load(path: Path) -> bytes | None:
 
 
 def load_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The content of an entry, made and kept where there is none; any number of processes may do it at once."""
+    """The content of an entry; where it is missing, the result of ``make``, which is stored. Safe between processes."""
     content = load(path)
     if content is None:
         content = make()
@@ -40,16 +40,16 @@ def load_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
 
 
 def store(path: Path, content: bytes) -> None:
-    """Make ``content`` an entry. Where that cannot be, it is said once on standard error and is no error."""
+    """Store ``content`` as an entry; a cache that cannot be written is reported once on standard error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, hashlib.sha256(content).digest() + content)
     except OSError as error:
-        _say_once(f"compiled kernels are not kept ({error}); set COLLBENCH_CACHE to a directory that you may write to")
+        _warn_once(f"compiled kernels are not cached ({error}); set COLLBENCH_CACHE to a writable directory")
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Whoever reads ``path`` meanwhile finds the old file or the new one, whole."""
+    """Replace ``path`` atomically: a concurrent reader sees the old file or the new one."""
     handle, name = tempfile.mkstemp(prefix=path.stem, suffix=".part", dir=path.parent)
     try:
         with open(handle, "wb") as file:
@@ -63,5 +63,5 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 @functools.cache
-def _say_once(text: str) -> None:
+def _warn_once(text: str) -> None:
     print(text, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""One kernel launch with everything that it needs, ready to be enqueued again and again."""
+"""Calls of kernels, prepared once and launched repeatedly, and the times of their phases."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 class Marks(Protocol):
-    """Where the blocks of a launch note when each phase ended."""
+    """Memory in which the blocks of a launch record when each phase ended."""
 
     @property
     def address(self) -> int:
-        """Where a kernel writes them."""
+        """The address to which a kernel writes."""
 
     def get(self) -> NDArray[np.uint64]:
-        """Shape (blocks, MARKS), in nanoseconds, the first for the begin of the kernel; waits for the device."""
+        """Times in nanoseconds, shape (blocks, MARKS); column 0 is the start of a block. Waits for the device."""
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A launch that notes when each block ended each phase."""
+    """A launch that records when each block ended each phase."""
 
     launch: Callable[[], object]
     marks: Marks
@@ -34,20 +34,20 @@ class Marked:
         self.launch()
 
     def seconds(self) -> dict[str, float]:
-        """For each phase, from its predecessor's end in the last block (or the first block's begin) to its own end in
-        the last block. Waits for the device."""
+        """Duration of each phase: from the end of the previous phase in the last block (or the start of the first
+        block) to its own end in the last block. Waits for the device."""
         marks = self.marks.get()
         first = marks[:, 0].min()
         ends = [0.0]
-        for number in range(1, len(self.phases) + 1):  # a rank that takes no part in a phase has no mark of it
+        for number in range(1, len(self.phases) + 1):  # a rank that skips a phase has no mark for it
             ends.append(max(ends[-1], float(max(marks[:, number].max(), first) - first)))
         return {phase: (end - begin) * 1e-9 for phase, begin, end in zip(self.phases, ends, ends[1:], strict=False)}
 
 
 @dataclass(frozen=True)
 class KernelCall:
-    """The launches of one collective call; ``params`` and ``wire_bytes`` are what its row says of them. ``marked``
-    makes the same call with the times of its phases, where it is one launch that has some."""
+    """The launches of one collective call; implements ``DescribedCall``. ``marked`` is None where the call takes
+    several launches or its kernel has no phases."""
 
     launches: Sequence[Callable[[], object]]
     params: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Symmetric memory of CPU ranks, out of MPI's shared windows, and how kernels are loaded and run in it."""
+"""Symmetric memory of CPU ranks, in MPI shared windows, and kernels loaded and run in it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from collbench.ranks.world import World
 
 SHARED = Path("/dev/shm")
-TROUBLE = {2: "there is no memory for the stacks of its threads", 3: "the stack of a thread was too small"}
-# Fibers of a rank: a quarter of the cells, within limits. Every one costs some, and every round of them a wait.
+FAILURES = {2: "no memory for the stacks of the kernel's threads", 3: "the stack of a thread was too small"}
+# Fibers per rank: a quarter of the cells, within limits. Each costs time to start, and each round over them a wait.
 FEWEST_THREADS, MOST_THREADS, CELLS_OF_A_THREAD = 8, 128, 4
 
 
 def made_by_first(world: World, make: Callable[[], bytes]) -> bytes:
-    """What ``make`` returns or raises on rank 0, on every member. The others sleep: a compiler needs their cores."""
+    """On every member, what ``make`` returns or raises on rank 0. The others sleep: the compiler needs their cores."""
     made: Future[bytes] = Future()
     if world.rank == 0:
         try:
@@ -48,14 +48,14 @@ def made_by_first(world: World, make: Callable[[], bytes]) -> bytes:
 
 @dataclass(frozen=True)
 class CpuLaunch:
-    """One kernel with its argument, ready to be run again and again."""
+    """One kernel with its argument, prepared once and run repeatedly."""
 
     run: Callable[[], int]
-    trouble: Callable[[int], Exception]
+    failure: Callable[[int], Exception]
 
     def __call__(self) -> None:
         if code := self.run():
-            raise self.trouble(code)
+            raise self.failure(code)
 
 
 class CpuMarks:
@@ -73,8 +73,8 @@ class CpuMarks:
 
 
 class CpuCommunicator:
-    """Scratch, epoch and peers that all kernels on one world share, and the runtime that runs them on this rank.
-    Implements ``Communicator``."""
+    """Scratch, epoch and peers shared by all kernels on one world, and the runtime that runs them on this rank;
+    implements ``Communicator``."""
 
     layout = ON_CPU
 
@@ -86,16 +86,16 @@ class CpuCommunicator:
         self._stuck = Stuck()
         self._windows: list[Any] = []
         self.addresses = [0] * len(self.places)
-        self._short: str | None = None  # of shared memory, in words: then there is none, and every case is skipped
+        self._short: str | None = None  # why shared memory is too small: then every case is skipped
         if world.member:
             self._runtime = host_compiler.load_runtime(
                 made_by_first(world, partial(host_compiler.runtime_library, CPU))
             )
             self._allocate()
-            world.comm.Barrier()  # nobody writes before everybody has cleared
+            world.comm.Barrier()  # no rank writes before all have cleared their scratch
 
     def _allocate(self) -> None:
-        """A window of every host's ranks; addresses of all that lie in this host's."""
+        """Allocate one window per host and record the address of each rank's scratch on this host."""
         world = self._world
         host = world.comm.Split_type(MPI.COMM_TYPE_SHARED, world.rank)
         self._short = self._shortage(host)
@@ -118,34 +118,34 @@ class CpuCommunicator:
         )
 
     def _shortage(self, host: Any) -> str | None:
-        """What a host lacks, the same words on all members: to write into shared memory that is not there would kill
-        the rank."""
+        """Why a host has too little shared memory, the same on all members, or None. A write beyond the limit would
+        kill the rank."""
         words, needed = None, ON_CPU.bytes * host.Get_size()
         if SHARED.is_dir():
             state = os.statvfs(SHARED)
             free = state.f_bavail * state.f_frsize
             if free < needed:
-                words = f"{needed / (1 << 20):.1f} MiB of {SHARED} are needed, {free / (1 << 20):.1f} MiB are free"
+                need, have = (f"{size / (1 << 20):.1f} MiB" for size in (needed, free))
+                words = f"kernels need {need} of {SHARED}, but {have} are free; enlarge it (Docker: --shm-size)"
         return self._world.first_words(words)
 
     def reaches(self, ranks: Iterable[int]) -> bool:
-        """Whether loads and stores reach the scratch of ``ranks`` of the world, on every member; collective over the
-        members."""
+        """Whether every member reaches the scratch of ``ranks`` by loads and stores; collective over the members."""
         mine = all(self.addresses[self.places.index(rank)] for rank in ranks)
         return bool(self._world.comm.allreduce(mine, op=min))
 
     def refuses(self, kernel: Kernel) -> str | None:
-        """Whether there is shared memory, of all ranks: puts are copies in it."""
+        """Why the kernel cannot run, or None: puts too are copies in shared memory, so all ranks must share it."""
         if self._short or self.reaches(self.places):
             return self._short
-        return f"{kernel.file.name} on CPU ranks needs all of them on one host"
+        return f"{kernel.file.name} needs all CPU ranks on one host"
 
     def transport(self) -> str:
-        """Nothing: there is one way."""
+        """The empty string: CPU ranks have one transport, shared memory."""
         return ""
 
     def shape(self, kernel: Kernel, problem: Problem) -> dict[str, int]:
-        """Parameters as given, else one block with a power of two of threads."""
+        """Launch parameters as given, else one block whose number of threads is a power of two."""
         enough = 1 << (kernel.cells(problem) // CELLS_OF_A_THREAD).bit_length()
         threads = min(MOST_THREADS, max(FEWEST_THREADS, enough))
         given = {"blocks": 1, "threads": threads, **kernel.parameters}
@@ -153,13 +153,13 @@ class CpuCommunicator:
         return {name: number for name, number in {**own, **given}.items() if name != "pdl"}
 
     def fitted(self, kernel: Kernel, function: LoadedKernel, shape: Shape) -> Shape:
-        """Any shape: threads are fibers."""
+        """``shape`` unchanged: threads are fibers, so any shape fits."""
         return shape
 
     def launch(
         self, function: LoadedKernel, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0
     ) -> CpuLaunch:
-        """A launch on this rank, with what it needs at hand: little of a call should be Python's."""
+        """A launch on this rank, its arguments converted in advance, so that little of a call is spent in Python."""
         argument = args_of(
             self.places, self._world.rank, self.addresses, range(len(self.places)), in_=send.ctypes.data,
             out=recv.ctypes.data, count=count, state=self._state.ctypes.data, stuck=ctypes.addressof(self._stuck),
@@ -168,22 +168,22 @@ class CpuCommunicator:
         begin, end = map(ctypes.c_void_p, function.shared)
         grid, width = ctypes.c_uint32(shape["blocks"]), ctypes.c_uint32(shape["threads"])
         given = (function.entry, ctypes.byref(argument), grid, width, begin, end)
-        return CpuLaunch(partial(self._runtime.coll_cpu_run, *given), self._trouble)
+        return CpuLaunch(partial(self._runtime.coll_cpu_run, *given), self._failure)
 
     def marks(self, blocks: int) -> CpuMarks:
-        """Where that many blocks note the ends of their phases, zeroed."""
+        """Zeroed memory for the marks of ``blocks`` blocks."""
         return CpuMarks(blocks)
 
     def _compiled(self, file: KernelFile, options: Options) -> bytes:
-        """The library: rank 0 compiles it or has it in its cache, the others get it from there."""
+        """The library, which rank 0 compiles or reads from its cache and broadcasts."""
         return made_by_first(self._world, partial(host_compiler.kernel_library, file, options, CPU))
 
-    def _trouble(self, code: int) -> Exception:
-        """What a kernel that did not end well deserves: a HangError where it gave up waiting."""
-        return alarm_of(self._stuck, self.places) or RuntimeError(TROUBLE.get(code, "the kernel trapped"))
+    def _failure(self, code: int) -> Exception:
+        """The exception for a failed kernel: HangError where a spin gave up."""
+        return alarm_of(self._stuck, self.places) or RuntimeError(FAILURES.get(code, "the kernel trapped"))
 
     def close(self) -> None:
-        """Give the memory back when all ranks are done with it; collective over the launch."""
+        """Free the memory once all ranks are done with it; collective over the launch."""
         if self._windows:
             self._runtime.coll_cpu_detach(ctypes.c_void_p(self._mine.ctypes.data))
             del self._mine

@@ -1,7 +1,7 @@
-"""Reads a cubin without a driver: what its kernel needs of the device, and whether it uses NVSHMEM.
+"""Reads a cubin without a driver: the resources that its kernel needs, and whether it uses NVSHMEM.
 
-A cubin is an ELF file. The section ``.nv.info`` holds attributes of its functions; their numbers are those that
-``cuobjdump -elf`` prints as EIATTR_*.
+A cubin is an ELF file. The section ``.nv.info`` holds attributes of its functions; their numbers are the
+EIATTR_* that ``cuobjdump -elf`` prints.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ FUNCTION, ENTRY = 2, 0x10  # kind of an ELF symbol; the bit of its st_other that
 REGCOUNT, FRAME_SIZE = 0x2F, 0x11
 SIZED = 4  # the format of an attribute whose value follows it
 DEVICE_STATE = "nvshmemi_device_state_d"
-RESERVED_MARK, RESERVED_BYTES = ".nv.reservedSmem.offset0", 1024  # from sm_90 on, at the start of what a kernel has
+RESERVED_MARK, RESERVED_BYTES = ".nv.reservedSmem.offset0", 1024  # from sm_90 on, before a kernel's own
 
 
 class CubinError(RuntimeError):
-    """Bytes that are no cubin, or a cubin with no or several entry points."""
+    """Bytes that are not a cubin, or a cubin whose number of entry points is not one."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What an entry point needs: registers of a thread; bytes of local memory of a thread (spilled registers, and
-    arrays indexed at run time; not the frames of functions that it calls); static shared memory of a block in bytes
+    """Resources of an entry point: registers per thread; bytes of local memory per thread (spilled registers and
+    arrays indexed at run time, not the frames of functions that it calls); bytes of static shared memory per block
     (without the 1 KiB that the system reserves from sm_90 on).
     """
 
@@ -52,19 +52,19 @@ class _Symbol:
 
 
 def resources(cubin: bytes) -> Resources:
-    """What the only entry point of ``cubin`` needs; raises CubinError."""
+    """The resources of the only entry point of ``cubin``; raises CubinError."""
     try:
         return _resources(_sections(cubin))
     except (struct.error, IndexError, KeyError, ValueError) as error:
-        raise CubinError(f"this is no cubin that can be read ({error!r})") from error
+        raise CubinError(f"not a readable cubin ({error!r})") from error
 
 
 def uses_nvshmem(cubin: bytes) -> bool:
-    """Whether NVSHMEM must be told of ``cubin`` before it runs: it has NVSHMEM's device state. Raises CubinError."""
+    """Whether ``cubin`` must be registered with NVSHMEM, since it has NVSHMEM's device state; raises CubinError."""
     try:
         return any(symbol.name == DEVICE_STATE for symbol in _symbols(_sections(cubin)))
     except (struct.error, IndexError, ValueError) as error:
-        raise CubinError(f"this is no cubin that can be read ({error!r})") from error
+        raise CubinError(f"not a readable cubin ({error!r})") from error
 
 
 def _resources(sections: list[_Section]) -> Resources:
@@ -72,7 +72,7 @@ def _resources(sections: list[_Section]) -> Resources:
     entries = [index for index, symbol in enumerate(symbols) if symbol.kind == FUNCTION and symbol.other & ENTRY]
     if len(entries) != 1:
         names = ", ".join(symbols[index].name for index in entries) or "none"
-        raise CubinError(f"a kernel file defines one entry point (__global__); this one has {names}")
+        raise CubinError(f"a kernel file must define one entry point (__global__); this one has {names}")
     (entry,) = entries
     name = symbols[entry].name
     info = next(section.data for section in sections if section.name == ".nv.info")
@@ -88,7 +88,7 @@ def _shared(entry: str, sections: list[_Section], symbols: list[_Symbol]) -> int
 
 def _sections(cubin: bytes) -> list[_Section]:
     if cubin[:5] != b"\x7fELF\x02":
-        raise ValueError("it does not begin as a 64-bit ELF file")
+        raise ValueError("it is not a 64-bit ELF file")
     (start,) = struct.unpack_from("<Q", cubin, 40)
     step, count, names = struct.unpack_from("<HHH", cubin, 58)
     heads = [struct.unpack_from("<IIQQQQIIQQ", cubin, start + index * step) for index in range(count)]
@@ -104,7 +104,7 @@ def _section(cubin: bytes, name: str, head: tuple[int, ...]) -> _Section:
 def _symbols(sections: list[_Section]) -> list[_Symbol]:
     table = next((section for section in sections if section.kind == SYMBOL_TABLE), None)
     if table is None:
-        raise ValueError("it has no symbols")
+        raise ValueError("it has no symbol table")
     texts = sections[table.link].data
     return [
         _Symbol(_text(texts, name), info & 0xF, other)
@@ -117,7 +117,7 @@ def _text(texts: bytes, start: int) -> str:
 
 
 def _attributes(info: bytes) -> Iterator[tuple[int, int, int]]:
-    """(attribute, index of a symbol, value) of the attributes that have these two words."""
+    """(attribute, symbol index, value) of each attribute that consists of these two words."""
     at = 0
     while at < len(info):
         form, kind, size = struct.unpack_from("<BBH", info, at)

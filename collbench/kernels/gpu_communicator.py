@@ -1,4 +1,4 @@
-"""NVSHMEM's symmetric memory on GPUs, and how kernels are loaded and launched in it."""
+"""Symmetric memory of GPU ranks, from NVSHMEM, and kernels loaded and launched in it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
-FIRST_WITH_OVERLAP = 90  # the architecture from which on griddepcontrol exists
+FIRST_WITH_OVERLAP = 90  # the first architecture with griddepcontrol
 
 
 class GpuLaunch:
     """A kernel with its only argument, a structure by value, and its launch shape on one stream.
 
-    With ``pdl`` its blocks may settle on the device while the kernel before it still runs (programmatic dependent
-    launch); they wait for its end before they touch memory.
+    With ``pdl`` its blocks may launch early, while the previous kernel still runs (programmatic dependent launch); they
+    wait for its end before they access memory.
     """
 
     def __init__(self, function: Any, argument: ctypes.Structure, shape: Shape, stream: int) -> None:
@@ -75,11 +75,10 @@ class GpuMarks:
 
 
 class GpuCommunicator:
-    """Scratch, epoch and peers that all kernels on one world share: one stream, so one call at a time. Implements
-    ``Communicator``.
+    """Scratch, epoch and peers shared by all kernels on one world; implements ``Communicator``.
 
-    Making and closing it is collective over the launch, since the symmetric heap is; ``first_epoch`` is where it
-    begins to count its calls.
+    Calls run one at a time, on one stream. Creating and closing it is collective over the launch, since the symmetric
+    heap is; its first call has the epoch ``first_epoch``.
     """
 
     layout = ON_GPU
@@ -98,54 +97,54 @@ class GpuCommunicator:
         self._pinned = cupy.cuda.alloc_pinned_memory(ctypes.sizeof(Stuck))
         self._stuck = Stuck.from_address(self._pinned.ptr)
         ctypes.memset(self._pinned.ptr, 0, ctypes.sizeof(Stuck))
-        self._libraries: list[tuple[Any, bool]] = []  # and whether NVSHMEM was told of it
+        self._libraries: list[tuple[Any, bool]] = []  # and whether it is registered with NVSHMEM
         self._resident: dict[tuple[int, int], int] = {}
         self.places = world.layout.places
         self._pes = [world.layout.members[rank] for rank in self.places]
         self.addresses = self._map(self.scratch.data.ptr) if world.member else []
         device.alarms.append(self.alarm)
         device.settle()
-        world.launch.Barrier()  # nobody writes before everybody has cleared
+        world.launch.Barrier()  # no rank writes before all have cleared their scratch
 
     def _map(self, address: int) -> list[int]:
-        """Address of every place's scratch as seen from here, 0 where loads and stores do not reach it."""
+        """The local address of every place's scratch, 0 where loads and stores do not reach it."""
         from nvshmem.bindings import nvshmem as lib
 
         return [int(lib.ptr(address, pe)) for pe in self._pes]
 
     def reaches(self, ranks: Iterable[int]) -> bool:
-        """Whether loads and stores reach the scratch of ``ranks`` of the world, on every member, each with ranks of its
-        own to ask for; collective over the members."""
+        """Whether every member reaches the scratch of its ``ranks`` by loads and stores; collective over the members,
+        each of which may pass different ranks."""
         mine = all(self.addresses[self.places.index(rank)] for rank in ranks)
         return bool(self._world.comm.allreduce(mine, op=min))
 
     def refuses(self, kernel: Kernel) -> str | None:
-        """Whether loads and stores reach all that they must: every rank, or those of a rank's node."""
+        """Why the kernel cannot run, or None: loads and stores must reach every rank, or every rank of this node."""
         nodes = self._world.layout.nodes
         mine, anywhere = nodes[self._world.rank], kernel.file.nodes == "one"
         if self.reaches(rank for rank, node in enumerate(nodes) if anywhere or node == mine):
             return None
-        return f"{kernel.file.name} needs loads and stores between more ranks than they reach here"
+        return f"{kernel.file.name} needs ranks that reach each other by loads and stores; these do not"
 
     def transport(self) -> str:
-        """What kernels take from here to the others of the world."""
+        """The transports of kernels from this rank to the other members."""
         return transport(self.scratch.data.ptr, self._pes)
 
     def shape(self, kernel: Kernel, problem: Problem) -> dict[str, int]:
-        """The kernel's own."""
+        """The launch shape that the kernel chooses."""
         return kernel.shape(problem)
 
     def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> dict[str, int]:
-        """No more blocks than can be resident, overlap where the architecture has it."""
+        """``shape`` with no more blocks than can be resident, and without overlap where the architecture lacks it."""
         most = self.resident(function, shape["threads"])
         if shape["blocks"] > most and "blocks" in kernel.parameters:
-            raise CannotRunError(f"blocks={shape['blocks']} are more than the {most} that can be resident here")
+            raise CannotRunError(f"blocks={shape['blocks']} exceeds the {most} blocks that can be resident on this GPU")
         overlap = shape["pdl"] if int(self._device.arch.removeprefix("sm_")) >= FIRST_WITH_OVERLAP else 0
         return {**shape, "blocks": min(shape["blocks"], most), "pdl": overlap}
 
     def resident(self, function: Any, threads: int) -> int:
-        """Blocks of that many threads that run at once on every rank; collective over the members. A grid of more could
-        wait for blocks that have not started."""
+        """Blocks of ``threads`` threads that are resident at once on every rank; collective over the members. A larger
+        grid could wait for blocks that have not started."""
         from cuda.bindings import driver
 
         key = (int(function), threads)
@@ -155,28 +154,28 @@ class GpuCommunicator:
         return self._resident[key]
 
     def launch(self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0) -> GpuLaunch:
-        """A launch on the device's stream."""
+        """A launch for ``count`` elements on the device's stream."""
         return GpuLaunch(function, self.args(send, recv, count, marks), shape, self._device.stream.ptr)
 
     def args(self, send: Array, recv: Array, count: int, marks: int = 0) -> ctypes.Structure:
-        """What a kernel is given for ``count`` elements from ``send`` to ``recv``."""
+        """The argument of a kernel for ``count`` elements from ``send`` to ``recv``."""
         return args_of(
             self.places, self._world.rank, self.addresses, self._pes, in_=send.data.ptr, out=recv.data.ptr, count=count,
             state=self._state.data.ptr, stuck=self._pinned.ptr, marks=marks,
         )  # fmt: skip
 
     def marks(self, blocks: int) -> GpuMarks:
-        """Where that many blocks note the ends of their phases, zeroed."""
+        """Zeroed memory for the marks of ``blocks`` blocks."""
         import cupy
 
         return GpuMarks(cupy.zeros((blocks, MARKS), np.uint64))
 
     def _compiled(self, file: KernelFile, options: Options) -> bytes:
-        """The cubin: rank 0 compiles it or has it in its cache, the others get it from there."""
+        """The cubin, which rank 0 compiles or reads from its cache and broadcasts."""
         return self._world.led(partial(nvrtc.load_or_build, file, options, self._device.arch))
 
     def _load(self, cubin: bytes, symbol: str) -> Any:
-        """The function ``symbol`` of ``cubin``, made known to NVSHMEM where it uses that."""
+        """The function ``symbol`` of ``cubin``, which is registered with NVSHMEM where it uses it."""
         from cuda.bindings import driver
         from nvshmem.bindings import nvshmem as lib
 
@@ -187,11 +186,11 @@ class GpuCommunicator:
         return check(driver.cuKernelGetFunction(check(driver.cuLibraryGetKernel(library, symbol.encode()))))
 
     def alarm(self) -> HangError | None:
-        """Who waited for whom, once a kernel of this rank gave up; None before."""
+        """The HangError for a spin of this rank that gave up; None where none did."""
         return alarm_of(self._stuck, self.places)
 
     def close(self) -> None:
-        """Give the memory back when all ranks are done with it; collective over the launch."""
+        """Free the memory once all ranks are done with it; collective over the launch."""
         import nvshmem.core as nvshmem
         from cuda.bindings import driver
         from nvshmem.bindings import nvshmem as lib
@@ -199,8 +198,8 @@ class GpuCommunicator:
         self._device.settle()
         self._device.alarms.remove(self.alarm)
         self._world.launch.Barrier()
-        for library, known in self._libraries:
-            if known:
+        for library, registered in self._libraries:
+            if registered:
                 lib.culibrary_finalize(int(library))
             check(driver.cuLibraryUnload(library))
         nvshmem.free_array(self.scratch)

@@ -1,4 +1,4 @@
-"""Reads what a kernel file declares in its header block, without a compiler.
+"""Reads the declarations in the header block of a kernel file, without a compiler.
 
 The first comment of a kernel file is its header: ``/* collbench``, lines of TOML, ``*/``.
 """
@@ -17,7 +17,7 @@ from collbench.errors import UsageError, pick
 from collbench.kernels.formula import at, value
 from collbench.plan.dtypes import DTYPES
 
-# P ranks, G ranks on each of N nodes, S message bytes. One node and one rank a node are where formulas go wrong.
+# P ranks, G ranks on each of N nodes, S message bytes. Formulas tend to fail for one node and for one rank per node.
 SAMPLES: tuple[Mapping[str, float], ...] = (
     {"P": 8, "G": 8, "N": 1, "S": 4096},
     {"P": 3, "G": 1, "N": 3, "S": 4096},
@@ -31,7 +31,7 @@ CHOICES = {
     "nodes": ("one", "any"),
     "cell": ("ll", "lamport"),
 }
-# Keywords of C++17, with - for _: a phase is an enumerator in the kernel's source.
+# Keywords of C++17, with - for _: a phase becomes an enumerator in the kernel's source.
 _KEYWORD = re.compile(
     "and|and-eq|asm|auto|bitand|bitor|bool|break|case|catch|char|class|compl|const|const-cast|constexpr|continue|"
     "decltype|default|delete|do|double|dynamic-cast|else|enum|explicit|export|extern|false|float|for|friend|goto|if|"
@@ -39,11 +39,11 @@ _KEYWORD = re.compile(
     "register|reinterpret-cast|return|short|signed|sizeof|static|static-assert|static-cast|struct|switch|template|this|"
     "throw|true|try|typedef|typeid|typename|union|unsigned|using|virtual|void|volatile|while|xor|xor-eq"
 )
-MOST_PHASES = 7  # with the doubling steps of 255 nodes, no more than a block has marks for
+MOST_PHASES = 7  # with the doubling steps of 255 nodes, they fit the marks of a block
 USUAL_TILE = 128
-MOST_THREADS = 1024  # of a block, on every GPU
+MOST_THREADS = 1024  # per block, on every GPU
 MOST_BLOCKS = 4096  # TICKS in common/epoch.cuh
-# Set by whoever compiles or launches a kernel: a parameter cannot be called that, with COLL_ or without, in any case.
+# Reserved: collbench sets these. A parameter cannot have such a name, with or without COLL_, in upper or lower case.
 TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "tile", "pdl")
 _HEADER = re.compile(r"\A\s*/\*[ \t]*collbench[ \t]*\r?\n(?P<toml>.*?)\*/", re.DOTALL)
 T = TypeVar("T")
@@ -51,16 +51,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class KernelFile:
-    """A kernel's file and what its header declares.
+    """A kernel file and the declarations of its header.
 
-    ``order``: how its result is formed, where that is documented. "flat": contributions of all ranks added in rank
-    order, 16-bit floats in fp32 with one rounding; "nvrar": node sums, then recursive doubling, as
-    ``backends.mpi_nvrar`` emulates it. ``nodes``: "one" where every rank must reach every other by load and store.
-    ``wire`` and ``scratch`` are formulas (see ``formula.value``): bytes that one rank sends for a call, and bytes of
-    scratch that a parity needs. ``cell``: the region of scratch that it uses. ``defines``: further compile-time
-    parameters, the first value of each its default. ``blocks`` and ``threads``: launch shapes worth trying. ``tile``:
-    cells of a slot that lie side by side in the scratch. ``max_bytes``: its longest message. ``phases``: what ends at
-    its marks 1, 2, ...; "doubling" stands for floor(log2(N)) of them.
+    ``order``: its order of additions, where that is documented. "flat": the contributions of all ranks in rank order,
+    16-bit floats in fp32 with one rounding; "nvrar": node sums, then recursive doubling, as ``backends.mpi_nvrar``
+    emulates it. ``nodes``: "one" where every rank must reach every other by loads and stores. ``wire`` and ``scratch``
+    are formulas (see ``formula.value``): bytes that one rank sends per call, and bytes that it needs of one half of the
+    scratch. ``cell``: the kind of cells that it uses. ``defines``: further compile-time parameters, each with its
+    default first. ``blocks`` and ``threads``: launch shapes to try. ``tile``: contiguous cells of a slot.
+    ``max_bytes``: its longest message. ``phases``: the phases that end at marks 1, 2, ...; "doubling" stands for
+    floor(log2(N)) of them.
     """
 
     name: str
@@ -84,7 +84,7 @@ class KernelFile:
 
     @property
     def symbol(self) -> str:
-        """Its entry point."""
+        """The name of its entry point."""
         return self.path.stem
 
 
@@ -97,7 +97,7 @@ def kernel_name(path: Path) -> str:
 
 
 def read(path: Path) -> KernelFile:
-    """The kernel in the file ``path``; raises UsageError that names the file and what is wrong with it."""
+    """The kernel in the file ``path``; raises UsageError with the file and its error."""
     try:
         return _declared(path, _header(path))
     except (UsageError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -108,14 +108,14 @@ def _header(path: Path) -> dict[str, Any]:
     text = path.read_text(encoding="utf-8")
     match = _HEADER.match(text)
     if match is None:
-        raise UsageError("a kernel file begins with its header block: /* collbench, lines of TOML, */.")
+        raise UsageError("a kernel file must begin with its header block: /* collbench, lines of TOML, */.")
     above = text[: match.start("toml")].count("\n")
-    return tomllib.loads("\n" * above + match["toml"])  # so that TOML's line numbers are the file's
+    return tomllib.loads("\n" * above + match["toml"])  # so that line numbers in TOML errors are those of the file
 
 
 def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
     if not re.fullmatch(r"[A-Za-z]\w*", path.stem, re.ASCII):
-        raise UsageError("the name of a kernel file is letters, digits and underscores, since its entry point has it.")
+        raise UsageError("a kernel file must be named with letters, digits and underscores, like its entry point.")
     for name in table:
         pick("field", name, FIELDS)
     return KernelFile(
@@ -156,7 +156,7 @@ def _one(table: Mapping[str, Any], name: str, kind: type[T], what: str) -> T:
 def _many(table: Mapping[str, Any], name: str, kind: type[T], what: str) -> tuple[T, ...]:
     values = _one(table, name, list, what)
     if not all(_is(each, kind) for each in values) or len(set(values)) < len(values):
-        raise UsageError(f"the field {name!r} must be {what}, each once, not {values!r}.")
+        raise UsageError(f"the field {name!r} must be {what}, without duplicates, not {values!r}.")
     return tuple(values)
 
 
@@ -166,42 +166,42 @@ def _choice(table: Mapping[str, Any], name: str) -> str:
 
 
 def _choices(table: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    texts = _many(table, name, str, f"a list out of {', '.join(CHOICES[name])}")
+    texts = _many(table, name, str, f"a list of values from {', '.join(CHOICES[name])}")
     return tuple(pick(f"value in {name!r}:", text, CHOICES[name]) for text in texts)
 
 
 def _counts(table: Mapping[str, Any], name: str, most: int) -> tuple[int, ...]:
-    values = _many(table, name, int, f"a list of whole numbers from 1 to {most}")
+    values = _many(table, name, int, f"a list of integers from 1 to {most}")
     if not 1 <= min(values) <= max(values) <= most:
-        raise UsageError(f"the field {name!r} must be a list of whole numbers from 1 to {most}, not {list(values)}.")
+        raise UsageError(f"the field {name!r} must be a list of integers from 1 to {most}, not {list(values)}.")
     return values
 
 
 def _limit(table: Mapping[str, Any], name: str) -> int | None:
     if name not in table:
         return None
-    value = _one(table, name, int, "a whole number above 0")
+    value = _one(table, name, int, "a positive integer")
     if value < 1:
-        raise UsageError(f"the field {name!r} must be a whole number above 0, not {value}.")
+        raise UsageError(f"the field {name!r} must be a positive integer, not {value}.")
     return value
 
 
 def _parameters(table: object) -> dict[str, tuple[int, ...]]:
     if not isinstance(table, dict):
-        raise UsageError(f"the field 'defines' must be a table of lists of whole numbers, not {table!r}.")
+        raise UsageError(f"the field 'defines' must be a table of lists of integers, not {table!r}.")
     for name in table:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name.removeprefix("COLL_").lower() in TAKEN:
-            raise UsageError(f"the parameter {name!r} in 'defines' needs another name: a free C identifier.")
-    return {name: _many(table, name, int, "a list of whole numbers") for name in table}
+            raise UsageError(f"the parameter {name!r} in 'defines' is reserved or not a C identifier; rename it.")
+    return {name: _many(table, name, int, "a list of integers") for name in table}
 
 
 def _phases(table: Mapping[str, Any]) -> tuple[str, ...]:
     names = _many(table, "phases", str, "a list of names") if "phases" in table else ()
     if len(names) > MOST_PHASES or not all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names):
-        raise UsageError(f"the field 'phases' must be {MOST_PHASES} names at most, of small letters and hyphens.")
+        raise UsageError(f"the field 'phases' must be at most {MOST_PHASES} names of lowercase letters and hyphens.")
     for name in names:
         if _KEYWORD.fullmatch(name):
-            raise UsageError(f"the phase {name!r} in 'phases' needs another name: that is a keyword of C++.")
+            raise UsageError(f"the phase {name!r} in 'phases' is a C++ keyword; rename it.")
     return names
 
 

@@ -1,7 +1,7 @@
-"""Compiles the files of ``kernels/`` for processors with the host's C++ compiler, and loads them.
+"""Compiles the files of ``kernels/`` for CPUs with the host's C++ compiler, and loads them.
 
-A kernel becomes a library of its own, whose threads a runtime in ``kernels/machine`` runs: ``cpu.cpp`` for ranks that
-share memory, ``emulator.cpp`` for the emulator. Libraries are kept in the same cache as cubins.
+Each kernel becomes a library whose threads are run by a runtime in ``kernels/machine``: ``cpu.cpp`` for ranks that
+share memory, ``emulator.cpp`` for the emulator. Libraries are cached with the cubins.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from collbench.kernels.header import KernelFile
 from collbench.kernels.sources import KernelError, error_lines, explained, include_folders, key
 
 COMPILERS = ("c++", "g++", "clang++")
-# Sums are rounded where the source says, as on a GPU; memory that others write is never read by another type's rules.
-# Distributions that fortify by default would take a fiber's return for a smashed stack. What a library defines is its
-# own: runtimes are loaded for all to see, each with a `live`, and a kernel may have one, too.
+# No contraction: sums are rounded where the source says, as on a GPU. No strict aliasing: peers write cells as other
+# types. No fortification: it would take a fiber's switch for a smashed stack. -Bsymbolic: runtimes are loaded globally,
+# and each library must find its own `live`.
 FLAGS = (
     "-std=c++17", "-fPIC", "-shared", "-w", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE",
     "-Wl,-Bsymbolic",
@@ -33,30 +33,30 @@ FLAGS = (
 COMPILE_SECONDS = 300.0
 CPU, EMULATED = "cpu", "emulated"
 RUNTIMES = {CPU: "cpu.cpp", EMULATED: "emulator.cpp"}
-# In the emulator a call of its runtime is what takes time, and a kernel's own code is compiled once for few calls.
+# In the emulator the runtime takes most of the time, and each kernel is compiled for few calls.
 LEVELS = {CPU: "-O2", EMULATED: "-O1"}
 
 
 @functools.cache
 def compiler() -> tuple[str, ...] | None:
-    """The command of the C++ compiler: CXX, or the first of the usual names; None where there is none."""
+    """The command of the C++ compiler: CXX, else the first of COMPILERS that exists; None where none does."""
     named = os.environ.get("CXX", "")
     try:
         words = shlex.split(named)
-    except ValueError:  # a quote that is not closed: no command
+    except ValueError:  # an unclosed quote: not a command
         words = [named]
     found = shutil.which(words[0]) if words else next(filter(None, map(shutil.which, COMPILERS)), None)
     return (found, *words[1:]) if found else None
 
 
 def missing() -> str | None:
-    """What this machine lacks to compile kernels for processors, and how to get it, or None."""
+    """What this machine lacks to compile kernels for CPUs and how to get it, or None."""
     if compiler():
         return None
     named = os.environ.get("CXX")
     if named:
-        return f"CXX names {named!r}, which is no command here; name a C++17 compiler, or unset it"
-    return "kernels need a C++ compiler on CPU ranks (Debian, Ubuntu: apt install g++), or name one in CXX"
+        return f"CXX names {named!r}, which is not a command; name a C++17 compiler, or unset it"
+    return "kernels need a C++ compiler on CPU ranks; install one (Debian, Ubuntu: apt install g++) or name it in CXX"
 
 
 @functools.cache
@@ -69,22 +69,22 @@ def _version() -> str:
 
 
 def kernel_library(file: KernelFile, defines: Mapping[str, str | int], machine: str) -> bytes:
-    """A library with the kernel's entry point, for ``machine`` (CPU or EMULATED); through the cache.
+    """A shared library with the kernel's entry point, for ``machine`` (CPU or EMULATED); through the cache.
 
-    Raises KernelError with the compiler's own lines.
+    Raises KernelError with the compiler's errors.
     """
     macros = {"COLL_NAME": file.symbol, "COLL_EMULATED": int(machine == EMULATED), **defines}
     with explained(file):
-        return _made(file.path, include_folders(file), macros, machine, LEVELS[machine])
+        return _library(file.path, include_folders(file), macros, machine, LEVELS[machine])
 
 
 def runtime_library(machine: str) -> bytes:
-    """The library that runs the kernels of ``machine``; through the cache."""
+    """The shared library that runs the kernels of ``machine``; through the cache."""
     folder = own_folder()
-    return _made(folder / "machine" / RUNTIMES[machine], (folder,), {}, machine, "-O2")
+    return _library(folder / "machine" / RUNTIMES[machine], (folder,), {}, machine, "-O2")
 
 
-def _made(path: Path, folders: tuple[Path, ...], macros: Mapping[str, str | int], machine: str, level: str) -> bytes:
+def _library(path: Path, folders: tuple[Path, ...], macros: Mapping[str, str | int], machine: str, level: str) -> bytes:
     command = [*(compiler() or ()), *FLAGS, level]
     command += [f"-D{name}={number}" for name, number in macros.items()]
     named = key(path, folders, command, _version(), platform.machine())
@@ -101,16 +101,16 @@ def _compiled(path: Path, command: Sequence[str]) -> bytes:
                 full, capture_output=True, check=False, encoding="utf-8", errors="replace", timeout=COMPILE_SECONDS
             )
         except subprocess.TimeoutExpired as error:
-            raise KernelError(f"{path} was not compiled in {COMPILE_SECONDS:g} s by {command[0]}") from error
+            raise KernelError(f"{path} did not compile within {COMPILE_SECONDS:g} s with {command[0]}") from error
         if run.returncode or not output.is_file():
             lines = "\n".join(error_lines(run.stderr))
-            raise KernelError(f"{path} does not compile for processors with {command[0]}:\n{lines}")
+            raise KernelError(f"{path} does not compile for CPUs with {command[0]}:\n{lines}")
         return output.read_bytes()
 
 
 @functools.cache
 def load_runtime(content: bytes) -> ctypes.CDLL:
-    """Load a runtime, once in a process: kernels that are loaded later find in it what they call."""
+    """Load a runtime, once per process; kernels that are loaded later resolve their calls in it."""
     return _load(content, ctypes.RTLD_GLOBAL)
 
 
@@ -122,7 +122,7 @@ def _load(content: bytes, mode: int) -> ctypes.CDLL:
 
 
 class LoadedKernel:
-    """An entry point that was loaded, with the memory that its blocks share."""
+    """A loaded entry point, and the bounds of its blocks' shared memory."""
 
     def __init__(self, content: bytes, symbol: str) -> None:
         self.handle = _load(content, ctypes.RTLD_LOCAL)

@@ -1,4 +1,4 @@
-"""A kernel with its parameters: what it refuses, how large a launch it takes, and what it is compiled with; pure."""
+"""A kernel with its parameters: the problems that it refuses, its launch shapes and its compile-time defines; pure."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ MOST_RANKS = 255  # gates in common/args.cuh
 
 
 def plain(define: str) -> str:
-    """The name that users give to a compile-time parameter: ``COLL_BATCH`` is ``batch``."""
+    """The user-facing name of a compile-time parameter: ``batch`` for ``COLL_BATCH``."""
     return define.removeprefix("COLL_").lower()
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel file, with the parameters that were asked for; the others are chosen by size."""
+    """One kernel file with its fixed parameters; the others are chosen by message size."""
 
     file: KernelFile
     parameters: Mapping[str, int] = field(default_factory=dict)
 
     def configured(self, parameters: Mapping[str, str]) -> Kernel:
-        """This kernel with ``blocks``, ``threads``, ``pdl`` (0 or 1) or one of its own parameters fixed."""
+        """This kernel with ``blocks``, ``threads``, ``pdl`` (0 or 1) or its own parameters fixed; raises UsageError."""
         own = {plain(name): name for name in self.file.defines}
         chosen: dict[str, int] = {}
         for name, text in parameters.items():
@@ -42,20 +42,20 @@ class Kernel:
                 raise UsageError(f"{self.file.name}: {name}={text!r} is not a whole number.")
             allowed = RANGES[known] if known in RANGES else self.file.defines[own[known]]
             if int(text) not in allowed:
-                told = f"from {allowed[0]} to {allowed[-1]}" if known in RANGES else " or ".join(map(str, allowed))
-                raise UsageError(f"{self.file.name}: {name}={text} is not {told}.")
+                values = f"from {allowed[0]} to {allowed[-1]}" if known in RANGES else " or ".join(map(str, allowed))
+                raise UsageError(f"{self.file.name}: {name}={text} is not {values}.")
             chosen[own.get(known, known)] = int(text)
         return replace(self, parameters=chosen)
 
     def refuses(self, problem: Problem) -> str | None:
-        """What the file's header does not declare."""
+        """Why the file's header excludes ``problem``, or None."""
         file, layout = self.file, problem.layout
         if problem.collective.name != file.collective:
-            return f"{file.name} is an {file.collective}, not a {problem.collective.name}"
+            return f"{file.name} implements {file.collective}, not {problem.collective.name}"
         if problem.dtype.name not in file.dtypes:
-            return f"{file.name} has no {problem.dtype.name}; it has {', '.join(file.dtypes)}"
+            return f"{file.name} does not support {problem.dtype.name}, only {', '.join(file.dtypes)}"
         if problem.op not in file.ops:
-            return f"{file.name} has no {problem.op}; it has {', '.join(file.ops)}"
+            return f"{file.name} does not support {problem.op}, only {', '.join(file.ops)}"
         if layout.per_node is None:
             return f"{file.name} needs the same number of ranks on every node"
         return self._too_large(problem)
@@ -64,38 +64,38 @@ class Kernel:
         file = self.file
         most = min(file.max_ranks or MOST_RANKS, MOST_RANKS)
         if problem.layout.size > most:
-            return f"{file.name} takes {most} ranks at most"
+            return f"{file.name} supports at most {most} ranks"
         if file.max_bytes and problem.bytes > file.max_bytes:
-            return f"{file.name} is for messages up to {file.max_bytes} bytes"
+            return f"{file.name} supports messages up to {file.max_bytes} bytes"
         return None
 
     def wire_bytes(self, problem: Problem) -> float:
-        """Bytes that a rank sends, flags included."""
+        """Bytes that one rank sends per call, flags included."""
         return self.formula(self.file.wire, problem, problem.bytes) * (2 if self.flagged(problem) else 1)
 
     def flagged(self, problem: Problem) -> bool:
-        """Whether cells carry flags: whole numbers have no bit pattern to spare for Lamport's."""
+        """Whether cells carry flags; integer types always do, since no bit pattern can mark an empty Lamport cell."""
         return self.file.cell == "ll" or not problem.dtype.is_float
 
     def formula(self, text: str, problem: Problem, size: int) -> float:
-        """A formula of the header for a message of ``size`` bytes, without the flags that cells carry."""
+        """The value of a header's formula for a message of ``size`` bytes, without flags."""
         layout = problem.layout
         return value(text, P=layout.size, G=layout.per_node or layout.size, N=layout.node_count, S=size)
 
     # ---- Launch shapes ----
 
     def cells(self, problem: Problem) -> int:
-        """Cells that the threads of a rank share: of the message, or of a shard."""
+        """Cells of the message, or of a shard, which the threads of a rank divide among them."""
         payload = 8 if self.flagged(problem) else 16
         return -(-problem.bytes // payload // self.parts(problem))
 
     def parts(self, problem: Problem) -> int:
-        """Shards that the message is cut into."""
+        """Number of shards of the message."""
         return 1 if self.file.order == "flat" else problem.layout.per_node or 1
 
     def shape(self, problem: Problem) -> dict[str, int]:
-        """Parameters of a launch: as given, else the fewest threads a block with which one round is enough, and as many
-        blocks as have work in it."""
+        """Parameters of a launch: as given, else the fewest threads per block that handle the message in one round, and
+        as many blocks as then have work."""
         shape = {name: values[0] for name, values in self.file.defines.items()} | dict(self.parameters)
         cells, batch = self.cells(problem), shape.get("COLL_BATCH", 1)
         most = shape.get("blocks", max(self.file.blocks))
@@ -106,8 +106,8 @@ class Kernel:
         return shape
 
     def candidates(self, problem: Problem) -> tuple[str, ...]:
-        """Launch shapes worth trying: what it takes by itself, then those that neither leave blocks idle nor give a
-        thread much to do one after another while there could be more blocks."""
+        """Launch shapes to try: the default, then those that leave no block idle and in which no thread handles many
+        cells in sequence while more blocks are available."""
         file = self.file
         shapes = []
         for blocks, threads, *values in product(file.blocks, file.threads, *file.defines.values()):
@@ -122,7 +122,7 @@ class Kernel:
     # ---- Compiling, and the scratch ----
 
     def defines(self, problem: Problem, shape: Mapping[str, int], scratch: Scratch) -> dict[str, str | int]:
-        """What it is compiled with for ``problem`` and the launch shape ``shape``."""
+        """The macros that it is compiled with for ``problem`` and the launch shape ``shape``."""
         layout = problem.layout
         own = {name: number for name, number in shape.items() if name in self.file.defines}
         return {
@@ -135,12 +135,12 @@ class Kernel:
         }  # fmt: skip
 
     def tiles_bytes(self, problem: Problem) -> int:
-        """Bytes that cutting its slots to whole tiles may cost: a tile for each."""
+        """The most bytes that rounding its slots up to whole tiles can cost: one tile per slot."""
         slots = self.formula(self.file.scratch, problem, 1) * self.parts(problem)
         return (math.ceil(slots) + 1) * self.file.tile * CELL
 
     def elements_at_once(self, problem: Problem, scratch: Scratch) -> int:
-        """Elements that a launch can take with this scratch; 0 where it holds none."""
+        """Elements that fit one launch with this scratch; 0 where it is too small."""
         half = scratch.flagged_half // 2 if self.flagged(problem) else scratch.lamport_half  # half of a cell is flag
         slack = max(scratch.slack, self.tiles_bytes(problem))
         size = max(0, half - slack) / self.formula(self.file.scratch, problem, 1)

@@ -1,4 +1,4 @@
-"""Kernels compiled and loaded on the ranks of a world, each once."""
+"""Compiles and loads each kernel once on the ranks of a world."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Options = Mapping[str, str | int]
 
 @dataclass(frozen=True)
 class Loader(Generic[Function]):
-    """Gives each member of ``world`` the function of a kernel.
+    """Provides the function of a kernel on each member of ``world``.
 
-    ``compiled(file, options)`` returns what a compiler makes of it, the same on every member (collective), and
-    ``load(content, symbol)`` loads that here.
+    ``compiled(file, options)`` returns the compiled kernel, the same on every member (collective), and
+    ``load(content, symbol)`` loads it on this rank.
     """
 
     world: World
@@ -29,14 +29,14 @@ class Loader(Generic[Function]):
     loaded: dict[tuple[str, tuple[tuple[str, str | int], ...]], Function] = field(default_factory=dict)
 
     def __call__(self, file: KernelFile, options: Options) -> Function:
-        """The kernel as it was compiled with ``options``, loaded once. Collective over the members: RuntimeError on all
-        of them where it does not load on one."""
+        """The kernel compiled with ``options``, loaded once. Collective over the members; raises RuntimeError on all of
+        them where it fails to load on one."""
         key = (file.symbol, tuple(options.items()))
         if key not in self.loaded:
             content, error = self.compiled(file, options), None
             try:
                 function = self.load(content, file.symbol)
-            except Exception as mistake:  # a driver's errors and NVSHMEM's are of several kinds
+            except Exception as mistake:  # the driver and NVSHMEM raise several types
                 error = f"{type(mistake).__name__}: {mistake}"
             if words := self.world.first_words(error):
                 raise RuntimeError(f"the kernel {file.symbol} does not load: {words}")

@@ -1,8 +1,8 @@
-"""Compiles the files of ``kernels/`` to cubins and keeps these in a cache.
+"""Compiles the files of ``kernels/`` to cubins, through a cache.
 
-NVRTC and nvJitLink do the work, neither of which needs a GPU or a driver. They run in a process of their own
-(``python -m collbench.kernels.nvrtc OUTPUT``, a ``Compilation`` as JSON on its standard input): nvJitLink has crashed
-on combinations that it could have refused.
+NVRTC compiles and nvJitLink links; neither needs a GPU or a driver. They run in a separate process (``python -m
+collbench.kernels.nvrtc OUTPUT``, with a ``Compilation`` as JSON on its standard input), since nvJitLink crashes on some
+inputs that it should reject.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collbench.kernels.sources import KernelError, error_lines, explained, inclu
 
 MODULES = {"cuda.core": "cuda-core", "cuda.bindings": "cuda-bindings", "cuda.pathfinder": "cuda-pathfinder"}
 LIBRARIES = {"nvrtc": "nvidia-cuda-nvrtc", "nvJitLink": "nvidia-nvjitlink"}
-HEADERS = {  # a header that must be there, and who brings it
+HEADERS = {  # a header that must exist, and the package that provides it
     "nvshmem": ("device/nvshmemx_defines.h", "nvidia-nvshmem-cu13"),
     "cudart": ("cuda_fp16.h", "nvidia-cuda-runtime"),
     "cccl": ("cuda/std/cstdint", "nvidia-cuda-cccl"),
@@ -45,7 +45,7 @@ COMPILE_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Include folders of the installed packages, the archive of NVSHMEM's device code, and all their versions."""
+    """Include folders of the installed packages, NVSHMEM's device library, and the versions of all."""
 
     includes: tuple[str, ...]
     archive: str
@@ -53,9 +53,9 @@ class Toolchain:
 
 
 def missing() -> str | None:
-    """What this machine lacks to compile kernels and how to get it, or None; quick, and loads nothing heavy."""
+    """What this machine lacks to compile kernels and how to get it, or None; quick, imports no CUDA library."""
     lacking = [package for module, package in MODULES.items() if not _importable(module)]
-    if not lacking:  # there is a pathfinder to ask
+    if not lacking:  # cuda.pathfinder can be imported
         lacking = [package for name, package in LIBRARIES.items() if _library_version(name) is None]
         lacking += [package for name, (_, package) in HEADERS.items() if _include_folder(name) is None]
     if not lacking and _device_library() is None:
@@ -66,7 +66,7 @@ def missing() -> str | None:
 
 
 def toolchain() -> Toolchain:
-    """What is installed here; raises KernelError with what is missing."""
+    """The installed toolchain; raises KernelError with the missing packages."""
     lacking = missing()
     if lacking:
         raise KernelError(lacking)
@@ -85,7 +85,7 @@ def _importable(module: str) -> bool:
 
 
 def _version(package: str, path: Path) -> str:
-    """The version of a wheel, or, where there is no such wheel, where the file that counts is and from when."""
+    """The version of a wheel; without that wheel, path, size and modification time of the file that identifies it."""
     with suppress(metadata.PackageNotFoundError):
         return metadata.version(package)
     state = path.stat()
@@ -97,7 +97,7 @@ def _library_version(name: str) -> str | None:
 
     with suppress(metadata.PackageNotFoundError):
         return metadata.version(LIBRARIES[name])
-    with suppress(RuntimeError):  # pathfinder finds none
+    with suppress(RuntimeError):  # pathfinder does not find it
         return _version(LIBRARIES[name], Path(pathfinder.load_nvidia_dynamic_lib(name).abs_path))
     return None
 
@@ -122,7 +122,7 @@ def _device_library() -> Path | None:
 
 @dataclass(frozen=True)
 class Compilation:
-    """One compilation, as the process that does it gets it. ``name``: the file, for the compiler's messages."""
+    """The input of a compiling process. ``name``: the file, for the compiler's messages."""
 
     name: str
     source: str
@@ -135,7 +135,7 @@ class Compilation:
 def build(file: KernelFile, defines: Mapping[str, str | int], arch: str) -> bytes:
     """The cubin of ``file`` for ``arch`` (such as sm_90) with ``defines``; COLL_NAME, its entry point, is the stem.
 
-    Raises KernelError with the compiler's own lines.
+    Raises KernelError with the compiler's errors.
     """
     with explained(file):
         return _compiled(_job(file, defines, arch, toolchain()))
@@ -157,7 +157,7 @@ def _compiled(job: Compilation) -> bytes:
                 encoding="utf-8", errors="replace", timeout=COMPILE_SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise KernelError(f"{job.name} was not compiled in {COMPILE_SECONDS:g} s for {job.arch}") from error
+            raise KernelError(f"{job.name} did not compile within {COMPILE_SECONDS:g} s for {job.arch}") from error
         if run.returncode or not output.is_file():
             raise KernelError(f"{job.name} does not compile for {job.arch}{_why(run)}")
         return output.read_bytes()
@@ -177,9 +177,9 @@ def _compile_and_link(job: Compilation) -> bytes:
     )
     code = Program(job.source, "c++", options).compile("ltoir")
     link = LinkerOptions(arch=job.arch, link_time_optimization=True)
-    try:  # with the library, every cubin would hold NVSHMEM's state and have to be made known to NVSHMEM
+    try:  # with the library, every cubin would hold NVSHMEM's state and need registration
         return bytes(Linker(code, options=link).link("cubin").code)
-    except Exception:  # it calls NVSHMEM, or is wrong: which of the two, this says
+    except Exception:  # it calls NVSHMEM or has an error; linking with the library distinguishes the two
         return bytes(Linker(code, ObjectCode.from_library(job.archive), options=link).link("cubin").code)
 
 
@@ -187,7 +187,7 @@ def _work(output: Path) -> int:
     job: dict[str, Any] = json.load(sys.stdin)
     try:
         output.write_bytes(_compile_and_link(Compilation(**job)))
-    except Exception as error:  # whatever it is, the process that waits for us reports it
+    except Exception as error:  # of any type: the parent process reports it
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -197,10 +197,11 @@ def _work(output: Path) -> int:
 
 
 def load_or_build(file: KernelFile, defines: Mapping[str, str | int], arch: str) -> bytes:
-    """``build`` through the cache; any number of processes may do it at once.
+    """``build`` through the cache; safe in any number of concurrent processes.
 
-    An entry belongs to the source, all headers that it includes from folders of kernels, defines, versions, and this
-    file. A damaged one is built again. A cache that cannot be written is no error: it is said once on standard error.
+    The key of an entry covers the source, all headers that it includes from folders of kernels, the defines, the
+    versions, and this file. A damaged entry is rebuilt. A cache that cannot be written is reported once on standard
+    error.
     """
     with explained(file):
         tools = toolchain()

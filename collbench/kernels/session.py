@@ -1,4 +1,4 @@
-"""A kernel that is open on one world: compiled for the problem, cut to the scratch, launched on its communicator."""
+"""A kernel open on one world: compiled per problem, split into launches that fit the scratch, and launched."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class Communicator(Protocol):
-    """Symmetric memory, epoch and peers that all kernels on one world share, and how kernels get into it."""
+    """Symmetric memory, epoch and peers shared by all kernels on one world; loads and launches the kernels."""
 
     @property
     def layout(self) -> Scratch:
-        """What of the symmetric memory is for what."""
+        """The layout of the symmetric memory."""
 
     @property
     def function(self) -> Callable[[KernelFile, Options], Any]:
@@ -37,34 +37,34 @@ class Communicator(Protocol):
         """Why this kernel cannot run on this machine, the same on all members; collective over them."""
 
     def shape(self, kernel: Kernel, problem: Problem) -> dict[str, int]:
-        """Parameters of a launch, as far as they are known before the kernel is compiled."""
+        """Parameters of a launch, chosen before the kernel is compiled."""
 
     def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> Shape:
-        """The launch shape that this device can run; raises CannotRunError where one was asked for that it cannot."""
+        """``shape`` as this device can run it; raises CannotRunError where explicit parameters do not fit."""
 
     def launch(self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0) -> Call:
-        """A launch for ``count`` elements; ``marks``: address of the times of phases, 0 for none."""
+        """A launch for ``count`` elements; ``marks``: address of the marks, 0 for none."""
 
     def marks(self, blocks: int) -> Marks:
-        """Where that many blocks note the ends of their phases, zeroed."""
+        """Zeroed memory for the marks of ``blocks`` blocks."""
 
     def reaches(self, ranks: Iterable[int]) -> bool:
-        """Whether loads and stores reach the scratch of ``ranks`` of the world, on every member; collective."""
+        """Whether every member reaches the scratch of ``ranks`` by loads and stores; collective over the members."""
 
     def transport(self) -> str:
-        """What kernels take from here to the others of the world; "" where there is nothing to tell."""
+        """The transports of kernels from this rank to the other members; "" where there is only one kind."""
 
     def close(self) -> None:
-        """Give the memory back when all ranks are done with it; collective over the launch."""
+        """Free the memory once all ranks are done with it; collective over the launch."""
 
 
 def open_communicator(world: World, device: Device, first_epoch: int = FIRST_EPOCH) -> Communicator:
-    """The communicator that all kernels on ``world`` share; collective over the launch. ``first_epoch`` is where it
-    begins to count calls, if this call makes it."""
-    return world.once(f"communicator of the kernels ({device.kind})", lambda: _made(world, device, first_epoch))
+    """The communicator shared by all kernels on ``world``; collective over the launch. Where this call creates it, its
+    first call has the epoch ``first_epoch``."""
+    return world.once(f"communicator of the kernels ({device.kind})", lambda: _create(world, device, first_epoch))
 
 
-def _made(world: World, device: Device, first_epoch: int) -> Communicator:
+def _create(world: World, device: Device, first_epoch: int) -> Communicator:
     if device.kind == "gpu":
         from collbench.kernels.gpu_communicator import GpuCommunicator
 
@@ -75,18 +75,18 @@ def _made(world: World, device: Device, first_epoch: int) -> Communicator:
 
 
 def open_near_wrap(world: World, device: Device) -> None:
-    """Make that communicator one whose flags are about to be used up."""
+    """Create the communicator of ``world`` with an epoch that is about to wrap."""
     open_communicator(world, device, LAST_EPOCHS)
 
 
 def open_session(kernel: Kernel, world: World, device: Device, arena_bytes: int) -> KernelSession:
-    """``kernel`` on the communicator that all kernels on ``world`` share; collective over the launch."""
+    """``kernel`` on the communicator shared by all kernels on ``world``; collective over the launch."""
     return KernelSession(kernel, world, device.arena(arena_bytes), open_communicator(world, device))
 
 
 @dataclass(frozen=True)
 class KernelSession:
-    """A kernel that is open on one world."""
+    """A kernel open on one world; implements ``Session``."""
 
     kernel: Kernel
     world: World
@@ -94,13 +94,13 @@ class KernelSession:
     comm: Communicator
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """One launch, or several where the scratch does not hold the message."""
+        """A call of one launch, or of several where the message exceeds the scratch."""
         kernel, comm = self.kernel, self.comm
         step = kernel.elements_at_once(problem, comm.layout)
         if reason := comm.refuses(kernel):
             raise CannotRunError(reason)
         if not step:
-            raise CannotRunError(f"{kernel.file.name}: the scratch is too small for so many ranks")
+            raise CannotRunError(f"{kernel.file.name}: the scratch is too small for {problem.layout.size} ranks")
         function, shape = self._function(problem, {})
         launches = [
             comm.launch(function, send[at:], recv[at:], min(step, problem.count - at), shape)
@@ -114,7 +114,7 @@ class KernelSession:
         )
 
     def _function(self, problem: Problem, more: Options) -> tuple[Any, Shape]:
-        """The kernel, compiled for ``problem`` and loaded, and the shape that it is launched in."""
+        """The kernel, compiled for ``problem`` and loaded, and its launch shape."""
         shape = self.comm.shape(self.kernel, problem)
         function = self.comm.function(
             self.kernel.file, {**self.kernel.defines(problem, shape, self.comm.layout), **more}
@@ -122,18 +122,18 @@ class KernelSession:
         return function, self.comm.fitted(self.kernel, function, shape)
 
     def _marked(self, problem: Problem, send: Array, recv: Array) -> Marked:
-        """The same launch, compiled to note the time at the end of every phase."""
+        """The same launch, compiled to record the time at the end of every phase."""
         function, shape = self._function(problem, {"COLL_MARKS": MARKS})
         marks = self.comm.marks(shape["blocks"])
         launch = self.comm.launch(function, send, recv, problem.count, shape, marks.address)
         return Marked(launch, marks, phase_names(self.kernel.file.phases, problem.layout.node_count))
 
     def transport(self) -> str:
-        """What the kernels take from this rank to the other members."""
+        """The transports of kernels from this rank to the other members."""
         return self.comm.transport()
 
     def release(self) -> None:
-        """Calls hold nothing."""
+        """Does nothing: calls hold no resources."""
 
     def close(self) -> None:
-        """The communicator belongs to the world."""
+        """Does nothing: the world closes the communicator."""

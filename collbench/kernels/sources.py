@@ -1,4 +1,4 @@
-"""A kernel's sources as compilers need them: where its headers are, what they hold, and what a compiler said."""
+"""A kernel's sources for its compilers: include folders, cache keys, and the errors in a compiler's log."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"]+)[>"]', re.MULTILI
 
 
 class KernelError(RuntimeError):
-    """A kernel that cannot be compiled; the text names its file and holds what the compiler says of it."""
+    """A kernel that cannot be compiled; the message names its file and includes the compiler's errors."""
 
 
 @contextmanager
 def explained(file: KernelFile) -> Iterator[None]:
-    """What the system refuses, as a KernelError: the file is gone, no room for temporary ones, no process to start."""
+    """Turn OSError into KernelError: a missing file, no space for temporary files, a process that does not start."""
     try:
         yield
     except OSError as error:
-        raise KernelError(f"{file.path} is not compiled: {error}") from error
+        raise KernelError(f"{file.path} cannot be compiled: {error}") from error
 
 
 def include_folders(file: KernelFile) -> tuple[Path, ...]:
-    """The file's own folder, then ours."""
+    """The include path: the file's own folder, then ours."""
     return tuple(dict.fromkeys((file.path.parent.resolve(), own_folder().resolve())))
 
 
 def key(path: Path, folders: tuple[Path, ...], *how: Any) -> str:
-    """A name for what comes out of compiling the file ``path``: of its text, of all that it includes from ``folders``,
-    and of ``how`` it is compiled (anything that JSON holds)."""
+    """The cache key of the compiled file ``path``: a hash of its text, of all that it includes from ``folders``, and of
+    ``how`` it is compiled (values that JSON can represent)."""
     texts = _texts(path.read_text(encoding="utf-8"), path.resolve(), folders)
     return hashlib.sha256(json.dumps([texts, *how]).encode()).hexdigest()[:32]
 
 
 def _texts(source: str, path: Path, folders: tuple[Path, ...]) -> list[str]:
-    """``source``, the file ``path``, and what it includes from ``folders`` or relative to itself, and so on."""
+    """``source``, the text of ``path``, and all that it includes from ``folders`` or relative to it, recursively."""
     found, waiting = {path: source}, [path]
     while waiting:
         one = waiting.pop()
@@ -51,16 +51,16 @@ def _texts(source: str, path: Path, folders: tuple[Path, ...]) -> list[str]:
             places = ((folder / name).resolve() for folder in (one.parent, *folders))
             header = next((place for place in places if place.is_file()), None)
             if header and header not in found:
-                found[header] = header.read_text(encoding="latin-1")  # whatever its bytes, no two texts are one
+                found[header] = header.read_text(encoding="latin-1")  # decodes any bytes, and distinctly
                 waiting.append(header)
     return list(found.values())
 
 
 def error_lines(log: str) -> list[str]:
-    """The errors in a compiler's log without its warnings; where it calls nothing an error, its last lines."""
-    log = log.strip("\0 \n")  # nvJitLink ends its log as C ends a string
+    """The errors in a compiler's log without its warnings; where it marks no error, its last lines."""
+    log = log.strip("\0 \n")  # nvJitLink terminates its log with NUL
     paragraphs = re.split(r"\n\s*\n", log)
     errors = [text for text in paragraphs if re.search(r"\berror\b", text)]
     lines = "\n".join(errors).splitlines() or log.splitlines()[-SHOWN_LINES:]
     more = len(lines) - SHOWN_LINES
-    return lines if more <= 0 else [*lines[:SHOWN_LINES], f"... and {more} lines more"]
+    return lines if more <= 0 else [*lines[:SHOWN_LINES], f"... and {more} more lines"]

@@ -1,1 +1,1 @@
-"""A sweep: defaults, launches, runner, timing, rows, sidecar."""
+"""Sweeps: launches, runner, timing, rows, sidecar, and tuning."""

@@ -1,4 +1,4 @@
-"""One launch of a sweep on the ranks that are here: plan on rank 0, run everywhere, rows into the file."""
+"""Runs one launch of a sweep: plan on rank 0, run on all ranks, write the rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from collbench.results.records import Record
 
 @dataclass(frozen=True)
 class PlannedLaunch:
-    """On rank 0: the open results file, the number and the plan of the launch, and the rows that are finished."""
+    """On rank 0: the open results file, the number and plan of the launch, and the finished rows."""
 
     file: ResultFile
     launch: int
@@ -48,7 +48,7 @@ def _is_in(finished: set[tuple[object, ...]]) -> Callable[[Case], bool]:
 
 
 def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Record]) -> tuple[int, Plan] | None:
-    """The first launch that still has something to do, with its plan; None where all are complete."""
+    """The first incomplete launch and its plan; None where all are complete."""
     done: dict[int, set[tuple[object, ...]]] = {}
     for record in finished:
         done.setdefault(record.launch, set()).add(record.identity)
@@ -60,12 +60,12 @@ def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Re
 
 
 def _prepare(request: SweepRequest, everyone: World) -> PlannedLaunch | None:
-    """On rank 0: open the file and plan the launch; None where nothing is left to do."""
+    """On rank 0: the open file and the plan of the launch; None where nothing is left to do."""
     if request.resume:
-        sidecar.earlier_launches(request.path, request.sweep)  # refuses other settings before anything is written
+        sidecar.earlier_launches(request.path, request.sweep)  # rejects changed settings before anything is written
     layouts, misfits = layouts_for(request.topology, everyone.hosts)
     for misfit in misfits:
-        print(f"collbench: left out: {misfit}", file=sys.stderr)
+        print(f"collbench: skipped: {misfit}", file=sys.stderr)
     finished: list[Record] = []
     if request.resume and request.path.exists():
         file, finished = ResultFile.resume(request.path)
@@ -82,7 +82,7 @@ def _prepare(request: SweepRequest, everyone: World) -> PlannedLaunch | None:
 def run(request: SweepRequest, progress: Progress) -> None:
     """Run the next launch of a sweep on the ranks of this launch; collective. Raises UsageError on every rank.
 
-    Any other exception ends all ranks at once: to unwind would be to wait for the others in collective clean-up.
+    Any other exception ends all ranks at once: unwinding would wait for the others in collective clean-up.
     """
     with ExitStack() as teardown:
         everyone = open_launch(teardown)
@@ -90,11 +90,11 @@ def run(request: SweepRequest, progress: Progress) -> None:
         if prepared is None:
             return
         dog = Watchdog(everyone.name_of_rank(), request.sweep.timeout, MPI.COMM_WORLD.Abort)
-        teardown.callback(dog.close)  # first in, last out: clean-up is watched too
+        teardown.callback(dog.close)  # registered first, so that it also watches the clean-up
         try:
             _run_launch(request, everyone, dog, prepared, progress)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):  # the user's doing, not the case's: it may be tried again
+            if isinstance(error, KeyboardInterrupt):  # the case is not at fault and may be retried
                 doing_path(request.path).write_text("", encoding="utf-8")
             end_all(everyone, dog, error)
 
@@ -122,7 +122,7 @@ def _run_launch(
 
 
 def _open_devices(everyone: World, dog: Watchdog, plan: Plan) -> dict[str, Device]:
-    """A device of each kind that the plan needs; closed with the launch."""
+    """A device of each kind that the plan needs; the launch closes them."""
     dog.beat("opening devices")
     kinds = {registry.find(case.backend).DEVICE for group in plan.groups for case in group}
     devices = {kind: open_device(kind, everyone) for kind in sorted(kinds)}
@@ -132,7 +132,7 @@ def _open_devices(everyone: World, dog: Watchdog, plan: Plan) -> dict[str, Devic
 
 
 def _without_shared_gpus(plan: Plan, everyone: World, devices: Mapping[str, Device]) -> Plan:
-    """The plan, without GPU backends where several ranks have the same GPU."""
+    """The plan, with GPU backends skipped where several ranks share a GPU."""
     if "gpu" not in devices:
         return plan
     mine = (everyone.hosts[everyone.launch.Get_rank()], devices["gpu"].facts()["pci"])
@@ -140,7 +140,7 @@ def _without_shared_gpus(plan: Plan, everyone: World, devices: Mapping[str, Devi
     twice = next((place for place in places if places.count(place) > 1), None)
     if twice is None:
         return plan
-    reason = f"{places.count(twice)} ranks share GPU {twice[1]} of {twice[0]}; start one rank a GPU"
+    reason = f"{places.count(twice)} ranks share GPU {twice[1]} of {twice[0]}; start one rank per GPU"
     return leave_out(plan, lambda case: reason if registry.find(case.backend).DEVICE == "gpu" else None)
 
 
@@ -157,5 +157,5 @@ def _row_maker(launch: int, devices: Mapping[str, Device], everyone: World, fini
 
 
 def new_run_id() -> str:
-    """Time and machine."""
+    """An identifier of a run: time and host name."""
     return f"{time.strftime('%Y%m%dT%H%M%S')}-{platform.node()}"

@@ -1,4 +1,4 @@
-"""A case made ready to run: buffers laid out, calls prepared, proof at hand, sampler set up."""
+"""A case that is ready to run: buffers, prepared calls, proof and sampler."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """One timed sample on this rank: seconds per call, whether the host was late, and what the check found."""
+    """One timed sample on this rank: seconds per call, whether the host was late, and the result of the check."""
 
     seconds: float
     late: bool
@@ -26,9 +26,9 @@ class Sample:
 
 
 class Operation:
-    """One problem on one backend. Every rank of the world makes the same calls on it in the same order.
+    """One problem on one backend. Creating one and all of its methods are collective over the world.
 
-    Making one is collective, and so is everything that it does; ``checked`` is false where answers are not judged.
+    ``checked`` is false where answers are not judged.
     """
 
     def __init__(
@@ -43,33 +43,33 @@ class Operation:
         self._sampler: Sampler | None = None
 
     def prove(self) -> tuple[Errors, str | None]:
-        """All layers, on calls back to back without a barrier between them: total of what is wrong, in words."""
+        """Total errors of all layers, on calls back to back without a barrier, and a description of the first."""
         total, words = Errors(), None
         for _ in range(self._prepared.layers):
             self._prepared.load()
-            self._meet()
+            self._synchronise()
             for call in self.calls:
                 call()
             self.device.settle()
-            found, said = self._prepared.check_all()
+            found, description = self._prepared.check_all()
             total = Errors(total.wrong + found.wrong, units=max(total.units, found.units))
-            words = words or said
+            words = words or description
         return (total, words) if self._checked else (Errors(), None)
 
-    def _meet(self) -> None:
-        """Wait until all ranks have their inputs in place: one-sided libraries may read and write from now on."""
+    def _synchronise(self) -> None:
+        """Wait until all ranks have written their inputs: one-sided libraries may access them from now on."""
         self.device.settle()
         self._world.comm.Barrier()
 
     def start_sampling(self) -> None:
-        """Set up the sampler: a graph is captured here, once."""
+        """Create the sampler, which captures a graph where its mode needs one."""
         if not self._checked:
-            self._prepared.load()  # once: memory that was never written reads faster
+            self._prepared.load()  # once, since memory that was never written reads faster
         calls = [self.calls[index % len(self.calls)] for index in range(self.rounds.calls)]
         self._sampler = self.device.sampler(self._world, calls, self._work.mode, self._work.cache == "cold")
 
     def sample(self) -> Sample:
-        """Fresh inputs, one timed sample, and the check of its answers outside the timed window."""
+        """One timed sample on fresh inputs; its answers are checked after the timed part."""
         assert self._sampler is not None, "start_sampling comes first"
         if not self._checked:
             return Sample(*self._sampler.sample(), Errors(), None)
@@ -79,7 +79,7 @@ class Operation:
         return Sample(seconds, late, finding, words)
 
     def close(self) -> None:
-        """Release sampler and calls."""
+        """Release the sampler and the calls."""
         if self._sampler is not None:
             self._sampler.close()
             self._sampler = None

@@ -1,4 +1,4 @@
-"""What ``sweep --dry-run`` prints: the cases of the first launch, and what would be skipped and why."""
+"""The output of ``sweep --dry-run``: the cases of the first launch, and which are skipped and why."""
 
 from __future__ import annotations
 

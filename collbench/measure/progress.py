@@ -1,4 +1,4 @@
-"""The progress bar: on rank 0, on a terminal, on stderr."""
+"""The progress bar, on stderr of rank 0, where that is a terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from collbench.results.records import Record
 
 
 class _Terminal:
-    """stderr as a terminal: mpiexec puts a pipe between it and its ranks, but the user's end is one."""
+    """stderr, presented as a terminal: the ranks write to a pipe of mpiexec, which forwards to the terminal."""
 
     def __init__(self) -> None:
         self.write, self.flush = sys.stderr.write, sys.stderr.flush
 
     def isatty(self) -> bool:
-        """Yes: a bar is drawn only where the user has a terminal."""
+        """True: a bar is drawn only where the user has a terminal."""
         return True
 
 
@@ -29,7 +29,7 @@ def _label(record: Record | None) -> str | None:
 
 
 class Progress:
-    """A bar that grows with every row; draws nothing unless ``wanted``."""
+    """A progress bar with one step per row; draws nothing unless ``wanted``."""
 
     def __init__(self, wanted: bool) -> None:
         self._wanted, self._stack = wanted, ExitStack()
@@ -42,10 +42,10 @@ class Progress:
         self._stack.close()
 
     def step(self, record: Record, total: int) -> None:
-        """One more row, of ``total`` in all."""
+        """Advance the bar by one row of ``total``."""
         if not self._wanted:
             return
-        if self._bar is None:  # the first row says how long the bar is
+        if self._bar is None:  # the length is known with the first row
             terminal: Any = _Terminal()
             bar = click.progressbar([record], length=total, file=terminal, item_show_func=_label)
             self._bar = self._stack.enter_context(bar)

@@ -1,4 +1,4 @@
-"""What one call of ``sweep`` is to do."""
+"""The request behind one call of ``sweep``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collbench.plan.worlds import Topology
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What one call of ``sweep`` is to do: the sweep, on which worlds, into which file.
+    """One call of ``sweep``: the sweep, its worlds and its results file.
 
-    ``resume`` continues a file that exists, ``force`` replaces it; ``argv`` is for the record.
+    ``resume`` continues an existing file, ``force`` replaces it; ``argv`` is recorded in the sidecar.
     """
 
     sweep: Sweep

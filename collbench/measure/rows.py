@@ -1,4 +1,4 @@
-"""From what became of a case to its row."""
+"""Turns the outcome of a case into its row."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MICRO = 1e6
 
 @dataclass(frozen=True)
 class Row:
-    """A record and the samples behind it, in microseconds."""
+    """A record and its samples, in microseconds."""
 
     record: Record
     samples_us: tuple[float, ...] = ()
@@ -30,8 +30,8 @@ class Row:
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Makes the rows of one launch. ``fabric`` names what connects the ranks of a layout for a kind of device,
-    ``devices`` the processors of each kind."""
+    """Makes the rows of one launch. ``fabric`` returns the name of the interconnect of a layout for a kind of device;
+    ``devices`` maps each kind to the name of its processor."""
 
     run_id: str
     launch: int
@@ -61,19 +61,19 @@ class RowMaker:
         )
 
     def skipped(self, skip: Skip) -> Row:
-        """A case that cannot run."""
+        """The row of a case that cannot run."""
         return Row(self._blank(skip.case, "skipped", skip.reason))
 
     def failed(self, case: Case, error: str) -> Row:
-        """A case that a library refused."""
+        """The row of a case that failed with ``error``."""
         return Row(self._blank(case, "failed", error))
 
     def timeout(self, case: Case, state: str) -> Row:
-        """A case that hung."""
+        """The row of a case that hung in ``state``."""
         return Row(self._blank(case, "timeout", state))
 
     def wrong(self, case: Case, wrong: int, words: str) -> Row:
-        """A case with wrong answers: it gets no latency."""
+        """The row of a case with wrong answers; it has no latency."""
         return Row(replace(self._blank(case, "wrong", words), wrong=wrong))
 
     def timed(
@@ -86,7 +86,7 @@ class RowMaker:
         remarks: Iterable[str],
         proven: bool,
     ) -> Row:
-        """A case with right answers and a latency. ``own`` is what the backend says of its calls, for ``params``."""
+        """The row of a case with right answers and a latency. ``own``: the backend's own entries of ``params``."""
         samples = np.array(track.seconds)
         us = summarise(samples * MICRO)
         problem = case.problem

@@ -1,4 +1,4 @@
-"""Runs a plan on the ranks of this launch: open, prepare, prove, measure, record, release."""
+"""Runs a plan on the ranks of this launch: opens backends, then prepares, proves, times and records each case."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from collbench.ranks.world import World, rest_until_all
 Emit = Callable[[Row], None]
 Group = tuple[Case, ...]
 T = TypeVar("T")
-TRIES = 3  # to find how long a call takes, and how many calls make a sample long enough
+TRIES = 3  # to estimate the latency and the number of calls per sample
 PHASE_CALLS, PHASE_SAMPLES = 8, 21
 LATE = "the host was late for every sample; are its cores overloaded?"
 
 
 @dataclass(frozen=True)
 class Open:
-    """A backend that is open on the current world, or the error for which it is not."""
+    """A backend open on the current world, or the error for which it failed to open."""
 
     backend: Backend
     device: Device
@@ -45,7 +45,7 @@ class Open:
 
 @dataclass
 class Contestant:
-    """One case on its way to a row. ``units`` is the largest error that its proof saw, over all ranks."""
+    """The state of one case up to its row. ``units`` is the largest error of its proof, over all ranks."""
 
     case: Case
     opened: Open
@@ -60,10 +60,10 @@ class Contestant:
 
 
 class Runner:
-    """Everything that one launch needs to run cases. ``transports`` are what this rank took, by backend.
+    """Runs the cases of one launch. ``transports`` are those of this rank, by backend.
 
-    ``emit`` is called on rank 0 of the case's world with every row, ``begin`` before a case with the row that it gets
-    should the job die in it.
+    ``emit`` is called on rank 0 of the case's world with every row, ``begin`` before each step of a case with the row
+    to record if the job dies in it.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Runner:
         self.transports: dict[str, list[str]] = {}
 
     def run(self, plan: Plan, everyone: World) -> None:
-        """All groups of the plan, world by world; ranks outside a world rest until it is done."""
+        """Run all groups of the plan, world by world; ranks outside a world sleep until it is done."""
         if everyone.rank == 0:
             for skip in plan.skips:
                 self._emit(self._rows.skipped(skip))
@@ -101,7 +101,7 @@ class Runner:
         world.free()
 
     def _open(self, world: World, everyone: World, name: str, groups: Sequence[Group]) -> Open:
-        """Collective over the launch: a backend that fails to open on one rank is open on none."""
+        """Open a backend, on all ranks or on none; collective over the launch."""
         backend = registry.find(name)
         device = self._devices[backend.DEVICE]
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
@@ -112,27 +112,27 @@ class Runner:
 
     def _emit(self, row: Row) -> None:
         self._emit_row(row)
-        self._dog.beat("between cases")  # this row is written: whatever hangs next is not its fault
+        self._dog.beat("between cases")  # this row is written: a later hang must not replace it
 
-    def _run_group(self, world: World, field: list[Contestant]) -> None:
-        """All backends on one problem: each proven first, then timed in turns."""
-        for one in field:
+    def _run_group(self, world: World, contestants: list[Contestant]) -> None:
+        """Run all backends on one problem: prove each, then time them in interleaved blocks."""
+        for one in contestants:
             self._get_ready(world, one)
-        running = [(one, one.track) for one in field if one.track]
+        running = [(one, one.track) for one in contestants if one.track]
         self._take_turns(world, running)
         for one, track in running if len(running) > 1 else []:
-            self._beat(world, "timing alone", one.case)
+            self._beat(world, "timing without the other backends", one.case)
             one.remarks.append(disturbance(world, track) or "")
         for one, track in running:
             one.phases = self._time_phases(world, one)
             one.transport = self._transport(world, one)
             track.operation.close()
         if world.rank == 0:
-            for one in field:
+            for one in contestants:
                 self._emit(self._finish(one))
 
     def _beat(self, world: World, doing: str, case: Case) -> None:
-        """Tell the watchdog what comes next, and which row to write should it be the last."""
+        """Announce the next step to the watchdog, with the row to record if the step hangs or the job dies in it."""
         problem = case.problem
         words = (
             f"{doing}: {case.backend} {problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B "
@@ -145,7 +145,7 @@ class Runner:
         self._dog.beat(words, lambda state: self._emit_row(self._rows.timeout(case, state)))
 
     def _get_ready(self, world: World, one: Contestant) -> None:
-        """Prove the case, find how many calls make a sample, and warm up; or say why it cannot be timed."""
+        """Prove the case, choose the calls per sample and warm up; or set the row that says why it cannot be timed."""
         if one.opened.error:
             one.row = self._rows.failed(one.case, f"{one.case.backend} does not open: {one.opened.error}")
             return
@@ -163,7 +163,7 @@ class Runner:
             seconds = self._warm_up(world, one, rounds)
 
     def _try_out(self, world: World, one: Contestant) -> float:
-        """Prove the case on a few calls and return how long one takes, in seconds."""
+        """Prove the case on a few calls; returns the seconds of one call."""
         self._beat(world, "proving", one.case)
         trial = self._prepare(world, one, trial_rounds(one.case.problem, one.opened.device))
         if trial is None:
@@ -184,7 +184,7 @@ class Runner:
         return min(seconds, default=0.0)
 
     def _warm_up(self, world: World, one: Contestant, rounds: Rounds) -> float:
-        """Make the operation that is timed, and warm it up; returns seconds per call."""
+        """Prepare and warm up the operation to be timed; returns seconds per call."""
         self._beat(world, "warming up", one.case)
         one.track = None
         operation = self._prepare(world, one, rounds)
@@ -198,7 +198,7 @@ class Runner:
         return warm_up(world, one.track, self._sweep)
 
     def _prepare(self, world: World, one: Contestant, rounds: Rounds) -> Operation | None:
-        """The operation, or None with a row where any rank's library refused."""
+        """The operation; None, with the row set, where preparing it failed on any rank."""
         opened, session = one.opened, one.opened.session
         assert session is not None, "a backend that did not open has no cases to prepare"
 
@@ -217,19 +217,19 @@ class Runner:
         return operation
 
     def _tried(self, world: World, case: Case, action: Callable[[], T]) -> T | Row:
-        """What ``action`` returns on this member; the row of the case where it failed on any of them."""
+        """The result of ``action`` on this member, or the row of the case where it failed on any member."""
         made = on_all(world, action)
         if isinstance(made, CannotRunError):
             return self._rows.skipped(Skip(case, str(made)))
         return self._rows.failed(case, str(made)) if isinstance(made, Exception) else made
 
     def _start_sampling(self, world: World, case: Case, operation: Operation) -> Row | None:
-        """The row of the case where the sampler cannot be set up on some member, else None."""
+        """None, or the row of the case where the sampler could not be created on some member."""
         made = self._tried(world, case, operation.start_sampling)
         return made if isinstance(made, Row) else None
 
     def _take_turns(self, world: World, running: list[tuple[Contestant, Track]]) -> None:
-        """Blocks of samples, backends in a new random order each round, until each has enough."""
+        """Take blocks of samples, with the backends in a new random order each round, until each has enough."""
         left = list(running)
         names = [case_identity(one.case) for one, _ in running]
         draw = random.Random(f"{self._sweep.seed}/{self._rows.launch}/{names}")
@@ -241,7 +241,7 @@ class Runner:
                     left.remove((one, track))
 
     def _time_phases(self, world: World, one: Contestant) -> dict[str, str]:
-        """Median over samples of the slowest rank's microseconds in each phase, of calls that note them."""
+        """Per phase, the median over samples of the slowest rank's microseconds; empty for calls without phases."""
         if not (self._sweep.phases and isinstance(one.call, DescribedCall) and one.call.marked):
             return {}
         self._beat(world, "timing the phases", one.case)
@@ -256,7 +256,7 @@ class Runner:
         return {f"{name.replace('-', '_')}_us": f"{us:.3f}" for name, us in zip(call.phases, slowest, strict=True)}
 
     def _transport(self, world: World, one: Contestant) -> str:
-        """What the ranks took together, of backends that know; asked after the calls, since libraries connect late."""
+        """The transports of all ranks, "" where unknown; read after the calls, since libraries connect lazily."""
         session = one.opened.session
         mine = session.transport() if isinstance(session, Networked) else ""
         if not mine:
@@ -274,7 +274,7 @@ class Runner:
             return self._rows.failed(one.case, LATE)
         if track.wrong:
             return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
-        remarks = [*one.remarks, f"clocks held down: {track.throttled}" if track.throttled else ""]
+        remarks = [*one.remarks, f"clocks throttled: {track.throttled}" if track.throttled else ""]
         backend, problem = one.opened.backend, one.case.problem
         way = {"transport": one.transport} if one.transport else {}
         described = one.call if isinstance(one.call, DescribedCall) else None

@@ -1,4 +1,4 @@
-"""What the sidecar says of a launch."""
+"""The sidecar of a results file: a JSON description of its launches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from collbench.results.files import SCHEMA, replace_text, sidecar_path
 
 
 def git_revision(folder: Path) -> str | None:
-    """Revision of the source tree around ``folder``, with ``+`` where it was changed; None outside one."""
+    """The git revision of the source tree around ``folder``, with ``+`` where modified; None outside a repository."""
     try:
         run = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
@@ -35,7 +35,7 @@ def git_revision(folder: Path) -> str | None:
 
 
 def source_hash() -> str:
-    """SHA-256 of this package's own source files: says which code ran where there is no git."""
+    """SHA-256 of this package's source files, which identifies the code where there is no git."""
     folder, digest = Path(__file__).parent.parent, hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         digest.update(f"{path.relative_to(folder)}\n".encode())
@@ -44,7 +44,7 @@ def source_hash() -> str:
 
 
 def kernel_hashes() -> dict[str, str]:
-    """SHA-256 of every file that kernels are compiled from: ours by name, those of COLLBENCH_KERNELS by their path."""
+    """SHA-256 of every source of kernels: ours by name, those of COLLBENCH_KERNELS by path."""
     own, *others = kernel_files.folders()
     sources = [path for path in own.rglob("*") if path.suffix in (".cu", ".cuh", ".h", ".cpp")]
     names = {path.relative_to(own).as_posix(): path for path in sources}
@@ -55,7 +55,7 @@ def kernel_hashes() -> dict[str, str]:
 
 
 def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
-    """Everything about a launch that does not fit into a row; ``parts`` come from those who know."""
+    """The facts about a launch that do not fit into a row; ``parts`` are the caller's additions."""
     return {
         **parts,
         "argv": argv,
@@ -73,7 +73,7 @@ KNOBS = ("warmup", "samples", "max_seconds", "seed", "verify")
 
 
 def earlier_launches(results: Path, sweep: Sweep) -> list[dict[str, Any]]:
-    """What the sidecar says of the launches before this one; UsageError where they were measured in another way."""
+    """The sidecar's entries of earlier launches; raises UsageError where their settings differ from ``sweep``."""
     path = sidecar_path(results)
     if not path.exists():
         return []
@@ -83,15 +83,23 @@ def earlier_launches(results: Path, sweep: Sweep) -> list[dict[str, Any]]:
         then = launches[-1]["sweep"][knob] if launches else now[knob]
         if then != now[knob]:
             raise UsageError(
-                f"{results} was measured with {knob} = {then}, now it is {now[knob]}; resume with the same, or give "
-                "another -o."
+                f"{results} was measured with {_option(knob, then)}, not {_option(knob, now[knob])}; resume with the "
+                "same options or give another -o."
             )
     return launches
 
 
+def _option(knob: str, value: object) -> str:
+    """The command-line option that sets ``knob`` to ``value``."""
+    if knob == "verify":
+        return "--verify" if value else "--no-verify"
+    name = f"--{knob.replace('_', '-')}"
+    return f"the default {name}" if value is None else f"{name} {value}"
+
+
 @dataclass
 class Sidecar:
-    """The sidecar of one launch, kept by rank 0; its file is complete at any time."""
+    """The sidecar during one launch, on rank 0; its file is valid JSON at any time."""
 
     results: Path
     sweep: Sweep
@@ -101,7 +109,7 @@ class Sidecar:
     launches: list[Facts] = field(default_factory=list)
 
     def begin(self, everyone: World, run_id: str, launch: int, devices: Mapping[str, Device]) -> None:
-        """Write what is known before anything is measured; collective."""
+        """Write the facts that are known before the measurements; collective."""
         ranks = everyone.launch.gather(_rank_facts(devices))
         node = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None
         nodes = everyone.launch.gather(node)
@@ -121,7 +129,7 @@ class Sidecar:
         self._write()
 
     def end(self, everyone: World, transports: Mapping[str, Sequence[str]]) -> None:
-        """Add the libraries that each rank loaded and the ``transports`` that its backends took; collective."""
+        """Add the libraries that each rank loaded and the ``transports`` of its backends; collective."""
         late = everyone.launch.gather({"libraries": loaded_libraries(), "transports": transports})
         if late and any(each["libraries"] or each["transports"] for each in late):
             for rank, each in zip(self.launches[-1]["ranks"], late, strict=True):
@@ -134,7 +142,7 @@ class Sidecar:
 
 
 def _rank_facts(devices: Mapping[str, Device]) -> Facts:
-    """What the sidecar says of this rank."""
+    """The sidecar's entry of this rank."""
     process = probes.process(os.environ, mpi_facts())
     return {
         "mpi": process.mpi,

@@ -1,4 +1,4 @@
-"""A sweep on ranks that collbench starts, launch after launch, or on those of a launcher."""
+"""Runs a sweep, on ranks that collbench starts for each launch or on those of a launcher."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TERMINATED = 143  # 128 + SIGTERM
 
 @dataclass(frozen=True)
 class Ended:
-    """How a sweep ended: its exit code, and the rows of its file, None on ranks that leave the report to another.
-    ``cut_short``: the ranks ended before all cases had a row."""
+    """The outcome of a sweep: exit code and rows of its file, None on ranks that do not report. ``cut_short``: the
+    ranks ended before all cases had a row."""
 
     code: int
     path: Path
@@ -30,7 +30,7 @@ class Ended:
 
 
 def on_own_ranks(request: SweepRequest, ranks: int) -> Ended:
-    """Start that many ranks on this machine, once a launch, all into one file."""
+    """Start ``ranks`` ranks on this machine for each launch, all of which append to one file."""
     find_mpiexec()
     path = request.path
     if not (request.resume and path.exists()):
@@ -41,12 +41,12 @@ def on_own_ranks(request: SweepRequest, ranks: int) -> Ended:
         return Ended(code, path)
     records = tuple(load(path))
     if code in (INTERRUPTED, TERMINATED):
-        doing_path(path).unlink(missing_ok=True)  # not the case's fault: it may be tried again
+        doing_path(path).unlink(missing_ok=True)  # the case is not at fault and may be retried
     return Ended(code or _code_of(records), path, records, cut_short=code not in (Exit.FINE, Exit.TIMEOUT))
 
 
 def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None) -> Ended:
-    """Run one launch on the ranks of a launcher; ``child`` where that was collbench itself. Collective."""
+    """Run one launch on the ranks of a launcher; ``child`` where collbench started them. Collective."""
     from mpi4py import MPI
 
     from collbench.measure import launch
@@ -55,28 +55,28 @@ def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | Non
     check_world(launcher, comm.Get_size())
     if request.sweep.launches > 1 and not request.resume:
         raise UsageError(
-            f"{launcher.name} starts one launch, and --launches {request.sweep.launches} asks for more: run this "
-            "command that many times with --resume and one -o, or omit the launcher and collbench starts the ranks "
-            "itself."
+            f"{launcher.name} starts one launch, not --launches {request.sweep.launches}; run this command "
+            f"{request.sweep.launches} times with --resume and the same -o, or omit the launcher so that collbench "
+            "starts the ranks."
         )
     request = replace(request, path=comm.bcast(request.path))
     terminal = sys.stderr.isatty() or (child is not None and child.on_terminal)
     with Progress(comm.Get_rank() == 0 and terminal) as progress:
         launch.run(request, progress)
     if child:
-        return Ended(Exit.FINE, request.path)  # the process that started the ranks reads the rows and judges
+        return Ended(Exit.FINE, request.path)  # the parent process reads the rows and reports
     return _judged(request.path)
 
 
 def _judged(path: Path) -> Ended:
-    """The end of a sweep as rank 0 reads it from the file; its code on all ranks. Collective."""
+    """The outcome that rank 0 reads from the file; other ranks get its exit code and no rows. Collective."""
     from mpi4py import MPI
 
     records, error = None, None
     if MPI.COMM_WORLD.Get_rank() == 0:
         try:
             records = tuple(load(path))
-        except UsageError as mistake:  # raised on all ranks: the others wait for the code
+        except UsageError as mistake:  # raised below, on all ranks
             error = mistake
     code, error = MPI.COMM_WORLD.bcast((_code_of(records or ()), error))
     if error is not None:
@@ -85,5 +85,5 @@ def _judged(path: Path) -> Ended:
 
 
 def _code_of(records: tuple[Record, ...]) -> Exit:
-    """The exit code that the worst row deserves."""
+    """The exit code of the worst row."""
     return exit_of({record.status for record in records})

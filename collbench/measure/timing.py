@@ -1,4 +1,4 @@
-"""When to warm up, how much to sample and when to stop; all decisions are those of rank 0, on all ranks."""
+"""Warm-up, blocks of samples and the stop rule; rank 0 makes all decisions for all ranks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from collbench.plan.sweep import Sweep
 from collbench.ranks.world import World
 from collbench.results.statistics import median_interval, relative_width
 
-WIDTH = 0.01  # stop when the 95 % interval of the median is narrower than this part of it
-STEADY = 0.02  # warm when the median of a block moves less than this
+WIDTH = 0.01  # stop when the 95 % interval of the median is narrower than this fraction of it
+STEADY = 0.02  # warm when the median changes by less than this fraction between blocks
 FEWEST, MOST = 20, 1000  # samples
 BLOCK_SECONDS, SMALLEST_BLOCK, LARGEST_BLOCK = 0.1, 3, 50
 WARM_BLOCKS = 5
@@ -23,10 +23,10 @@ DISTURBED = 1.1
 
 @dataclass
 class Track:
-    """What has been measured of one operation in this launch. Seconds per call, one entry a sample.
+    """The measurements of one operation in this launch, in seconds per call, with one entry per sample.
 
-    ``seconds`` is the maximum over ranks, ``means`` the mean over ranks; ``late`` samples, where some host was late
-    to enqueue, are counted and hold no measurement; ``throttled`` says why some rank's clocks were held down.
+    ``seconds`` is the maximum over ranks, ``means`` the mean over ranks; ``late`` counts the samples that were
+    discarded since some host was late; ``throttled`` says why some rank's clocks were throttled.
     """
 
     operation: Operation
@@ -43,10 +43,10 @@ class Track:
 
 
 def take(world: World, track: Track, count: int) -> tuple[list[float], list[float]]:
-    """``count`` samples as (maximum over ranks, mean over ranks); what was found wrong goes into ``track``."""
+    """``count`` samples as (maximum over ranks, mean over ranks); errors are recorded in ``track``."""
     begin = time.perf_counter()
     samples = [track.operation.sample() for _ in range(count)]
-    throttled = track.operation.device.throttled()  # at once, before the clocks rest
+    throttled = track.operation.device.throttled()  # at once, before the clocks recover
     seconds = np.array([sample.seconds for sample in samples])
     flags = np.array([_flags(sample, throttled is not None) for sample in samples])
     highest, means, flags = world.highest(seconds), world.mean(seconds), world.highest(flags)
@@ -68,7 +68,7 @@ def _flags(sample: Sample, throttled: bool) -> tuple[float, ...]:
 
 
 def warm_up(world: World, track: Track, sweep: Sweep) -> float:
-    """At least ``sweep.warmup`` calls, then until the median is steady or a quarter of the time is spent.
+    """Make at least ``sweep.warmup`` calls, then continue until the median is steady or a quarter of the time is spent.
 
     Returns the last median in seconds per call, 0 where every sample was late; the same on every rank.
     """
@@ -87,7 +87,7 @@ def warm_up(world: World, track: Track, sweep: Sweep) -> float:
 
 
 def is_done(track: Track, sweep: Sweep) -> bool:
-    """Whether ``track`` holds enough; rank 0's answer counts."""
+    """Whether ``track`` has enough samples; only rank 0's answer counts."""
     have = len(track.seconds)
     if sweep.samples is not None:
         return have >= sweep.samples or track.late > 10 * sweep.samples
@@ -97,7 +97,7 @@ def is_done(track: Track, sweep: Sweep) -> bool:
 
 
 def add_block(world: World, track: Track, sweep: Sweep) -> bool:
-    """Measure one more block; returns whether that is enough. The first sample after a change is dropped."""
+    """Measure one more block and return whether the track is done. The first sample after a switch is dropped."""
     count = track.block
     if sweep.samples is not None:
         count = min(count, sweep.samples - len(track.seconds))
@@ -108,7 +108,7 @@ def add_block(world: World, track: Track, sweep: Sweep) -> bool:
 
 
 def disturbance(world: World, track: Track) -> str | None:
-    """Whether sharing the machine with the other backends changed the result: compares with blocks on its own."""
+    """A remark where latency differs from that in blocks without the other backends, else None."""
     if len(track.seconds) < 6:
         return None
     take(world, track, track.block)
@@ -121,4 +121,7 @@ def disturbance(world: World, track: Track) -> str | None:
     if max(change, 1 / change) < DISTURBED or (low <= mixed_high and mixed_low <= high):
         return None
     mixed = median(track.seconds)
-    return f"other latency when timed alone: {median(alone) * 1e6:.4g} us instead of {mixed * 1e6:.4g} us"
+    return (
+        f"latency differs when timed without the other backends: {median(alone) * 1e6:.4g} us instead of "
+        f"{mixed * 1e6:.4g} us"
+    )

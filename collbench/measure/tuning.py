@@ -1,4 +1,4 @@
-"""Tuning on ranks: all candidates once, the best few again on fresh launches, and what wins into the table."""
+"""Tuning: times all candidates once, the fastest again on fresh launches, and records the winners in the table."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from collbench.views import summary
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """What one call of ``tune`` is to do.
+    """One call of ``tune``.
 
-    ``sweep`` holds the problems, the cap for each case and the seed; its one backend is the one whose candidates
-    compete. The ``finalists`` fastest of each problem are measured again on ``launches`` fresh launches. Results are
-    named after ``prefix``, what wins goes into ``table``.
+    ``sweep`` holds the problems, the time limit per case and the seed; its only backend is the one to tune. The
+    ``finalists`` fastest candidates of each problem are measured again on ``launches`` fresh launches. Results are
+    named after ``prefix``; winners are written to ``table``.
     """
 
     sweep: Sweep
@@ -45,13 +45,13 @@ class TuneRequest:
 
     @property
     def backend(self) -> str:
-        """The backend whose candidates compete."""
+        """The backend to tune."""
         return self.sweep.backends[0]
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came out: the exit code, the verdicts, and why the ranks ended early, if they did."""
+    """The outcome of tuning: exit code, verdicts, and a sentence where the ranks ended early."""
 
     code: int
     verdicts: tuple[Verdict, ...] = ()
@@ -67,7 +67,7 @@ class EndedEarlyError(Exception):
 
 
 def check(request: TuneRequest) -> None:
-    """Raise UsageError where the backend cannot run here, or the table cannot be read: better now than in an hour."""
+    """Raise UsageError where the backend cannot run here or the table cannot be read, before anything is measured."""
     backend = request.backend
     if registry.is_of_kernels(backend) and (reason := gpu_missing()):
         raise UsageError(f"{backend} cannot be tuned here: {reason}.")  # launch shapes are those of a GPU
@@ -78,7 +78,7 @@ def check(request: TuneRequest) -> None:
 
 
 def run(request: TuneRequest, field: Field) -> Tuned:
-    """Both stages and the verdicts; what wins goes into the table."""
+    """Run both stages; returns the verdicts and writes the winners to the table."""
     try:
         _, nominations = _stage(request, 1, field, 1)
         chosen = finals.finalists(field, nominations, request.finalists)
@@ -93,7 +93,7 @@ def run(request: TuneRequest, field: Field) -> Tuned:
 
 
 def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tuple[Path, list[Record]]:
-    """Run a sweep in which only the field of a problem competes; its file and rows. Raises ``EndedEarlyError``."""
+    """Run a sweep of the candidates in ``field``; returns its file and rows. Raises EndedEarlyError."""
     path = request.prefix.with_name(f"{request.prefix.name}-{number}.csv")
     ResultFile.create(path, force=False)
     contests = path.with_suffix(".contests.json")
@@ -102,7 +102,7 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     click.echo(f"stage {number}: {cases} cases, launches: {launches}, results in {path}", err=True)
     code = launch_ranks(request.ranks, _arguments(request, contests, path, launches), launches)
     records = [] if code == Exit.USAGE else load(path)
-    # Remarks on rows that were timed matter in the finals; of all candidates they would be a flood.
+    # Remarks on timed rows matter in the finals; those of all candidates would be too many.
     if reasons := summary.why_not(record for record in records if record.status != "ok" or launches > 1):
         click.echo(reasons, err=True)
     if code:
@@ -125,7 +125,7 @@ def _arguments(request: TuneRequest, contests: Path, path: Path, launches: int) 
 
 
 def field_of(request: TuneRequest) -> Field:
-    """All candidates of each problem where there is something to choose from; UsageError where there is none."""
+    """The candidates of each problem that has several; raises UsageError where no problem has."""
     layouts, _ = layouts_for(request.topology, ["here"] * request.ranks)
     backend = registry.find(request.backend)
     able = [
@@ -142,11 +142,11 @@ def field_of(request: TuneRequest) -> Field:
 def _nothing_to_choose(request: TuneRequest, layouts: tuple[Layout, ...]) -> str:
     backend = registry.find(request.backend)
     refused = (problem.refusal() or backend.refuses(problem) for problem in problems(request.sweep, layouts))
-    return next(filter(None, refused), "it has nothing to choose from for what was asked")
+    return next(filter(None, refused), "it has only one candidate for each problem")
 
 
 def _entries(backend: str, found: Sequence[Verdict], sidecar: dict[str, Any]) -> tuned.Table:
-    """What was found, under the keys that the run's own files give."""
+    """The verdicts as a table, under the keys that the sidecar of the run gives."""
     last, kind = sidecar["launches"][-1], registry.find(backend).DEVICE
     entries: tuned.Table = {}
     for each in found:

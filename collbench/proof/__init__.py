@@ -1,1 +1,1 @@
-"""Is it right? Inputs, guards, and the layers of correctness, for timing and for stress alike."""
+"""Correctness: inputs, guards and the layers of the proof, for timed sweeps and for ``verify``."""

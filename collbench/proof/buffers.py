@@ -1,4 +1,4 @@
-"""Where inputs, outputs and guards of an operation lie in its arena, and how many calls go round how many slots."""
+"""The layout of inputs, outputs and guards in the arena, and the numbers of calls and slots of a sample."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ BYTE = Dtype("uint8", 1, 0.0, 8)
 ALIGNMENT, GUARD_BYTES = 512, 256
 COLD_ARENA = 512 << 20
 MOST_CALLS = 256
-# Consecutive calls must differ in their data, and so must calls two apart: a slot for each parity and one more.
+# Consecutive calls must differ in their data, and so must calls two apart: one slot per half of the scratch, plus one.
 FEWEST_SLOTS = 3
-SPAN = 1e-3  # seconds of one sample: 100 times what starting and stopping it costs
+SPAN = 1e-3  # seconds of one sample: 100 times the cost of starting and stopping it
 
 
 def _aligned(size: int) -> int:
@@ -23,18 +23,18 @@ def _aligned(size: int) -> int:
 
 
 def stride_of(problem: Problem) -> int:
-    """Bytes from one slot to the next where slots do not overlap, the same on every rank."""
+    """Bytes from one slot to the next where slots do not overlap; the same on every rank."""
     whole = ALIGNMENT + _aligned(problem.bytes + GUARD_BYTES)
     return whole if problem.in_place else _aligned(problem.bytes) + whole
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """``calls`` calls a sample go round ``slots`` slots, at least once round.
+    """A sample makes ``calls`` calls, which cycle through ``slots`` slots at least once.
 
-    Slots that ``overlap`` lie one alignment apart in the same memory, so that large messages stay as hot as one buffer
-    that is used again and again, and still each call has other data at every offset. Only the last output survives
-    then, in the last slot.
+    Slots that ``overlap`` start one alignment apart in the same memory, so that large messages stay as hot as a single
+    reused buffer while each call still has different data at every offset. Only the last output then survives, in the
+    last slot.
     """
 
     calls: int
@@ -43,10 +43,10 @@ class Rounds:
 
 
 def _room(problem: Problem, device: Device) -> int:
-    """Bytes for slots that do not overlap: in the cache where they must stay hot."""
+    """Bytes available for slots that do not overlap; they fit the cache where they must stay hot."""
     if problem.cache == "cold":
         return max(COLD_ARENA, FEWEST_SLOTS * stride_of(problem))
-    if problem.in_place:  # a slot serves one call only, so a few more are worth some heat
+    if problem.in_place:  # a slot serves one call only: more calls per sample outweigh colder slots
         return max(4 * device.hot_bytes, 4 * stride_of(problem))
     return device.hot_bytes
 
@@ -56,19 +56,19 @@ def _overlapping(problem: Problem, device: Device) -> bool:
 
 
 def arena_bytes(problem: Problem, device: Device) -> int:
-    """Bytes of arena that the problem may use."""
+    """Bytes of arena that ``problem`` may use."""
     return max(_room(problem, device), stride_of(problem) + 2 * FEWEST_SLOTS * ALIGNMENT)
 
 
 def trial_rounds(problem: Problem, device: Device) -> Rounds:
-    """A few calls, to prove and to estimate with."""
+    """A few calls, with which to prove the problem and to estimate its latency."""
     return Rounds(FEWEST_SLOTS, FEWEST_SLOTS, _overlapping(problem, device))
 
 
 def rounds_for(problem: Problem, device: Device, seconds: float) -> Rounds:
-    """Calls and slots for calls that take ``seconds``: so many that starting and stopping costs about 1 %.
+    """Calls and slots for calls that take ``seconds`` each; starting and stopping then costs about 1 % of a sample.
 
-    A slot serves only one call a sample where its buffers must be cold, and in place, where a second call would
+    A slot serves only one call per sample where its buffers must be cold, and in place, where a second call would
     reduce the result of the first.
     """
     if problem.mode == "isolated":
@@ -78,20 +78,20 @@ def rounds_for(problem: Problem, device: Device, seconds: float) -> Rounds:
     if problem.cache == "cold" or problem.in_place:
         calls = min(calls, most)
         return Rounds(calls, calls, False)
-    if _overlapping(problem, device):  # whole rounds, so that the last output is that of the last slot
+    if _overlapping(problem, device):  # whole cycles, so that the last output is in the last slot
         return Rounds(-(-calls // FEWEST_SLOTS) * FEWEST_SLOTS, FEWEST_SLOTS, True)
     slots = min(calls, most)
-    return Rounds(calls, slots - (slots % 2 == 0), False)  # an odd number: no slot meets only one parity
+    return Rounds(calls, slots - (slots % 2 == 0), False)  # odd: every slot meets both halves of the scratch
 
 
 @dataclass(frozen=True)
 class Buffers:
-    """One rank's stretches of the arena.
+    """One rank's regions of the arena.
 
-    ``send`` and ``recv`` are what calls work on, slot by slot; ``inputs`` and ``outputs`` are the same memory whole, to
-    be filled and poisoned; ``answers`` are the outputs that survive a sample, of which the first is that of slot
-    ``first_answer``. The data of slot s starts ``s * step`` entries into the table. ``guards`` lie right before and
-    behind the outputs.
+    ``send`` and ``recv`` are the buffers of the calls, slot by slot; ``inputs`` and ``outputs`` cover the same memory
+    as a whole, to be filled and poisoned; ``answers`` are the outputs that survive a sample, the first of them in slot
+    ``first_answer``. The data of slot s starts ``s * step`` entries into the table. ``guards`` are immediately before
+    and after the outputs.
     """
 
     send: Region
@@ -105,7 +105,7 @@ class Buffers:
 
 
 def lay_out(problem: Problem, rank: int, rounds: Rounds) -> Buffers:
-    """Input, guard, output, guard; in place, the smaller of the two is inside the larger."""
+    """The regions of ``rank``: input, guard, output, guard; in place, the smaller buffer is inside the larger."""
     return _overlapped(problem, rank, rounds.slots) if rounds.overlap else _separate(problem, rank, rounds.slots)
 
 

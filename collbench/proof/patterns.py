@@ -1,8 +1,8 @@
-"""What ranks put in and what must come out: periodic tables of inputs and expectations for the layers of proof.
+"""Periodic tables of inputs and expected outputs for the layers of the proof.
 
-Every buffer is a window of a table that repeats with a prime period, shifted by the iteration. A table is short, so
-expectations are cheap at any size; a prime period shares no factor with blocks, cells or ranks, so no displaced
-element lands on its own value; and every iteration sees other data at every offset, so nothing stale can pass.
+Every buffer is a window of a table that repeats with a prime period, shifted by the iteration. Tables are short, so
+expectations are cheap at any size; a prime period shares no factor with blocks, cells or ranks, so a displaced element
+never equals the expected one; and every iteration has different data at every offset, so stale data are detected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SPECIAL, SPECIAL_NUMBERS = "special", "special-numbers"  # NaN, infinities, zero
 
 
 def shift_of(iteration: int, slot: int = 0) -> int:
-    """Offset into the table at which an iteration's slot starts; neighbours differ."""
+    """Entry of the table at which a slot of an iteration starts; neighbours differ."""
     return (iteration * 4099 + slot * 257) % PERIOD
 
 
@@ -29,7 +29,7 @@ SLOT_STEP = shift_of(0, 1)
 
 
 def codes(dtype: Dtype) -> Values:
-    """PERIOD different positive values that ``dtype`` holds exactly."""
+    """PERIOD distinct positive values that ``dtype`` represents exactly."""
     index = np.arange(PERIOD)
     if dtype.itemsize == 2:
         one = np.ones((), dtype.numpy).view(np.uint16)
@@ -47,12 +47,12 @@ def _neutral(dtype: Dtype, op: str) -> Any:
 
 
 def _routing(dtype: Dtype, op: str, ranks: int) -> Values:
-    everyone = np.broadcast_to(codes(dtype), (ranks, PERIOD))
-    if not op:  # nothing is reduced: every rank's elements are told apart by a shift of their own
-        return np.stack([np.roll(everyone[0], -rank * 1021) for rank in range(ranks)])
+    every_rank = np.broadcast_to(codes(dtype), (ranks, PERIOD))
+    if not op:  # nothing is reduced: a different shift per rank identifies the source of an element
+        return np.stack([np.roll(every_rank[0], -rank * 1021) for rank in range(ranks)])
     owner = np.arange(PERIOD) % ranks
     mine = owner == np.arange(ranks)[:, None]
-    return np.where(mine, everyone, np.array(_neutral(dtype, op), dtype.numpy))
+    return np.where(mine, every_rank, np.array(_neutral(dtype, op), dtype.numpy))
 
 
 def _whole_numbers(dtype: Dtype, ranks: int, draw: np.random.Generator) -> Values:
@@ -69,7 +69,7 @@ def _of_bits(dtype: Dtype, bits: int) -> float:
 
 
 def _specials(dtype: Dtype, op: str, with_nan: bool) -> list[tuple[float, float | None, float | None]]:
-    """What stands in a column: on one rank, on another, on the rest; None leaves a whole number there."""
+    """Special columns as (value on one rank, on another, on the rest); None keeps the integers there."""
     inf, nan = float("inf"), float("nan")
     least, largest_denormal = _of_bits(dtype, 1), _of_bits(dtype, (1 << (dtype.exact_bits - 1)) - 1)
     most = _of_bits(dtype, int(np.array(inf, dtype.numpy).view(f"u{dtype.itemsize}")) - 1)
@@ -83,12 +83,12 @@ def _specials(dtype: Dtype, op: str, with_nan: bool) -> list[tuple[float, float 
     return kinds
 
 
-# Several NaNs of nothing but ones, side by side: what Lamport cells take for "not arrived".
+# Runs of NaNs with all bits set, the pattern that marks an empty Lamport cell.
 ALL_ONES_RUN, ALL_ONES_EVERY = 8, 512
 
 
 def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.Generator) -> Values:
-    """Whole numbers, but in every other column or so something special on a rank that changes."""
+    """Integers, with special values in about every other column, on changing ranks."""
     values = _whole_numbers(dtype, ranks, draw)
     kinds = _specials(dtype, op, with_nan)
     drawn = draw.integers(0, 2 * len(kinds), PERIOD)
@@ -112,12 +112,12 @@ def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.
 def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
     """One period of every rank's input, shape (ranks, PERIOD).
 
-    ``routing``: where something is reduced, each element is non-neutral on one rank only, with a code of its own.
-    ``exact``: whole numbers whose sums are exact in any order (nccl-tests, verifiable.cu).
+    ``routing``: in reductions, each element is non-neutral on one rank only, with a distinct code.
+    ``exact``: integers whose sums are exact in any order (nccl-tests, verifiable.cu).
     ``bound``: random data from a normal distribution, also for the layer ``bit-exact``.
-    ``special``: NaN, infinities, zeros of both signs, denormals and sums that overflow, all with a result that no
-    order of additions changes; ``special-numbers``: the same without NaN, also as a result. Float types only.
-    Read-only: it is shared.
+    ``special``: NaN, infinities, zeros of both signs, denormals and sums that overflow, all with a result that does not
+    depend on the order of additions; ``special-numbers``: the same without NaN, also in results. Float types only.
+    The array is cached and read-only.
     """
     draw = np.random.default_rng(2511)
     if layer == "routing":
@@ -133,14 +133,14 @@ def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
 
 
 def exactly(value: Values) -> Expectation:
-    """Every bit of ``value``, shape (PERIOD,)."""
+    """The expectation of every bit of ``value``, shape (PERIOD,)."""
     middle = value.astype(np.float64)
     zero = np.zeros(PERIOD)
     return Expectation(middle, zero, zero, value)
 
 
 def numerically(value: Values) -> Expectation:
-    """Equal to ``value``, shape (PERIOD,), as numbers are: zeros have no sign and NaN no bits."""
+    """The expectation of numbers equal to ``value``, shape (PERIOD,): -0 equals 0, and all NaNs are equal."""
     zero = np.zeros(PERIOD)
     return Expectation(value.astype(np.float64), zero, zero, None)
 
@@ -157,7 +157,7 @@ def _within(parts: Values, dtype: Dtype, op: str, roundings: int) -> Expectation
 
 
 def _of_specials(parts: Values, dtype: Dtype, op: str) -> Expectation:
-    """What IEEE 754 says, in whatever order; NaN spreads, also through min and max as in numpy."""
+    """The result under IEEE 754 in any order; NaN propagates, as in numpy also through min and max."""
     with np.errstate(all="ignore"):
         if op in ("min", "max"):
             return numerically((np.minimum if op == "min" else np.maximum).reduce(parts, axis=0))
@@ -168,11 +168,11 @@ def _of_specials(parts: Values, dtype: Dtype, op: str) -> Expectation:
 
 
 def expect(layer: str, parts: Values, dtype: Dtype, op: str) -> Expectation:
-    """What reducing ``parts`` (contributions, shape (sources, PERIOD)) with ``op`` must give.
+    """The expected result of reducing ``parts`` (contributions, shape (sources, PERIOD)) with ``op``.
 
     Sums of random data are compared with Higham's bound gamma_h(u) times the sum of magnitudes (Accuracy and
     Stability of Numerical Algorithms, 4.2), h roundings on the deepest path of an unknown order: one for each
-    addition, and two more where an average is formed. Everything else is exact.
+    addition, and two more for an average. All other results are exact.
     """
     ranks = len(parts)
     if ranks == 1 and op != "avg":
@@ -190,5 +190,5 @@ def expect(layer: str, parts: Values, dtype: Dtype, op: str) -> Expectation:
 
 @lru_cache(maxsize=256)
 def expectation(layer: str, dtype: Dtype, op: str, ranks: int, sources: tuple[int, ...]) -> Expectation:
-    """What reducing the inputs of ``sources`` must give."""
+    """The expected result of reducing the inputs of ``sources``."""
     return expect(layer, inputs(layer, dtype, op, ranks)[list(sources)], dtype, op)

@@ -1,4 +1,4 @@
-"""Calls of one problem in memory, and the proof of their answers."""
+"""Prepared calls of one problem, and the proof of their answers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from collbench.proof.proof import Proof
 class Prepared:
     """Calls of one problem, one for each slot of its buffers in ``arena``, and the proof of their answers.
 
-    Making one is collective. ``layers`` are the kinds of data that it is proven with, by default all that fit any case;
-    ``first`` is the number of its first iteration: two that take turns begin apart, so that their data differ.
+    Creating one is collective. ``layers`` are the kinds of data of its proof, by default all that fit any case;
+    ``first`` is the number of its first iteration: two that alternate start apart, so that their data differ.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class Prepared:
 
     @property
     def layers(self) -> int:
-        """Number of layers, so of iterations that meet them all."""
+        """Number of layers, and so of iterations that cover them all."""
         return self._proof.layers
 
     @property
     def answers(self) -> int:
-        """Number of outputs that are judged in an iteration."""
+        """Number of outputs that are judged per iteration."""
         return self._buffers.answers.slots
 
     def load(self) -> None:
@@ -46,22 +46,22 @@ class Prepared:
         self._proof.load(self.iteration)
 
     def check(self) -> tuple[Errors, str | None]:
-        """What is wrong in outputs and guards, the first of it in words; the next iteration has other data."""
+        """Errors in outputs and guards, with a description of the first; advances to the next iteration's data."""
         self.iteration += 1
         return self._proof.check(self.iteration - 1)
 
     def check_all(self) -> tuple[Errors, str | None]:
-        """The same, and whether the inputs are as they were."""
-        changed, told = self._proof.check_inputs(self.iteration)
-        found, said = self.check()
-        return replace(found, wrong=found.wrong + changed), said or told
+        """Like ``check``, and also counts changed inputs as errors."""
+        changed, change = self._proof.check_inputs(self.iteration)
+        found, words = self.check()
+        return replace(found, wrong=found.wrong + changed), words or change
 
     def spoil(self, slot: int) -> None:
-        """Overwrite the input of one call, in stream order."""
+        """Poison the input of one call, in stream order."""
         sent = self._buffers.send
         if sent.count:
             self._device.poison(self._arena, replace(sent, offset=sent.offset + slot * sent.stride, slots=1))
 
     def answer(self, number: int) -> Values:
-        """The output of the call in the given judged slot, as it is now."""
+        """The current output in judged slot ``number``."""
         return self._device.download(self._arena, self._buffers.answers, number)

@@ -1,4 +1,4 @@
-"""Proof that an operation's answers are right: inputs that betray every mistake, checks, and what went wrong."""
+"""Proof that an operation's answers are right: revealing inputs, checks, and a diagnosis of the first error."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Answer = tuple[Floats, int]  # one period of an answer, and the entry of it that
 
 @dataclass(frozen=True)
 class Layer:
-    """One kind of data: every rank's input, and on the device this rank's input, the input as it must still be after a
-    call, and what each piece of output must be."""
+    """One kind of data: the inputs of all ranks, the expected pieces of output, and on the device this rank's input
+    (``table``), the check that it is unchanged, and the checks of each piece (``judged``)."""
 
     name: str
     inputs: Values
@@ -37,8 +37,8 @@ class Layer:
 class Proof:
     """Writes the inputs of an iteration and judges its outputs, on one rank for one operation.
 
-    Iteration i uses layer i modulo the number of layers, so every layer meets timed iterations. ``exact_order``, where
-    the backend documents its order of additions, adds the bit-exact layer. ``layers`` names others instead.
+    Iteration i uses layer i modulo the number of layers, so timed iterations cover every layer. ``exact_order``, the
+    order of additions that the backend documents, adds the bit-exact layer. ``layers`` replaces the usual layers.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Proof:
 
     @property
     def layers(self) -> int:
-        """Number of layers, so of iterations that meet them all."""
+        """Number of layers, and so of iterations that cover them all."""
         return len(self._layers)
 
     def _layer(self, iteration: int) -> Layer:
@@ -88,7 +88,7 @@ class Proof:
             device.fill(self._arena, buffers.inputs, self._layer(iteration).table, shift_of(iteration), buffers.step)
 
     def check(self, iteration: int) -> tuple[Errors, str | None]:
-        """What is wrong in the outputs of ``iteration``: counts, and the first mistake in words."""
+        """Errors in the outputs and guards of ``iteration``, and a description of the first."""
         layer, total, words = self._layer(iteration), Errors(), None
         for number, (piece, judged) in enumerate(zip(self._pieces, layer.judged, strict=True)):
             region = self._buffers.answers.part(piece.start, piece.count)
@@ -109,16 +109,16 @@ class Proof:
         return outside
 
     def check_inputs(self, iteration: int) -> tuple[int, str | None]:
-        """How many elements of the inputs of ``iteration`` were changed, out of place; and that in words."""
+        """Number of elements of ``iteration``'s inputs that an out-of-place call changed, and a description."""
         inputs = self._buffers.inputs
         if self._work.in_place or not inputs.count:
             return 0, None
         unchanged = self._layer(iteration).unchanged
         found = self._device.judge(self._arena, inputs, unchanged, shift_of(iteration), self._buffers.step)
-        return found.wrong, f"the input was changed, first in element {found.index}" if found.wrong else None
+        return found.wrong, f"the input was modified, first at element {found.index}" if found.wrong else None
 
     def _start(self, iteration: int, answer: int) -> int:
-        """Table entry at which the data of a surviving answer starts."""
+        """The table entry at which the data of a surviving answer starts."""
         return shift_of(iteration) + (self._buffers.first_answer + answer) * self._buffers.step
 
     def _explain(self, iteration: int, number: int, found: Errors) -> str:
@@ -131,7 +131,7 @@ class Proof:
         return f"{where}: {cause}"
 
     def _earlier(self, iteration: int, number: int, answer: int) -> list[Answer]:
-        """The answers that a stale buffer could hold: of this slot in earlier samples, of slots before in this one."""
+        """The answers that a stale buffer could hold: of this slot in earlier samples, of earlier slots in this one."""
         past = range(iteration - 1, max(-1, iteration - 1 - self.layers), -1)
         slots = range(-self._buffers.first_answer - answer, 0)
         before = [(i, answer) for i in past] + [(iteration, answer + slot) for slot in slots]
@@ -142,15 +142,15 @@ class Proof:
 def diagnose(
     values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, earlier: list[Answer]
 ) -> str:
-    """The likeliest cause of the wrong element ``values[index]``, in words.
+    """A description of the likeliest cause of the wrong element ``values[index]``.
 
     ``shift``: table entry of element 0; ``earlier``: the answers of earlier calls.
     """
     expected = layer.expected[number].middle
     got, want = float(values[index]), expected[(shift + index) % PERIOD]
-    told = f"expected {want:g}, got {got:g}"
+    difference = f"expected {want:g}, got {got:g}"
     if bool(np.all(values[index : index + 1].view(np.uint8) == 0xFF)):
-        return f"never written ({told})"
+        return f"never written ({difference})"
     sample = np.arange(index, min(index + 256, len(values)))
     seen = values[sample].astype(np.float64)
     right = expected[(shift + sample) % PERIOD]
@@ -159,15 +159,15 @@ def diagnose(
     sample, seen, right = sample[bad], seen[bad], right[bad]
     for answer, start in earlier:
         if np.allclose(seen, answer[(start + sample) % PERIOD], rtol=1e-2, atol=0):
-            return f"stale, it is the answer of an earlier call ({told})"
+            return f"stale: the answer of an earlier call ({difference})"
     for source in piece.sources if len(piece.sources) > 1 else ():
         part = layer.inputs[source][(shift + sample) % PERIOD].astype(np.float64)
         if np.allclose(seen, right - part, rtol=1e-2, atol=0) and np.any(part):
-            return f"the contribution of rank {source} is missing ({told})"
+            return f"the contribution of rank {source} is missing ({difference})"
         if np.allclose(seen, right + part, rtol=1e-2, atol=0) and np.any(part):
-            return f"the contribution of rank {source} is counted twice ({told})"
+            return f"the contribution of rank {source} is counted twice ({difference})"
     places = np.flatnonzero(expected == got)
     if layer.name == "routing" and got != 0 and len(places) == 1:
         away = (int(places[0]) - shift - index + PERIOD // 2) % PERIOD - PERIOD // 2
-        return f"displaced, it belongs {abs(away)} elements {'later' if away > 0 else 'earlier'} ({told})"
-    return told
+        return f"displaced: it belongs {abs(away)} elements {'later' if away > 0 else 'earlier'} ({difference})"
+    return difference

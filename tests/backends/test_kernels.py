@@ -62,9 +62,9 @@ def test_a_kernel_in_a_folder_of_the_user_is_listed_and_used(mpich: Mpi) -> None
     write(mpich.folder / "mine", "two_hops.cu", source(summary='"there and back"'))
     assert "there and back" in run("list").out
     planned = ("sweep", "--dry-run", "--sizes", "4K", "--json", "--backend")
-    (fact,) = json.loads(run(*planned, "two-hops:blocks=8", CXX="c++-of-nobody").out)
+    (fact,) = json.loads(run(*planned, "two-hops:blocks=8", CXX="no-such-c++").out)
     assert (fact["backend"], fact["status"]) == ("two-hops:blocks=8", "skipped")
-    assert "CXX names 'c++-of-nobody'" in fact["reason"], "on CPU ranks it takes a compiler, and no GPU"
+    assert "CXX names 'no-such-c++'" in fact["reason"], "on CPU ranks it takes a compiler, and no GPU"
     for spec, words in (("two-hop", "did you mean 'two-hops'?"), ("two-hops:block=8", "did you mean 'blocks'?")):
         ran = run(*planned, spec)
         assert (ran.code, ran.err.count("\n")) == (2, 1)
@@ -73,14 +73,14 @@ def test_a_kernel_in_a_folder_of_the_user_is_listed_and_used(mpich: Mpi) -> None
 
 
 def machine_with(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
-    """Have this machine so many GPUs, and nothing that needs them installed."""
+    """Pretend that this machine has ``gpus`` GPUs and no package that uses them."""
     for module in (_kernels, host_gpus):
         monkeypatch.setattr(module, "gpu_count", lambda: gpus)
     monkeypatch.setattr(host_gpus, "GPU_PACKAGES", {"no_such_module": "some-package"})
 
 
 @pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (4, "gpu")])
-def test_they_run_on_gpus_where_there_are_some_and_else_on_processors(
+def test_they_run_on_gpus_where_there_are_some_and_else_on_cpus(
     monkeypatch: pytest.MonkeyPatch, gpus: int, device: str
 ) -> None:
     machine_with(monkeypatch, gpus)
@@ -221,7 +221,7 @@ def test_ours_document_theirs(name: str) -> None:
     )
 
 
-def test_a_kernel_with_the_name_of_a_backend_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_called_like_a_backend_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert registry.hidden() == {}
     write(tmp_path, "mpi_nvrar.cu", source())
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))

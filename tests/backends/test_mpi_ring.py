@@ -1,4 +1,4 @@
-"""``mpi-ring``: its order of additions to the bit, on any ring; what it refuses, and how much it says that it sends."""
+"""``mpi-ring``: its order of additions to the bit, on any ring; what it refuses, and the bytes that it states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``nvrar``: which kernel it takes, which ones it tries, and what it says of their results."""
+"""``nvrar``: the kernel that it chooses, its candidates, and the order of additions that it documents."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_candidates_can_run_and_the_default_is_first(layout: Layout, dtype: str)
 
 
 def tried(layout: Layout, size: int) -> set[str]:
-    """Kernels that are tried."""
+    """Names of the candidates' kernels."""
     return {split(spec)[0] for spec in nvrar.candidates(a_problem(layout=layout, size=size))}
 
 
@@ -105,10 +105,10 @@ def test_a_users_kernel_is_not_picked(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (a_problem("broadcast"), "oneshot is an all_reduce, not a broadcast"),
-        (a_problem(dtype="float64"), "oneshot has no float64; "),
-        (a_problem(op="avg"), "oneshot has no avg; "),
-        (a_problem(op="avg", layout=REAL), "nvrar-put has no avg; "),
+        (a_problem("broadcast"), "oneshot implements all_reduce, not broadcast"),
+        (a_problem(dtype="float64"), "oneshot does not support float64, only "),
+        (a_problem(op="avg"), "oneshot does not support avg, only "),
+        (a_problem(op="avg", layout=REAL), "nvrar-put does not support avg, only "),
         (a_problem(layout=Layout((0, 1, 2), (0, 0, 1))), "nvrar-put needs the same number of ranks on every node"),
     ],
 )
@@ -124,7 +124,7 @@ def test_it_takes_every_size_type_and_operation_of_its_kernels() -> None:
 
 
 def bits(problem: Problem, backend: Any, inputs: Values) -> list[int]:
-    """What a backend says comes out, to the bit."""
+    """The result that a backend documents, to the bit."""
     result: list[int] = backend.exact_order(problem)(inputs).view(np.uint16).tolist()
     return result
 
@@ -162,7 +162,7 @@ class Picker:
 
 
 def table(problem: Problem, fabric: str, spec: str) -> Table:
-    """What was tuned for ``problem`` on the machine of ``Picker``."""
+    """The tuned table for ``problem`` on the machine of ``Picker``."""
     layout = problem.layout
     key = tuned.key_of(
         "nvrar", "all_reduce", problem.dtype.name, "sum", layout.node_count, layout.per_node, fabric, Picker().facts(),
@@ -172,7 +172,7 @@ def table(problem: Problem, fabric: str, spec: str) -> Table:
 
 
 def picked(monkeypatch: pytest.MonkeyPatch, problem: Problem, reached: bool = True, kind: str = "gpu") -> str:
-    """The spec that a session takes for ``problem``, once and for all its calls, on a device of this kind."""
+    """The spec that a session chooses for ``problem``, once for all its calls, on a device of this kind."""
     found: list[str] = []
 
     def find(name: str) -> object:

@@ -45,7 +45,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> object:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("mpi:", "'' in backend 'mpi:' is no parameter; write mpi:KEY=VALUE"),
+        ("mpi:", "'' in backend 'mpi:' is not a parameter; write mpi:KEY=VALUE"),
         ("mpi:blocks", "'blocks' in backend"),
         ("mpi:blocks=", "'blocks='"),
         ("mpi:=8", "'=8'"),
@@ -103,7 +103,7 @@ def test_optional_members(install: object) -> None:
         ("wait:ms=1", "unknown backend 'wait'; did you mean 'waits'?"),
         ("waits:mss=1", "unknown parameter of waits 'mss'; did you mean 'ms'?"),
         ("mpi:ms=1", "takes no parameters"),
-        ("waits:ms", "is no parameter"),
+        ("waits:ms", "is not a parameter"),
     ],
 )
 def test_a_bad_spec_gets_one_sentence(mpich: Mpi, spec: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""How users write a backend with its parameters."""
+"""Specs of backends with parameters."""
 
 from __future__ import annotations
 

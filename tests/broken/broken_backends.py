@@ -1,4 +1,4 @@
-"""All-reduces that are wrong in the ways that real ones have been; installed by an entry point, as a user's are."""
+"""All-reduces with errors that real ones have had; installed by an entry point, like a user's backends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Mistake = Callable[["Session", Problem, Array, Array], Call]
 
 @dataclass(frozen=True)
 class Session:
-    """An MPI communicator and what is done wrong with it."""
+    """An MPI communicator and the mistake in its use."""
 
     world: Any
     arena: Array
@@ -31,18 +31,18 @@ class Session:
         return self.mistake(self, problem, send, recv)
 
     def release(self) -> None:
-        """Forget what happened, so that the mistake stays within one story."""
+        """Clear the memory, so that the mistake stays within one story."""
         if self.forgets:
             self.memory.clear()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: it holds no resources."""
 
 
 class Clock:
-    """Goes on by a microsecond a look, and by what calls add: what is measured does not depend on the machine's load.
+    """A clock that advances by a microsecond per reading and by what calls add, so that load does not change results.
 
-    From ``install`` on it is what this rank measures with.
+    After ``install`` this rank measures with it.
     """
 
     def __init__(self) -> None:
@@ -66,8 +66,8 @@ CLOCK = Clock()
 
 @dataclass(frozen=True)
 class Waiting:
-    """Right, but by its own clock each call takes ``ms`` milliseconds; with none it does nothing at all. One of
-    ``choices`` is what to tune, the first its default."""
+    """Right, but by its own clock each call takes ``ms`` milliseconds; with 0 a call does nothing. ``choices`` are its
+    candidates when tuned, the default first."""
 
     name: str
     choices: tuple[str, ...]
@@ -102,8 +102,8 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Broken:
-    """A backend with one mistake. ``shared`` is a memory that all its sessions have in common until one is released;
-    ``listens`` hears what the device is told to do."""
+    """A backend with one mistake. ``shared`` is a memory that all its sessions use until one is released;
+    ``listens`` observes the calls of the device."""
 
     mistake: Mistake
     shared: list[Any] | None = None
@@ -158,12 +158,12 @@ def _double(session: Session, problem: Problem, send: Array, recv: Array) -> Cal
 
 
 def _tail(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """The last three elements are left alone, as by a division rounded down."""
+    """The last three elements are not written, as by a division rounded down."""
     return lambda: _reduce(session, problem, send[:-3], recv[:-3])
 
 
 def _stale(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """Each slot hands out its previous result, once it has one."""
+    """Each slot returns its previous result, once it has one."""
     result, calls = np.empty_like(recv), [0]
 
     def call() -> None:
@@ -189,7 +189,7 @@ def _later(session: Session, problem: Problem, send: Array, recv: Array) -> Call
 
 
 def _past(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """One element is written behind the output."""
+    """One element is written past the output."""
     longer = np.lib.stride_tricks.as_strided(recv, (len(recv) + 1,))
 
     def call() -> None:
@@ -201,7 +201,7 @@ def _past(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
 
 @dataclass(frozen=True)
 class Noting:
-    """A call that says in its row what ``params`` hold. Implements ``DescribedCall``."""
+    """A call whose row includes ``params``; implements ``DescribedCall``."""
 
     call: Call
     params: dict[str, str]
@@ -213,7 +213,7 @@ class Noting:
 
 
 def _skip_unchanged(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """Hands out its last answer where the input is that of the call before; its row says how often that was so."""
+    """Returns its last answer where the input equals that of the previous call; its row counts these calls."""
     memory = session.memory
     if not memory:
         memory.append({"skipped": "0"})
@@ -230,7 +230,7 @@ def _skip_unchanged(session: Session, problem: Problem, send: Array, recv: Array
 
 
 def _two_late(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """From the fifth call on hands out the answer of the call two before, as one parity taken for the other does."""
+    """From the fifth call on returns the answer of two calls before, as by mixing up the halves of the scratch."""
     past: list[Any] = session.memory
 
     def call() -> None:
@@ -287,7 +287,7 @@ def _give_up(rank: int, seconds: float) -> None:
 
 
 def _all_give_up(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """All ranks wait in vain."""
+    """The spins of all ranks give up."""
 
     def call() -> None:
         if problem.bytes >= 8192:
@@ -298,7 +298,7 @@ def _all_give_up(session: Session, problem: Problem, send: Array, recv: Array) -
 
 
 def _slow(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """Right, but by the clock rank 1 needs 5 ms more after everyone else is done."""
+    """Right, but by the clock rank 1 needs 5 ms more than the others."""
 
     def call() -> None:
         _reduce(session, problem, send, recv)
@@ -328,13 +328,13 @@ def _right(session: Session, problem: Problem, send: Array, recv: Array) -> Call
 
 
 def _misaligned(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """The last element is left alone where the input is not aligned, as by a loop over vectors."""
+    """The last element is not written where the input is not aligned, as by a loop over vectors."""
     end = -1 if send.ctypes.data % 64 else None
     return lambda: _reduce(session, problem, send[:end], recv[:end])
 
 
 def _after_larger(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """Wrong after a larger message, whose rest lies in its scratch memory."""
+    """Wrong after a larger message, whose remainder is still in its scratch memory."""
 
     def call() -> None:
         _reduce(session, problem, send, recv)
@@ -346,7 +346,7 @@ def _after_larger(session: Session, problem: Problem, send: Array, recv: Array) 
 
 
 def _mixed_up(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """Wrong where the call before was one of another communicator: they share their flags."""
+    """Wrong where the previous call used another communicator: they share their flags."""
 
     def call() -> None:
         _reduce(session, problem, send, recv)
@@ -358,12 +358,12 @@ def _mixed_up(session: Session, problem: Problem, send: Array, recv: Array) -> C
 
 
 def _drop_nan(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """NaN counts as nothing, as where a flag or a missing value is told by it."""
+    """NaN is ignored, as where it marks a flag or a missing value."""
     return lambda: _reduce(session, problem, np.where(np.isnan(send), np.zeros_like(send), send), recv)
 
 
 def _own_order(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """Every rank adds in an order of its own: within any bound, but not the same bits."""
+    """Every rank adds in a different order: within any bound, but not the same bits."""
     everyone = np.empty((problem.layout.size, len(send)), send.dtype)
 
     def call() -> None:
@@ -387,7 +387,7 @@ def _hear_delays(device: Device, memory: list[Any]) -> None:
 
 
 def _impatient(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """Whoever is half a millisecond ahead of another rank does not wait for it."""
+    """A rank that is half a millisecond ahead of another does not wait for it."""
 
     def call() -> None:
         late = session.world.comm.allgather(sum(session.memory))
@@ -410,7 +410,7 @@ def _hear_recordings(device: Device, memory: list[Any]) -> None:
 
 
 def _baked_in(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """Where it was recorded, it hands out the answer of the first replay in every later one."""
+    """Once recorded, it returns the answer of the first replay in every later one."""
     first: list[Array] = []
 
     def call() -> None:
@@ -435,7 +435,7 @@ def _read_late(session: Session, problem: Problem, send: Array, recv: Array) -> 
 
 
 def _write_twice(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    """A call writes its answer once more when the next one is over."""
+    """A call writes its answer again when the next one is complete."""
 
     def call() -> None:
         _reduce(session, problem, send, recv)

@@ -1,4 +1,4 @@
-"""Kernels of ours on CPU ranks, in a world that is not as it should be; installed by the same entry points."""
+"""Kernels of collbench on CPU ranks in a faulty environment; installed by the same entry points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collbench.ranks import failure
 
 @dataclass(frozen=True)
 class Spoilt:
-    """The kernel ``name``, but ``spoil`` comes before it is opened, and what opens it is ``wrapped``."""
+    """The kernel ``name``; ``spoil`` is called before it is opened, and ``wrapped`` wraps its session."""
 
     name: str
     spoil: Callable[[], None]

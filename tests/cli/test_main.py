@@ -134,7 +134,7 @@ def test_doctor_says_how_to_get_a_compiler_and_calls_nothing_ill_that_needs_none
     assert ran.code == 0, "MPI can be timed without"
     found = {each["what"]: each for each in json.loads(ran.out)}
     for what in ("C++ compiler", "backend oneshot"):
-        assert found[what]["found"].startswith("CXX names 'c++-of-nobody', which is no command here; ")
+        assert found[what]["found"].startswith("CXX names 'c++-of-nobody', which is not a command; ")
         assert (found[what]["grade"], found[what]["matters"]) == ("fine", False)
 
 

@@ -1,4 +1,4 @@
-"""Host memory as a device: it judges values that do not compare, holds back, and repeats calls."""
+"""Host memory as a device: it judges NaN and infinities, delays work, and repeats calls."""
 
 from __future__ import annotations
 

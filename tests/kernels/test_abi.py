@@ -60,7 +60,7 @@ def test_structures_are_the_same_on_both_sides(tmp_path: Path, layout: Layout) -
     assert checked(tmp_path, layout, assertions)
 
 
-def test_a_difference_would_be_an_error(tmp_path: Path) -> None:
+def test_a_difference_is_an_error(tmp_path: Path) -> None:
     wrong = type("Args", (ctypes.Structure,), {"_fields_": [("in_", ctypes.c_uint64), ("count", ctypes.c_uint64)]})
     with pytest.raises(KernelError, match=r"sizeof\(Args\)"):
         checked(tmp_path, ONE_NODE, layout_of(wrong, "Args"))

@@ -1,4 +1,4 @@
-"""The cache of what is compiled: where it is, and what is said where it cannot be written."""
+"""The cache of what is compiled: where it is, and the message where it cannot be written."""
 
 from __future__ import annotations
 

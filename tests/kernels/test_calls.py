@@ -1,4 +1,4 @@
-"""What a launch of a kernel is told, and the times of its phases from the marks that its blocks leave."""
+"""The argument of a launch, and the times of its phases from the marks of its blocks."""
 
 from __future__ import annotations
 

@@ -78,7 +78,9 @@ def test_too_little_shared_memory_is_a_skipped_row(mpich: Mpi) -> None:
     assert ran.code == 0, ran.err
     rows = {row.backend: row for row in mpich.rows()}
     assert (rows["mpi"].status, rows["no-room"].status) == ("ok", "skipped")
-    assert rows["no-room"].reason == "rank 0: 12.0 MiB of /dev/shm are needed, 0.0 MiB are free"
+    assert rows["no-room"].reason == (
+        "rank 0: kernels need 12.0 MiB of /dev/shm, but 0.0 MiB are free; enlarge it (Docker: --shm-size)"
+    )
 
 
 @pytest.mark.parametrize("free", [-1, 0])
@@ -94,7 +96,7 @@ def test_a_rank_writes_into_shared_memory_only_where_there_is_enough(
         session: Any = open_session(kernel("oneshot"), world, device, 1 << 16)
         assert bool(session.comm.addresses[0]) == (free == 0)
         if free < 0:
-            with pytest.raises(CannotRunError, match=f"of {tmp_path} are needed, "):
+            with pytest.raises(CannotRunError, match=f"of {tmp_path}, but "):
                 session.prepare(problem, session.arena[:4096], session.arena[4096:8192])
         world.free()
     device.close()

@@ -1,4 +1,4 @@
-"""What a cubin says that it needs."""
+"""The resources that are read from a cubin."""
 
 from __future__ import annotations
 
@@ -82,5 +82,5 @@ def test_a_file_has_one_entry_point(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no cubin", b"\x7fELF\x02", b"\x7fELF\x02" + bytes(59), b"\x7fELF\x02" * 99])
 def test_what_is_not_a_cubin_is_an_error(content: bytes) -> None:
     for look in (resources, uses_nvshmem):
-        with pytest.raises(CubinError, match="no cubin"):
+        with pytest.raises(CubinError, match="not a readable cubin"):
             look(content)

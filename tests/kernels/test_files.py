@@ -1,4 +1,4 @@
-"""Kernels are found by their files, in our folder and in those of COLLBENCH_KERNELS."""
+"""Kernel files are found in our folder and in those of COLLBENCH_KERNELS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_directory_in_the_variable_adds_its_kernels(tmp_path: Path, monkeypatc
     assert list(found) == sorted(found)
 
 
-def test_a_broken_file_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_file_leaves_the_others_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "hop.cu", source())
     path = write(tmp_path, "bad_one.cu", source(ops=None))
     (tmp_path / "binary.cu").write_bytes(b"\xff\xfe")
@@ -40,17 +40,17 @@ def test_a_broken_file_does_not_hide_the_others(tmp_path: Path, monkeypatch: pyt
     assert isinstance(found["folder"], Broken)
 
 
-def test_two_files_with_one_name_are_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_files_with_one_name_are_both_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = (write(tmp_path / folder, "hop.cu", source()) for folder in ("a", "b"))
     monkeypatch.setenv("COLLBENCH_KERNELS", os.pathsep.join(str(path.parent) for path in (one, two)))
     found = find_kernels()["hop"]
     assert isinstance(found, Broken)
-    assert found.reason == f"{one} and {two} are both the kernel 'hop'; rename one of them."
+    assert found.reason == f"{one} and {two} both define the kernel 'hop'; rename one of them."
 
 
 def test_a_missing_directory_in_the_variable_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path / "nowhere"))
-    with pytest.raises(UsageError, match=r"COLLBENCH_KERNELS names .*nowhere, which is no directory"):
+    with pytest.raises(UsageError, match=r"COLLBENCH_KERNELS names .*nowhere, which is not a directory"):
         find_kernels()
 
 

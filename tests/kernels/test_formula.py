@@ -44,6 +44,6 @@ def test_nothing_else_is_a_formula(formula: str) -> None:
 
 
 @given(st.text(alphabet="PGNS0123456789.+-*/() ,maxinlog2ce_", max_size=40))
-def test_a_formula_has_a_value_or_is_a_usage_error(formula: str) -> None:
+def test_a_formula_has_a_value_or_is_reported(formula: str) -> None:
     with suppress(UsageError):
         assert isinstance(value(formula, **NAMES), float)

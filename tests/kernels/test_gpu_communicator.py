@@ -47,7 +47,7 @@ def communicator(layout: Layout, rank: int = 0) -> Any:
     return comm
 
 
-def test_arguments_hold_the_place_of_a_rank_and_of_the_others() -> None:
+def test_a_rank_receives_its_place_and_those_of_the_others() -> None:
     send, recv = (SimpleNamespace(data=SimpleNamespace(ptr=pointer)) for pointer in (64, 128))
     args = communicator(IN_TURN, rank=1).args(send, recv, 77, 256)
     assert (args.in_, args.out, args.count, args.state, args.stuck, args.marks) == (64, 128, 77, 32, 16, 256)
@@ -81,7 +81,7 @@ def test_a_communicator_knows_what_its_kernels_take(
     assert asked == [(transport == "p2p", True, provider or "cxi")]
 
 
-def test_a_rank_that_gave_up_says_for_whom_it_waited() -> None:
+def test_a_spin_that_gave_up_names_both_ranks() -> None:
     comm = communicator(IN_TURN)
     assert comm.alarm() is None
     comm._stuck.place, comm._stuck.phase, comm._stuck.step, comm._stuck.partner, comm._stuck.epoch = 1, 2, 1, 3, 41
@@ -173,11 +173,11 @@ def test_a_kernel_is_compiled_for_its_problem(name: str) -> None:
     for dtype, layout in product(backend.file.dtypes, LAYOUTS):
         problem = a_problem(dtype=dtype, layout=layout, op="max")
         shape = backend.shape(problem) | {"threads": 64}
-        told = backend.defines(problem, shape, ON_GPU)
-        assert (told["COLL_DTYPE"], told["COLL_OP"], told["COLL_THREADS"]) == (dtype, "max", 64)
-        assert (told["COLL_NODES"], told["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
-        assert told["COLL_FLAGGED"] == int(dtype == "int32" or backend.file.cell == "ll")
-        assert backend.file.defines.keys() <= told.keys()
+        defines = backend.defines(problem, shape, ON_GPU)
+        assert (defines["COLL_DTYPE"], defines["COLL_OP"], defines["COLL_THREADS"]) == (dtype, "max", 64)
+        assert (defines["COLL_NODES"], defines["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
+        assert defines["COLL_FLAGGED"] == int(dtype == "int32" or backend.file.cell == "ll")
+        assert backend.file.defines.keys() <= defines.keys()
 
 
 # ---- Loading kernels ----
@@ -205,8 +205,8 @@ class Driver:
         return kernel
 
 
-def loader(monkeypatch: pytest.MonkeyPatch, told: list[str | None]) -> tuple[Any, Driver]:
-    """A communicator that can load kernels; ``told`` is what the ranks say of it, this one's words first."""
+def loader(monkeypatch: pytest.MonkeyPatch, errors: list[str | None]) -> tuple[Any, Driver]:
+    """A communicator that can load kernels; ``errors`` are those of the other ranks."""
     driver = Driver()
     for name, content in (("cuda.bindings", {"driver": driver}), ("nvshmem.bindings", {"nvshmem": None})):
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(**content))
@@ -215,7 +215,7 @@ def loader(monkeypatch: pytest.MonkeyPatch, told: list[str | None]) -> tuple[Any
     monkeypatch.setattr(gpu_communicator, "uses_nvshmem", lambda cubin: False)
     comm = communicator(IN_TURN)
     comm._libraries = []
-    world: Any = SimpleNamespace(first_words=lambda words: words or next(filter(None, told), None))
+    world: Any = SimpleNamespace(first_words=lambda words: words or next(filter(None, errors), None))
     comm.function = Loader(world, lambda file, options: b"cubin", comm._load)
     return comm, driver
 
@@ -228,10 +228,10 @@ def test_a_kernel_is_loaded_once_for_its_options(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_does_not_load_on_one_rank_is_loaded_on_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str | None] = ["rank 1: out of memory"]
-    comm, driver = loader(monkeypatch, told)
+    errors: list[str | None] = ["rank 1: out of memory"]
+    comm, driver = loader(monkeypatch, errors)
     with pytest.raises(RuntimeError, match="hop does not load: rank 1: out of memory"):
         comm.function(HOP, {})
-    told.clear()
+    errors.clear()
     assert comm.function(HOP, {}) == (2, b"hop"), "all ranks try again"
     assert driver.loads == 2

@@ -1,4 +1,4 @@
-"""Kernels are found by their files, and what a header says wrongly is told in a sentence."""
+"""Headers of kernel files are read, and each error in one is reported in a sentence."""
 
 from __future__ import annotations
 
@@ -41,44 +41,44 @@ def test_what_is_optional_may_be_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"ops": None}, "the field 'ops' is missing; it is a list out of sum, min, max."),
+        ({"ops": None}, "the field 'ops' is missing; it is a list of values from sum, min, max."),
         ({"bloks": "[1]"}, "unknown field 'bloks'; did you mean 'blocks'?"),
         ({"name": '"x"'}, "unknown field 'name'"),
         ({"dtypes": '["flaot16"]'}, "unknown value in 'dtypes': 'flaot16'; did you mean 'float16'?"),
-        ({"dtypes": "[]"}, "the field 'dtypes' must be a list out of float16, "),
-        ({"dtypes": '"float32"'}, "the field 'dtypes' must be a list out of float16, "),
+        ({"dtypes": "[]"}, "the field 'dtypes' must be a list of values from float16, "),
+        ({"dtypes": '"float32"'}, "the field 'dtypes' must be a list of values from float16, "),
         ({"ops": '["avg"]'}, "unknown value in 'ops': 'avg'"),
-        ({"ops": '["sum", "sum"]'}, "the field 'ops' must be a list out of sum, min, max, each once"),
+        ({"ops": '["sum", "sum"]'}, "the field 'ops' must be a list of values from sum, min, max, without duplicates"),
         ({"collective": '"all_gather"'}, "unknown value of 'collective': 'all_gather'"),
         ({"order": '"nvarr"'}, "unknown value of 'order': 'nvarr'; did you mean 'nvrar'?"),
         ({"nodes": "1"}, "the field 'nodes' must be one of one, any, not 1."),
         ({"summary": "3"}, "the field 'summary' must be a line of text, not 3."),
-        ({"blocks": "[true]"}, "the field 'blocks' must be a list of whole numbers from 1 to "),
-        ({"threads": "[0]"}, "the field 'threads' must be a list of whole numbers from 1 to 1024, not [0]."),
-        ({"threads": "[2048]"}, "the field 'threads' must be a list of whole numbers from 1 to 1024, not [2048]."),
-        ({"max_ranks": "0"}, "the field 'max_ranks' must be a whole number above 0, not 0."),
-        ({"max_bytes": "-1"}, "the field 'max_bytes' must be a whole number above 0, not -1."),
-        ({"max_bytes": '"4M"'}, "the field 'max_bytes' must be a whole number above 0, not '4M'."),
-        ({"defines": "[1]"}, "the field 'defines' must be a table of lists of whole numbers, not [1]."),
-        ({"defines": "{A = 1}"}, "the field 'A' must be a list of whole numbers, not 1."),
-        ({"defines": '{"A-B" = [1]}'}, "the parameter 'A-B' in 'defines' needs another name"),
-        ({"defines": "{COLL_BLOCKS = [1]}"}, "the parameter 'COLL_BLOCKS' in 'defines' needs another name"),
+        ({"blocks": "[true]"}, "the field 'blocks' must be a list of integers from 1 to "),
+        ({"threads": "[0]"}, "the field 'threads' must be a list of integers from 1 to 1024, not [0]."),
+        ({"threads": "[2048]"}, "the field 'threads' must be a list of integers from 1 to 1024, not [2048]."),
+        ({"max_ranks": "0"}, "the field 'max_ranks' must be a positive integer, not 0."),
+        ({"max_bytes": "-1"}, "the field 'max_bytes' must be a positive integer, not -1."),
+        ({"max_bytes": '"4M"'}, "the field 'max_bytes' must be a positive integer, not '4M'."),
+        ({"defines": "[1]"}, "the field 'defines' must be a table of lists of integers, not [1]."),
+        ({"defines": "{A = 1}"}, "the field 'A' must be a list of integers, not 1."),
+        ({"defines": '{"A-B" = [1]}'}, "the parameter 'A-B' in 'defines' is reserved or not a C identifier"),
+        ({"defines": "{COLL_BLOCKS = [1]}"}, "the parameter 'COLL_BLOCKS' in 'defines' is reserved"),
         ({"wire": '"S*Q"'}, "the field 'wire': unknown name in a formula: 'Q'; known: G, N, P, S."),
         ({"wire": '"S/(N-1)"'}, "the field 'wire': 'S/(N-1)' has no value for P=8, G=8, N=1, S=4096: "),
         ({"scratch": '"P-S"'}, "the field 'scratch': 'P-S' is -4088 bytes for P=8, G=8, N=1, S=4096."),
         ({"scratch": '"S*1e400"'}, "the field 'scratch': 'S*1e400' is inf bytes"),
-        ({"phases": '["send", "double"]'}, "the phase 'double' in 'phases' needs another name: that is a keyword"),
-        ({"phases": '["const-cast"]'}, "the phase 'const-cast' in 'phases' needs another name"),
+        ({"phases": '["send", "double"]'}, "the phase 'double' in 'phases' is a C++ keyword; rename it."),
+        ({"phases": '["const-cast"]'}, "the phase 'const-cast' in 'phases' is a C++ keyword"),
         ({"cell": "ll"}, "Invalid value (at line 10, column 8)"),
     ],
 )
-def test_a_wrong_header_is_explained(tmp_path: Path, changes: dict[str, str | None], said: str) -> None:
+def test_an_error_in_a_header_is_reported(tmp_path: Path, changes: dict[str, str | None], said: str) -> None:
     assert complaint(tmp_path, **changes).startswith(said)
 
 
 @pytest.mark.parametrize("text", ["", "__global__ void f();", f"// a licence\n{source()}", "/* collbench\nsummary = 1"])
 def test_a_kernel_file_begins_with_its_header(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match="a kernel file begins with its header block"):
+    with pytest.raises(UsageError, match="a kernel file must begin with its header block"):
         read(write(tmp_path, "hop.cu", text))
 
 

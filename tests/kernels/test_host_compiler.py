@@ -87,18 +87,18 @@ def test_else_the_first_of_the_usual_names(tmp_path: Path, monkeypatch: pytest.M
 def test_without_any_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a_compiler(monkeypatch, "", path=str(tmp_path))
     assert host_compiler.compiler() is None
-    told = "kernels need a C++ compiler on CPU ranks (Debian, Ubuntu: apt install g++), or name one in CXX"
-    assert host_compiler.missing() == told
+    advice = "kernels need a C++ compiler on CPU ranks; install one (Debian, Ubuntu: apt install g++) or name it in CXX"
+    assert host_compiler.missing() == advice
     with pytest.raises(KernelError) as caught:
         runtime_library(CPU)
-    assert str(caught.value) == told
+    assert str(caught.value) == advice
 
 
 @pytest.mark.parametrize("named", ["/nonexistent/c++ -O3", "no-such-compiler", "/dev/null", "'g++"])
 def test_a_name_that_is_not_a_command_is_reported(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
     a_compiler(monkeypatch, named)
     assert host_compiler.compiler() is None, "no other is taken instead"
-    assert str(host_compiler.missing()).startswith(f"CXX names {named!r}, which is no command here; ")
+    assert str(host_compiler.missing()).startswith(f"CXX names {named!r}, which is not a command; ")
 
 
 # ---- What it says ----
@@ -110,26 +110,23 @@ def test_an_error_names_the_file_and_shows_the_compilers_lines(tmp_path: Path, c
     with pytest.raises(KernelError) as caught:
         kernel_library(kernel(tmp_path, body), {}, CPU)
     first, *lines = str(caught.value).splitlines()
-    assert (
-        first
-        == f"{tmp_path / 'one_hop.cu'} does not compile for processors with {(host_compiler.compiler() or '?')[0]}:"
-    )
+    assert first == f"{tmp_path / 'one_hop.cu'} does not compile for CPUs with {(host_compiler.compiler() or '?')[0]}:"
     assert any("nothing0" in line and "error:" in line for line in lines)
     assert not any("not this" in line for line in lines)
     assert len(lines) == 21
-    assert lines[-1].endswith(" lines more")
+    assert lines[-1].endswith(" more lines")
     assert not list(cache.glob("*")), "nothing is kept of it"
 
 
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("exit 0", "does not compile for processors with "),  # and leaves nothing behind
+        ("exit 0", "does not compile for CPUs with "),  # and leaves nothing behind
         ("echo 'internal error: sorry' >&2; kill -9 $$", "internal error: sorry"),
-        ("exec sleep 600", "was not compiled in 0.2 s by "),
+        ("exec sleep 600", "did not compile within 0.2 s with "),
     ],
 )
-def test_a_compiler_that_fails_is_an_error(
+def test_a_compiler_that_fails_is_reported(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
 ) -> None:
     if "sleep" in script:
@@ -140,15 +137,15 @@ def test_a_compiler_that_fails_is_an_error(
     assert str(tmp_path / "one_hop.cu") in str(caught.value)
 
 
-def test_what_the_system_refuses_is_an_error(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_system_is_reported(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, program = kernel(tmp_path), command(tmp_path, "my-c++")
     a_compiler(monkeypatch, str(program))
     file.path.unlink()
-    with pytest.raises(KernelError, match=r"one_hop.cu is not compiled: .*No such file"):
+    with pytest.raises(KernelError, match=r"one_hop.cu cannot be compiled: .*No such file"):
         kernel_library(file, {}, CPU)
     program.write_bytes(b"\x7fELF, or not")
     forget()
-    with pytest.raises(KernelError, match=r"one_hop.cu is not compiled: .*Exec format error"):
+    with pytest.raises(KernelError, match=r"one_hop.cu cannot be compiled: .*Exec format error"):
         kernel_library(kernel(tmp_path), {}, CPU)
 
 

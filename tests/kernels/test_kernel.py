@@ -61,14 +61,14 @@ def test_parameters_are_taken_by_their_plain_names(tmp_path: Path) -> None:
         ({"threads": "1025"}, "hop: threads=1025 is not from 1 to 1024."),
     ],
 )
-def test_what_is_not_a_parameter_is_an_error(tmp_path: Path, parameters: dict[str, str], words: str) -> None:
+def test_an_invalid_parameter_is_an_error(tmp_path: Path, parameters: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         a_kernel(tmp_path, defines="{COLL_BATCH = [1, 2]}").configured(parameters)
     assert str(caught.value).startswith(words)
 
 
 @pytest.mark.parametrize("parameters", [{"pdl": "2"}, {"batch": "0"}], ids=str)
-def test_what_no_launch_can_have_is_an_error(tmp_path: Path, parameters: dict[str, str]) -> None:
+def test_an_impossible_launch_shape_is_an_error(tmp_path: Path, parameters: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         a_kernel(tmp_path, defines="{COLL_BATCH = [1, 2]}").configured(parameters)
 
@@ -76,13 +76,13 @@ def test_what_no_launch_can_have_is_an_error(tmp_path: Path, parameters: dict[st
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (a_problem("all_gather"), "hop is an all_reduce, not a all_gather"),
-        (a_problem(dtype="float16"), "hop has no float16; it has float32, bfloat16"),
-        (a_problem(op="min"), "hop has no min; it has sum, max"),
-        (a_problem(op="avg"), "hop has no avg; it has sum, max"),
+        (a_problem("all_gather"), "hop implements all_reduce, not all_gather"),
+        (a_problem(dtype="float16"), "hop does not support float16, only float32, bfloat16"),
+        (a_problem(op="min"), "hop does not support min, only sum, max"),
+        (a_problem(op="avg"), "hop does not support avg, only sum, max"),
         (a_problem(layout=UNEVEN), "hop needs the same number of ranks on every node"),
-        (a_problem(ranks=5), "hop takes 4 ranks at most"),
-        (a_problem(size=4100), "hop is for messages up to 4096 bytes"),
+        (a_problem(ranks=5), "hop supports at most 4 ranks"),
+        (a_problem(size=4100), "hop supports messages up to 4096 bytes"),
         (a_problem(size=4099), None),  # whole elements of it are 4096 bytes
         (a_problem(op="max", dtype="bfloat16", layout=a_layout(4, nodes=2)), None),
     ],
@@ -94,7 +94,7 @@ def test_they_refuse_what_the_header_does_not_declare(tmp_path: Path, problem: P
 def test_there_are_gates_for_255_ranks(tmp_path: Path) -> None:
     for hop in (a_kernel(tmp_path), a_kernel(tmp_path, max_ranks="1000")):
         assert hop.refuses(a_problem(ranks=255)) is None
-        assert hop.refuses(a_problem(ranks=256)) == "hop takes 255 ranks at most"
+        assert hop.refuses(a_problem(ranks=256)) == "hop supports at most 255 ranks"
 
 
 @pytest.mark.parametrize("name", OURS)

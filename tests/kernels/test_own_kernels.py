@@ -144,7 +144,7 @@ def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> N
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_only_kernels_that_put_use_nvshmem(name: str) -> None:
+def test_nvshmem_registers_kernels_that_put_and_no_others(name: str) -> None:
     puts = "COLL_USES_PUT 1" in kernel(name).file.path.read_text()
     assert {uses_nvshmem(compiled(each)) for each in everywhere(name)} == {puts}
     assert puts == (kernel(name).file.nodes == "any"), "where loads and stores do not reach, only puts do"
@@ -155,7 +155,7 @@ def a_file(folder: Path, *lines: str) -> KernelFile:
     return read(write(folder, "lines.cu", "\n".join([source(), *lines, ""])))
 
 
-def test_a_spill_is_found(tmp_path: Path) -> None:
+def test_a_spill_is_reported(tmp_path: Path) -> None:
     body = """extern "C" __global__ void __launch_bounds__(512) COLL_NAME(volatile float* a) {
       float x[HELD];
       #pragma unroll

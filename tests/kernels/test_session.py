@@ -95,14 +95,14 @@ def test_blocks_and_threads_that_are_asked_for_and_phases_between_nodes(mpich: M
 
 
 def test_stories_hold_also_where_the_epoch_wraps(mpich: Mpi) -> None:
-    told = ("back-to-back", "mixed-sizes", "special-values")
+    stories = ("back-to-back", "mixed-sizes", "special-values")
     ran = without_gpu(
-        mpich, "verify", "--json", *KERNELS, "--layout", "2x1", "--sizes", "4,1000", "--story", ",".join(told)
+        mpich, "verify", "--json", *KERNELS, "--layout", "2x1", "--sizes", "4,1000", "--story", ",".join(stories)
     )
     assert ran.code == 0, ran.err
     found = json.loads(ran.out)
     assert {one["status"] for one in found} == {"ok"}
-    ways = {"": told, NEAR_WRAP: told[:2]}  # special values are told of the usual way only
+    ways = {"": stories, NEAR_WRAP: stories[:2]}  # special values run only in the usual way
     assert sorted((one["backend"], one["way"], one["story"]) for one in found) == sorted(
         (name, way, story) for name in OURS for way in ways for story in ways[way]
     )
@@ -153,7 +153,7 @@ def test_without_a_compiler_kernels_are_skipped_and_say_what_to_install(mpich: M
     assert {name for name, row in rows.items() if row.status == "ok"} == {"mpi", "mpi-nvrar", "mpi-ring"}
     assert {name for name, row in rows.items() if row.status == "skipped"} == set(OURS)
     assert {rows[name].reason for name in OURS} == {
-        "CXX names '/nonexistent/c++ -O3', which is no command here; name a C++17 compiler, or unset it"
+        "CXX names '/nonexistent/c++ -O3', which is not a command; name a C++17 compiler, or unset it"
     }
     plan = sweep(mpich, "--dry-run", "--json", "--sizes", "4K", CXX="", PATH=str(tmp_path))
     reasons = {fact["backend"]: fact["reason"] for fact in json.loads(plan.out) if fact["status"] == "skipped"}
@@ -170,20 +170,20 @@ def test_kernels_that_do_not_compile_or_load_are_failed_rows_that_say_why(mpich:
     assert ran.code == 1, ran.err
     rows = {row.backend: row for row in mpich.rows()}
     assert {name: row.status for name, row in rows.items()} == {"typo": "failed", "nameless": "failed", "mpi": "ok"}
-    assert f"{mine}/typo.cu does not compile for processors" in rows["typo"].reason
+    assert f"{mine}/typo.cu does not compile for CPUs" in rows["typo"].reason
     assert "error: " in rows["typo"].reason
     assert "‘y’" in rows["typo"].reason or "'y'" in rows["typo"].reason
     assert "the kernel nameless does not load: " in rows["nameless"].reason
 
 
-def test_ranks_that_wait_for_one_that_never_calls_say_so(mpi: Mpi) -> None:
+def test_a_rank_that_waits_for_one_that_never_calls_reports_it(mpi: Mpi) -> None:
     two = ("--sizes", "4K,8K", "--seed", "1")  # the small one first
     ran = sweep(mpi, "--backend", "one-rank-deaf", "--ranks", "3", *two, PYTHONPATH=str(BROKEN))
     assert ran.code == 5, ran.err
     assert [(row.bytes, row.status) for row in mpi.rows()] == [(4096, "ok"), (8192, "timeout")]
-    told = mpi.rows()[1].reason.split("; ")
-    assert len(told) == 2
-    for rank, words in zip((0, 2), sorted(told), strict=True):
+    reports = mpi.rows()[1].reason.split("; ")
+    assert len(reports) == 2
+    for rank, words in zip((0, 2), sorted(reports), strict=True):
         assert words.startswith(f"rank {rank} waited 2.5 s in exchange of call ")
         assert words.endswith(" for rank 1")
         assert f"collbench: {words}" in ran.err

@@ -1,4 +1,4 @@
-"""Several hosts that a network lies between: nodes are found, answers are right, latencies are those of the network.
+"""Several hosts connected by a network: nodes are found, answers are right, latencies are those of the network.
 
 The hosts are namespaces on this machine, see lab/network.py. Few cores serve all ranks, so only lower bounds of
 latencies are asserted, with room to spare for clocks that are aligned while others take the processor.

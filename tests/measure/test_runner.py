@@ -14,18 +14,18 @@ MISTAKES = {
     "drops-a-rank": "the contribution of rank 1 is missing",
     "doubles-a-rank": "the contribution of rank 0 is counted twice",
     "leaves-the-tail": "element 1021: never written",
-    "returns-stale": "stale, it is the answer of an earlier call",
+    "returns-stale": "stale: the answer of an earlier call",
     "wrong-when-timed": "in timed calls: rank 0",
     "writes-past-the-end": "bytes were written outside the output",
     "writes-before": "bytes were written outside the output",
-    "changes-its-input": "the input was changed, first in element 7",
+    "changes-its-input": "the input was modified, first at element 7",
 }
 SAMPLES = 25  # what is wrong when timed is so from its 21st call on, and a sample makes at least one
 
 
 @dataclass(frozen=True)
 class Swept:
-    """How a sweep ended, and its rows by backend."""
+    """The exit code of a sweep, and its rows by backend."""
 
     ran: Ran
     rows: dict[str, Record]
@@ -71,7 +71,7 @@ def test_one_mistake_alone_ends_with_exit_3(mpich: Mpi) -> None:
 
 
 def test_small_and_large_messages_are_proven_alike(mpich: Mpi) -> None:
-    """Large messages share their memory between slots: still calls that are one or two apart have other data."""
+    """Large messages share their memory between slots: calls that are one or two apart still have different data."""
     names = ("two-late", "drops-a-rank", "writes-past-the-end")
     ran = mpich.run(
         "sweep", "--ranks", "2", "--sizes", "4K,2M", "--backend", ",".join(names), *QUICK, PYTHONPATH=str(BROKEN)
@@ -82,7 +82,7 @@ def test_small_and_large_messages_are_proven_alike(mpich: Mpi) -> None:
     }
 
 
-def test_calls_in_turn_have_inputs_of_their_own(mpich: Mpi) -> None:
+def test_no_backend_gains_from_data_that_never_changes(mpich: Mpi) -> None:
     ran = mpich.run(
         "sweep", "--ranks", "2", "--sizes", "4K,2M", "--backend", "skips-unchanged", *QUICK, PYTHONPATH=str(BROKEN)
     )

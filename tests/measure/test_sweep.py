@@ -116,7 +116,7 @@ def test_launches_are_merged_and_resumed(mpich: Mpi) -> None:
     assert [launch["launch"] for launch in launches] == [0, 1, 2]
     refused = mpich.run(*arguments, "--launches", "4", "--resume", "--seed", "9")
     assert refused.code == 2
-    assert "measured with seed = 1, now it is 9" in refused.err
+    assert "measured with --seed 1, not --seed 9; resume with the same options or give another -o." in refused.err
 
 
 def test_one_launch_a_call_under_a_launcher(mpich: Mpi) -> None:

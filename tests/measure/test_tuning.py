@@ -1,4 +1,4 @@
-"""``collbench tune`` on real ranks, with backends whose clock says that they are as slow as their parameter."""
+"""``collbench tune`` on real ranks, with backends that by their clock are as slow as their parameter."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_dry_run_shows_who_would_compete(mpich: Mpi) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--backend", "mpi"), "mpi cannot be tuned: it has nothing to choose from"),
-        (("--backend", "waits", "--sizes", "2K"), "nothing to choose from"),
+        (("--backend", "mpi"), "mpi cannot be tuned: it has only one candidate for each problem"),
+        (("--backend", "waits", "--sizes", "2K"), "only one candidate for each problem"),
         (("--backend", "waits:mss=1"), "did you mean 'ms'?"),
         (("--backend", "wait"), "did you mean 'waits'?"),
         (("--backend", "nvrar"), "nvrar cannot be tuned here: no NVIDIA GPU"),
@@ -79,7 +79,7 @@ def test_dry_run_shows_who_would_compete(mpich: Mpi) -> None:
 )
 def test_what_cannot_be_tuned_gets_one_sentence(mpich: Mpi, arguments: tuple[str, ...], words: str) -> None:
     (mpich.folder / "bad.toml").write_text("nonsense")
-    variables = {"PYTHONPATH": str(BROKEN), "CUDA_VISIBLE_DEVICES": "", "CXX": "c++-of-nobody"}  # no use without a GPU
+    variables = {"PYTHONPATH": str(BROKEN), "CUDA_VISIBLE_DEVICES": "", "CXX": "no-such-c++"}  # no use without a GPU
     ran = mpich.run("tune", "--sizes", "4K", *arguments, ranks=None, **variables)
     assert (ran.code, ran.err.count("\n")) == (2, 1)
     assert words in ran.err

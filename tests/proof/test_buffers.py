@@ -1,4 +1,4 @@
-"""Where buffers lie: nothing overlaps that must not, guards touch the outputs, data differs from call to call."""
+"""Layout of buffers: no forbidden overlap, guards adjacent to the outputs, different data in successive calls."""
 
 from __future__ import annotations
 

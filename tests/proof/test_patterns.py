@@ -1,4 +1,4 @@
-"""What the inputs of the proof betray, for every type, whatever the order of additions."""
+"""The errors that the inputs of the proof reveal, for every type and any order of additions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def passes(expected: Expectation, values: Values) -> Values:
 
 
 def seen_at(table: Values, shift: int) -> Values:
-    """What a buffer shows that starts at entry ``shift`` of the table."""
+    """The content of a buffer that starts at entry ``shift`` of the table."""
     return np.roll(table, -shift)
 
 
@@ -113,7 +113,7 @@ def test_copied_elements_tell_ranks_apart_at_every_offset(dtype: Dtype, ranks: i
 
 
 def layer_calls(layers: int) -> list[tuple[int, int]]:
-    """Shifts of calls whose answers may be taken for each other: neighbours in time, in place or of one layer."""
+    """Shifts of calls whose answers could be confused: neighbours in time, in place or of one layer."""
     here = [(iteration, slot) for iteration in range(6) for slot in range(3)]
     return [
         (shift_of(*a), shift_of(*b))

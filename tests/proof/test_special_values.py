@@ -1,4 +1,4 @@
-"""NaN, infinities and denormals: one answer in any order of additions, and a judge who knows it."""
+"""NaN, infinities and denormals: one answer in any order of additions, and a check that accepts only it."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_what_does_not_compile_or_load_has_failed_and_says_why(mpich: Mpi, newco
     assert "Traceback" not in ran.err
     typo, nameless, unlinked = json.loads(ran.out)
     assert {one["status"] for one in (typo, nameless, unlinked)} == {"failed"}
-    assert f"{newcomer}/typo.cu does not compile for processors" in typo["reason"]
+    assert f"{newcomer}/typo.cu does not compile for CPUs" in typo["reason"]
     assert "error: " in typo["reason"]
     assert "the kernel nameless does not load: " in nameless["reason"]
     assert "of_nobody" in unlinked["reason"]
@@ -159,7 +159,7 @@ def test_messages_are_none_that_the_header_rules_out_or_that_hold_no_element(mpi
     assert ran.code == 0, ran.out
     for sizes, words in (
         ("2,3", "2 B is too small for one float32"),
-        ("4000", "small is for messages up to 1024 bytes"),
+        ("4000", "small supports messages up to 1024 bytes"),
     ):
         ran = emulate(mpich, newcomer, "--backend", "small", *few, "--sizes", sizes)
         assert (ran.code, words in ran.out) == (1, True)
@@ -200,7 +200,7 @@ def test_without_a_compiler_all_is_skipped_and_a_sentence_says_why(mpich: Mpi, n
     assert ran.code == 1, "nothing could run"
     told_of = [line for line in ran.out.splitlines() if line.startswith(("right", "oneshot"))]
     assert len(told_of) == 4
-    reason = "skipped: CXX names 'c++-of-nobody', which is no command here; name a C++17 compiler, or unset it"
+    reason = "skipped: CXX names 'c++-of-nobody', which is not a command; name a C++17 compiler, or unset it"
     assert all(line.endswith(reason) for line in told_of)
     assert ran.err == ""
 

@@ -76,7 +76,7 @@ HELD = {story.name for story in STORIES.values() if story.late != "none"}
 
 # What each backend is caught by, and the words that are said.
 CAUGHT: dict[str, tuple[set[str], str]] = {
-    "bakes-in-its-input": ({"replay"}, "stale, it is the answer of an earlier call"),
+    "bakes-in-its-input": ({"replay"}, "stale: the answer of an earlier call"),
     "mixes-up-communicators": ({"two-communicators"}, "2 KiB: "),
     "impatient": (HELD, "element 0"),
     "reads-late": ({"spoilt-inputs"}, "never written"),
