@@ -32,6 +32,7 @@ from collbench.backends._point_to_point import (
 from collbench.devices.device import Device, Values
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
+from collbench.plan.refusals import other_collective, uneven_nodes
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World
@@ -47,11 +48,7 @@ def missing() -> str | None:
 
 def refuses(problem: Problem) -> str | None:
     """Why it cannot run ``problem``, or None: it is an all-reduce on nodes of equal size."""
-    if problem.collective.name != "all_reduce":
-        return f"NVRAR is an all-reduce, not a {problem.collective.name}"
-    if problem.layout.per_node is None:
-        return "NVRAR needs the same number of ranks on every node"
-    return None
+    return other_collective("NVRAR", problem) or uneven_nodes("NVRAR", problem)
 
 
 def doubling_nodes(nodes: int) -> int:
@@ -108,7 +105,7 @@ class ThreePhases:
         import numpy as np
 
         layout, rank = problem.layout, comm.Get_rank()
-        self._comm, self._work, self._rank = comm, problem, rank
+        self._comm, self._problem, self._rank = comm, problem, rank
         self._combine = combine_of(problem.op)
         self._node = layout.nodes[rank]
         self._folds_away = self._node >= doubling_nodes(layout.node_count)
@@ -130,7 +127,7 @@ class ThreePhases:
         return [(self._local.index(peer), peer) for peer in turned]
 
     def _exchange(self, tag: int, pairs: list[tuple[int, Values | None, Values | None]]) -> Exchange:
-        return Exchange(self._comm, self._work, tag, pairs)
+        return Exchange(self._comm, self._problem, tag, pairs)
 
     def _between_nodes(self, layout: Layout) -> tuple[Exchange | None, list[Exchange], Exchange | None]:
         """Requests of phase 2: folding in, the doubling steps, folding out."""
@@ -166,7 +163,9 @@ class ThreePhases:
             self._add()
         if self._unfold:
             self._unfold()
-        self._output[...] = average(self._shard, self._work.layout.size) if self._work.op == "avg" else self._shard
+        self._output[...] = (
+            average(self._shard, self._problem.layout.size) if self._problem.op == "avg" else self._shard
+        )
         self._gather()
 
     def _add(self) -> None:

@@ -28,6 +28,7 @@ from collbench.backends._point_to_point import (
 )
 from collbench.devices.device import Device, Values
 from collbench.plan.problem import Problem
+from collbench.plan.refusals import other_collective
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World
@@ -44,8 +45,7 @@ def missing() -> str | None:
 
 def refuses(problem: Problem) -> str | None:
     """Why it cannot run ``problem``, or None: it is an all-reduce, on any layout."""
-    name = problem.collective.name
-    return None if name == "all_reduce" else f"this ring is an all-reduce, not a {name}"
+    return other_collective("the ring", problem)
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
@@ -81,7 +81,7 @@ class Ring:
         ring = sorted(range(problem.layout.size), key=problem.layout.nodes.__getitem__)
         self._place, self._size = ring.index(comm.Get_rank()), len(ring)
         self._before, self._after = ring[self._place - 1], ring[(self._place + 1) % self._size]
-        self._comm, self._work, self._combine = comm, problem, combine_of(problem.op)
+        self._comm, self._problem, self._combine = comm, problem, combine_of(problem.op)
         self._send, self._recv = send, recv
         self._complete = recv[self._chunk(1)]
         self._hops = self._reduce_scatter()
@@ -90,15 +90,15 @@ class Ring:
     def _chunk(self, ahead: int) -> slice:
         """The chunk that starts ``ahead`` places after this one."""
         number = (self._place + ahead) % self._size
-        return slice(*(self._work.count * edge // self._size for edge in (number, number + 1)))
+        return slice(*(self._problem.count * edge // self._size for edge in (number, number + 1)))
 
     def _exchange(self, tag: int, given: Values, taken: Values) -> Exchange:
-        return Exchange(self._comm, self._work, tag, [(self._after, given, None), (self._before, None, taken)])
+        return Exchange(self._comm, self._problem, tag, [(self._after, given, None), (self._before, None, taken)])
 
     def _reduce_scatter(self) -> list[Hop]:
         import numpy as np
 
-        arrived = np.empty(-(-self._work.count // self._size), self._recv.dtype)
+        arrived = np.empty(-(-self._problem.count // self._size), self._recv.dtype)
         hops = []
         for step in range(self._size - 1):
             given, taken = self._chunk(-step), self._chunk(-step - 1)
@@ -117,7 +117,7 @@ class Ring:
         for hop in self._hops:
             hop.exchange()
             hop.total[...] = pair_sum(hop.theirs, hop.mine, self._combine)
-        if self._work.op == "avg":
+        if self._problem.op == "avg":
             self._complete[...] = average(self._complete, self._size)
         for copy in self._copies:
             copy()

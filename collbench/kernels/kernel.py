@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -13,6 +13,7 @@ from collbench.kernels.abi import CELL, Scratch, args_type, mark_enumerators
 from collbench.kernels.formula import value
 from collbench.kernels.header import MOST_BLOCKS, MOST_THREADS, KernelFile
 from collbench.plan.problem import Problem
+from collbench.plan.refusals import other_collective, uneven_nodes
 
 Shape = Mapping[str, int]  # of a launch: blocks, threads, pdl and the kernel's own parameters
 FEW_ROUNDS = 4
@@ -49,16 +50,17 @@ class Kernel:
 
     def refuses(self, problem: Problem) -> str | None:
         """Why the file's header excludes ``problem``, or None."""
-        file, layout = self.file, problem.layout
-        if problem.collective.name != file.collective:
-            return f"{file.name} implements {file.collective}, not {problem.collective.name}"
-        if problem.dtype.name not in file.dtypes:
-            return f"{file.name} does not support {problem.dtype.name}, only {', '.join(file.dtypes)}"
-        if problem.op not in file.ops:
-            return f"{file.name} does not support {problem.op}, only {', '.join(file.ops)}"
-        if layout.per_node is None:
-            return f"{file.name} needs the same number of ranks on every node"
-        return self._too_large(problem)
+        file = self.file
+        return (
+            other_collective(file.name, problem, file.collective)
+            or self._unsupported(problem.dtype.name, file.dtypes)
+            or self._unsupported(problem.op, file.ops)
+            or uneven_nodes(file.name, problem)
+            or self._too_large(problem)
+        )
+
+    def _unsupported(self, asked: str, supported: Sequence[str]) -> str | None:
+        return None if asked in supported else f"{self.file.name} does not support {asked}, only {', '.join(supported)}"
 
     def _too_large(self, problem: Problem) -> str | None:
         file = self.file

@@ -35,7 +35,7 @@ class Operation:
         self, world: World, backend: Backend, session: Session, device: Device, problem: Problem, rounds: Rounds,
         checked: bool,
     ) -> None:  # fmt: skip
-        self.device, self._world, self._session, self._work = device, world, session, problem
+        self.device, self._world, self._session, self._problem = device, world, session, problem
         self.rounds, self._checked = rounds, checked
         buffers = lay_out(problem, world.rank, rounds)
         self._prepared = Prepared(device, backend, session, problem, world.rank, session.arena, buffers)
@@ -66,7 +66,7 @@ class Operation:
         if not self._checked:
             self._prepared.load()  # once, since memory that was never written reads faster
         calls = [self.calls[index % len(self.calls)] for index in range(self.rounds.calls)]
-        self._sampler = self.device.sampler(self._world, calls, self._work.mode, self._work.cache == "cold")
+        self._sampler = self.device.sampler(self._world, calls, self._problem.mode, self._problem.cache == "cold")
 
     def sample(self) -> Sample:
         """One timed sample on fresh inputs; its answers are checked after the timed part."""

@@ -62,7 +62,9 @@ class EndedEarlyError(Exception):
     """The ranks of a stage ended with ``code`` before all of its cases had a row."""
 
     def __init__(self, code: int, path: Path) -> None:
-        super().__init__(f"The ranks ended early (code {code}); finished rows are in {path}, the table is unchanged.")
+        super().__init__(
+            f"The ranks ended early with exit code {code}; finished rows are in {path}, and the table is unchanged."
+        )
         self.code = code
 
 

@@ -45,7 +45,7 @@ class Proof:
         self, device: Device, arena: Array, buffers: Buffers, problem: Problem, rank: int,
         exact_order: ExactOrder | None, layers: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        self._device, self._arena, self._buffers, self._work, self._rank = device, arena, buffers, problem, rank
+        self._device, self._arena, self._buffers, self._problem, self._rank = device, arena, buffers, problem, rank
         self._pieces = problem.collective.pieces(problem.count, problem.layout.size, rank)
         usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and problem.dtype.is_float else patterns.LAYERS
         self._layers = tuple(self._make_layer(name, exact_order) for name in layers or usual)
@@ -54,7 +54,7 @@ class Proof:
         self._set_guards()
 
     def _make_layer(self, name: str, exact_order: ExactOrder | None) -> Layer:
-        kind, op, ranks = self._work.dtype, self._work.op, self._work.layout.size
+        kind, op, ranks = self._problem.dtype, self._problem.op, self._problem.layout.size
         inputs, device = patterns.inputs(name, kind, op, ranks), self._device
         if exact_order is not None and name == BIT_EXACT:
             expected = tuple(patterns.exactly(exact_order(inputs)) for _ in self._pieces)
@@ -111,7 +111,7 @@ class Proof:
     def check_inputs(self, iteration: int) -> tuple[int, str | None]:
         """Number of elements of ``iteration``'s inputs that an out-of-place call changed, and a description."""
         inputs = self._buffers.inputs
-        if self._work.in_place or not inputs.count:
+        if self._problem.in_place or not inputs.count:
             return 0, None
         unchanged = self._layer(iteration).unchanged
         found = self._device.judge(self._arena, inputs, unchanged, shift_of(iteration), self._buffers.step)

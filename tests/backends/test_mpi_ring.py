@@ -119,7 +119,7 @@ def test_every_story_on_nodes_of_any_number(mpi: Mpi) -> None:
 @pytest.mark.parametrize("name", sorted(COLLECTIVES.keys() - {"all_reduce"}))
 def test_it_is_an_all_reduce(name: str) -> None:
     problem: Any = a_problem(name)
-    assert mpi_ring.refuses(problem) == f"this ring is an all-reduce, not a {name}"
+    assert mpi_ring.refuses(problem) == f"the ring implements all_reduce, not {name}"
 
 
 def test_nodes_may_hold_different_numbers_of_ranks() -> None:

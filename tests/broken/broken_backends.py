@@ -6,98 +6,14 @@ import ctypes
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
+from broken_session import Mistake, Session, message, reduce
+from waiting_backends import CLOCK
 
-from collbench.backends import Array, Call, Device, ExactOrder, HangError, Problem, pick
-
-Mistake = Callable[["Session", Problem, Array, Array], Call]
-
-
-@dataclass(frozen=True)
-class Session:
-    """An MPI communicator and the mistake in its use."""
-
-    world: Any
-    arena: Array
-    mistake: Mistake
-    memory: list[Any] = field(default_factory=list)
-    forgets: bool = False
-
-    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        return self.mistake(self, problem, send, recv)
-
-    def release(self) -> None:
-        """Clear the memory, so that the mistake stays within one story."""
-        if self.forgets:
-            self.memory.clear()
-
-    def close(self) -> None:
-        """Does nothing: it holds no resources."""
-
-
-class Clock:
-    """A clock that advances by a microsecond per reading and by what calls add, so that load does not change results.
-
-    After ``install`` this rank measures with it.
-    """
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.sleep = time.sleep
-
-    def perf_counter(self) -> float:
-        self.now += 1e-6
-        return self.now
-
-    def install(self) -> None:
-        from collbench.devices import cpu
-        from collbench.measure import timing
-
-        for module in (cpu, timing):
-            vars(module)["time"] = self
-
-
-CLOCK = Clock()
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Right, but by its own clock each call takes ``ms`` milliseconds; with 0 a call does nothing. ``choices`` are its
-    candidates when tuned, the default first."""
-
-    name: str
-    choices: tuple[str, ...]
-    ms: float = 5.0
-    DEVICE: str = "cpu"
-    SUMMARY: str = "as slow as its parameter says"
-
-    def configured(self, parameters: dict[str, str]) -> Waiting:
-        for key in parameters:
-            pick(f"parameter of {self.name}", key, ["ms"])
-        return replace(self, ms=float(parameters["ms"]))
-
-    def candidates(self, problem: Problem) -> tuple[str, ...]:
-        return tuple(f"{self.name}:ms={each}" for each in self.choices) if problem.bytes >= 4096 else (self.name,)
-
-    def missing(self) -> str | None:
-        return None
-
-    def refuses(self, problem: Problem) -> str | None:
-        return None if problem.collective.name == "all_reduce" else "all-reduce only"
-
-    def exact_order(self, problem: Problem) -> ExactOrder | None:
-        return None
-
-    def wire_bytes(self, problem: Problem) -> float | None:
-        return None
-
-    def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
-        CLOCK.install()
-        return Session(world, device.arena(arena_bytes), _wait(self.ms) if self.ms else _do_nothing)
+from collbench.backends import Array, Call, Device, ExactOrder, HangError, Problem
 
 
 @dataclass(frozen=True)
@@ -134,32 +50,20 @@ class Broken:
         return Session(world, device.arena(arena_bytes), self.mistake, memory, self.shared is not None)
 
 
-def message(problem: Problem, array: Array) -> tuple[Array, MPI.Datatype]:
-    """``array`` as mpi4py takes it; 16-bit floats as the integers of their bits."""
-    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}
-    kind = types.get(problem.dtype.name)
-    return (array, kind) if kind is not None else (array.view("u2"), MPI.UINT16_T)
-
-
-def _reduce(session: Session, problem: Problem, send: Array, recv: Array) -> None:
-    given = MPI.IN_PLACE if problem.in_place else message(problem, send)
-    session.world.comm.Allreduce(given, message(problem, recv))
-
-
 def _drop(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Rank 1 contributes nothing."""
     empty = np.zeros_like(send)
-    return lambda: _reduce(session, problem, empty if session.world.rank == 1 else send, recv)
+    return lambda: reduce(session, problem, empty if session.world.rank == 1 else send, recv)
 
 
 def _double(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Rank 0 contributes twice."""
-    return lambda: _reduce(session, problem, send + send if session.world.rank == 0 else send, recv)
+    return lambda: reduce(session, problem, send + send if session.world.rank == 0 else send, recv)
 
 
 def _tail(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """The last three elements are not written, as by a division rounded down."""
-    return lambda: _reduce(session, problem, send[:-3], recv[:-3])
+    return lambda: reduce(session, problem, send[:-3], recv[:-3])
 
 
 def _stale(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
@@ -169,7 +73,7 @@ def _stale(session: Session, problem: Problem, send: Array, recv: Array) -> Call
     def call() -> None:
         calls[0] += 1
         before = result.copy()
-        _reduce(session, problem, send, result)
+        reduce(session, problem, send, result)
         recv[...] = before if calls[0] > 3 else result
 
     return call
@@ -181,7 +85,7 @@ def _later(session: Session, problem: Problem, send: Array, recv: Array) -> Call
 
     def call() -> None:
         calls[0] += 1
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         if calls[0] > 20 and session.world.rank == 0:
             recv[5] += 1
 
@@ -193,7 +97,7 @@ def _past(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     longer = np.lib.stride_tricks.as_strided(recv, (len(recv) + 1,))
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         longer[-1] = 1
 
     return call
@@ -222,7 +126,7 @@ def _skip_unchanged(session: Session, problem: Problem, send: Array, recv: Array
         if len(memory) > 1 and np.array_equal(memory[1], send):
             memory[0]["skipped"] = str(int(memory[0]["skipped"]) + 1)
         else:
-            _reduce(session, problem, send, recv)
+            reduce(session, problem, send, recv)
             memory[1:] = [send.copy(), recv.copy()]
         recv[...] = memory[2]
 
@@ -234,7 +138,7 @@ def _two_late(session: Session, problem: Problem, send: Array, recv: Array) -> C
     past: list[Any] = session.memory
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         past.append(recv.copy())
         if len(past) > 4:
             recv[...] = past[-3]
@@ -247,7 +151,7 @@ def _change_input(session: Session, problem: Problem, send: Array, recv: Array) 
     """Leaves a mark in its input."""
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         send[7] = 0.5
 
     return call
@@ -258,7 +162,7 @@ def _before(session: Session, problem: Problem, send: Array, recv: Array) -> Cal
     place = np.ctypeslib.as_array((ctypes.c_float * 1).from_address(recv.ctypes.data - recv.itemsize))
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         place[0] = 1
 
     return call
@@ -269,7 +173,7 @@ def _on_rank_1(action: Callable[[], object]) -> Mistake:
         def call() -> None:
             if session.world.rank == 1 and problem.bytes >= 8192:
                 action()
-            _reduce(session, problem, send, recv)
+            reduce(session, problem, send, recv)
 
         return call
 
@@ -292,7 +196,7 @@ def _all_give_up(session: Session, problem: Problem, send: Array, recv: Array) -
     def call() -> None:
         if problem.bytes >= 8192:
             _give_up(session.world.rank, seconds=4.0)
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
 
     return call
 
@@ -301,43 +205,28 @@ def _slow(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Right, but by the clock rank 1 needs 5 ms more than the others."""
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         if session.world.rank == 1:
             CLOCK.now += 0.005
 
     return call
 
 
-def _wait(ms: float) -> Mistake:
-    def mistake(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-        def call() -> None:
-            _reduce(session, problem, send, recv)
-            CLOCK.now += ms / 1000
-
-        return call
-
-    return mistake
-
-
-def _do_nothing(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    return lambda: None
-
-
 def _right(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-    return lambda: _reduce(session, problem, send, recv)
+    return lambda: reduce(session, problem, send, recv)
 
 
 def _misaligned(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """The last element is not written where the input is not aligned, as by a loop over vectors."""
     end = -1 if send.ctypes.data % 64 else None
-    return lambda: _reduce(session, problem, send[:end], recv[:end])
+    return lambda: reduce(session, problem, send[:end], recv[:end])
 
 
 def _after_larger(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Wrong after a larger message, whose remainder is still in its scratch memory."""
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         if session.memory and session.memory[-1] > problem.bytes:
             recv[-1] += 1
         session.memory.append(problem.bytes)
@@ -349,7 +238,7 @@ def _mixed_up(session: Session, problem: Problem, send: Array, recv: Array) -> C
     """Wrong where the previous call used another communicator: they share their flags."""
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         if session.memory and session.memory[-1] is not session:
             recv[0] += 1
         session.memory.append(session)
@@ -359,7 +248,7 @@ def _mixed_up(session: Session, problem: Problem, send: Array, recv: Array) -> C
 
 def _drop_nan(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """NaN is ignored, as where it marks a flag or a missing value."""
-    return lambda: _reduce(session, problem, np.where(np.isnan(send), np.zeros_like(send), send), recv)
+    return lambda: reduce(session, problem, np.where(np.isnan(send), np.zeros_like(send), send), recv)
 
 
 def _own_order(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
@@ -392,7 +281,7 @@ def _impatient(session: Session, problem: Problem, send: Array, recv: Array) -> 
     def call() -> None:
         late = session.world.comm.allgather(sum(session.memory))
         session.memory.clear()
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         if late[session.world.rank] < max(late) - 5e-4:
             recv[0] += 1
 
@@ -414,7 +303,7 @@ def _baked_in(session: Session, problem: Problem, send: Array, recv: Array) -> C
     first: list[Array] = []
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         if session.memory:
             first.append(recv.copy())
             recv[...] = first[0]
@@ -428,7 +317,7 @@ def _read_late(session: Session, problem: Problem, send: Array, recv: Array) -> 
     def call() -> None:
         for earlier in session.memory:
             earlier()
-        session.memory[:] = [lambda: _reduce(session, problem, send, recv)]
+        session.memory[:] = [lambda: reduce(session, problem, send, recv)]
         session.memory[0]()
 
     return call
@@ -438,7 +327,7 @@ def _write_twice(session: Session, problem: Problem, send: Array, recv: Array) -
     """A call writes its answer again when the next one is complete."""
 
     def call() -> None:
-        _reduce(session, problem, send, recv)
+        reduce(session, problem, send, recv)
         for output, answer in session.memory:
             output[...] = answer
         session.memory[:] = [(recv, recv.copy())]
@@ -483,6 +372,3 @@ hangs = Broken(_on_rank_1(lambda: time.sleep(600)))
 gives_up = Broken(_all_give_up)
 gives_up_alone = Broken(_on_rank_1(lambda: _give_up(1, seconds=0.5)))
 fails_to_prepare = Broken(_refuse)
-waits = Waiting("waits", ("10", "1", "12"))
-even = Waiting("even", ("3", "3.0", "3.00"))
-cheats = Waiting("cheats", ("10", "0", "1"))
