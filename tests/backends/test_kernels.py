@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernel_files import source, write
+from kernel_files import OURS, a_kernel, ours, source, write
 from running import Mpi
 from samples import a_layout, a_problem
 
@@ -21,26 +21,12 @@ from collbench.host import gpus as host_gpus
 from collbench.kernels import host_compiler
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import read
-from collbench.kernels.kernel import Kernel
 from collbench.measure.sidecar import kernel_hashes
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.registry import Unusable, default_backends
 
-OURS = tuple(sorted(path.stem.replace("_", "-") for path in own_folder().glob("[!._]*.cu")))
 IN_TURN = Layout((0, 1, 2, 3), (0, 1, 0, 1))  # nodes whose ranks interleave
-
-
-def a_kernel(folder: Path, **changes: str | None) -> Kernel:
-    """The kernel ``hop`` with a header of its own."""
-    return Kernel(read(write(folder, "hop.cu", source(**changes))))
-
-
-def ours(spec: str) -> Kernel:
-    """A kernel that comes with collbench."""
-    found = registry.find(spec)
-    assert isinstance(found, KernelBackend), found
-    return found.kernel
 
 
 # ---- Finding them ----

@@ -30,7 +30,7 @@ def test_a_wheel_in_a_job_of_one_node_is_a_note(mpich: Mpi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "reported"),
     [
         ({}, False),
         ({"NCCL_DEBUG": "WARN"}, True),
@@ -39,11 +39,11 @@ def test_a_wheel_in_a_job_of_one_node_is_a_note(mpich: Mpi) -> None:
     ],
 )
 def test_settings_that_hide_the_transport_are_reported(
-    variables: dict[str, str], told: bool, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], reported: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(examine, "gpu_count", lambda: 2)
     finding = examine._logging(variables)
-    assert (finding is not None) == told
+    assert (finding is not None) == reported
     assert finding is None or finding.grade == "note"
 
 
@@ -51,6 +51,6 @@ def test_gpus_are_listed_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> N
     gpu = probes.GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "power brake")
     node = probes.Node("here", 2, (gpu,), (), (), None, None)
     monkeypatch.setattr(examine, "gpu_count", lambda: 1)
-    told, held = examine._gpus(node)
-    assert told.found == "1 NVIDIA; 0: NVIDIA H200, SM 345 of 1980 MHz, memory 3201 of 3201 MHz"
+    reported, held = examine._gpus(node)
+    assert reported.found == "1 NVIDIA; 0: NVIDIA H200, SM 345 of 1980 MHz, memory 3201 of 3201 MHz"
     assert (held.grade, held.found) == ("note", "throttled: GPU 0 of here: power brake")

@@ -21,11 +21,11 @@ def found(text: str) -> dict[str, dict[str, Any]]:
 def test_ranks_of_a_launcher_are_seen_together(mpi: Mpi) -> None:
     ran = mpi.run("doctor", "--json", ranks=3)
     assert ran.code == 0, ran.out
-    told = found(ran.out)
-    assert told["ranks"]["found"].endswith(": 3")
-    assert told["MPI of the ranks"]["found"].startswith("the same on all: ")
-    assert told["MPI threads"]["found"] in ("single", "funneled", "serialized", "multiple")
-    assert told["cores"]["grade"] in ("fine", "note")
+    reported = found(ran.out)
+    assert reported["ranks"]["found"].endswith(": 3")
+    assert reported["MPI of the ranks"]["found"].startswith("the same on all: ")
+    assert reported["MPI threads"]["found"] in ("single", "funneled", "serialized", "multiple")
+    assert reported["cores"]["grade"] in ("fine", "note")
 
 
 def test_ranks_that_are_alone_are_reported_once_and_badly(mpich: Mpi) -> None:

@@ -122,8 +122,8 @@ class Nvml:
 
 def test_gpus_tell_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", Nvml())
-    told = GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "software thermal slowdown")
-    assert probes.gpus() == (told,)
+    reported = GpuState(0, "NVIDIA H200", "0000:01:00.0", 345, 1980, 3201, 3201, "software thermal slowdown")
+    assert probes.gpus() == (reported,)
 
 
 def test_a_driver_that_tells_less_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,10 +211,10 @@ def test_rows_and_sidecar_say_what_the_ranks_took(mpich: Mpi) -> None:
     arguments = ("--backend", "telling,mpi", "--sizes", "64", "--samples", "3", "--ranks", "3", "--launches", "2")
     ran = mpich.run("sweep", *arguments, "-o", "r.csv", PYTHONPATH=str(mpich.folder))
     assert ran.code == 0, ran.err
-    told = {(row.backend, row.launch): row.param.get("transport") for row in mpich.rows()}
-    assert told == {("telling", 0): "ib", ("telling", 1): "ib", ("mpi", 0): None, ("mpi", 1): None}
+    reported = {(row.backend, row.launch): row.param.get("transport") for row in mpich.rows()}
+    assert reported == {("telling", 0): "ib", ("telling", 1): "ib", ("mpi", 0): None, ("mpi", 1): None}
     launches = json.loads((mpich.folder / "r.json").read_text())["launches"]
-    assert [launch["launch"] for launch in launches] == [0, 1], "written twice, told once"
+    assert [launch["launch"] for launch in launches] == [0, 1], "written twice, reported once"
     for launch in launches:
         assert [rank["transports"] for rank in launch["ranks"]] == [{"telling": [t]} for t in ("p2p", "ib", "p2p")]
         assert [rank["mpi"]["library"] for rank in launch["ranks"]] == [launch["mpi"]["library"]] * 3

@@ -22,10 +22,12 @@ def redrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every chart, drawn again in this process: by the arguments that the script gives to collbench."""
     folder = tmp_path_factory.mktemp("plots")
     variables = {**os.environ, "COLLBENCH": "echo"}
-    told = subprocess.run([PLOTS / "redraw", folder], env=variables, check=True, capture_output=True, text=True).stdout
+    reported = subprocess.run(
+        [PLOTS / "redraw", folder], env=variables, check=True, capture_output=True, text=True
+    ).stdout
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        for line in told.splitlines():
+        for line in reported.splitlines():
             assert cli.main(line.split(), standalone_mode=False) in (0, None)
     return folder
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from kernel_files import source, write
+from kernel_files import compiles, source, write
 from samples import a_layout, a_problem
 
 from collbench.kernels import abi
@@ -20,7 +19,7 @@ from collbench.kernels.nvrtc import build
 from collbench.kernels.sources import KernelError
 from collbench.plan.layout import Layout
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
+pytestmark = compiles
 TWO_NODES, ONE_NODE = a_layout(8, nodes=2), a_layout(8)
 
 

@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from kernel_files import PLAIN, compilable, compiles
 
 from collbench.kernels.cubin import CubinError, Resources, resources, uses_nvshmem
-from collbench.kernels.header import KernelFile, read
 from collbench.kernels.nvrtc import build
-
-compiles = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
-
-
-HEADER = """/* collbench
-summary = "for a test"
-collective = "all_reduce"
-dtypes = ["float32"]
-ops = ["sum"]
-nodes = "one"
-wire = "S"
-scratch = "S"
-cell = "ll"
-blocks = [1]
-threads = [32]
-*/
-"""
-
-
-PLAIN = """#include "common.cuh"
-extern "C" __global__ void COLL_NAME(float* a, int n) {
-  __shared__ float s[8];
-  s[threadIdx.x & 7] = a[n];
-  __syncthreads();
-  a[0] = s[n & 7] * FACTOR;
-}
-"""
-
 
 FRAME = """extern "C" __global__ void COLL_NAME(float* a, int n) {
   float t[64];
@@ -48,24 +19,17 @@ FRAME = """extern "C" __global__ void COLL_NAME(float* a, int n) {
 """
 
 
-def kernel(folder: Path, body: str, stem: str = "one_hop") -> KernelFile:
-    path = folder / f"{stem}.cu"
-    path.write_text(HEADER + body)
-    (folder / "common.cuh").write_text("#ifndef FACTOR\n#define FACTOR 2\n#endif\n")
-    return read(path)
-
-
 @compiles
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
 def test_a_cubin_says_what_it_needs(tmp_path: Path, arch: str) -> None:
-    plain = build(kernel(tmp_path, PLAIN), {}, arch)
+    plain = build(compilable(tmp_path, PLAIN), {}, arch)
     assert resources(plain) == Resources("one_hop", resources(plain).registers, local_bytes=0, shared_bytes=32)
     assert not uses_nvshmem(plain)
 
 
 @compiles
 def test_local_memory_is_counted(tmp_path: Path) -> None:
-    needs = resources(build(kernel(tmp_path, FRAME), {}, "sm_90"))
+    needs = resources(build(compilable(tmp_path, FRAME), {}, "sm_90"))
     assert needs.local_bytes == 64 * 4
     assert needs.shared_bytes == 0
 
@@ -74,9 +38,9 @@ def test_local_memory_is_counted(tmp_path: Path) -> None:
 def test_a_file_has_one_entry_point(tmp_path: Path) -> None:
     two = 'extern "C" __global__ void f(int* a) { *a = 1; }\nextern "C" __global__ void g(int* a) { *a = 1; }\n'
     with pytest.raises(CubinError, match=r"one entry point .* this one has [fg], [fg]"):
-        resources(build(kernel(tmp_path, two), {}, "sm_90"))
+        resources(build(compilable(tmp_path, two), {}, "sm_90"))
     with pytest.raises(CubinError, match="this one has none"):
-        resources(build(kernel(tmp_path, "void f(int* a) { *a = 1; }\n"), {}, "sm_90"))
+        resources(build(compilable(tmp_path, "void f(int* a) { *a = 1; }\n"), {}, "sm_90"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no cubin", b"\x7fELF\x02", b"\x7fELF\x02" + bytes(59), b"\x7fELF\x02" * 99])

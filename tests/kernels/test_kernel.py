@@ -6,36 +6,19 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from kernel_files import source, write
+from kernel_files import OURS, a_kernel, ours
 from samples import a_layout, a_problem
 
-from collbench import registry
 from collbench.backends import mpi_nvrar
-from collbench.backends._kernels import KernelBackend
 from collbench.backends._specs import split
 from collbench.errors import UsageError
-from collbench.kernels.files import own_folder
-from collbench.kernels.header import read
-from collbench.kernels.kernel import Kernel, plain
+from collbench.kernels.kernel import plain
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 
-OURS = tuple(sorted(path.stem.replace("_", "-") for path in own_folder().glob("[!._]*.cu")))
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3))
 SIZES = (4, 1000, 4096, 65536, 1 << 20, 64 << 20)
 UNEVEN = Layout((0, 1, 2), (0, 0, 1))
-
-
-def a_kernel(folder: Path, **changes: str | None) -> Kernel:
-    """The kernel ``hop`` with a header of its own."""
-    return Kernel(read(write(folder, "hop.cu", source(**changes))))
-
-
-def ours(spec: str) -> Kernel:
-    """A kernel that comes with collbench."""
-    found = registry.find(spec)
-    assert isinstance(found, KernelBackend), found
-    return found.kernel
 
 
 def test_parameters_are_taken_by_their_plain_names(tmp_path: Path) -> None:

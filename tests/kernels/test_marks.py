@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-from kernel_files import source, write
+from kernel_files import compiles, source, write
 from samples import a_layout, a_problem
 
 from collbench.kernels.abi import ON_GPU
@@ -15,7 +14,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.kernels.nvrtc import build
 from collbench.kernels.sources import KernelError
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
+pytestmark = compiles
 
 
 def marking(folder: Path, phases: str | None, marked: str) -> bytes:

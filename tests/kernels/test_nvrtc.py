@@ -7,38 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from kernel_files import HEADER, PLAIN, compilable, compiles
 from running import GUARD_SECONDS
 
 from collbench.kernels import cache as kernel_cache
 from collbench.kernels import nvrtc
 from collbench.kernels.cubin import resources, uses_nvshmem
-from collbench.kernels.header import KernelFile, read
 from collbench.kernels.nvrtc import build, load_or_build, missing
 from collbench.kernels.sources import KernelError
 
-compiles = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
-
-HEADER = """/* collbench
-summary = "for a test"
-collective = "all_reduce"
-dtypes = ["float32"]
-ops = ["sum"]
-nodes = "one"
-wire = "S"
-scratch = "S"
-cell = "ll"
-blocks = [1]
-threads = [32]
-*/
-"""
-PLAIN = """#include "common.cuh"
-extern "C" __global__ void COLL_NAME(float* a, int n) {
-  __shared__ float s[8];
-  s[threadIdx.x & 7] = a[n];
-  __syncthreads();
-  a[0] = s[n & 7] * FACTOR;
-}
-"""
 NVSHMEM = """#include <cuda/std/cstdint>
 #include <cuda_fp16.h>
 #include "non_abi/nvshmem_build_options.h"
@@ -52,13 +29,6 @@ extern "C" __global__ void COLL_NAME(float* a, float* b, int n, int peer) {
 """
 
 
-def kernel(folder: Path, body: str, stem: str = "one_hop") -> KernelFile:
-    path = folder / f"{stem}.cu"
-    path.write_text(HEADER + body)
-    (folder / "common.cuh").write_text("#ifndef FACTOR\n#define FACTOR 2\n#endif\n")
-    return read(path)
-
-
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache."""
@@ -69,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @compiles
 def test_a_kernel_that_calls_nvshmem_compiles_and_links(tmp_path: Path) -> None:
-    cubin = build(kernel(tmp_path, NVSHMEM), {}, "sm_90")  # for others: test_own_kernels.py
+    cubin = build(compilable(tmp_path, NVSHMEM), {}, "sm_90")  # for others: test_own_kernels.py
     assert uses_nvshmem(cubin)
     assert resources(cubin).entry == "one_hop"
     assert 16 <= resources(cubin).registers <= 64
@@ -77,7 +47,9 @@ def test_a_kernel_that_calls_nvshmem_compiles_and_links(tmp_path: Path) -> None:
 
 @compiles
 def test_an_error_of_the_compiler_is_shown(tmp_path: Path) -> None:
-    file = kernel(tmp_path, 'extern "C" __global__ void COLL_NAME(float* a) {\n  int unused;\n  a[0] = nobody;\n}\n')
+    file = compilable(
+        tmp_path, 'extern "C" __global__ void COLL_NAME(float* a) {\n  int unused;\n  a[0] = nobody;\n}\n'
+    )
     with pytest.raises(KernelError) as caught:
         build(file, {}, "sm_90")
     first, second, third, *_ = str(caught.value).splitlines()
@@ -91,13 +63,13 @@ def test_an_error_of_the_compiler_is_shown(tmp_path: Path) -> None:
 def test_an_error_of_the_linker_is_shown(tmp_path: Path) -> None:
     body = 'extern "C" __device__ void nowhere();\nextern "C" __global__ void COLL_NAME() { nowhere(); }\n'
     with pytest.raises(KernelError, match="Undefined reference to 'nowhere'"):
-        build(kernel(tmp_path, body), {}, "sm_90")
+        build(compilable(tmp_path, body), {}, "sm_90")
 
 
 @compiles
 def test_an_unknown_architecture_is_reported(tmp_path: Path) -> None:
     with pytest.raises(KernelError, match=r"(?s)one_hop.cu does not compile for sm_12:.*gpu-arch"):
-        build(kernel(tmp_path, PLAIN), {}, "sm_12")
+        build(compilable(tmp_path, PLAIN), {}, "sm_12")
 
 
 @compiles
@@ -107,7 +79,7 @@ def test_a_crash_of_the_compiler_is_an_error(tmp_path: Path, monkeypatch: pytest
     crashing.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(crashing))
     with pytest.raises(KernelError, match=r"(?s)one_hop.cu .*the compiler crashed \(Segmentation fault\):\nlast words"):
-        build(kernel(tmp_path, PLAIN), {}, "sm_90")
+        build(compilable(tmp_path, PLAIN), {}, "sm_90")
 
 
 @compiles
@@ -118,12 +90,12 @@ def test_a_compiler_that_hangs_is_an_error(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "executable", str(hanging))
     monkeypatch.setattr(nvrtc, "COMPILE_SECONDS", 0.2)
     with pytest.raises(KernelError, match=r"did not compile within 0\.2 s"):
-        build(kernel(tmp_path, PLAIN), {}, "sm_90")
+        build(compilable(tmp_path, PLAIN), {}, "sm_90")
 
 
 @compiles
 def test_a_hit_does_not_compile(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = kernel(tmp_path, PLAIN)
+    file = compilable(tmp_path, PLAIN)
     first = load_or_build(file, {"FACTOR": 3}, "sm_90")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     assert load_or_build(file, {"FACTOR": 3}, "sm_90") == first
@@ -140,7 +112,7 @@ def test_a_hit_does_not_compile(tmp_path: Path, cache: Path, monkeypatch: pytest
 @compiles
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
 def test_a_damaged_entry_is_built_again(tmp_path: Path, cache: Path, damage: str) -> None:
-    file = kernel(tmp_path, PLAIN)
+    file = compilable(tmp_path, PLAIN)
     cubin = load_or_build(file, {}, "sm_90")
     (entry,) = cache.iterdir()
     whole = entry.read_bytes()
@@ -151,7 +123,7 @@ def test_a_damaged_entry_is_built_again(tmp_path: Path, cache: Path, damage: str
 
 @compiles
 def test_two_processes_may_build_at_once(tmp_path: Path, cache: Path) -> None:
-    file = kernel(tmp_path, PLAIN)
+    file = compilable(tmp_path, PLAIN)
     program = f"""
 from pathlib import Path
 from collbench.kernels.header import read
@@ -168,7 +140,7 @@ print(len(load_or_build(read(Path({str(file.path)!r})), {{}}, "sm_90")))
 
 @compiles
 def test_a_missing_file_is_reported(tmp_path: Path, cache: Path) -> None:
-    file = kernel(tmp_path, PLAIN)
+    file = compilable(tmp_path, PLAIN)
     file.path.unlink()
     with pytest.raises(KernelError, match=r"one_hop.cu cannot be compiled: .*No such file"):
         load_or_build(file, {}, "sm_90")
@@ -183,4 +155,4 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_headers_that_are_missing_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(nvrtc.HEADERS, "cccl", ("nowhere.h", "nvidia-cuda-cccl"))
     with pytest.raises(KernelError, match="without nvidia-cuda-cccl; pip install nvidia-cuda-cccl"):
-        build(kernel(tmp_path, PLAIN), {}, "sm_90")
+        build(compilable(tmp_path, PLAIN), {}, "sm_90")

@@ -11,7 +11,6 @@ What is compiled, and what a session ends with a table of:
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from compiled import note_compiled
-from kernel_files import source, write
+from kernel_files import compiles, source, write
 from samples import a_layout, a_problem
 
 from collbench import registry
@@ -32,7 +31,7 @@ from collbench.kernels.header import KernelFile, read
 from collbench.kernels.kernel import Kernel, plain
 from collbench.plan.layout import Layout
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CUDA's compiler comes as wheels for Linux")
+pytestmark = compiles
 
 ARCHS = ("sm_80", "sm_90", "sm_100")
 PUTS = "nvrar-put"  # takes six times as long as the others, for NVSHMEM's headers

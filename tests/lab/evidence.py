@@ -1,7 +1,7 @@
 """Measures what ``results/tcp-nodes.csv`` holds and draws its charts.
 
 ``PYTHONPATH=tests python -m lab.evidence [FILE]``: four hosts with two ranks each, on one machine, and a network whose
-delay and rate the sidecar tells (COLLBENCH_NOTE). Goes on with a file that is not complete. Needs root and MPICH's
+delay and rate the sidecar records (COLLBENCH_NOTE). Resumes an incomplete file. Needs root and MPICH's
 wheel; on two cores that do nothing else it takes about a quarter of an hour.
 """
 

@@ -131,7 +131,7 @@ def network(hosts: int, link: Link) -> Iterator[Network]:
 
 
 def _wait_for_hosts(switch: subprocess.Popen[str]) -> dict[str, int]:
-    """The hosts, once the switch has told that they are up."""
+    """The hosts, once the switch has reported that they are up."""
     assert switch.stdout is not None
     assert switch.stderr is not None
     ready, _, _ = select.select([switch.stdout], [], [], READY_SECONDS)
@@ -152,7 +152,7 @@ def address_of(index: int) -> str:
 
 
 def hardware_address(index: int) -> bytes:
-    """The Ethernet address of host ``index``: locally administered, its last byte tells the host."""
+    """The Ethernet address of host ``index``: locally administered, its last byte is the number of the host."""
     return bytes([2, 0, 0, 0, 77, index + 1])
 
 

@@ -51,7 +51,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _configure(folder: Path, shape: Shape) -> None:
-    """Write what the daemons read. Everything lies in ``folder``; nothing of the machine's own Slurm is touched."""
+    """Write what the daemons read. All files are in ``folder``; nothing of the machine's own Slurm is touched."""
     control, *ports = _free_ports(shape.nodes + 1)
     for index in range(shape.gpus):  # slurmd wants character devices: these are copies of /dev/null
         os.mknod(folder / f"gpu{index}", 0o20666, os.makedev(1, 3))

@@ -68,9 +68,9 @@ def test_a_frame_takes_the_delay_and_its_time_at_the_rate() -> None:
         server = subprocess.Popen(
             on_host(second, sys.executable, "-c", SERVER), env={**os.environ, **net.environment}, text=True
         )
-        told = run_on(net, first, sys.executable, "-c", CLIENT, second)
-        assert server.wait(GUARD_SECONDS) == 0, told.stderr
-    *round_trips, transfer = map(float, told.stdout.split())
+        reported = run_on(net, first, sys.executable, "-c", CLIENT, second)
+        assert server.wait(GUARD_SECONDS) == 0, reported.stderr
+    *round_trips, transfer = map(float, reported.stdout.split())
     assert min(round_trips) >= 4e-3
     assert transfer >= (1 << 20) * 8 / 100e6
 

@@ -32,7 +32,7 @@ def planned(plan: Plan) -> list[Case]:
 
 
 def facts(case: Case) -> tuple[object, ...]:
-    """Everything that tells a case from another."""
+    """Everything that distinguishes one case from another."""
     problem = case.problem
     return (
         problem.layout, problem.collective.name, problem.dtype.name, problem.op, problem.size,

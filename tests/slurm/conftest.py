@@ -1,4 +1,4 @@
-"""Slurm's commands that do as they are told."""
+"""Slurm's commands that do as they are reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collbench.slurm import follow
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Slurm's commands that do as they are told, and no long pauses between looks."""
+    """Slurm's commands that do as they are reported, and no long pauses between looks."""
     found = Stage(tmp_path / "here", tmp_path / "slurm")
     for folder in (found.folder, found.slurm, tmp_path / "bin"):
         folder.mkdir()

@@ -57,9 +57,9 @@ def test_an_interrupt_while_following_says_that_jobs_continue(stage: Stage, monk
     assert "The jobs continue; to follow them: collbench submit --wait -o r.csv" in ran.err
 
 
-def seen_as(state: str, **told: str) -> Callable[[Part], Look]:
+def seen_as(state: str, **reported: str) -> Callable[[Part], Look]:
     """A look at a part whose job is in that state."""
-    return lambda each: Look(each, "101", Seen(state, **told), 3)
+    return lambda each: Look(each, "101", Seen(state, **reported), 3)
 
 
 def test_the_table_is_drawn_over_the_last_one(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
@@ -69,10 +69,10 @@ def test_the_table_is_drawn_over_the_last_one(stage: Stage, capfd: pytest.Captur
     screen = Screen(live=True)
     for look in (waits, runs):
         screen.show([look])
-    told = capfd.readouterr().err
+    reported = capfd.readouterr().err
     assert table([waits]).splitlines()[-1].split() == ["1", "0", "101", "pending", "3", "Resources"]
     assert table([runs]).splitlines()[-1].split() == ["1", "0", "101", "running", "0:10", "3", "node[1-2]"]
-    assert f"\x1b[3F\x1b[J{table([runs])}" in told
+    assert f"\x1b[3F\x1b[J{table([runs])}" in reported
 
 
 @pytest.mark.parametrize(("lines", "drawn"), [("30", True), ("3", False)])
@@ -84,9 +84,9 @@ def test_a_table_fits_its_terminal(
     monkeypatch.setenv("COLUMNS", "50")
     monkeypatch.setenv("LINES", lines)
     Screen(live=True).show([seen_as("PENDING", why="Resources")(part(0))])
-    told = capfd.readouterr().err.splitlines()
-    assert ("─" in "".join(told)) == drawn
-    assert not drawn or max(map(len, told)) == 49
+    reported = capfd.readouterr().err.splitlines()
+    assert ("─" in "".join(reported)) == drawn
+    assert not drawn or max(map(len, reported)) == 49
 
 
 def test_without_a_terminal_only_changes_are_printed(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:

@@ -60,8 +60,8 @@ def test_what_a_profile_is_like_is_taken_over_and_replaced() -> None:
 
 def test_a_profile_of_the_user(tmp_path: Path) -> None:
     text = 'like = "vista"\ngpus_per_node = 8\nlaunch = ["srun"]\n[slurm]\npartition = "p"\n'
-    told = SETTING.replace('"1"', "false").replace("true", 'false\nwhere = "one node"')
-    profile = load(a_file(tmp_path, text + told))
+    reported = SETTING.replace('"1"', "false").replace("true", 'false\nwhere = "one node"')
+    profile = load(a_file(tmp_path, text + reported))
     assert (profile.name, profile.gpus_per_node, profile.launch, profile.slurm["partition"]) == (
         "mine",
         8,

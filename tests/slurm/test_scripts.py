@@ -106,15 +106,15 @@ def test_no_value_gets_out_of_its_place(tmp_path_factory: pytest.TempPathFactory
         settings=(Setting("NAME", variable, f"{about}\ntouch x", f"{about}\rtouch x", False),),
     )  # fmt: skip
     job = replace(JOB, name=name, sweep=("--seed", word), asked={"account": account})
-    ran = run_script(folder, script(job, profile), 'rm -f *.doing; printf "%s\\0" "$NAME" "$@" >> told')
+    ran = run_script(folder, script(job, profile), 'rm -f *.doing; printf "%s\\0" "$NAME" "$@" >> reported')
     assert ran.returncode == 0, ran.stderr
-    told = (folder / "told").read_text().split("\0")[:-1]
-    assert told == [
+    reported = (folder / "reported").read_text().split("\0")[:-1]
+    assert reported == [
         variable, launch, "me", "doctor", "--json",
         variable, launch, "me", "sweep", "--seed", word, "--launches", "1", "--resume", "-o", "nodes2.0.csv",
     ]  # fmt: skip
     made = {path.name for path in folder.iterdir()}
-    assert made == {"bin", "told", "nodes2.0.ended", "nodes2.0.job", "nodes2.0.doctor.json"}
+    assert made == {"bin", "reported", "nodes2.0.ended", "nodes2.0.job", "nodes2.0.doctor.json"}
 
 
 @pytest.mark.parametrize("nodes", [1, 4])
@@ -191,14 +191,14 @@ def test_two_jobs_do_not_write_one_part(tmp_path: Path, looks: int, code: int) -
 @pytest.mark.parametrize(("ranks", "each"), [(4, "16"), (3, "21"), (64, "1"), (100, "1")])
 def test_ranks_share_all_cores_of_their_node(tmp_path: Path, ranks: int, each: str) -> None:
     text = script(replace(JOB, ranks_per_node=ranks), PLAIN)
-    run_script(tmp_path, text, 'rm -f *.doing; echo "$SRUN_CPUS_PER_TASK" > told')  # of 64 cores
-    assert (tmp_path / "told").read_text().strip() == each
+    run_script(tmp_path, text, 'rm -f *.doing; echo "$SRUN_CPUS_PER_TASK" > reported')  # of 64 cores
+    assert (tmp_path / "reported").read_text().strip() == each
 
 
 def test_modules_may_use_variables_that_are_not_set(tmp_path: Path) -> None:
     profile = replace(PLAIN, before=("echo [$never_set]", "export FROM_MODULE=1"))
-    assert run_script(tmp_path, script(JOB, profile), 'rm -f *.doing; echo "$FROM_MODULE" >> told').stdout == "[]\n"
-    assert (tmp_path / "told").read_text() == "1\n1\n"
+    assert run_script(tmp_path, script(JOB, profile), 'rm -f *.doing; echo "$FROM_MODULE" >> reported').stdout == "[]\n"
+    assert (tmp_path / "reported").read_text() == "1\n1\n"
 
 
 def test_what_depends_on_the_number_of_nodes() -> None:

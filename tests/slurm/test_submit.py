@@ -55,11 +55,11 @@ def test_the_job_that_we_are_in_is_not_passed_on(stage: Stage, monkeypatch: pyte
     monkeypatch.setenv("SBATCH_JOB_NAME", "mine")
     monkeypatch.setenv("SBATCH_CLUSTERS", "east")
     stage.run(*SUBMIT, "--nodes", "1")
-    told = stage.read("environment")
-    assert "SBATCH_JOB_NAME" not in told
-    assert "SLURM_CLUSTERS=east" in told, "squeue must ask where sbatch submits"
-    assert "SLURM_NTASKS" not in told
-    assert "SLURM_CONF=/etc/slurm.conf" in told
+    reported = stage.read("environment")
+    assert "SBATCH_JOB_NAME" not in reported
+    assert "SLURM_CLUSTERS=east" in reported, "squeue must ask where sbatch submits"
+    assert "SLURM_NTASKS" not in reported
+    assert "SLURM_CONF=/etc/slurm.conf" in reported
 
 
 def test_a_job_that_is_refused_keeps_no_other_back(stage: Stage) -> None:
@@ -182,9 +182,9 @@ def test_an_array_is_gathered_and_its_missing_tasks_submitted_again(stage: Stage
     assert load_samples(Path("r.csv")) == {index: [1.0, 2.0] for index in range(6)}
     sidecar = json.loads(Path("r.json").read_text())
     assert [(each["launch"], each["part"]) for each in sidecar["launches"]][2:4] == [(2, "nodes2.1"), (3, "nodes2.1")]
-    told = sidecar["submission"]["parts"][1]
-    assert (told["jobs"], told["state"], told["asked"]) == (["101_1", "102_1"], "COMPLETED", {"time": "60"})
-    assert told["preflight"] == [{"what": "MPI"}]
+    reported = sidecar["submission"]["parts"][1]
+    assert (reported["jobs"], reported["state"], reported["asked"]) == (["101_1", "102_1"], "COMPLETED", {"time": "60"})
+    assert reported["preflight"] == [{"what": "MPI"}]
 
 
 def test_nothing_is_submitted_again_while_it_waits_or_runs(stage: Stage) -> None:
@@ -310,10 +310,10 @@ def test_another_run_is_not_replaced(stage: Stage) -> None:
 
 def test_lines_of_a_launcher_around_what_the_doctor_says(stage: Stage) -> None:
     stage.run(*SUBMIT, "--nodes", "1")
-    told = part(0).folder / "nodes1.0.doctor.json"
-    told.write_text('TACC:  Starting up job 1\n[\n {\n  "what": "MPI"\n }\n]\nTACC:  Shutdown complete.\n')
+    reported = part(0).folder / "nodes1.0.doctor.json"
+    reported.write_text('TACC:  Starting up job 1\n[\n {\n  "what": "MPI"\n }\n]\nTACC:  Shutdown complete.\n')
     assert part(0).preflight() == [{"what": "MPI"}]
-    told.write_text("TACC:  Starting up job 1\n[\n {")
+    reported.write_text("TACC:  Starting up job 1\n[\n {")
     assert part(0).preflight() is None
 
 

@@ -1,4 +1,4 @@
-"""``verify --emulate`` as a command: what passes, what fails and how it is told, and what never ends in a traceback."""
+"""``verify --emulate`` as a command: what passes, how failures are reported, and no traceback in any case."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def emulate(mpich: Mpi, folder: Path, *arguments: str, **variables: str) -> Ran:
     return mpich.run("verify", "--emulate", *arguments, ranks=None, **variables)
 
 
-def told(text: str) -> list[str]:
-    """What is told below the table, from the failure to the command that plays it again."""
+def reported(text: str) -> list[str]:
+    """What is reported below the table, from the failure to the command that plays it again."""
     lines = text.splitlines()
     last = next(number for number, line in enumerate(lines) if line.startswith("  reproduce: "))
     first = max(number for number, line in enumerate(lines[:last]) if not line.startswith(" "))
@@ -64,7 +64,7 @@ def told(text: str) -> list[str]:
 
 def again(ran: Ran) -> list[str]:
     """The arguments of that command."""
-    program, verify, emulated, *arguments = shlex.split(told(ran.out)[-1].removeprefix("  reproduce: "))
+    program, verify, emulated, *arguments = shlex.split(reported(ran.out)[-1].removeprefix("  reproduce: "))
     assert (program, verify, emulated) == ("collbench", "verify", "--emulate")
     return arguments
 
@@ -85,7 +85,7 @@ def test_a_right_kernel_of_a_newcomer_passes(mpich: Mpi, newcomer: Path) -> None
 def test_a_rank_that_is_left_out_is_reported_and_replayed(mpich: Mpi, newcomer: Path) -> None:
     ran = emulate(mpich, newcomer, "--backend", "leaves-out", *FEW)
     assert ran.code == 3, ran.err
-    first, scene, *story, command = told(ran.out)
+    first, scene, *story, command = reported(ran.out)
     assert first.startswith("leaves-out, 1x3, seed 1: rank 0, ")
     assert "the contribution of rank 1 is missing (expected " in first
     assert first.removeprefix("leaves-out, 1x3, ") in ran.out.replace("wrong: seed", "seed", 1)
@@ -95,14 +95,14 @@ def test_a_rank_that_is_left_out_is_reported_and_replayed(mpich: Mpi, newcomer: 
     assert any(line.startswith("  rank 0 waited in exchange of call ") for line in story)
     assert command.endswith("--layout 1x3 --dtype float32 --sizes 8,1028 --seed 1 --seeds 1")
     replayed = emulate(mpich, newcomer, *again(ran))
-    assert (replayed.code, told(replayed.out)) == (3, told(ran.out))
+    assert (replayed.code, reported(replayed.out)) == (3, reported(ran.out))
 
 
 @needs_compiler
 def test_a_deadlock_says_who_waits_for_whom_and_is_replayed(mpich: Mpi, newcomer: Path) -> None:
     ran = emulate(mpich, newcomer, "--backend", "deadlocks", *FEW, "--seed", "5")
     assert ran.code == 3, ran.err
-    first, _, *story, _ = told(ran.out)
+    first, _, *story, _ = reported(ran.out)
     assert first == "deadlocks, 1x3, seed 5: deadlock"
     for rank, line in enumerate(story):
         assert line.startswith(f"  rank {rank} waited in exchange of call ")
@@ -110,7 +110,7 @@ def test_a_deadlock_says_who_waits_for_whom_and_is_replayed(mpich: Mpi, newcomer
         assert "of its scratch holds ffffffffffffffff ffffffffffffffff)" in line
     assert len(story) == 3
     replayed = emulate(mpich, newcomer, *again(ran))
-    assert (replayed.code, told(replayed.out)) == (3, told(ran.out))
+    assert (replayed.code, reported(replayed.out)) == (3, reported(ran.out))
 
 
 @needs_compiler
@@ -118,11 +118,11 @@ def test_a_crash_is_reported_and_replayed(mpich: Mpi, newcomer: Path) -> None:
     ran = emulate(mpich, newcomer, "--backend", "crashes,right", *FEW)
     assert ran.code == 3, ran.err
     assert "Traceback" not in ran.err
-    assert "the process that ran it crashed" in told(ran.out)[0]
+    assert "the process that ran it crashed" in reported(ran.out)[0]
     assert any(line.split()[::4] == ["right", "ok"] for line in ran.out.splitlines()), "others are still tried"
     replayed = emulate(mpich, newcomer, *again(ran))
     assert replayed.code == 3
-    assert "the process that ran it crashed" in told(replayed.out)[0]
+    assert "the process that ran it crashed" in reported(replayed.out)[0]
 
 
 @needs_compiler
@@ -133,9 +133,9 @@ def test_the_seeds_of_a_crash_are_found_whatever_else_ran_beside_it(mpich: Mpi, 
     ran = emulate(mpich, newcomer, "--backend", "crashes-seldom", *FEW[:-1], str(begin + BLOCK))
     assert ran.code == 3, ran.err
     seeds = f"seeds {begin} to {begin + BLOCK - 1}"
-    assert told(ran.out)[0] == f"crashes-seldom, 1x3, {seeds}: the process that ran it crashed"
+    assert reported(ran.out)[0] == f"crashes-seldom, 1x3, {seeds}: the process that ran it crashed"
     replayed = emulate(mpich, newcomer, *again(ran))
-    assert (replayed.code, told(replayed.out)) == (3, told(ran.out))
+    assert (replayed.code, reported(replayed.out)) == (3, reported(ran.out))
     assert emulate(mpich, newcomer, "--backend", "crashes-seldom", *FEW[:-1], str(begin - 1)).code == 0
 
 
@@ -175,7 +175,7 @@ def test_it_needs_no_mpi(mpich: Mpi, newcomer: Path) -> None:
 def test_a_kernel_that_never_ends_is_given_up(mpich: Mpi, newcomer: Path) -> None:
     ran = emulate(mpich, newcomer, "--backend", "never-ends", *FEW, "--timeout", "2")
     assert ran.code == 3, ran.err
-    assert re.fullmatch(r"never-ends, 1x3, seeds 1 to [56]: no answer in 2 s", told(ran.out)[0])
+    assert re.fullmatch(r"never-ends, 1x3, seeds 1 to [56]: no answer in 2 s", reported(ran.out)[0])
     assert "Traceback" not in ran.err
 
 
@@ -192,7 +192,7 @@ def test_json_is_all_there_is_on_stdout(mpich: Mpi, newcomer: Path) -> None:
     }
     assert found[0]["reason"].startswith("seed 1: rank 0, ")
     assert found[2]["reason"] == "mpi is not a kernel file; the emulator runs kernel files only"
-    assert told(ran.err)[0].startswith("leaves-out, 1x3, seed 1: ")
+    assert reported(ran.err)[0].startswith("leaves-out, 1x3, seed 1: ")
 
 
 def test_without_a_compiler_all_is_skipped_and_a_sentence_says_why(mpich: Mpi, newcomer: Path) -> None:

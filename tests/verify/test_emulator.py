@@ -1,4 +1,4 @@
-"""The emulator: replays are exact, what ends a run is told, CUDA's threads work, good kernels pass on any layout."""
+"""The emulator: replays are exact, what ends a run is reported, CUDA threads work, good kernels pass on any layout."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ NAN = 0x7FFFFFFF
 
 
 def interesting_floats() -> Words:
-    """All halves and bfloat16s, what lies in the middle between two of them and beside that, and random bits."""
+    """All halves and bfloat16s, the midpoints between neighbours, values beside these, and random bits."""
     bits = np.arange(1 << 16, dtype=np.uint32)
     halves = bits.astype(np.uint16).view(np.float16).astype(np.float32).view(np.uint32)
     denormals = ((np.arange(2050) + 0.5) * 2.0**-24).astype(np.float32).view(np.uint32)

@@ -199,7 +199,7 @@ def played(backend: Kernel, draws: Draws, twist: Twist, seed: int) -> SceneResul
 
 def first_wrong(backend: Kernel, draws: Draws, twist: Twist, seeds: int) -> str:
     """What the first scene that goes wrong says, or ""."""
-    return next((told for seed in range(seeds) if (told := played(backend, draws, twist, seed).wrong)), "")
+    return next((reported for seed in range(seeds) if (reported := played(backend, draws, twist, seed).wrong)), "")
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ def outcomes(ran: Ran) -> list[dict[str, Any]]:
     return found
 
 
-def told(ran: Ran, status: str) -> set[str]:
+def reported(ran: Ran, status: str) -> set[str]:
     """The stories that ended so."""
     return {one["story"] for one in outcomes(ran) if one["status"] == status}
 
@@ -59,7 +59,7 @@ def test_every_collective_in_place_where_it_has_such_a_form(mpich: Mpi) -> None:
     assert ran.code == 0, ran.err
     found = {(one["collective"], one["story"]) for one in outcomes(ran) if one["status"] == "ok"}
     assert found == {(name, story) for name in collectives for story in stories}
-    assert told(ran, "skipped") == {"special-values"}, "integers have none"
+    assert reported(ran, "skipped") == {"special-values"}, "integers have none"
 
 
 def test_every_operation_with_special_values(mpich: Mpi) -> None:
