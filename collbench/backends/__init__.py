@@ -39,8 +39,19 @@ __all__ = [
     "Tunable",
     "UsageError",
     "Values",
+    "World",
     "pick",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """``World``, which loads MPI and is imported when first used."""
+    if name == "World":
+        from collbench.ranks.world import World
+
+        return World
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 ExactOrder = Callable[[Values], Values]  # inputs of shape (ranks, n) -> the bit-exact result of shape (n,)
 

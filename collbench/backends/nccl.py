@@ -23,7 +23,7 @@ SUMMARY = "NCCL with default tuning"
 
 
 def missing() -> str | None:
-    """What this machine lacks of a GPU and nccl4py, or None."""
+    """Why this machine cannot run it: no GPU or no nccl4py; or None."""
     return gpu_missing()
 
 

@@ -26,7 +26,7 @@ SYMMETRIC = "ncclSym"  # in the name of every such kernel (NCCL, src/device/symm
 
 
 def missing() -> str | None:
-    """What this machine lacks of a GPU and nccl4py, or None."""
+    """Why this machine cannot run it: no GPU or no nccl4py; or None."""
     return gpu_missing()
 
 

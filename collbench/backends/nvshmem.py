@@ -27,7 +27,7 @@ HAS = ("all_reduce", "reduce_scatter", "all_gather", "broadcast")
 
 
 def missing() -> str | None:
-    """What this machine lacks of a GPU and nvshmem4py, or None."""
+    """Why this machine cannot run it: no GPU or no nvshmem4py; or None."""
     return gpu_missing(nvshmem="nvshmem4py-cu13")
 
 
@@ -54,7 +54,7 @@ def wire_bytes(problem: Problem) -> float | None:
 
 
 def open(world: World, device: Device, arena_bytes: int) -> NvshmemSession:
-    """Initialise NVSHMEM for the launch if it is not yet; returns a session with a team and memory from the heap."""
+    """Initialise NVSHMEM for the launch, if needed; returns a session with a team and memory from the heap."""
     import nvshmem.core as nvshmem
 
     from collbench.devices.nvshmem import start

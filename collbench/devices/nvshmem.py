@@ -19,7 +19,7 @@ INITIALIZED = 2  # NVSHMEM_STATUS_IS_INITIALIZED
 
 
 def start(world: World) -> None:
-    """Initialise NVSHMEM for the launch if it is not yet; finalised with the launch. Collective over the launch."""
+    """Initialise NVSHMEM for the launch, if needed; finalised with the launch. Collective over the launch."""
     import nvshmem.core as nvshmem
     from cuda.core import Device as CoreDevice
 

@@ -90,7 +90,7 @@ def _container(node: Node) -> list[Finding]:
 
 
 def _compiler() -> Finding:
-    """The compiler of kernels for CPU ranks and the emulator; machines with GPUs do without."""
+    """The compiler of kernels for CPU ranks and the emulator; GPUs do not need it."""
     command = host_compiler.compiler()
     return fine("C++ compiler", " ".join(command) if command else str(host_compiler.missing()), command is not None)
 

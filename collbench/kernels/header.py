@@ -56,8 +56,8 @@ class KernelFile:
     ``order``: its order of additions, where that is documented. "flat": the contributions of all ranks in rank order,
     16-bit floats in fp32 with one rounding; "nvrar": node sums, then recursive doubling, as ``backends.mpi_nvrar``
     emulates it. ``nodes``: "one" where every rank must reach every other by loads and stores. ``wire`` and ``scratch``
-    are formulas (see ``formula.value``): bytes that one rank sends per call, and bytes that it needs of one half of the
-    scratch. ``cell``: the kind of cells that it uses. ``defines``: further compile-time parameters, each with its
+    are formulas (see ``formula.value``): bytes that one rank sends per call, and bytes that it occupies in one half of
+    the scratch. ``cell``: the kind of cells that it uses. ``defines``: further compile-time parameters, each with its
     default first. ``blocks`` and ``threads``: launch shapes to try. ``tile``: contiguous cells of a slot.
     ``max_bytes``: its longest message. ``phases``: the phases that end at marks 1, 2, ...; "doubling" stands for
     floor(log2(N)) of them.

@@ -24,7 +24,7 @@ from collbench.kernels.sources import KernelError, error_lines, explained, inclu
 
 COMPILERS = ("c++", "g++", "clang++")
 # No contraction: sums are rounded where the source says, as on a GPU. No strict aliasing: peers write cells as other
-# types. No fortification: it would take a fiber's switch for a smashed stack. -Bsymbolic: runtimes are loaded globally,
+# types. No fortification: it mistakes a switch of fibers for a smashed stack. -Bsymbolic: runtimes are loaded globally,
 # and each library must find its own `live`.
 FLAGS = (
     "-std=c++17", "-fPIC", "-shared", "-w", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE",

@@ -1,4 +1,4 @@
-"""Figures from plain numbers: palette, axes and the four kinds of chart; independent of records."""
+"""The marks of a figure, from plain numbers: palette, axes and the four kinds of chart; independent of records."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _listed(numbers: Iterable[int]) -> str:
 
 
 def _title(group: Group) -> str:
-    """The columns that the cases share, worded as in `title_of`; ranks and nodes are listed."""
+    """The columns that the cases share, worded as in `panels.title_of`; ranks and nodes are listed."""
     rows = rows_of(group)
     first = rows[0]
     nodes = _listed(row.nodes for row in rows)
