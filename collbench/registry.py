@@ -71,7 +71,7 @@ def hidden() -> dict[str, str]:
 
 @dataclass
 class Unusable:
-    """A placeholder for a backend that cannot be loaded, so that the others stay usable."""
+    """Stands for a backend that cannot be loaded; the others stay usable."""
 
     reason: str
     DEVICE: str = "cpu"

@@ -46,7 +46,7 @@ struct Call {
         return found;
       };
       pause([&] { return missing(Missing{}, [&](int k) { return Missing{own + at(k), from(k), epoch}; }); });
-      if (tries % 1024 == 0 && too_long(a, begin)) give_up(a.state, a.stuck, a.place, missing(Where{}, from), epoch);
+      if (tries % LOOKS == 0 && too_long(a, begin)) give_up(a.state, a.stuck, a.place, missing(Where{}, from), epoch);
     }
   }
   INLINE Words receive_one(u32 offset, Where from) const {

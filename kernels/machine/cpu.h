@@ -43,6 +43,7 @@ template <class T, class V> INLINE T atomicCAS(T* p, T old, V v) {
 }
 INLINE bool last_of_block() { return coll_cpu_last(); }  // no barrier: other threads have nothing left to do
 template <class Missing> INLINE void pause(Missing missing) { coll_cpu_yield(missing().cell); }
+enum : unsigned { LOOKS = 16 };  // between two readings of the clock: on a busy machine each look costs a time slice
 
 INLINE void* nvshmem_ptr(const void* mine, int pe) { return coll_cpu_peer(mine, pe); }
 INLINE void nvshmem_putmem(void* to, const void* from, std::size_t bytes, int pe) { coll_cpu_put(to, from, bytes, pe); }

@@ -61,6 +61,7 @@ template <class Missing> INLINE void pause(Missing missing) {
   const auto one = missing();
   coll_emu_pause(one.cell, one.where.phase, one.where.step, one.where.partner, one.epoch);
 }
+enum : unsigned { LOOKS = 1024 };  // iterations of a spin between two readings of the clock
 
 INLINE void* nvshmem_ptr(const void* mine, int pe) { return coll_emu_peer(mine, pe); }
 INLINE void nvshmem_putmem(void* to, const void* from, std::size_t bytes, int pe) {

@@ -75,6 +75,7 @@ INLINE bool last_of_block() {
 // Called in every iteration of a spin: a processor runs other threads there, a GPU does so by itself. `missing()` is
 // what the thread waits for, which is not used here.
 template <class Missing> INLINE void pause(Missing) {}
+enum : unsigned { LOOKS = 1024 };  // iterations of a spin between two readings of the clock
 
 // 16-bit floats: round to nearest, ties to even; the first of two is in the lower half.
 INLINE float half_to_float(u16 h) {
