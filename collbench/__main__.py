@@ -9,7 +9,7 @@ import traceback
 import click
 
 from collbench.cli.main import cli
-from collbench.errors import INTERRUPTED, Exit, UsageError
+from collbench.errors import INTERRUPTED, Exit, OutputError, UsageError
 from collbench.ranks.launcher import detect
 
 
@@ -40,6 +40,10 @@ def main() -> None:
         if first:
             print(f"collbench: {mistake}", file=sys.stderr)
         code = Exit.USAGE
+    except OutputError as failure:
+        if first:
+            print(f"collbench: {failure}", file=sys.stderr)
+        code = Exit.FAILED
     except (KeyboardInterrupt, click.Abort):
         _abort_ranks(INTERRUPTED)
         code = INTERRUPTED

@@ -35,6 +35,10 @@ class UsageError(ValueError):
     """Invalid input; the message says what, where, and what to do. Ends the command with exit code 2."""
 
 
+class OutputError(RuntimeError):
+    """A file cannot be written though its path is valid, as on a full disk. Ends the command with exit code 1."""
+
+
 class CannotRunError(RuntimeError):
     """A backend cannot run a case on this machine; the case is skipped with this message as its reason."""
 

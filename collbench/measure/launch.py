@@ -31,6 +31,7 @@ from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, open_launch
 from collbench.results.files import ResultFile, doing_path
 from collbench.results.records import Record
+from collbench.results.writing import replace_text
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def run(request: SweepRequest, progress: Progress) -> None:
             _run_launch(request, everyone, dog, prepared, progress)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):  # the case is not at fault and may be retried
-                doing_path(request.path).write_text("", encoding="utf-8")
+                replace_text(doing_path(request.path), "")
             end_all(everyone, dog, error)
 
 

@@ -19,7 +19,8 @@ from collbench.host.environment import allowed_variables, loaded_libraries, mach
 from collbench.kernels import files as kernel_files
 from collbench.plan.sweep import Sweep
 from collbench.ranks.world import World, mpi_facts
-from collbench.results.files import SCHEMA, replace_text, sidecar_path
+from collbench.results.files import SCHEMA, sidecar_path
+from collbench.results.writing import replace_text
 
 
 def git_revision(folder: Path) -> str | None:

@@ -20,6 +20,7 @@ from collbench.ranks.launcher import find_mpiexec
 from collbench.ranks.start import launch_ranks
 from collbench.results.files import ResultFile, sidecar_path
 from collbench.results.records import Record, load
+from collbench.results.writing import replace_text
 from collbench.tune import finals
 from collbench.tune import table as tuned
 from collbench.tune.finals import Field, Verdict
@@ -99,7 +100,7 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     path = request.prefix.with_name(f"{request.prefix.name}-{number}.csv")
     ResultFile.create(path, force=False)
     contests = path.with_suffix(".contests.json")
-    contests.write_text(contests_text(contest_of(problem, names) for problem, names in field.items()), encoding="utf-8")
+    replace_text(contests, contests_text(contest_of(problem, names) for problem, names in field.items()))
     cases = sum(map(len, field.values()))
     click.echo(f"stage {number}: {cases} cases, launches: {launches}, results in {path}", err=True)
     code = launch_ranks(request.ranks, _arguments(request, contests, path, launches), launches)

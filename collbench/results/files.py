@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from collbench.errors import UsageError
 from collbench.results.records import Record, dump, parse, read
+from collbench.results.writing import append_text, replace_text
 
 SCHEMA = 1  # of the sidecar
 AGAIN = ", for the second time"
@@ -47,16 +47,8 @@ def load_samples(path: Path) -> dict[int, list[float]]:
 def write_whole(path: Path, rows: Sequence[tuple[Record, Sequence[float]]]) -> None:
     """Write a results file and its samples from ``rows`` (record, samples in microseconds), replacing existing ones."""
     samples = [HEAD, *(line for number, (_, values) in enumerate(rows) for line in _sample_lines(number, values))]
-    path.parent.mkdir(parents=True, exist_ok=True)
     for target, text in ((samples_path(path), "".join(samples)), (path, dump(record for record, _ in rows))):
         replace_text(target, text)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace the contents of the file atomically: a reader sees either the old or the new text."""
-    scratch = path.with_name(f"{path.name}.new")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
 
 
 def _sample_lines(row: int, samples_us: Iterable[float]) -> Iterator[str]:
@@ -82,14 +74,10 @@ class ResultFile:
         taken = next((each for each in (path, samples_path(path), sidecar_path(path)) if each.exists()), None)
         if taken and not force:
             raise UsageError(f"{taken} exists; give another -o, --resume to continue it, or --force to replace it.")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_text(samples_path(path), HEAD)
-            replace_text(path, dump(()))
-            for leftover in (sidecar_path(path), doing_path(path)):
-                leftover.unlink(missing_ok=True)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}; give another -o.") from None
+        replace_text(samples_path(path), HEAD)
+        replace_text(path, dump(()))
+        for leftover in (sidecar_path(path), doing_path(path)):
+            leftover.unlink(missing_ok=True)
         return cls(path)
 
     @classmethod
@@ -113,14 +101,14 @@ class ResultFile:
         """Note the case in progress as ``record``, the row that it gets if the job dies in it twice."""
         if (record.launch, *record.identity) == self.retried:
             record = dataclasses.replace(record, reason=f"{record.reason}{AGAIN}")
-        doing_path(self.path).write_text(dump([record]), encoding="utf-8")
+        replace_text(doing_path(self.path), dump([record]))
 
     def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:
         """Append a row after its samples (microseconds), both synced to disk; the note of the case is cleared."""
-        _append(samples_path(self.path), "".join(_sample_lines(self.rows, samples_us)))
-        _append(self.path, dump([record], header=False))
+        append_text(samples_path(self.path), "".join(_sample_lines(self.rows, samples_us)))
+        append_text(self.path, dump([record], header=False))
         if doing_path(self.path).exists():
-            doing_path(self.path).write_text("", encoding="utf-8")
+            replace_text(doing_path(self.path), "")
         self.rows += 1
 
     def start(self) -> None:
@@ -145,13 +133,6 @@ def _drop_samples(path: Path, rows: int) -> None:
     kept = [line for line in lines if line.endswith("\n") and int(line.split(",")[0]) < rows]
     if kept != lines:
         replace_text(path, "".join([head, *kept]))
-
-
-def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def default_path(ranks: int | None) -> Path:

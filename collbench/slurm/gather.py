@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError
-from collbench.results.files import SCHEMA, load_samples, replace_text, sidecar_path, write_whole
+from collbench.results.files import SCHEMA, load_samples, sidecar_path, write_whole
 from collbench.results.records import JOB, Record
+from collbench.results.writing import replace_text
 from collbench.slurm.client import Seen
 from collbench.slurm.follow import NOT_SUBMITTED
 from collbench.slurm.submission import Part, Submission

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError
-from collbench.results.files import doing_path, replace_text, sidecar_path
+from collbench.results.files import doing_path, sidecar_path
 from collbench.results.records import Record, load
+from collbench.results.writing import replace_text
 from collbench.slurm.scripts import Job
 
 SCHEMA = 1

@@ -11,7 +11,6 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from collbench.errors import UsageError
 from collbench.host.shipped import shipped
+from collbench.results.writing import replace_text
 
 VARIABLE = "COLLBENCH_TUNED"
 NAME = "tuned.toml"
@@ -210,16 +210,5 @@ def _quoted(value: str | float) -> str:
 
 
 def save(path: Path, table: Table) -> None:
-    """Write the table atomically: a reader sees either the old or the new one. UsageError if it cannot be written."""
-    scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("w", encoding="utf-8") as file:
-            file.write(dump(table))
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            scratch.unlink()
-        raise UsageError(f"{path} cannot be written: {error.strerror}; give another -o.") from None
+    """Write the table atomically; UsageError or OutputError if it cannot be written."""
+    replace_text(path, dump(table))

@@ -77,7 +77,7 @@ def test_the_files_of_runs_are_distinct(names: tuple[str, ...], tmp_path: Path) 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_path_that_cannot_be_written_is_explained(force: bool, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"cannot be written: .*; give another -o"):
+    with pytest.raises(UsageError, match=r"cannot be written: .*; give another path"):
         ResultFile.create(tmp_path / "file" / "r.csv", force)
 
 

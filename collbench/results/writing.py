@@ -1,0 +1,55 @@
+"""Writing files: atomically, and with one sentence where it fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from collbench.errors import OutputError, UsageError
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn OSError into one sentence: OutputError where the disk is full or fails, else UsageError, which asks for
+    another path."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _OUT_OF_SPACE:
+            raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+        raise UsageError(f"{path} cannot be written: {error.strerror}; give another path.") from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace the contents of the file atomically: a reader sees either the old or the new text.
+
+    The scratch file has a random name and is created anew, so that nobody can lead the writer to another file by a
+    symlink. Raises UsageError or OutputError as ``writing`` does.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f".{secrets.token_hex(8)}.new")
+        handle = os.open(scratch, _NEW, 0o666)
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            scratch.replace(path)
+        except OSError:
+            with suppress(OSError):
+                scratch.unlink()
+            raise
+
+
+def append_text(path: Path, text: str) -> None:
+    """Append to the file and sync it to disk. Raises UsageError or OutputError as ``writing`` does."""
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
