@@ -10,7 +10,8 @@ import click
 
 from collbench.cli.main import cli
 from collbench.errors import INTERRUPTED, Exit, OutputError, UsageError
-from collbench.ranks.launcher import detect
+from collbench.ranks.launcher import speaks
+from collbench.ranks.start import launch_of
 
 
 def _abort_ranks(code: int) -> None:
@@ -26,8 +27,7 @@ def _abort_ranks(code: int) -> None:
 
 def main() -> None:
     """Console script ``collbench``. An exception on one rank aborts all ranks, which would otherwise wait for ever."""
-    launch = detect(os.environ)
-    first = launch is None or launch.rank == 0
+    first = speaks(launch_of(os.environ))
     if not first:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - only rank 0 prints
     try:

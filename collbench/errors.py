@@ -28,7 +28,7 @@ def exit_of(statuses: Collection[str]) -> Exit:
     return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
 
 
-INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT, 128 + SIGTERM, as a shell reports them
 
 
 class UsageError(ValueError):

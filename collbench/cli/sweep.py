@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import endings, params
+from collbench.cli import params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
@@ -80,6 +80,7 @@ class TargetOptions:
     output: Path | None
     force: bool
     resume: bool
+    mixed: bool
 
 
 sizes = Group("sizes", SizeOptions, [
@@ -119,6 +120,8 @@ target = Group("target", TargetOptions, [
                  "[default: results/<time>-<machine>-<ranks>r.csv]"),
     click.option("--force", is_flag=True, help="Replace the results file."),
     click.option("--resume", is_flag=True, help="Continue the results file, and skip finished cases."),
+    click.option("--mixed", is_flag=True, help="With --resume: even if GPU, driver, libraries, code or options have "
+                 "changed; rows of a launch have one set of them, which the sidecar names."),
 ])  # fmt: skip
 
 
@@ -132,39 +135,58 @@ target = Group("target", TargetOptions, [
 @params.ordering
 @target
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout instead of the table.")
+@click.option("--quiet", is_flag=True, help="Do not report progress.")
 @click.option("--dry-run", is_flag=True, help="Print the cases without running them.")
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
     worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions, target: TargetOptions,
-    as_json: bool, dry_run: bool,
+    as_json: bool, quiet: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; write CSV and sidecar to results/ and print a table.
 
     Under mpiexec or srun, use the launcher's ranks; otherwise start ranks on this machine.
     """
     from collbench.measure import preview
+    from collbench.measure.progress import Progress
     from collbench.measure.sweep import SweepRequest, on_own_ranks, on_these_ranks
-    from collbench.ranks import launcher, start
+    from collbench.ranks import lifeline, start
     from collbench.results.files import default_path
 
     if target.resume and target.output is None:
         raise UsageError("--resume continues a results file; name it with -o.")
+    started_by, child = start.launch_of(os.environ), start.child_of(os.environ)
+    if started_by:
+        lifeline.end_with_launcher(child.starter if child else None)
     wanted, topology = sweep_of(collective, sizes, cases, timing, ordering), worlds.topology
-    started_by = launcher.detect(os.environ)
     ranks = started_by.size if started_by else start.ranks_to_start(topology)
     if dry_run:
         click.echo(preview.show(wanted, topology, ranks or start.ranks_to_start(topology), as_json))
         return
     path = target.output or default_path(ranks)
-    request = SweepRequest(wanted, topology, path, target.resume, target.force, tuple(sys.argv[1:]))
-    if started_by:
-        ended = on_these_ranks(request, started_by, start.child_of(os.environ))
-    else:
-        ended = on_own_ranks(request, ranks or start.CPU_RANKS)
+    request = SweepRequest(
+        wanted, topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:])
+    )
+    progress = Progress(quiet or child is not None)
+    try:
+        if started_by:
+            ended = on_these_ranks(request, started_by, child, progress)
+        else:
+            _warn(ranks or start.CPU_RANKS, quiet)
+            ended = on_own_ranks(request, ranks or start.CPU_RANKS, progress)
+    finally:
+        progress.end()
     if ended.records is not None:
         _report(ended, as_json)
     context.exit(ended.code)
+
+
+def _warn(ranks: int, quiet: bool) -> None:
+    """Warn if the ranks will wait for cores of this machine."""
+    from collbench.host.load import crowding
+
+    if not quiet and (words := crowding(ranks)):
+        click.echo(f"collbench: {words}.", err=True)
 
 
 def _report(ended: Ended, as_json: bool) -> None:
@@ -175,8 +197,10 @@ def _report(ended: Ended, as_json: bool) -> None:
     click.echo(summary.as_json(records) if as_json else summary.results(records))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {ended.path}", err=True)
-    if ended.cut_short:
-        click.echo(f"{endings.cause(ended.code)} Continue with --resume -o {ended.path}.", err=True)
+    if ended.why:
+        click.echo(
+            f"{ended.why} Finished rows are in {ended.path}; continue with --resume -o {ended.path}.", err=True
+        )
 
 
 def sweep_of(

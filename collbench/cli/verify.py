@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import endings, params
+from collbench.cli import params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
@@ -96,22 +96,23 @@ def _on_ranks(
     stress: StressOptions,
     as_json: bool,
 ) -> int:
-    from collbench.ranks import launcher, start
+    from collbench.ranks import endings, lifeline, start
     from collbench.registry import default_backends, default_dtypes
     from collbench.verify.subjects import VerifyRequest
     from collbench.verify.verify import OUTCOMES, on_own_ranks, on_these_ranks
 
-    started_by = launcher.detect(os.environ)
+    started_by, child = start.launch_of(os.environ), start.child_of(os.environ)
     if started_by is None:
         proven = on_own_ranks(start.ranks_to_start(worlds.topology), sys.argv[1:])
     else:
+        lifeline.end_with_launcher(child.starter if child else None)
         names = backend or default_backends()
         request = VerifyRequest(
             topology=worlds.topology, backends=names, collectives=subjects.collective,
             dtypes=subjects.dtype or default_dtypes(names), ops=subjects.op, sizes=subjects.sizes,
             stories=stress.story or tuple(STORIES), rounds=stress.rounds, seed=stress.seed, timeout=stress.timeout,
         )  # fmt: skip
-        into = Path(os.environ[OUTCOMES]) if start.child_of(os.environ) else None
+        into = Path(os.environ[OUTCOMES]) if child else None
         proven = on_these_ranks(request, started_by, into, lambda found: _report(found, as_json))
     if proven.outcomes is not None:
         _report(proven.outcomes, as_json)

@@ -14,6 +14,7 @@ import numpy as np
 
 from collbench.devices.device import PERIOD, Array, Call, Errors, Expectation, Recording, Region, Sampler, Values, same
 from collbench.host.environment import machine
+from collbench.host.memory import Room, host_room
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World
@@ -89,6 +90,9 @@ class Cpu:
         cache = _cache_bytes()
         self.hot_bytes, self.cold_bytes = 1 << 20, cache  # at least two ranks flush, so twice the cache
         self._arena: Array = np.empty(0, np.uint8)
+
+    def room(self, ranks: int) -> Room:
+        return host_room(ranks)
 
     def arena(self, size: int) -> Array:
         if self._arena.size < size:

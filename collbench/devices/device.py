@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from collbench.host.memory import Room
 from collbench.plan.dtypes import Dtype
 
 if TYPE_CHECKING:
@@ -99,6 +100,9 @@ class Device(Protocol):
     name: str
     hot_bytes: int
     cold_bytes: int
+
+    def room(self, ranks: int) -> Room:
+        """Memory that this rank, one of ``ranks`` on its host, may still allocate for buffers."""
 
     def arena(self, size: int) -> Array:
         """``size`` bytes of memory, shared by all backends that do not allocate their own."""

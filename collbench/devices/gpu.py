@@ -17,6 +17,7 @@ from collbench.devices.device import Array, Call, Errors, Expectation, Recording
 from collbench.devices.gpu_patterns import Patterns
 from collbench.errors import HangError
 from collbench.host import probes
+from collbench.host.memory import Room
 from collbench.plan.layout import Layout
 from collbench.ranks.world import World
 
@@ -43,6 +44,9 @@ class Gpu:
         self._arena: Array = None
         self.alarms: list[Callable[[], HangError | None]] = []  # polled when the device fails
         self._aligners: dict[Layout, Aligner] = {}
+
+    def room(self, ranks: int) -> Room:
+        return Room(cupy.cuda.runtime.memGetInfo()[0], "on this GPU")
 
     def arena(self, size: int) -> Array:
         if self._arena is None or self._arena.size < size:

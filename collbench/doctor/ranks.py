@@ -19,7 +19,7 @@ from collbench.host.environment import loaded_libraries
 from collbench.host.gpus import gpu_missing
 from collbench.host.probes import Host, Process
 from collbench.host.transports import UNKNOWN, merged
-from collbench.ranks.watchdog import Watchdog
+from collbench.ranks.watchdog import AtEnd, Watchdog
 from collbench.ranks.world import World, mpi_facts, open_launch
 from collbench.results import mismatch
 
@@ -86,7 +86,7 @@ class _Trial:
     """Runs steps that all ranks take together, and shares the errors. ``at_hang`` is called with a description of the
     state if a step hangs."""
 
-    def __init__(self, everyone: World, dog: Watchdog, at_hang: Callable[[str], object] | None) -> None:
+    def __init__(self, everyone: World, dog: Watchdog, at_hang: AtEnd | None) -> None:
         self._everyone, self._dog, self._at_hang = everyone, dog, at_hang
 
     def __call__(self, doing: str, action: Callable[[], T]) -> T | str:
@@ -105,9 +105,9 @@ def _gpu_libraries(everyone: World, network: str, so_far: list[Finding]) -> list
     missing = everyone.first_words(gpu_missing(nvshmem="nvshmem4py-cu13"))
     if missing or everyone.size < 2:
         return []
-    dog = Watchdog(f"rank {everyone.rank}", PATIENCE_SECONDS, MPI.COMM_WORLD.Abort)
+    dog = Watchdog(everyone, PATIENCE_SECONDS)
 
-    def print_hang(state: str) -> None:
+    def print_hang(status: str, state: str) -> None:
         cure = "check the network; then run a sweep of one case with NCCL_DEBUG=INFO and NVSHMEM_DEBUG=INFO"
         print(show([*so_far, bad("GPU libraries", f"hang: {state}", cure)], False), flush=True)
 

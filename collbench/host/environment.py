@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -26,13 +27,18 @@ _NAMES = frozenset({
     "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
 })  # fmt: skip
 # Launchers' internal variables: addresses, process ids and one-time keys, different in every run.
-_INTERNAL = ("OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", "COLLBENCH_CHILD")
+CHILD = "COLLBENCH_CHILD"  # set for ranks that collbench starts: the process that starts them, and its variables
+_INTERNAL = ("OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", CHILD)
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASS|CRED|AUTH|COOKIE", re.IGNORECASE)
 
 
 def allowed_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that may be recorded: settings of communication libraries and the job."""
-    return {name: value for name, value in sorted(variables.items()) if _is_allowed(name)}
+    """The environment variables that may be recorded: settings of communication libraries and the job.
+
+    For a rank that collbench started, also those of the process that started it: ranks do not see the job's.
+    """
+    starter: dict[str, str] = json.loads(variables.get(CHILD, "{}")).get("variables", {})
+    return {name: value for name, value in sorted({**starter, **variables}.items()) if _is_allowed(name)}
 
 
 def _is_allowed(name: str) -> bool:

@@ -5,128 +5,176 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
-
-from mpi4py import MPI
 
 from collbench import registry
 from collbench.devices.device import Device
 from collbench.devices.opening import open_device
+from collbench.errors import UsageError
 from collbench.host import fabric
-from collbench.measure import sidecar
+from collbench.host.streams import stdout_to_stderr
+from collbench.measure import conditions, sidecar
+from collbench.measure.memory import too_large
+from collbench.measure.next_launch import next_launch
 from collbench.measure.progress import Progress
 from collbench.measure.request import SweepRequest
 from collbench.measure.rows import Row, RowMaker
 from collbench.measure.runner import Runner
-from collbench.measure.sidecar import Sidecar
+from collbench.measure.sidecar import Facts, Sidecar
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Case, case_identity
-from collbench.plan.sweep import Plan, Sweep, leave_out, make_plan
+from collbench.plan.problem import Case
+from collbench.plan.sweep import Plan, leave_out
 from collbench.plan.worlds import layouts_for
 from collbench.ranks.failure import end_all
+from collbench.ranks.start import Child
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, open_launch
-from collbench.results.files import ResultFile, doing_path
+from collbench.results import lock
+from collbench.results.files import ResultFile, ended_job
 from collbench.results.records import Record
-from collbench.results.writing import replace_text
+
+MOST_ENDINGS = 2  # cases of one backend that may end the job before its other cases are left out
 
 
 @dataclass(frozen=True)
-class PlannedLaunch:
-    """On rank 0: the open results file, the number and plan of the launch, and the finished rows."""
+class OpenedFile:
+    """On rank 0: the open results file, its rows, the entries of its sidecar, and the worlds of this launch."""
 
     file: ResultFile
-    launch: int
-    plan: Plan
-    finished: tuple[Record, ...]
+    records: tuple[Record, ...]
+    entries: tuple[Facts, ...]
+    layouts: tuple[Layout, ...]
 
 
-def _is_in(finished: set[tuple[object, ...]]) -> Callable[[Case], bool]:
-    return lambda case: case_identity(case) in finished
-
-
-def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Record]) -> tuple[int, Plan] | None:
-    """The first incomplete launch and its plan; None where all are complete."""
-    done: dict[int, set[tuple[object, ...]]] = {}
-    for record in finished:
-        done.setdefault(record.launch, set()).add(record.identity)
-    for launch in range(sweep.launches):
-        plan = make_plan(sweep, layouts, launch, registry.refusal, _is_in(done.get(launch, set())))
-        if plan.groups or plan.skips:
-            return launch, plan
-    return None
-
-
-def _prepare(request: SweepRequest, everyone: World) -> PlannedLaunch | None:
-    """On rank 0: the open file and the plan of the launch; None where nothing is left to do."""
-    if request.resume:
-        sidecar.earlier_launches(request.path, request.sweep)  # rejects changed settings before anything is written
+def _open_file(request: SweepRequest, everyone: World, child: Child | None) -> OpenedFile | None:
+    """On rank 0: lock and open the file; None where nothing is left to do."""
     layouts, misfits = layouts_for(request.topology, everyone.hosts)
     for misfit in misfits:
         print(f"collbench: skipped: {misfit}", file=sys.stderr)
-    finished: list[Record] = []
+    held = lock.take(request.path, (lock.RANKS,) if child else (lock.COMMAND, lock.RANKS))
+    everyone.teardown.callback(held.release, last=child is None)
+    records: list[Record] = []
+    entries = sidecar.read_launches(request.path) if request.resume else []
     if request.resume and request.path.exists():
-        file, finished = ResultFile.resume(request.path)
+        _check_options(request, entries)
+        file, records = ResultFile.resume(request.path)
     else:
         file = ResultFile.create(request.path, request.force)
-    todo = next_launch(request.sweep, layouts, finished)
-    if todo is None:
+    if next_launch(request.sweep, layouts, records, ()) is None:
         file.end()
         return None
     file.start()
-    return PlannedLaunch(file, *todo, tuple(finished))
+    return OpenedFile(file, tuple(records), tuple(entries), layouts)
 
 
-def run(request: SweepRequest, progress: Progress) -> None:
+def _check_options(request: SweepRequest, entries: list[Facts]) -> None:
+    """Refuse options that the last launch did not have, before anything is opened."""
+    now: Facts = {"sweep": {knob: getattr(request.sweep, knob) for knob in conditions.KNOBS}}
+    if entries and not request.mixed:
+        _refuse(request, conditions.differences({"sweep": entries[-1].get("sweep", {})}, now))
+
+
+def _refuse(request: SweepRequest, differences: list[str]) -> None:
+    if differences:
+        raise UsageError(
+            f"{request.path} was measured under other conditions: {'; '.join(differences)}. Give another -o, or add "
+            "--mixed to continue with launches under these."
+        )
+
+
+def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
     """Run the next launch of a sweep on the ranks of this launch; collective. Raises UsageError on every rank.
 
     Any other exception ends all ranks at once: unwinding would wait for the others in collective clean-up.
     """
-    with ExitStack() as teardown:
+    with ExitStack() as teardown, stdout_to_stderr():
         everyone = open_launch(teardown)
-        prepared = everyone.led(partial(_prepare, request, everyone))
-        if prepared is None:
+        opened = everyone.led(partial(_open_file, request, everyone, child))
+        if opened is None:
             return
-        dog = Watchdog(everyone.name_of_rank(), request.sweep.timeout, MPI.COMM_WORLD.Abort)
+        dog = Watchdog(everyone, request.sweep.timeout)
         teardown.callback(dog.close)  # registered first, so that it also watches the clean-up
+        everyone = replace(everyone, patience=dog.patience)
         try:
-            _run_launch(request, everyone, dog, prepared, progress)
+            _run_launch(request, everyone, dog, opened, progress)
+        except UsageError:
+            raise
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):  # the case is not at fault and may be retried
-                replace_text(doing_path(request.path), "")
+            if isinstance(error, KeyboardInterrupt) and everyone.rank == 0:  # the case is not at fault
+                opened.file.clear()
             end_all(everyone, dog, error)
 
 
 def _run_launch(
-    request: SweepRequest, everyone: World, dog: Watchdog, prepared: PlannedLaunch, progress: Progress
+    request: SweepRequest, everyone: World, dog: Watchdog, opened: OpenedFile, progress: Progress
 ) -> None:
-    file, launch = prepared.file, prepared.launch
-    devices = _open_devices(everyone, dog, prepared.plan)
-    plan = _without_shared_gpus(prepared.plan, everyone, devices)
-    rows = _row_maker(launch, devices, everyone, prepared.finished)
-    notes = Sidecar(request.path, request.sweep, request.argv, request.resume)
-    notes.begin(everyone, rows.run_id, launch, devices)
+    dog.beat("opening devices")
+    devices = _open_devices(everyone, request)
+    entry = sidecar.gather_entry(everyone, request.sweep, request.argv, devices)
+    launch, plan = everyone.led(partial(_choose, request, opened, entry))
+    plan = _without_shared_gpus(plan, everyone, devices)
+    plan = leave_out(plan, too_large(everyone, devices))
+    plan = leave_out(plan, _given_up(opened.records, launch))
+    rows = _row_maker(launch, devices, everyone, opened.records)
+    notes = Sidecar(request.path, list(opened.entries))
+    if entry is not None:
+        notes.begin(rows.run_id, {"launch": launch, **entry})
     total = sum(map(len, plan.groups)) + len(plan.skips)
 
     def emit(row: Row) -> None:
-        file.append(row.record, row.samples_us)
+        opened.file.append(row.record, row.samples_us)
         progress.step(row.record, total)
 
-    runner = Runner(request.sweep, rows, devices, dog, emit, lambda row: file.begin(row.record))
+    runner = Runner(
+        request.sweep, rows, devices, dog, emit, lambda cases: opened.file.begin(row.record for row in cases)
+    )
     runner.run(plan, everyone)
-    notes.end(everyone, runner.transports)
-    if everyone.rank == 0:
-        file.end()
+    late = sidecar.gather_late(everyone, runner.transports)
+    if late is not None:
+        notes.end(late)
+        opened.file.end()
 
 
-def _open_devices(everyone: World, dog: Watchdog, plan: Plan) -> dict[str, Device]:
-    """A device of each kind that the plan needs; the launch closes them."""
-    dog.beat("opening devices")
-    kinds = {registry.find(case.backend).DEVICE for group in plan.groups for case in group}
-    devices = {kind: open_device(kind, everyone) for kind in sorted(kinds)}
+def _choose(request: SweepRequest, opened: OpenedFile, entry: Facts | None) -> tuple[int, Plan]:
+    """On rank 0: the number and the plan of this launch. Raises UsageError where its conditions are not those of the
+    last launch, unless rows of several conditions are wanted."""
+    assert entry is not None, "only rank 0 chooses"
+    last = opened.entries[-1] if opened.entries else None
+    if opened.records and not request.mixed:
+        _refuse(request, conditions.differences(last, entry) if last else ["it has no sidecar that says which"])
+    like_now = [
+        each["launch"]
+        for each in opened.entries
+        if conditions.same_hosts(each, entry) and not conditions.differences(each, entry)
+    ]
+    found = next_launch(request.sweep, opened.layouts, opened.records, like_now)
+    assert found is not None, "something was left to do when the file was opened"
+    return found
+
+
+def _given_up(records: tuple[Record, ...], launch: int) -> Callable[[Case], str | None]:
+    """Why a case is left out: its backend has ended the job in MOST_ENDINGS cases of this launch."""
+    ended = [record for record in records if record.launch == launch and ended_job(record)]
+    counts = Counter(record.backend for record in ended)
+    last = {record.backend: record.reason for record in ended}
+
+    def why(case: Case) -> str | None:
+        times = counts[case.backend]
+        return f"{case.backend} ended the job {times} times before: {last[case.backend]}" if times >= MOST_ENDINGS else None
+
+    return why
+
+
+def _open_devices(everyone: World, request: SweepRequest) -> dict[str, Device]:
+    """A device of each kind for which a backend can run; the launch closes them."""
+    backends = map(registry.find, request.sweep.backends)
+    mine = {backend.DEVICE for backend in backends if backend.missing() is None}
+    kinds = sorted(set().union(*everyone.launch.allgather(mine)))
+    devices = {kind: open_device(kind, everyone) for kind in kinds}
     for device in devices.values():
         everyone.teardown.callback(device.close)
     return devices

@@ -1,52 +1,90 @@
-"""The progress bar, on stderr of rank 0, where that is a terminal."""
+"""The progress of a sweep on standard error: a bar on a terminal, elsewhere a line per finished case."""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Any
-
-import click
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
 
 from collbench.plan.sizes import format_size
+from collbench.results.files import Tail
 from collbench.results.records import Record
+from collbench.tables import show_us
+
+WIDTH = 24  # of the bar, in characters
 
 
-class _Terminal:
-    """stderr, presented as a terminal: the ranks write to a pipe of mpiexec, which forwards to the terminal."""
-
-    def __init__(self) -> None:
-        self.write, self.flush = sys.stderr.write, sys.stderr.flush
-
-    def isatty(self) -> bool:
-        """True: a bar is drawn only where the user has a terminal."""
-        return True
+def case_words(record: Record) -> str:
+    """The case of a row in words."""
+    return f"{record.backend} {record.collective} {record.dtype} {format_size(record.bytes)} on {record.ranks} ranks"
 
 
-def _label(record: Record | None) -> str | None:
-    return f"{record.backend} {record.collective} {format_size(record.bytes)}, {record.ranks} ranks" if record else None
+def _result(record: Record) -> str:
+    if record.latency_us_median is not None:
+        return f"{show_us(record.latency_us_median)} µs"
+    return f"{record.status}: {record.reason}".splitlines()[0]
 
 
+@dataclass
 class Progress:
-    """A progress bar with one step per row; draws nothing unless ``wanted``."""
+    """Reports finished cases to ``stream``: a bar with the time left where it is a terminal, else lines; nothing if
+    ``quiet``. The bar uses no escape sequences, so an interrupt leaves the terminal as it was."""
 
-    def __init__(self, wanted: bool) -> None:
-        self._wanted, self._stack = wanted, ExitStack()
-        self._bar: Any = None
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stack.close()
+    quiet: bool
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    began: float = field(default_factory=time.monotonic)
+    done: int = 0
+    shown: int = 0
 
     def step(self, record: Record, total: int) -> None:
-        """Advance the bar by one row of ``total``."""
-        if not self._wanted:
+        """Report one finished case of ``total`` in this run."""
+        self.done += 1
+        if self.quiet:
             return
-        if self._bar is None:  # the length is known with the first row
-            terminal: Any = _Terminal()
-            bar = click.progressbar([record], length=total, file=terminal, item_show_func=_label)
-            self._bar = self._stack.enter_context(bar)
-        self._bar.update(1, record)
+        if self.stream.isatty():
+            self._draw(f"{self._bar(total)}  {case_words(record)}")
+        else:
+            print(f"[{self.done}/{total}] {case_words(record)}: {_result(record)}", file=self.stream, flush=True)
+
+    def end(self) -> None:
+        """Remove the bar."""
+        if self.shown:
+            self._draw("")
+            self.stream.write("\r")
+            self.stream.flush()
+
+    def _bar(self, total: int) -> str:
+        full = WIDTH * self.done // max(total, 1)
+        left = (time.monotonic() - self.began) / self.done * max(0, total - self.done)
+        return f"[{'#' * full}{'.' * (WIDTH - full)}] {self.done}/{total}, {clock(left)} left"
+
+    def _draw(self, text: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        self.stream.write(f"\r{text[:width].ljust(min(self.shown, width))}")
+        self.stream.flush()
+        self.shown = len(text)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours and minutes: ``1:05``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+class Followed:
+    """Reports the rows that other processes append to a results file. ``missing`` returns how many it still lacks."""
+
+    def __init__(self, path: Path, progress: Progress, missing: Callable[[Sequence[Record]], int]) -> None:
+        self._tail, self._progress = Tail(path), progress
+        self._total = missing(self._tail.new())
+
+    def look(self) -> None:
+        """Report the rows since the last look."""
+        for record in self._tail.new():
+            self._progress.step(record, max(self._total, self._progress.done + 1))

@@ -13,12 +13,14 @@ from collbench.plan.worlds import Topology
 class SweepRequest:
     """One call of ``sweep``: the sweep, its worlds and its results file.
 
-    ``resume`` continues an existing file, ``force`` replaces it; ``argv`` is recorded in the sidecar.
+    ``resume`` continues an existing file, even under other conditions if ``mixed``; ``force`` replaces it. ``argv`` is
+    recorded in the sidecar.
     """
 
     sweep: Sweep
     topology: Topology
     path: Path
     resume: bool
+    mixed: bool
     force: bool
     argv: tuple[str, ...]

@@ -24,8 +24,10 @@ from collbench.proof.buffers import Rounds, arena_bytes, rounds_for, trial_round
 from collbench.ranks.failure import on_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, rest_until_all
+from collbench.results.files import ENDED
 
 Emit = Callable[[Row], None]
+Begin = Callable[[Sequence[Row]], None]
 Group = tuple[Case, ...]
 T = TypeVar("T")
 TRIES = 3  # to estimate the latency and the number of calls per sample
@@ -62,12 +64,12 @@ class Contestant:
 class Runner:
     """Runs the cases of one launch. ``transports`` are those of this rank, by backend.
 
-    ``emit`` is called on rank 0 of the case's world with every row, ``begin`` before each step of a case with the row
-    to record if the job dies in it.
+    ``emit`` is called on rank 0 of the case's world with every row, ``begin`` before each step with the rows to record
+    if the job ends in it: that of a case, or those of all cases of a backend.
     """
 
     def __init__(
-        self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit, begin: Emit
+        self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit, begin: Begin
     ) -> None:
         self._sweep, self._rows, self._devices, self._dog = sweep, rows, devices, dog
         self._emit_row, self._begin = emit, begin
@@ -83,10 +85,8 @@ class Runner:
 
     def _run_world(self, layout: Layout, groups: Sequence[Group], everyone: World) -> None:
         world = everyone.split(layout)
-        self._dog.beat(f"opening backends on {layout}")
-        opened = {
-            name: self._open(world, everyone, name, groups) for name in sorted({c.backend for g in groups for c in g})
-        }
+        names = sorted({case.backend for group in groups for case in group})
+        opened = {name: self._open(world, everyone, name, groups) for name in names}
         if world.member:
             for group in groups:
                 self._run_group(world, [Contestant(case, opened[case.backend]) for case in group])
@@ -104,11 +104,19 @@ class Runner:
         """Open a backend, on all ranks or on none; collective over the launch."""
         backend = registry.find(name)
         device = self._devices[backend.DEVICE]
+        self._step(world, f"opening {name}", [case for group in groups for case in group if case.backend == name])
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
         made = on_all(everyone, lambda: backend.open(world, device, size))
         if isinstance(made, Exception):
+            self._check_alive(everyone, device)
             return Open(backend, device, None, str(made))
         return Open(backend, device, made)
+
+    def _check_alive(self, world: World, device: Device) -> None:
+        """Raise RuntimeError on all members, which ends the job, where an error has left the device of one unusable."""
+        gone = on_all(world, device.settle)
+        if isinstance(gone, Exception):
+            raise RuntimeError(f"the {device.kind} is unusable in this process: {gone}")
 
     def _emit(self, row: Row) -> None:
         self._emit_row(row)
@@ -121,9 +129,10 @@ class Runner:
         running = [(one, one.track) for one in contestants if one.track]
         self._take_turns(world, running)
         for one, track in running if len(running) > 1 else []:
-            self._beat(world, "timing without the other backends", one.case)
+            self._step(world, "timing without the other backends", [one.case])
             one.remarks.append(disturbance(world, track) or "")
         for one, track in running:
+            self._step(world, "finishing", [one.case])
             one.phases = self._time_phases(world, one)
             one.transport = self._transport(world, one)
             track.operation.close()
@@ -131,18 +140,24 @@ class Runner:
             for one in contestants:
                 self._emit(self._finish(one))
 
-    def _beat(self, world: World, doing: str, case: Case) -> None:
-        """Announce the next step to the watchdog, with the row to record if the step hangs or the job dies in it."""
-        problem = case.problem
-        words = (
-            f"{doing}: {case.backend} {problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B "
-            f"{problem.mode} on {problem.layout}"
+    def _step(self, world: World, doing: str, cases: Sequence[Case]) -> None:
+        """Announce the next step to the watchdog, with the rows to record if the job ends in it."""
+        problem = cases[0].problem
+        what = (
+            f": {cases[0].backend} {problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B "
+            f"{problem.mode}"
         )
-        if world.rank != 0:
+        words = f"{doing}{what if len(cases) == 1 else ''} on {problem.layout}"
+        if world.launch.Get_rank() != 0:
             self._dog.beat(words)
             return
-        self._begin(self._rows.failed(case, f"the job ended while {doing}"))
-        self._dog.beat(words, lambda state: self._emit_row(self._rows.timeout(case, state)))
+        self._begin([self._rows.failed(case, f"{ENDED} while {doing}") for case in cases])
+        self._dog.beat(words, lambda status, reason: self._end(cases, status, reason))
+
+    def _end(self, cases: Sequence[Case], status: str, reason: str) -> None:
+        for case in cases:
+            timed_out = status == "timeout"
+            self._emit_row(self._rows.timeout(case, reason) if timed_out else self._rows.failed(case, f"{reason}; {ENDED}"))
 
     def _get_ready(self, world: World, one: Contestant) -> None:
         """Prove the case, choose the calls per sample and warm up; or set the row that says why it cannot be timed."""
@@ -164,7 +179,7 @@ class Runner:
 
     def _try_out(self, world: World, one: Contestant) -> float:
         """Prove the case on a few calls; returns the seconds of one call."""
-        self._beat(world, "proving", one.case)
+        self._step(world, "proving", [one.case])
         trial = self._prepare(world, one, trial_rounds(one.case.problem, one.opened.device))
         if trial is None:
             return 0.0
@@ -174,7 +189,7 @@ class Runner:
         if words:
             one.row = self._rows.wrong(one.case, world.highest_int(found.wrong), words)
         else:
-            one.row = self._start_sampling(world, one.case, trial)
+            one.row = self._start_sampling(world, one, trial)
         seconds: list[float] = []
         for _ in range(0 if one.row else TRIES):
             seconds = seconds or take(world, Track(trial), 5)[0]
@@ -185,12 +200,12 @@ class Runner:
 
     def _warm_up(self, world: World, one: Contestant, rounds: Rounds) -> float:
         """Prepare and warm up the operation to be timed; returns seconds per call."""
-        self._beat(world, "warming up", one.case)
+        self._step(world, "warming up", [one.case])
         one.track = None
         operation = self._prepare(world, one, rounds)
         if operation is None:
             return 0.0
-        one.row = self._start_sampling(world, one.case, operation)
+        one.row = self._start_sampling(world, one, operation)
         if one.row:
             operation.close()
             return 0.0
@@ -207,7 +222,7 @@ class Runner:
             operation = Operation(world, opened.backend, session, opened.device, problem, rounds, checked)
             return operation, opened.device.kernels(operation.calls[0])
 
-        made = self._tried(world, one.case, make)
+        made = self._tried(world, one, make)
         if isinstance(made, Row):
             one.row = made
             session.release()
@@ -216,16 +231,19 @@ class Runner:
         one.call, one.kernel = operation.calls[0], {"kernel": "+".join(names)} if names else {}
         return operation
 
-    def _tried(self, world: World, case: Case, action: Callable[[], T]) -> T | Row:
+    def _tried(self, world: World, one: Contestant, action: Callable[[], T]) -> T | Row:
         """The result of ``action`` on this member, or the row of the case where it failed on any member."""
         made = on_all(world, action)
         if isinstance(made, CannotRunError):
-            return self._rows.skipped(Skip(case, str(made)))
-        return self._rows.failed(case, str(made)) if isinstance(made, Exception) else made
+            return self._rows.skipped(Skip(one.case, str(made)))
+        if isinstance(made, Exception):
+            self._check_alive(world, one.opened.device)
+            return self._rows.failed(one.case, str(made))
+        return made
 
-    def _start_sampling(self, world: World, case: Case, operation: Operation) -> Row | None:
+    def _start_sampling(self, world: World, one: Contestant, operation: Operation) -> Row | None:
         """None, or the row of the case where the sampler could not be created on some member."""
-        made = self._tried(world, case, operation.start_sampling)
+        made = self._tried(world, one, operation.start_sampling)
         return made if isinstance(made, Row) else None
 
     def _take_turns(self, world: World, running: list[tuple[Contestant, Track]]) -> None:
@@ -236,7 +254,7 @@ class Runner:
         while left:
             draw.shuffle(left)
             for one, track in list(left):
-                self._beat(world, "timing", one.case)
+                self._step(world, "timing", [one.case])
                 if add_block(world, track, self._sweep):
                     left.remove((one, track))
 
@@ -244,7 +262,7 @@ class Runner:
         """Per phase, the median over samples of the slowest rank's microseconds; empty for calls without phases."""
         if not (self._sweep.phases and isinstance(one.call, DescribedCall) and one.call.marked):
             return {}
-        self._beat(world, "timing the phases", one.case)
+        self._step(world, "timing the phases", [one.case])
         call = one.call.marked()
         sampler = one.opened.device.sampler(world, [call] * PHASE_CALLS, "chain", False)
         found = []

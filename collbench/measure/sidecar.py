@@ -70,76 +70,75 @@ def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
 
 
 Facts = dict[str, Any]
-KNOBS = ("warmup", "samples", "max_seconds", "seed", "verify")
 
 
-def earlier_launches(results: Path, sweep: Sweep) -> list[dict[str, Any]]:
-    """The sidecar's entries of earlier launches; raises UsageError where their settings differ from ``sweep``."""
+def read_launches(results: Path) -> list[Facts]:
+    """The entries of the launches in a sidecar, [] if there is none. Raises UsageError for one that cannot be read."""
     path = sidecar_path(results)
-    if not path.exists():
+    try:
+        launches = json.loads(path.read_text(encoding="utf-8"))["launches"]
+        if all(isinstance(each["launch"], int) for each in launches):
+            return list(launches)
+        raise ValueError("a launch has no number")
+    except FileNotFoundError:
         return []
-    launches: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["launches"]
-    now = asdict(sweep)
-    for knob in KNOBS:
-        then = launches[-1]["sweep"][knob] if launches else now[knob]
-        if then != now[knob]:
-            raise UsageError(
-                f"{results} was measured with {_option(knob, then)}, not {_option(knob, now[knob])}; resume with the "
-                "same options or give another -o."
-            )
-    return launches
-
-
-def _option(knob: str, value: object) -> str:
-    """The command-line option that sets ``knob`` to ``value``."""
-    if knob == "verify":
-        return "--verify" if value else "--no-verify"
-    name = f"--{knob.replace('_', '-')}"
-    return f"the default {name}" if value is None else f"{name} {value}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not a sidecar of collbench ({error}); restore it, or give another -o.") from None
 
 
 @dataclass
 class Sidecar:
-    """The sidecar during one launch, on rank 0; its file is valid JSON at any time."""
+    """The sidecar during one launch, on rank 0; its file is valid JSON at any time. A launch that is continued keeps
+    its entry."""
 
     results: Path
-    sweep: Sweep
-    argv: tuple[str, ...]
-    resume: bool
+    launches: list[Facts]
     run_id: str = ""
-    launches: list[Facts] = field(default_factory=list)
+    entry: Facts = field(default_factory=dict)
 
-    def begin(self, everyone: World, run_id: str, launch: int, devices: Mapping[str, Device]) -> None:
-        """Write the facts that are known before the measurements; collective."""
-        ranks = everyone.launch.gather(_rank_facts(devices))
-        node = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None
-        nodes = everyone.launch.gather(node)
-        if ranks is None or nodes is None:  # not rank 0
-            return
-        earlier = earlier_launches(self.results, self.sweep) if self.resume else []
-        entry = launch_facts(
-            list(self.argv),
-            launch=launch,
-            started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            sweep=asdict(self.sweep),
-            mpi=mpi_facts(),
-            nodes=[each for each in nodes if each],
-            ranks=[{"rank": rank, "host": everyone.hosts[rank], **facts} for rank, facts in enumerate(ranks)],
-        )
-        self.run_id, self.launches = run_id, [*earlier, entry]
+    def begin(self, run_id: str, entry: Facts) -> None:
+        """Write the facts of the launch ``entry["launch"]`` that are known before the measurements."""
+        self.run_id = run_id
+        same = next((each for each in self.launches if each["launch"] == entry["launch"]), None)
+        if same is None:
+            self.launches.append(entry)
+        else:
+            same.setdefault("resumed", []).append(entry["started"])
+        self.entry = same or entry
         self._write()
 
-    def end(self, everyone: World, transports: Mapping[str, Sequence[str]]) -> None:
-        """Add the libraries that each rank loaded and the ``transports`` of its backends; collective."""
-        late = everyone.launch.gather({"libraries": loaded_libraries(), "transports": transports})
-        if late and any(each["libraries"] or each["transports"] for each in late):
-            for rank, each in zip(self.launches[-1]["ranks"], late, strict=True):
+    def end(self, late: list[Facts]) -> None:
+        """Add what is known only after the calls, rank by rank."""
+        if any(each["libraries"] or each["transports"] for each in late):
+            for rank, each in zip(self.entry["ranks"], late, strict=True):
                 rank.update(each)
             self._write()
 
     def _write(self) -> None:
         content = {"schema": SCHEMA, "run_id": self.run_id, "launches": self.launches}
         replace_text(sidecar_path(self.results), json.dumps(content, indent=1) + "\n")
+
+
+def gather_entry(everyone: World, sweep: Sweep, argv: tuple[str, ...], devices: Mapping[str, Device]) -> Facts | None:
+    """On rank 0, the facts of this launch, without its number; collective."""
+    ranks = everyone.launch.gather(_rank_facts(devices))
+    node = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None
+    nodes = everyone.launch.gather(node)
+    if ranks is None or nodes is None:  # not rank 0
+        return None
+    return launch_facts(
+        list(argv),
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        sweep=asdict(sweep),
+        mpi=mpi_facts(),
+        nodes=[each for each in nodes if each],
+        ranks=[{"rank": rank, "host": everyone.hosts[rank], **facts} for rank, facts in enumerate(ranks)],
+    )
+
+
+def gather_late(everyone: World, transports: Mapping[str, Sequence[str]]) -> list[Facts] | None:
+    """On rank 0, the libraries that each rank loaded and the ``transports`` of its backends; collective."""
+    return everyone.launch.gather({"libraries": loaded_libraries(), "transports": transports})
 
 
 def _rank_facts(devices: Mapping[str, Device]) -> Facts:

@@ -2,50 +2,77 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
-from collbench.measure.progress import Progress
+from collbench.errors import Exit, UsageError, exit_of
+from collbench.measure.launches import Launches
+from collbench.measure.next_launch import missing_rows
+from collbench.measure.progress import Followed, Progress
 from collbench.measure.request import SweepRequest
-from collbench.ranks.launcher import Launcher, check_world, find_mpiexec
-from collbench.ranks.start import Child, launch_ranks
-from collbench.results.files import ResultFile, doing_path
+from collbench.plan.worlds import layouts_for
+from collbench.ranks.endings import cause
+from collbench.ranks.launcher import Launcher, check_world
+from collbench.ranks.mpiexec import find_mpiexec
+from collbench.ranks.start import Child
+from collbench.results import lock
+from collbench.results.files import ResultFile
 from collbench.results.records import Record, load
 
 __all__ = ["Ended", "SweepRequest", "on_own_ranks", "on_these_ranks"]
-TERMINATED = 143  # 128 + SIGTERM
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The outcome of a sweep: exit code and rows of its file, None on ranks that do not report. ``cut_short``: the
-    ranks ended before all cases had a row."""
+    """The outcome of a sweep: exit code and rows of its file, None on ranks that do not report. ``why``: a sentence if
+    the ranks ended before all cases had a row."""
 
     code: int
     path: Path
     records: tuple[Record, ...] | None = None
-    cut_short: bool = False
+    why: str = ""
 
 
-def on_own_ranks(request: SweepRequest, ranks: int) -> Ended:
-    """Start ``ranks`` ranks on this machine for each launch, all of which append to one file."""
+def on_own_ranks(
+    request: SweepRequest, ranks: int, progress: Progress, arguments: Sequence[str] | None = None
+) -> Ended:
+    """Start ranks on this machine for each launch, all of which append to one file.
+
+    They run ``collbench ARGUMENTS``, by default those of this command.
+    """
     find_mpiexec()
     path = request.path
-    if not (request.resume and path.exists()):
-        ResultFile.create(path, request.force)
-    words = [word for word in request.argv if word not in ("--force", "--json")]
-    code = launch_ranks(ranks, [*words, "-o", str(path), "--resume"], request.sweep.launches)
-    if code == Exit.USAGE:
-        return Ended(code, path)
-    records = tuple(load(path))
-    if code in (INTERRUPTED, TERMINATED):
-        doing_path(path).unlink(missing_ok=True)  # the case is not at fault and may be retried
-    return Ended(code or _code_of(records), path, records, cut_short=code not in (Exit.FINE, Exit.TIMEOUT))
+    held = lock.take(path, (lock.COMMAND,))
+    try:
+        if not (request.resume and path.exists()):
+            ResultFile.create(path, request.force)
+        words = [*(_repeatable(request.argv) if arguments is None else arguments), "-o", str(path), "--resume"]
+        launches = _launches(request, ranks, words, progress)
+        code = launches.run()
+        if code == Exit.USAGE:
+            return Ended(code, path)
+        records = tuple(load(path))
+        return Ended(code or _code_of(records), path, records, cause(code, launches.doing()) if code else "")
+    finally:
+        held.release(last=True)
 
 
-def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None) -> Ended:
+def _launches(request: SweepRequest, ranks: int, arguments: Sequence[str], progress: Progress) -> Launches:
+    layouts, _ = layouts_for(request.topology, ["here"] * ranks)
+
+    def missing(records: Sequence[Record]) -> int:
+        return missing_rows(request.sweep, layouts, records)
+
+    return Launches(request.path, ranks, arguments, missing, Followed(request.path, progress, missing).look)
+
+
+def _repeatable(argv: Sequence[str]) -> list[str]:
+    """The arguments of the command that its ranks take too."""
+    return [word for word in argv if word not in ("--force", "--json", "--quiet")]
+
+
+def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None, progress: Progress) -> Ended:
     """Run one launch on the ranks of a launcher; ``child`` where collbench started them. Collective."""
     from mpi4py import MPI
 
@@ -60,9 +87,7 @@ def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | Non
             "starts the ranks."
         )
     request = replace(request, path=comm.bcast(request.path))
-    terminal = sys.stderr.isatty() or (child is not None and child.on_terminal)
-    with Progress(comm.Get_rank() == 0 and terminal) as progress:
-        launch.run(request, progress)
+    launch.run(request, progress, child)
     if child:
         return Ended(Exit.FINE, request.path)  # the parent process reads the rows and reports
     return _judged(request.path)

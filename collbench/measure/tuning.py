@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from collbench import registry
-from collbench.errors import Exit, UsageError, exit_of
+from collbench.errors import UsageError, exit_of
 from collbench.host.gpus import gpu_missing
+from collbench.measure.progress import Progress
+from collbench.measure.request import SweepRequest
+from collbench.measure.sweep import on_own_ranks
 from collbench.plan.layout import Layout
 from collbench.plan.sweep import Sweep, contest_of, contests_text, problems
 from collbench.plan.worlds import Topology, layouts_for
-from collbench.ranks.launcher import find_mpiexec
-from collbench.ranks.start import launch_ranks
+from collbench.ranks.mpiexec import find_mpiexec
 from collbench.results.files import ResultFile, sidecar_path
-from collbench.results.records import Record, load
+from collbench.results.records import Record
 from collbench.results.writing import replace_text
 from collbench.tune import finals
 from collbench.tune import table as tuned
@@ -99,21 +101,26 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     """Run a sweep of the candidates in ``field``; returns its file and rows. Raises EndedEarlyError."""
     path = request.prefix.with_name(f"{request.prefix.name}-{number}.csv")
     ResultFile.create(path, force=False)
+    listed = tuple(contest_of(problem, names) for problem, names in field.items())
     contests = path.with_suffix(".contests.json")
-    replace_text(contests, contests_text(contest_of(problem, names) for problem, names in field.items()))
+    replace_text(contests, contests_text(listed))
     cases = sum(map(len, field.values()))
     click.echo(f"stage {number}: {cases} cases, launches: {launches}, results in {path}", err=True)
-    code = launch_ranks(request.ranks, _arguments(request, contests, path, launches), launches)
-    records = [] if code == Exit.USAGE else load(path)
+    sweep = replace(request.sweep, launches=launches, contests=listed)
+    stage = SweepRequest(sweep, request.topology, path, resume=True, mixed=False, force=False, argv=())
+    progress = Progress(quiet=False)
+    ended = on_own_ranks(stage, request.ranks, progress, _arguments(request, contests, launches))
+    progress.end()
+    records = list(ended.records or ())
     # Remarks on timed rows matter in the finals; those of all candidates would be too many.
     if reasons := summary.why_not(record for record in records if record.status != "ok" or launches > 1):
         click.echo(reasons, err=True)
-    if code:
-        raise EndedEarlyError(code, path)
+    if ended.records is None or ended.why:
+        raise EndedEarlyError(ended.code, path)
     return path, records
 
 
-def _arguments(request: TuneRequest, contests: Path, path: Path, launches: int) -> list[str]:
+def _arguments(request: TuneRequest, contests: Path, launches: int) -> list[str]:
     """The command line of a stage's ranks."""
     sweep, topology = request.sweep, request.topology
     shapes = [f"{nodes}x{each}" for nodes, each in topology.layouts]
@@ -121,10 +128,10 @@ def _arguments(request: TuneRequest, contests: Path, path: Path, launches: int) 
         "--collective": sweep.collectives, "--sizes": sweep.sizes, "--dtype": sweep.dtypes, "--op": sweep.ops,
         "--gpus" if topology.on_gpus else "--ranks": topology.ranks, "--nodes": topology.nodes, "--layout": shapes,
         "--max-seconds": [sweep.max_seconds], "--launches": [launches], "--seed": [sweep.seed],
-        "--timeout": [sweep.timeout], "--contests": [contests], "-o": [path],
+        "--timeout": [sweep.timeout], "--contests": [contests],
     }  # fmt: skip
     words = ((option, ",".join(map(str, values))) for option, values in options.items())
-    return ["sweep", *(word for option, value in words if value for word in (option, value)), "--resume"]
+    return ["sweep", *(word for option, value in words if value for word in (option, value))]
 
 
 def field_of(request: TuneRequest) -> Field:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from collbench.errors import INTERRUPTED, CannotRunError, Exit, HangError
+from collbench.errors import INTERRUPTED, CannotRunError, Exit, HangError, OutputError
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World
 
@@ -62,17 +62,24 @@ def _all_hangs(world: World, mine: HangError) -> str:
 
 
 def end_all(world: World, dog: Watchdog, error: BaseException) -> None:
-    """Print ``error`` and abort all ranks with its exit code; a HangError first writes the row of the case."""
+    """Print ``error``, record the row of the case that it ended, and abort all ranks with its exit code."""
     if isinstance(error, HangError):
-        sys.stderr.write(f"collbench: {error}\n")
-        sys.stderr.flush()
-        dog.expire(_all_hangs(world, error))
+        _say(f"collbench: {error}\n")
+        dog.finish("timeout", _all_hangs(world, error))
         code: int = Exit.TIMEOUT
+    elif isinstance(error, OutputError):
+        _say(f"collbench: {error}\n")
+        code = Exit.FAILED
     elif isinstance(error, KeyboardInterrupt):
         code = INTERRUPTED
     else:
-        sys.stderr.write("".join(traceback.format_exception(error)))  # one write: a launcher may drop later ones
+        _say("".join(traceback.format_exception(error)))
+        dog.fail(" ".join(f"{type(error).__name__}: {error}".split()))
         code = Exit.FAILED
-    sys.stderr.flush()
     time.sleep(FLUSH_SECONDS)
     world.launch.Abort(code)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text)  # one write: a launcher may drop later ones
+    sys.stderr.flush()

@@ -1,16 +1,15 @@
-"""Launchers: the one that started this process, whether it formed one MPI world, and starting local ranks."""
+"""The launcher that started this process, from the environment, and whether it formed one MPI world."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+import re
+import socket
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from collbench.errors import UsageError
 
@@ -24,31 +23,79 @@ _SIGNS = (
     ("flux run", "FLUX_TASK_RANK", "FLUX_JOB_SIZE"),
     ("an unknown launcher", "PMIX_RANK", ""),
 )
-STOP_SECONDS = 8.0
-_HYDRA_HERE = ("-launcher", "fork", "-hosts", "localhost")  # in an allocation Hydra would use its nodes
+_DAEMONS = ("slurmstepd", "hydra_pmi_proxy", "mpiexec", "mpirun", "orted", "prte", "palsd", "flux-shell", "orterun")
+_ADDRESS = re.compile(r"tcp4://([\d.]+):(\d+)")
 
 
 @dataclass(frozen=True)
 class Launcher:
-    """A launcher, from the environment: its name, this process's rank, and the number of processes, if known."""
+    """A launcher, from the environment: its name, this process's rank, the number of processes, if known, and the
+    variable by which it was found."""
 
     name: str
     rank: int
     size: int | None
+    variable: str = ""
 
 
 def detect(variables: Mapping[str, str]) -> Launcher | None:
-    """The launcher that started this process, or None.
+    """The launcher that started this process as one of several, or None.
 
-    A Slurm step of one task does not count: salloc and ``srun --pty`` run a shell in one.
+    One task is no launch: salloc and ``srun --pty`` run a shell in a step of one task. Nor are variables that a launcher
+    left in a shell and behind which nobody answers.
     """
+    found = started_by(variables)
+    return None if found is None or found.size == 1 else found
+
+
+def started_by(variables: Mapping[str, str]) -> Launcher | None:
+    """The launcher of this process, of any size; None where there is none that answers."""
     for name, rank, size in _SIGNS:
         count = variables.get(size, "")
-        if name == "srun" and (count in ("", "1") or "SLURM_STEP_ID" not in variables):
+        if name == "srun" and (not count or "SLURM_STEP_ID" not in variables):
             continue
-        if variables.get(rank, "").isdigit():
-            return Launcher(name, int(variables[rank]), int(count) if count.isdigit() else None)
+        if variables.get(rank, "").isdigit() and (name == "srun" or _answers(name, variables)):
+            return Launcher(name, int(variables[rank]), int(count) if count.isdigit() else None, rank)
     return None
+
+
+def _answers(name: str, variables: Mapping[str, str]) -> bool:
+    """Whether somebody is behind the variables of a launcher: an open socket, or a server that accepts connections.
+
+    True where the variables give no address to try.
+    """
+    if name == "mpiexec" and "PMI_FD" in variables:
+        return _is_socket(variables["PMI_FD"])
+    if name == "mpiexec" and not any(key.startswith(("PMI", "PALS")) for key in variables.keys() - {"PMI_RANK", "PMI_SIZE"}):
+        return False  # MPICH's mpiexec passes a socket, others an address
+    folder = variables.get("PMIX_SERVER_TMPDIR")
+    if folder is None or Path(folder).exists():
+        return True
+    addresses = (_ADDRESS.search(value) for key, value in variables.items() if key.startswith("PMIX_SERVER_URI"))
+    return any(found is not None and _accepts(found[1], int(found[2])) for found in addresses)
+
+
+def _is_socket(descriptor: str) -> bool:
+    with suppress(OSError, ValueError):
+        return stat.S_ISSOCK(os.fstat(int(descriptor)).st_mode)
+    return False
+
+
+def _accepts(host: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False
+
+
+def speaks(launcher: Launcher | None) -> bool:
+    """Whether this process prints messages that concern all ranks: rank 0, or a process that no launcher's daemon
+    started, since variables left in a shell may make it any rank."""
+    if launcher is None or launcher.rank == 0:
+        return True
+    with suppress(OSError):
+        parent = Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8")
+        return not parent.startswith(_DAEMONS)
+    return False
 
 
 def split_up(launcher: Launcher, world_size: int) -> bool:
@@ -64,80 +111,7 @@ def check_world(launcher: Launcher, world_size: int) -> None:
         fix = "select the plugin for your MPI: srun --mpi=pmi2 (MPICH, Cray) or --mpi=pmix (Open MPI)"
     else:
         fix = "use the mpiexec of the MPI that mpi4py loads; `collbench doctor` prints both"
-    raise UsageError(f"{launcher.name} started {launcher.size} processes, but each is a separate MPI world; {fix}.")
-
-
-def find_mpiexec() -> tuple[Path, str]:
-    """The mpiexec of the MPI that mpi4py loads, and the name of that MPI.
-
-    It is next to the library (wheels, modules) or, for a system's MPI, on the PATH. Raises UsageError without one.
-    """
-    import mpi4py
-
-    mpi4py.rc.initialize = False
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise UsageError(
-            f"mpi4py finds no MPI library ({error}); pip install 'collbench[mpich]', or load your cluster's MPI."
-        ) from None
-    from collbench.host.environment import mapped_path
-
-    vendor = MPI.get_vendor()[0]
-    library = mapped_path()
-    bundled = Path(library).resolve().parent.parent / "bin" / "mpiexec" if library else None
-    if bundled and bundled.exists():
-        return bundled, vendor
-    found = shutil.which("mpiexec")
-    if found is None:
-        raise UsageError(f"found no mpiexec for {vendor}; start the ranks yourself: mpiexec -n 4 collbench ...")
-    return Path(found), vendor
-
-
-def _settings(vendor: str) -> dict[str, str]:
-    """Settings that let Open MPI run as root and with more ranks than cores; both are safe for ranks on one machine."""
-    if vendor != "Open MPI":
-        return {}
-    return {
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "OMPI_MCA_rmaps_base_oversubscribe": "1",  # Open MPI 4
-        "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",  # Open MPI 5
-        "OMPI_MCA_osc": "^ucx",
-    }
-
-
-def run_ranks(ranks: int, arguments: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run ``collbench`` with ``arguments`` on ``ranks`` ranks of this machine and return its exit code.
-
-    ``variables`` are added to the environment. SIGINT and SIGTERM are forwarded to mpiexec, which is killed if it does
-    not exit within ``STOP_SECONDS``; the exit code is then 128 plus the signal's number, as in a shell.
-    """
-    mpiexec, vendor = find_mpiexec()
-    here = _HYDRA_HERE if vendor == "MPICH" and "SLURM_JOB_ID" in os.environ else ()
-    command = [str(mpiexec), *here, "-n", str(ranks), sys.executable, "-m", "collbench", *arguments]
-    child = subprocess.Popen(command, env={**_settings(vendor), **os.environ, **variables})
-    seen: list[int] = []
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        child.send_signal(number)
-
-    previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        code = _wait(child, seen)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    return 128 + seen[0] if seen else code
-
-
-def _wait(child: subprocess.Popen[bytes], seen: list[int]) -> int:
-    while True:
-        try:
-            code = child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            if seen:
-                child.kill()
-            continue
-        return code if code >= 0 else 128 - code
+    raise UsageError(
+        f"{launcher.name} started {launcher.size} processes, but each is a separate MPI world; {fix}. If no launcher "
+        f"started this process, unset {launcher.variable}."
+    )

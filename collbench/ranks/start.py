@@ -1,33 +1,40 @@
-"""Starting ranks on this machine: their number, launches, arguments and environment."""
+"""Starting ranks on this machine: their number, and what they know of the process that starts them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
-from collbench.errors import Exit, UsageError
+from collbench.errors import UsageError
+from collbench.host.environment import CHILD, allowed_variables
 from collbench.host.gpus import gpu_count
+from collbench.host.processes import Running, this_process
 from collbench.plan.worlds import Topology, layouts_for
-from collbench.ranks import launcher
+from collbench.ranks import launcher, mpiexec
+from collbench.ranks.launcher import Launcher
 
 CPU_RANKS = 4
-CHILD = "COLLBENCH_CHILD"  # set for ranks that collbench starts: the process that starts them prints the report
-ON_TERMINAL, OFF_TERMINAL = "on a terminal", "off"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Child:
-    """A rank started by collbench; ``on_terminal``: stderr of the starting process is a terminal."""
+    """A rank that collbench started: the process that started it, which prints the report."""
 
-    on_terminal: bool
+    starter: Running
 
 
 def child_of(variables: Mapping[str, str]) -> Child | None:
     """The ``Child`` that this process is, by its environment; None if collbench did not start it."""
-    return Child(variables[CHILD] == ON_TERMINAL) if CHILD in variables else None
+    return Child(Running(**json.loads(variables[CHILD])["starter"])) if CHILD in variables else None
+
+
+def launch_of(variables: Mapping[str, str]) -> Launcher | None:
+    """The launcher that started this process as a rank, or None; collbench may start a single rank."""
+    return launcher.started_by(variables) if CHILD in variables else launcher.detect(variables)
 
 
 def ranks_to_start(topology: Topology) -> int:
@@ -49,14 +56,16 @@ def ranks_to_start(topology: Topology) -> int:
     return wanted
 
 
-def launch_ranks(ranks: int, arguments: Sequence[str], launches: int, variables: Mapping[str, str] = NOTHING) -> int:
-    """Run ``collbench ARGUMENTS`` on ranks of this machine, one launch after another; returns the last exit code.
+def launch_ranks(
+    ranks: int,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] = NOTHING,
+    watch: Callable[[], object] = lambda: None,
+) -> int:
+    """Run ``collbench ARGUMENTS`` on ranks of this machine; returns the exit code.
 
-    Stops at the first launch that fails. ``variables`` are added to the environment. The ranks print no report.
+    ``variables`` are added to the environment; ``watch`` is called about twice per second meanwhile. The ranks print no
+    report, and end when this process does.
     """
-    child = {CHILD: ON_TERMINAL if sys.stderr.isatty() else OFF_TERMINAL}
-    for _ in range(launches):
-        code = launcher.run_ranks(ranks, arguments, {**child, **variables})
-        if code:
-            return code
-    return Exit.FINE
+    child = {"starter": asdict(this_process()), "variables": allowed_variables(os.environ)}
+    return mpiexec.run_ranks(ranks, arguments, {CHILD: json.dumps(child), **variables}, watch)

@@ -1,4 +1,4 @@
-"""A watchdog that aborts a job without progress and reports what each rank was doing."""
+"""A watchdog that ends a job without progress, and names the rank at fault and what it was doing."""
 
 from __future__ import annotations
 
@@ -8,31 +8,47 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from mpi4py import MPI
 
 from collbench.errors import Exit
+from collbench.ranks.heartbeats import Heartbeat, Heartbeats, open_heartbeats, silent
+from collbench.ranks.world import World
 
 POLL_SECONDS, GRACE_SECONDS = 0.5, 1.5
+SILENT = 0.6  # of the timeout: a rank that is silent for longer did not only wait for a core
+ERROR_TAG = 6
+AtEnd = Callable[[str, str], object]  # of the status of the row ("timeout" or "failed") and its reason
 
 
 class Watchdog:
-    """A thread that aborts all ranks with exit code 5 when ``beat`` has not been called for ``timeout`` seconds.
+    """A thread that ends all ranks with exit code 5 when ``beat`` has not been called for ``timeout`` seconds, and with
+    exit code 1 when a rank reports an error.
 
-    Every rank runs one and prints its own state on stderr.
+    Every rank runs one. Creating one is collective over the launch.
     """
 
-    def __init__(self, name: str, timeout: float, abort: Callable[[int], object]) -> None:
-        self._name, self._timeout, self._abort = name, timeout, abort
+    def __init__(self, everyone: World, timeout: float) -> None:
+        self._me, self._name = everyone.launch.Get_rank(), everyone.name_of_rank()
+        self._names = [f"rank {rank} on {host}" for rank, host in enumerate(everyone.hosts)]
+        self._launch, self._timeout = everyone.launch, timeout
+        self._beats: Heartbeats = open_heartbeats(everyone)
         self._last, self._doing = time.monotonic(), "starting"
-        self._on_timeout: Callable[[str], object] | None = None
-        self._paused = False
-        self._over = threading.Event()
+        self._at_end: AtEnd | None = None
+        self._paused, self._patience = False, 0.0
+        self._main = threading.main_thread().ident
+        self._over, self._ending = threading.Event(), threading.Lock()
+        # Ranks of other hosts send their errors; only where MPI allows calls from a thread.
+        self._listens = self._me == 0 and len(set(everyone.hosts)) > 1 and MPI.Query_thread() == MPI.THREAD_MULTIPLE
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
 
-    def beat(self, doing: str, on_timeout: Callable[[str], object] | None = None) -> None:
-        """Restart the clock before the step ``doing``. On a timeout, ``on_timeout`` is called with a message before the
-        ranks are aborted, for example to write the row of the case."""
-        self._on_timeout = on_timeout
+    def beat(self, doing: str, at_end: AtEnd | None = None) -> None:
+        """Restart the clock before the step ``doing``. If the step ends the job, ``at_end`` is called before with the
+        status and the reason, for example to write the row of the case."""
+        self._at_end = at_end
         self._last, self._doing = time.monotonic(), doing
 
     @contextmanager
@@ -45,26 +61,100 @@ class Watchdog:
             self._paused = False
             self.beat("resuming")
 
-    def expire(self, state: str) -> None:
-        """Call ``on_timeout`` of the current step, if any, with the message ``state``."""
-        if self._on_timeout is not None:
-            self._on_timeout(state)
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Allow what is inside ``seconds`` instead of the timeout, if that is longer: for compilers, which have limits
+        of their own. Call it on all ranks that wait for it."""
+        self._patience = seconds
+        try:
+            yield
+        finally:
+            self._patience, self._last = 0.0, time.monotonic()
 
     def close(self) -> None:
         """Stop the thread."""
         self._over.set()
+        self._thread.join()
+
+    def finish(self, status: str, reason: str) -> None:
+        """Call ``at_end`` of the current step, if any; once, whichever thread comes first."""
+        if self._at_end is not None and self._ending.acquire(blocking=False):
+            self._at_end(status, reason)
+
+    def fail(self, error: str) -> None:
+        """Report the error of this rank, which is about to end the job, to rank 0, so that the row names it."""
+        words = f"{self._name} raised {error} while {self._doing}"
+        if self._me == 0:
+            self.finish("failed", words)
+        elif 0 in self._beats.ranks:
+            self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, "", words))
+        else:
+            self._launch.isend(words, 0, ERROR_TAG)
+        if self._me != 0:
+            time.sleep(2 * POLL_SECONDS)  # until rank 0 has seen it
 
     def _watch(self) -> None:
         while not self._over.wait(POLL_SECONDS):
-            if not self._paused and time.monotonic() - self._last > self._timeout:
-                self._end()
+            self._show()
+            if self._me == 0 and (words := self._error_of_others()):
+                self.finish("failed", words)
+                self._end(Exit.FAILED)
+                return
+            if not self._paused and time.monotonic() - self._last > max(self._timeout, self._patience):
+                self._time_out()
                 return
 
-    def _end(self) -> None:
-        state = f"{self._name} made no progress for {self._timeout:g} s while {self._doing}"
-        sys.stderr.write(f"collbench: {state}\n")  # one write: other ranks write too
-        sys.stderr.flush()
-        self.expire(state)
-        time.sleep(GRACE_SECONDS)  # lets every rank print its state before the launcher kills all
-        threading.Timer(5, os._exit, (int(Exit.TIMEOUT),)).start()  # in case MPI_Abort hangs
-        self._abort(int(Exit.TIMEOUT))
+    def _show(self) -> None:
+        """This rank's heartbeat, unless it is about to report an error."""
+        if not any(beat.error for beat in self._beats.read() if beat.rank == self._me):
+            self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, self._place()))
+
+    def _error_of_others(self) -> str:
+        """The error that another rank has reported, "" if none has."""
+        if self._listens and self._launch.iprobe(tag=ERROR_TAG):
+            return str(self._launch.recv(tag=ERROR_TAG))
+        return next((beat.error for beat in self._beats.read() if beat.error), "")
+
+    def _place(self) -> str:
+        """The function in which the main thread is, with its file and line."""
+        frame = sys._current_frames().get(self._main or 0)
+        return place_of(frame) if frame else ""
+
+    def _time_out(self) -> None:
+        words = f"no progress for {self._timeout:g} s while {self._doing}; {self._blame(time.monotonic())}"
+        if self._me == min(self._beats.ranks, key=self._is_silent):
+            sys.stderr.write(f"collbench: {words}\n")  # one write: ranks of other hosts write too
+            sys.stderr.flush()
+        self.finish("timeout", words)
+        time.sleep(GRACE_SECONDS)  # lets every host print its state before the launcher kills all
+        self._end(Exit.TIMEOUT)
+
+    def _is_silent(self, rank: int) -> tuple[bool, int]:
+        """A sort key: ranks that are alive first."""
+        gone = {beat.rank for beat in self._silent(time.monotonic())}
+        return rank in gone, rank
+
+    def _silent(self, now: float) -> list[Heartbeat]:
+        return silent(self._beats.read(), now, SILENT * self._timeout)
+
+    def _blame(self, now: float) -> str:
+        """The ranks of this host that show no sign of life; if all do, where each of them is."""
+        gone = self._silent(now)
+        if gone:
+            return "; ".join(
+                f"{self._names[beat.rank]} has shown no sign of life for {now - beat.seconds:.0f} s, since {beat.doing}"
+                for beat in gone
+            )
+        places: dict[str, list[str]] = {}
+        for beat in self._beats.read():
+            places.setdefault(beat.place, []).append(self._names[beat.rank])
+        return "; ".join(f"{', '.join(names)} in {place}" for place, names in places.items())
+
+    def _end(self, code: Exit) -> None:
+        threading.Timer(5, os._exit, (int(code),)).start()  # in case MPI_Abort hangs
+        self._launch.Abort(int(code))
+
+
+def place_of(frame: FrameType) -> str:
+    """The function of a frame with its file and line."""
+    return f"{frame.f_code.co_qualname} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})"

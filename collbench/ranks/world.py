@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -21,12 +21,18 @@ T = TypeVar("T")
 REST_SECONDS = (0.0005, 0.02)  # polling interval of a waiting rank: the first and the longest
 
 
+def _any_time(seconds: float) -> AbstractContextManager[None]:
+    """Without a watchdog, everything may take any time."""
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class World:
     """The ranks that work on one case: a part of the launch, or all of it.
 
     ``comm`` is null on other ranks; ``launch`` contains all ranks. ``teardown`` runs when the launch ends, on every
-    rank, in reverse order. ``shared`` holds objects that several backends use on this world, by name.
+    rank, in reverse order. ``patience(seconds)`` allows what is inside so long without progress; all members call it.
+    ``shared`` holds objects that several backends use on this world, by name.
     """
 
     launch: MPI.Intracomm
@@ -34,6 +40,7 @@ class World:
     layout: Layout
     hosts: tuple[str, ...]
     teardown: ExitStack = field(compare=False)
+    patience: Callable[[float], AbstractContextManager[None]] = field(default=_any_time, compare=False)
     shared: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -72,7 +79,7 @@ class World:
         me = self.launch.Get_rank()
         color = 0 if me in layout.members else MPI.UNDEFINED
         comm = self.launch.Split(color, me)
-        return World(self.launch, cast(MPI.Intracomm, comm), layout, self.hosts, self.teardown)
+        return World(self.launch, cast(MPI.Intracomm, comm), layout, self.hosts, self.teardown, self.patience)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """The object that backends share on this world as ``name``: made at the first call, closed with the world."""

@@ -14,6 +14,7 @@ from collbench.results.records import Record, dump, parse, read
 from collbench.results.writing import append_text, replace_text
 
 SCHEMA = 1  # of the sidecar
+ENDED = "the job ended"
 AGAIN = ", for the second time"
 HEAD = "row,sample,latency_us\n"
 
@@ -29,8 +30,20 @@ def sidecar_path(path: Path) -> Path:
 
 
 def doing_path(path: Path) -> Path:
-    """Path of the note that holds the case in progress; empty between cases, removed when the launch is complete."""
+    """Path of the note that holds the cases in progress; empty between cases, removed when the launch is complete."""
     return path.with_suffix(".doing")
+
+
+def ended_job(record: Record) -> bool:
+    """Whether the case ended its job: it hung, its ranks crashed, or one of them raised an error."""
+    return record.status == "timeout" or (record.status == "failed" and ENDED in record.reason)
+
+
+def in_progress(path: Path) -> list[Record]:
+    """The cases in progress in the results file ``path``, as the rows that they get if the job ends in them twice; []
+    between cases."""
+    note = doing_path(path)
+    return parse(read(note), note, True) if note.exists() and note.stat().st_size else []
 
 
 def load_samples(path: Path) -> dict[int, list[float]]:
@@ -59,12 +72,12 @@ def _sample_lines(row: int, samples_us: Iterable[float]) -> Iterator[str]:
 class ResultFile:
     """An open results file of ``rows`` rows; appends rows and their samples, each synced to disk at once.
 
-    ``retried`` identifies the case in progress when an earlier job died: it is retried once.
+    ``retried`` identifies the cases in progress when an earlier job ended: they are retried once.
     """
 
     path: Path
     rows: int = 0
-    retried: tuple[object, ...] | None = None
+    retried: frozenset[tuple[object, ...]] = frozenset()
 
     @classmethod
     def create(cls, path: Path, force: bool) -> ResultFile:
@@ -89,27 +102,33 @@ class ResultFile:
             replace_text(path, dump(records))
         _drop_samples(samples_path(path), len(records))
         file = cls(path, len(records))
-        for record in _noted(doing_path(path)):
-            if record.reason.endswith(AGAIN):
-                file.append(record)
-                records.append(record)
-            else:
-                file.retried = (record.launch, *record.identity)
-        return file, records
+        noted = in_progress(path)
+        given_up = [record for record in noted if record.reason.endswith(AGAIN)]
+        for record in given_up:
+            file.append(record)
+        file.retried = frozenset((each.launch, *each.identity) for each in noted if each not in given_up)
+        return file, [*records, *given_up]
 
-    def begin(self, record: Record) -> None:
-        """Note the case in progress as ``record``, the row that it gets if the job dies in it twice."""
-        if (record.launch, *record.identity) == self.retried:
-            record = dataclasses.replace(record, reason=f"{record.reason}{AGAIN}")
-        replace_text(doing_path(self.path), dump([record]))
+    def begin(self, records: Iterable[Record]) -> None:
+        """Note the cases in progress as ``records``, the rows that they get if the job ends in them twice."""
+        replace_text(doing_path(self.path), dump(map(self._noted, records)))
+
+    def _noted(self, record: Record) -> Record:
+        again = AGAIN if (record.launch, *record.identity) in self.retried else ""
+        return dataclasses.replace(record, reason=f"{record.reason}{again}")
 
     def append(self, record: Record, samples_us: Iterable[float] = ()) -> None:
-        """Append a row after its samples (microseconds), both synced to disk; the note of the case is cleared."""
+        """Append a row after its samples (microseconds), both synced to disk; the note of its case is cleared."""
         append_text(samples_path(self.path), "".join(_sample_lines(self.rows, samples_us)))
         append_text(self.path, dump([record], header=False))
-        if doing_path(self.path).exists():
-            replace_text(doing_path(self.path), "")
         self.rows += 1
+        if doing_path(self.path).exists():
+            left = [each for each in in_progress(self.path) if each.identity != record.identity]
+            replace_text(doing_path(self.path), dump(left) if left else "")
+
+    def clear(self) -> None:
+        """Note that no case is in progress, though the launch is not complete."""
+        replace_text(doing_path(self.path), "")
 
     def start(self) -> None:
         """Begin a launch: create the note, whose existence marks the launch as incomplete."""
@@ -120,9 +139,19 @@ class ResultFile:
         doing_path(self.path).unlink(missing_ok=True)
 
 
-def _noted(path: Path) -> list[Record]:
-    """The case in a note; [] if it is missing or empty."""
-    return parse(read(path), path, True) if path.exists() and path.stat().st_size else []
+class Tail:
+    """The rows of a results file that another process appends to, as they arrive."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read = path, 0
+
+    def new(self) -> list[Record]:
+        """The complete rows since the last call, all of them at first."""
+        text = read(self._path)
+        end = text.rfind("\n") + 1
+        head, body = text[: text.find("\n") + 1], text[max(self._read, text.find("\n") + 1) : end]
+        self._read = end
+        return parse(head + body, self._path, drop_cut_row=True) if body else []
 
 
 def _drop_samples(path: Path, rows: int) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
 import numpy as np
-from mpi4py import MPI
 
 from collbench import registry
 from collbench.backends import Opening, Session
@@ -91,16 +90,16 @@ class Prover:
             return
         found = []
         for story in self._applicable(subject):
-            hung = partial(self._hung, subject, story) if stage.world.rank == 0 else None
-            found.append(run_story(stage, story, subject, partial(self.dog.beat, on_timeout=hung)))
+            ended = partial(self._ended, subject, story) if stage.world.rank == 0 else None
+            found.append(run_story(stage, story, subject, partial(self.dog.beat, at_end=ended)))
             self._emit(stage, found[-1])
         if stage.world.rank == 0:
             calls, good = sum(one.calls for one in found), sum(one.status in ("ok", "skipped") for one in found)
             words = f"{good} of {len(found)} stories passed, {calls} calls checked"
             print(f"{subject}: {words}", file=sys.stderr, flush=True)
 
-    def _hung(self, subject: Subject, story: Story, state: str) -> None:
-        self.emit(outcome(subject, story.name, "timeout", state))
+    def _ended(self, subject: Subject, story: Story, status: str, reason: str) -> None:
+        self.emit(outcome(subject, story.name, status, reason))
 
     def _emit(self, stage: Stage, found: Outcome) -> None:
         if stage.world.rank == 0:
@@ -124,7 +123,8 @@ def run(request: VerifyRequest, emit: Emit) -> None:
     with ExitStack() as teardown:
         everyone = open_launch(teardown)
         planned = everyone.led(partial(_plan, request, everyone))
-        dog = Watchdog(everyone.name_of_rank(), request.timeout, MPI.COMM_WORLD.Abort)
+        dog = Watchdog(everyone, request.timeout)
+        everyone = replace(everyone, patience=dog.patience)
         teardown.callback(dog.close)
         try:
             dog.beat("opening devices")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collbench.errors import Exit
-from collbench.ranks.launcher import Launcher, check_world, find_mpiexec
+from collbench.ranks.launcher import Launcher, check_world
+from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import launch_ranks
 from collbench.verify.outcomes import Outcome, append, exit_code, load
 from collbench.verify.subjects import VerifyRequest
@@ -32,7 +33,7 @@ def on_own_ranks(ranks: int, argv: Sequence[str]) -> Proven:
     with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
         path = Path(folder) / "outcomes.jsonl"
         path.touch()
-        code = launch_ranks(ranks, argv, 1, {OUTCOMES: str(path)})
+        code = launch_ranks(ranks, argv, {OUTCOMES: str(path)})
         found = tuple(load(path))
     if code == Exit.USAGE:
         return Proven(code)

@@ -1,0 +1,67 @@
+"""The conditions of a launch, from its entry in the sidecar: what must be equal for its rows to be continued; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Entry = Mapping[str, Any]  # of a launch, in the sidecar
+KNOBS = ("warmup", "samples", "max_seconds", "seed", "verify")
+
+
+def same_hosts(one: Entry, other: Entry) -> bool:
+    """Whether both launches ran on the same hosts, rank by rank."""
+    return _of_ranks(one, "host") == _of_ranks(other, "host")
+
+
+def differences(then: Entry, now: Entry) -> list[str]:
+    """What differs between two launches whose rows must not mix, in words; facts that only one of them has do not."""
+    found = [*_options(then, now), *_hardware(then, now), *_versions(then, now)]
+    for name, what in (("source_sha256", "the source of collbench"), ("kernels_sha256", "the source of the kernels")):
+        if name in then and name in now and _differ(then[name], now[name]):
+            found.append(f"{what} has changed")
+    return found
+
+
+def _of_ranks(entry: Entry, name: str) -> list[Any]:
+    return [rank.get(name) for rank in entry.get("ranks", ())]
+
+
+def _options(then: Entry, now: Entry) -> Iterable[str]:
+    one, other = then.get("sweep", {}), now.get("sweep", {})
+    for knob in KNOBS:
+        if knob in one and knob in other and one[knob] != other[knob]:
+            yield f"{option(knob, one[knob])}, now {option(knob, other[knob])}"
+
+
+def option(knob: str, value: object) -> str:
+    """The command-line option that sets ``knob`` to ``value``."""
+    if knob == "verify":
+        return "--verify" if value else "--no-verify"
+    name = f"--{knob.replace('_', '-')}"
+    return f"the default {name}" if value is None else f"{name} {value}"
+
+
+def _hardware(then: Entry, now: Entry) -> Iterable[str]:
+    facts = (("GPU", "gpu", "name"), ("driver", "gpu", "driver"), ("NCCL", "gpu", "nccl"), ("processor", "cpu", "name"))
+    for what, kind, name in facts:
+        one, other = ({str(fact[name]) for fact in _of_ranks(entry, kind) if fact and name in fact} for entry in (then, now))
+        if one and other and one != other:
+            yield f"{what} {', '.join(sorted(one))}, now {', '.join(sorted(other))}"
+
+
+def _versions(then: Entry, now: Entry) -> Iterable[str]:
+    one, other = then.get("mpi", {}).get("library"), now.get("mpi", {}).get("library")
+    if one and other and one != other:
+        yield f"{one}, now {other}"
+    before, after = then.get("versions", {}), now.get("versions", {})
+    for package in sorted(before.keys() & after.keys()):
+        if before[package] != after[package]:
+            yield f"{package} {before[package]}, now {after[package]}"
+
+
+def _differ(then: object, now: object) -> bool:
+    """Whether two hashes differ, or two tables of hashes in a name that both have."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        return any(then[name] != now[name] for name in then.keys() & now.keys())
+    return then != now

@@ -1,0 +1,66 @@
+"""The launches of a sweep on ranks of this machine, one after another into one file.
+
+Ranks that a backend ends by a hang, a crash or an error are started again for the other cases: its case has a row by
+then, or gets one when it ends the ranks for the second time.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from collbench.errors import INTERRUPTED, TERMINATED, Exit
+from collbench.plan.sizes import format_size
+from collbench.ranks.endings import cause
+from collbench.ranks.start import launch_ranks
+from collbench.results.files import AGAIN, doing_path, in_progress
+from collbench.results.records import Record, load
+
+_FINAL = (Exit.USAGE, INTERRUPTED, TERMINATED)
+
+
+@dataclass(frozen=True)
+class Launches:
+    """``run`` runs ``collbench ARGUMENTS`` on ``ranks`` ranks, which append to ``path`` and leave with one launch less to
+    do; ``missing`` is the number of rows that the file lacks, given those that it has. ``watch`` is called about twice
+    per second meanwhile."""
+
+    path: Path
+    ranks: int
+    arguments: Sequence[str]
+    missing: Callable[[Sequence[Record]], int]
+    watch: Callable[[], object]
+
+    def run(self) -> int:
+        """Run launches until no row is missing; returns 0, or the exit code of a launch after which others are in vain:
+        it was interrupted, or it added nothing."""
+        before = self._state()
+        while self.missing(load(self.path, drop_cut_row=True)):
+            code = launch_ranks(self.ranks, self.arguments, watch=self.watch)
+            after = self._state()
+            if code in (INTERRUPTED, TERMINATED):
+                doing_path(self.path).unlink(missing_ok=True)  # the case is not at fault and may be retried
+            if code in _FINAL or after == before:
+                return code or Exit.FAILED
+            if code:
+                print(f"collbench: {cause(code, self.doing())} Starting the ranks again.", file=sys.stderr)
+            before = after
+        doing_path(self.path).unlink(missing_ok=True)
+        return Exit.FINE
+
+    def doing(self) -> str:
+        """The step in which the ranks ended, and its case or its backend; "" between cases."""
+        cases = in_progress(self.path)
+        if not cases:
+            return ""
+        step = cases[0].reason.partition(" while ")[2].removesuffix(AGAIN)
+        one = cases[0]
+        what = f": {one.backend} {one.collective} {one.dtype}, {format_size(one.bytes)} on {one.ranks} ranks"
+        return f"{step}{what if len(cases) == 1 else ''}"
+
+    def _state(self) -> tuple[str, ...]:
+        """What a launch that makes progress changes: the rows, or the note of the cases in progress."""
+        files = (self.path, doing_path(self.path))
+        return tuple(path.read_text(encoding="utf-8") if path.exists() else "" for path in files)

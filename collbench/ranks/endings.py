@@ -1,0 +1,31 @@
+"""Why the ranks of a launch ended before they had finished, in words for the user."""
+
+from __future__ import annotations
+
+import signal
+
+from collbench.errors import Exit
+
+_STOPPED = (signal.SIGINT, signal.SIGTERM)  # sent by the user or by a job scheduler
+_NUMBERS = frozenset(int(each) for each in signal.Signals)
+_LIKELY = {signal.SIGKILL: "; out of memory is likely", signal.SIGBUS: "; a full /dev/shm is likely"}
+
+
+def signal_of(code: int) -> signal.Signals | None:
+    """The signal behind an exit code of mpiexec: 128 plus its number, with MPICH also the number itself; else None."""
+    number = code - 128 if code > 128 else code
+    if number not in _NUMBERS or (code == number and code <= max(Exit)):  # small codes are those of collbench
+        return None
+    return signal.Signals(number)
+
+
+def cause(code: int, doing: str = "") -> str:
+    """A sentence from the exit code of mpiexec and what the ranks were ``doing``, such as "timing mpi"."""
+    found = signal_of(code)
+    if found in _STOPPED and found is not None:
+        return f"The run was stopped ({found.name})."
+    if found is not None:
+        how = f"A rank was killed ({found.name})"
+    else:
+        how = "The ranks made no progress" if code == Exit.TIMEOUT else f"A rank failed (exit code {code})"
+    return f"{how}{f' while {doing}' if doing else ''}{_LIKELY.get(found, '') if found else ''}."
