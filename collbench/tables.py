@@ -1,4 +1,4 @@
-"""Text tables for a terminal and in Markdown, and latencies as text."""
+"""Text tables for a terminal and in Markdown; latencies and counts as text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ def show_us(value: float) -> str:
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.{4 - len(str(int(value)))}f}" if value >= 1 else f"{value:.3f}"
+
+
+def counted(number: float, noun: str) -> str:
+    """A number, with one decimal place unless it is whole, and its noun: ``1 row``, ``1.5 cores``."""
+    return f"{number:.1f}".removesuffix(".0") + (f" {noun}" if number == 1 else f" {noun}s")
 
 
 def aligned(table: Table) -> str:

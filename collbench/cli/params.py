@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -18,6 +18,11 @@ from collbench.plan.layout import parse_layout
 from collbench.plan.sizes import DEFAULT_SIZES, parse_size, parse_sizes
 from collbench.plan.worlds import Topology
 
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # takes no parameter before click 8.4
+
 
 def backend_names() -> list[str]:
     """Names of all backends."""
@@ -26,7 +31,7 @@ def backend_names() -> list[str]:
     return names()
 
 
-class Parsed(click.ParamType[Any]):
+class Parsed(_ParamType):
     """A parameter type whose values ``parse`` reads from text; reports UsageError as click's own error."""
 
     def __init__(self, name: str, parse: Callable[[str], Any], known: Callable[[], Sequence[str]] = tuple) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from collbench.devices.device import PERIOD, Array, Call, Errors, Expectation, Recording, Region, Sampler, Values, same
+from collbench.host import procfs
 from collbench.host.environment import machine
 from collbench.host.memory import Room, host_room
 
@@ -26,11 +27,8 @@ PINGS = 30
 
 def _cache_bytes() -> int:
     """Size of the last-level cache of one core, 32 MiB where the system does not report it."""
-    sizes = []
-    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = path.read_text().strip()
-        sizes.append(int(text.rstrip("KM")) << (20 if text.endswith("M") else 10))
-    return max(sizes, default=32 << 20)
+    files = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    return max((size for file in files if (size := procfs.number(file, r"(\d+)K$"))), default=32 << 10) << 10
 
 
 def _periods(values: Values, table: Values, shift: int) -> tuple[tuple[Values, Values], tuple[Values, Values]]:

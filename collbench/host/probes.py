@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from collbench.host import procfs
 from collbench.host.gpus import gpu_count
+from collbench.host.procfs import ROOT
 
-SYS, ROOT = Path("/sys/class"), Path("/")
+SYS = Path("/sys/class")
 # Bits of nvmlDeviceGetCurrentClocksEventReasons (nvml.h) that lower the clocks under load.
 THROTTLES = {
     0x08: "hardware slowdown", 0x20: "software thermal slowdown", 0x40: "hardware thermal slowdown",
@@ -89,23 +91,17 @@ class Process:
     visible: str | None
 
 
-def _text(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text(encoding="utf-8").strip()
-    return ""
-
-
 def nics(sys_class: Path = SYS) -> tuple[Nic, ...]:
     """Ports of InfiniBand and RoCE adapters, and Slingshot interfaces."""
     found = []
     for port in sorted(sys_class.glob("infiniband/*/ports/*")):
         name = f"{port.parents[1].name}:{port.name}"
-        state = _text(port / "state").split(":")[-1].strip()
-        found.append(Nic(name, _text(port / "link_layer"), _text(port / "rate"), state))
+        state = procfs.text(port / "state").split(":")[-1].strip()
+        found.append(Nic(name, procfs.text(port / "link_layer"), procfs.text(port / "rate"), state))
     for link in sorted(sys_class.glob("net/hsn*")):
-        speed = _text(link / "speed")
+        speed = procfs.text(link / "speed")
         rate = f"{int(speed) // 1000} Gb/sec" if speed.isdigit() else ""
-        found.append(Nic(link.name, "Slingshot", rate, _text(link / "operstate")))
+        found.append(Nic(link.name, "Slingshot", rate, procfs.text(link / "operstate")))
     return tuple(found)
 
 

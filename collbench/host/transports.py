@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 UNKNOWN = "unknown"
 INSIDE = ("nvls", "p2p", "shm")
@@ -17,7 +18,7 @@ _CHANNEL = re.compile(r" via (P2P|SHM)/|(NVLS) comm 0x")
 _NET = re.compile(r" via NET/(.+?)/\d+")
 # aws-ofi-nccl, src/nccl_ofi_net.cpp: "NET/OFI Selected provider is cxi, fabric is cxi (found 4 nics)".
 _PROVIDER = re.compile(r"NET/OFI Selected provider is ([^,\s]+)", re.IGNORECASE)
-_PLUGIN = re.compile(r"/nvshmem_transport_(\w+)\.so")
+_PLUGIN = re.compile(r"nvshmem_transport_(\w+)\.so")
 _BY_THE_GPU = ("ibgda", "gpunetio")  # these carry traffic of kernels; another may carry traffic of the host
 _BY_THE_HOST = ("ibrc", "ibdevx", "ucx")
 DEFAULT_PROVIDER = "cxi"  # NVSHMEM, src/modules/transport/common/env_defs.h
@@ -58,16 +59,16 @@ def of_nccl(log: str, recent: str) -> str:
     return merged(networks or inside)
 
 
-def of_nvshmem(reached: bool, maps: str, provider: str) -> str:
+def of_nvshmem(reached: bool, mapped: Iterable[str], provider: str) -> str:
     """The transport of NVSHMEM from this PE to others.
 
-    ``reached``: loads and stores reach all PEs (nvshmem_ptr). Otherwise it is the transport plugin in the process's
-    ``maps``: NVSHMEM unloads plugins that fail to initialise (src/host/transport/transport.cpp). A loaded plugin for
+    ``reached``: loads and stores reach all PEs (nvshmem_ptr). Otherwise it is the transport plugin among the ``mapped``
+    files: NVSHMEM unloads plugins that fail to initialise (src/host/transport/transport.cpp). A loaded plugin for
     libfabric has found ``provider``, without which it fails.
     """
     if reached:
         return "p2p"
-    loaded = set(_PLUGIN.findall(maps))
+    loaded = {plugin[1] for path in mapped if (plugin := _PLUGIN.match(Path(path).name))}
     if found := [name for name in _BY_THE_GPU if name in loaded]:
         return found[0]
     if "libfabric" in loaded:

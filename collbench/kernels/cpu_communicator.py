@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
+from collbench.host.memory import shared_room, show_bytes
 from collbench.kernels import host_compiler
 from collbench.kernels.abi import MARKS, ON_CPU, Stuck, alarm_of, args_of, first_state
 from collbench.kernels.header import KernelFile
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
-SHARED = Path("/dev/shm")
 FAILURES = {2: "no memory for the stacks of the kernel's threads", 3: "the stack of a thread was too small"}
 # Fibers per rank: a quarter of the cells, within limits. Each costs time to start, and each round over them a wait.
 FEWEST_THREADS, MOST_THREADS, CELLS_OF_A_THREAD = 8, 128, 4
@@ -120,13 +118,10 @@ class CpuCommunicator:
     def _shortage(self, host: Any) -> str | None:
         """Why a host has too little shared memory, the same on all members, or None. A write beyond the limit would
         kill the rank."""
-        words, needed = None, ON_CPU.bytes * host.Get_size()
-        if SHARED.is_dir():
-            state = os.statvfs(SHARED)
-            free = state.f_bavail * state.f_frsize
-            if free < needed:
-                need, have = (f"{size / (1 << 20):.1f} MiB" for size in (needed, free))
-                words = f"kernels need {need} of {SHARED}, but {have} are free; enlarge it (Docker: --shm-size)"
+        words, room, needed = None, shared_room(), ON_CPU.bytes * host.Get_size()
+        if room and room.bytes < needed:
+            need, have = map(show_bytes, (needed, room.bytes))
+            words = f"kernels need {need} {room.where}, but {have} are free; enlarge it (Docker: --shm-size)"
         return self._world.first_words(words)
 
     def reaches(self, ranks: Iterable[int]) -> bool:

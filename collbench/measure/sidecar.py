@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,23 +15,12 @@ from collbench.devices.device import Device
 from collbench.errors import UsageError
 from collbench.host import probes
 from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
+from collbench.host.git import git_revision
 from collbench.kernels import files as kernel_files
 from collbench.plan.sweep import Sweep
 from collbench.ranks.world import World, mpi_facts
 from collbench.results.files import SCHEMA, sidecar_path
 from collbench.results.writing import replace_text
-
-
-def git_revision(folder: Path) -> str | None:
-    """The git revision of the source tree around ``folder``, with ``+`` where modified; None outside a repository."""
-    try:
-        run = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            capture_output=True, text=True, timeout=5, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return run.stdout.strip()
 
 
 def source_hash() -> str:

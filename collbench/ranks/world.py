@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -14,7 +13,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from collbench.host.environment import mapped_path
+from collbench.host.environment import mapped_path, shown_path
 from collbench.plan.layout import Layout, number_nodes
 
 T = TypeVar("T")
@@ -161,7 +160,5 @@ def mpi_facts() -> dict[str, Any]:
     """The MPI that mpi4py loaded: name and version, standard, and path of the library."""
     text = MPI.Get_library_version().strip().strip("\0")
     path = mapped_path()
-    if path and path.startswith(sys.prefix):
-        path = f"environment{path.removeprefix(sys.prefix)}"  # the full path may hold a user's name
     version = ".".join(map(str, MPI.Get_version()))
-    return {"library": " ".join(text.splitlines()[0].split()), "standard": version, "path": path}
+    return {"library": " ".join(text.splitlines()[0].split()), "standard": version, "path": path and shown_path(path)}

@@ -54,7 +54,7 @@ def _lose_patience() -> None:
 
 def _have_no_room() -> None:
     """4 KiB of shared memory are free."""
-    setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=1, f_frsize=4096))  # noqa: B010 - a function
+    setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=1, f_frsize=4096, f_blocks=1))  # noqa: B010 - a function
 
 
 one_rank_deaf = Spoilt("oneshot", _lose_patience, Deaf)

@@ -7,9 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from planting import plant
 
 from collbench.host import environment
-from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
+from collbench.host.environment import (
+    allowed_variables,
+    loaded_libraries,
+    machine,
+    mapped_path,
+    shown_path,
+    versions,
+)
 from collbench.measure.sidecar import launch_facts
 
 SECRETS = {
@@ -61,24 +69,59 @@ def test_a_package_that_is_absent_is_left_out(monkeypatch: pytest.MonkeyPatch) -
     assert set(versions()) == {"python", "numpy"}
 
 
-def test_a_machine_without_proc_is_described_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreadable(path: Path, encoding: str) -> str:
-        raise PermissionError(path)
-
-    monkeypatch.setattr(Path, "read_text", unreadable)
-    found = machine()
+def test_a_machine_without_proc_is_described_all_the_same(tmp_path: Path) -> None:
+    found = machine(tmp_path)
     assert found["cpu"]
     assert found["memory"] is None
 
 
+def test_memory_is_shown_in_the_unit_of_a_reader(tmp_path: Path) -> None:
+    assert machine(plant(tmp_path, {"proc/meminfo": "MemTotal:       24684092 kB"}))["memory"] == "23.5 GiB"
+
+
+def maps(folder: Path, *paths: str) -> Path:
+    """A file as the kernel writes it, of a process that has mapped ``paths``."""
+    named = [f"7f0000000000-7f0000001000 r-xp 00000000 00:1d 99                   {path}" for path in paths]
+    others = "7ffb-7ffc rw-p 00000000 00:00 0 ", "7ffd-7ffe rw-p 00000000 00:00 0                  [stack]"
+    return plant(folder, {"maps": "\n".join([others[0], *named, others[1]])}) / "maps"
+
+
+@pytest.mark.parametrize("deleted", ["", " (deleted)"])
+@pytest.mark.parametrize("folder", ["/opt/mpi", "/my env", "/a  b\t", "/\u2028\x0c", "/\udcff", "/libmpi/x"])
+def test_a_library_is_found_by_any_path(tmp_path: Path, folder: str, deleted: str) -> None:
+    others = ("/opt/libmpi/libfoo.so", "/opt/(deleted)/libc.so.6")
+    read = maps(
+        tmp_path, *others, f"{folder}/lib/libmpi.so.12.1{deleted}", f"{folder}/lib/libmpi_usempif08.so{deleted}"
+    )
+    assert mapped_path(read) == f"{folder}/lib/libmpi.so.12.1"
+
+
+def test_a_newline_in_a_path_is_read_back(tmp_path: Path) -> None:
+    assert mapped_path(maps(tmp_path, "/a\\012b/libmpi.so")) == "/a\nb/libmpi.so"
+
+
+def test_a_file_may_be_named_deleted(tmp_path: Path) -> None:
+    path = str(plant(tmp_path, {"libmpi.so (deleted)": ""}) / "libmpi.so (deleted)")
+    assert mapped_path(maps(tmp_path, path)) == path
+
+
+def test_without_maps_nothing_is_known(tmp_path: Path) -> None:
+    assert (mapped_path(tmp_path / "none"), loaded_libraries(tmp_path / "none")) == (None, {})
+    assert loaded_libraries() == {}
+
+
 def test_libraries_that_are_loaded_are_named_by_their_paths(tmp_path: Path) -> None:
-    maps = tmp_path / "maps"
     loaded = ("/usr/lib/libm.so.6", f"{sys.prefix}/lib/nvidia/nccl/lib/libnccl.so.2", "/opt/a b/libnvshmem_host.so.3")
-    line = "7f0000000000-7f0000001000 r-xp 00000000 00:1d 99                   "
-    maps.write_text("\n".join([f"{line}{path}" for path in loaded] + ["7ffd-7ffe rw-p 00000000 00:00 0  [stack]", ""]))
-    assert loaded_libraries(str(maps)) == {
+    assert loaded_libraries(maps(tmp_path, *loaded)) == {
         "nccl": "environment/lib/nvidia/nccl/lib/libnccl.so.2",
         "nvshmem": "/opt/a b/libnvshmem_host.so.3",
     }
-    assert loaded_libraries(str(tmp_path / "none")) == {}
-    assert loaded_libraries() == {}
+
+
+def test_a_path_in_an_environment_does_not_name_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "link"))
+    for folder in ("link", "real"):
+        assert shown_path(f"{tmp_path}/{folder}/lib/libmpi.so") == "environment/lib/libmpi.so"
+    assert shown_path(f"{tmp_path}/real2/libmpi.so") == f"{tmp_path}/real2/libmpi.so"

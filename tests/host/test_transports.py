@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from running import Mpi
 
+from collbench.host.maps import mapped_files
 from collbench.host.transports import DEFAULT_PROVIDER, UNKNOWN, families, merged, of_nccl, of_nvshmem
 
 # As NCCL 2.28.9 wrote it on two H200s of one host.
@@ -101,11 +102,10 @@ def test_a_plugin_tells_its_provider_once_also_for_later_worlds() -> None:
     assert of_nccl(first + later, later) == "ofi/cxi"
 
 
-def maps(*plugins: str) -> str:
-    """Lines of /proc/self/maps of a process that has these plugins loaded."""
-    folder = "/opt/nvshmem/lib"
-    lines = [f"7f00-7f01 r-xp 00000000 00:1d 99  {folder}/nvshmem_transport_{name}.so.7.0.0" for name in plugins]
-    return "\n".join([f"7e00-7e01 r-xp 00000000 00:1d 98  {folder}/libnvshmem_host.so.3", *lines, ""])
+def mapped(*plugins: str) -> tuple[str, ...]:
+    """Files that a process with these plugins has mapped."""
+    names = ("libnvshmem_host.so.3", *(f"nvshmem_transport_{name}.so.7.0.0" for name in plugins))
+    return tuple(f"/opt/my nvshmem/{name}" for name in names)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def maps(*plugins: str) -> str:
     ],
 )
 def test_the_plugin_that_stayed_loaded_is_what_nvshmem_took(plugins: list[str], transport: str) -> None:
-    assert of_nvshmem(False, maps(*plugins), DEFAULT_PROVIDER) == transport
-    assert of_nvshmem(True, maps(*plugins), DEFAULT_PROVIDER) == "p2p"
+    assert of_nvshmem(False, mapped(*plugins), DEFAULT_PROVIDER) == transport
+    assert of_nvshmem(True, mapped(*plugins), DEFAULT_PROVIDER) == "p2p"
 
 
 def test_the_provider_of_libfabric_is_the_one_that_was_set_for_nvshmem() -> None:
-    assert of_nvshmem(False, maps("libfabric"), "efa") == "libfabric/efa"
+    assert of_nvshmem(False, mapped("libfabric"), "efa") == "libfabric/efa"
 
 
 def test_a_plugin_is_seen_while_it_is_loaded_and_not_after() -> None:
@@ -137,7 +137,7 @@ def test_a_plugin_is_seen_while_it_is_loaded_and_not_after() -> None:
     (plugin,) = Path(found.submodule_search_locations[0]).glob("lib/nvshmem_transport_ibrc.so.*")
 
     def now() -> str:
-        return of_nvshmem(False, Path("/proc/self/maps").read_text(encoding="utf-8"), DEFAULT_PROVIDER)
+        return of_nvshmem(False, mapped_files(), DEFAULT_PROVIDER)
 
     loaded = ctypes.CDLL(str(plugin))
     assert now() == "ibrc"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ from samples import a_layout, a_problem
 
 from collbench.devices.cpu import Cpu
 from collbench.errors import CannotRunError
+from collbench.host.memory import Room
 from collbench.kernels import cpu_communicator
 from collbench.kernels.abi import ON_CPU
 from collbench.kernels.session import open_session
@@ -79,24 +77,22 @@ def test_too_little_shared_memory_is_a_skipped_row(mpich: Mpi) -> None:
     rows = {row.backend: row for row in mpich.rows()}
     assert (rows["mpi"].status, rows["no-room"].status) == ("ok", "skipped")
     assert rows["no-room"].reason == (
-        "rank 0: kernels need 12.0 MiB of /dev/shm, but 0.0 MiB are free; enlarge it (Docker: --shm-size)"
+        "rank 0: kernels need 12 MiB in /dev/shm, but 4 KiB are free; enlarge it (Docker: --shm-size)"
     )
 
 
 @pytest.mark.parametrize("free", [-1, 0])
 def test_a_rank_writes_into_shared_memory_only_where_there_is_enough(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+    monkeypatch: pytest.MonkeyPatch, free: int
 ) -> None:
-    state: Any = SimpleNamespace(f_bavail=ON_CPU.bytes + free, f_frsize=1)
-    monkeypatch.setattr(cpu_communicator, "SHARED", tmp_path)
-    monkeypatch.setattr(os, "statvfs", lambda path: state)
+    monkeypatch.setattr(cpu_communicator, "shared_room", lambda: Room(ON_CPU.bytes + free, "in /dev/shm"))
     problem, device = a_problem(ranks=1), Cpu()
     with ExitStack() as teardown:
         world = open_launch(teardown).split(a_layout(1))
         session: Any = open_session(kernel("oneshot"), world, device, 1 << 16)
         assert bool(session.comm.addresses[0]) == (free == 0)
         if free < 0:
-            with pytest.raises(CannotRunError, match=f"of {tmp_path}, but "):
+            with pytest.raises(CannotRunError, match="in /dev/shm, but "):
                 session.prepare(problem, session.arena[:4096], session.arena[4096:8192])
         world.free()
     device.close()

@@ -68,8 +68,8 @@ def test_a_communicator_knows_what_its_kernels_take(
     monkeypatch.setitem(sys.modules, "nvshmem.bindings", SimpleNamespace(nvshmem=lib))
     asked: list[tuple[bool, bool, str]] = []
 
-    def of_nvshmem(all_reached: bool, maps: str, by: str) -> str:
-        asked.append((all_reached, "/libc.so.6" in maps, by))
+    def of_nvshmem(all_reached: bool, mapped: tuple[str, ...], by: str) -> str:
+        asked.append((all_reached, any(path.endswith("/libc.so.6") for path in mapped), by))
         return "p2p" if all_reached else "unknown"
 
     monkeypatch.setattr("collbench.host.transports.of_nvshmem", of_nvshmem)
