@@ -164,9 +164,7 @@ def sweep(
         click.echo(preview.show(wanted, topology, ranks or start.ranks_to_start(topology), as_json))
         return
     path = target.output or default_path(ranks)
-    request = SweepRequest(
-        wanted, topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:])
-    )
+    request = SweepRequest(wanted, topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:]))
     progress = Progress(quiet or child is not None)
     try:
         if started_by:
@@ -198,9 +196,7 @@ def _report(ended: Ended, as_json: bool) -> None:
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {ended.path}", err=True)
     if ended.why:
-        click.echo(
-            f"{ended.why} Finished rows are in {ended.path}; continue with --resume -o {ended.path}.", err=True
-        )
+        click.echo(f"{ended.why} Finished rows are in {ended.path}; continue with --resume -o {ended.path}.", err=True)
 
 
 def sweep_of(

@@ -45,7 +45,9 @@ def option(knob: str, value: object) -> str:
 def _hardware(then: Entry, now: Entry) -> Iterable[str]:
     facts = (("GPU", "gpu", "name"), ("driver", "gpu", "driver"), ("NCCL", "gpu", "nccl"), ("processor", "cpu", "name"))
     for what, kind, name in facts:
-        one, other = ({str(fact[name]) for fact in _of_ranks(entry, kind) if fact and name in fact} for entry in (then, now))
+        one, other = (
+            {str(fact[name]) for fact in _of_ranks(entry, kind) if fact and name in fact} for entry in (then, now)
+        )
         if one and other and one != other:
             yield f"{what} {', '.join(sorted(one))}, now {', '.join(sorted(other))}"
 

@@ -109,9 +109,7 @@ def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
             end_all(everyone, dog, error)
 
 
-def _run_launch(
-    request: SweepRequest, everyone: World, dog: Watchdog, opened: OpenedFile, progress: Progress
-) -> None:
+def _run_launch(request: SweepRequest, everyone: World, dog: Watchdog, opened: OpenedFile, progress: Progress) -> None:
     dog.beat("opening devices")
     devices = _open_devices(everyone, request)
     entry = sidecar.gather_entry(everyone, request.sweep, request.argv, devices)
@@ -164,7 +162,11 @@ def _given_up(records: tuple[Record, ...], launch: int) -> Callable[[Case], str 
 
     def why(case: Case) -> str | None:
         times = counts[case.backend]
-        return f"{case.backend} ended the job {times} times before: {last[case.backend]}" if times >= MOST_ENDINGS else None
+        return (
+            f"{case.backend} ended the job {times} times before: {last[case.backend]}"
+            if times >= MOST_ENDINGS
+            else None
+        )
 
     return why
 

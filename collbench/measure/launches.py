@@ -13,9 +13,9 @@ from pathlib import Path
 
 from collbench.errors import INTERRUPTED, TERMINATED, Exit
 from collbench.plan.sizes import format_size
-from collbench.ranks.endings import cause
+from collbench.ranks.endings import cause, how
 from collbench.ranks.start import launch_ranks
-from collbench.results.files import AGAIN, doing_path, in_progress
+from collbench.results.files import AGAIN, doing_path, explain, in_progress
 from collbench.results.records import Record, load
 
 _FINAL = (Exit.USAGE, INTERRUPTED, TERMINATED)
@@ -23,9 +23,11 @@ _FINAL = (Exit.USAGE, INTERRUPTED, TERMINATED)
 
 @dataclass(frozen=True)
 class Launches:
-    """``run`` runs ``collbench ARGUMENTS`` on ``ranks`` ranks, which append to ``path`` and leave with one launch less to
-    do; ``missing`` is the number of rows that the file lacks, given those that it has. ``watch`` is called about twice
-    per second meanwhile."""
+    """Launches by ``collbench ARGUMENTS`` on ``ranks`` ranks, which append to ``path``.
+
+    ``missing`` returns the number of rows that the file lacks, given those that it has; ``watch`` is called about twice
+    per second meanwhile.
+    """
 
     path: Path
     ranks: int
@@ -46,6 +48,7 @@ class Launches:
                 return code or Exit.FAILED
             if code:
                 print(f"collbench: {cause(code, self.doing())} Starting the ranks again.", file=sys.stderr)
+                explain(self.path, how(code))
             before = after
         doing_path(self.path).unlink(missing_ok=True)
         return Exit.FINE
@@ -55,8 +58,8 @@ class Launches:
         cases = in_progress(self.path)
         if not cases:
             return ""
-        step = cases[0].reason.partition(" while ")[2].removesuffix(AGAIN)
         one = cases[0]
+        step = one.reason.removesuffix(AGAIN).partition(" while ")[2].partition(": ")[0]
         what = f": {one.backend} {one.collective} {one.dtype}, {format_size(one.bytes)} on {one.ranks} ranks"
         return f"{step}{what if len(cases) == 1 else ''}"
 

@@ -157,7 +157,9 @@ class Runner:
     def _end(self, cases: Sequence[Case], status: str, reason: str) -> None:
         for case in cases:
             timed_out = status == "timeout"
-            self._emit_row(self._rows.timeout(case, reason) if timed_out else self._rows.failed(case, f"{reason}; {ENDED}"))
+            self._emit_row(
+                self._rows.timeout(case, reason) if timed_out else self._rows.failed(case, f"{reason}; {ENDED}")
+            )
 
     def _get_ready(self, world: World, one: Contestant) -> None:
         """Prove the case, choose the calls per sample and warm up; or set the row that says why it cannot be timed."""

@@ -19,13 +19,18 @@ def signal_of(code: int) -> signal.Signals | None:
     return signal.Signals(number)
 
 
-def cause(code: int, doing: str = "") -> str:
-    """A sentence from the exit code of mpiexec and what the ranks were ``doing``, such as "timing mpi"."""
+def how(code: int) -> str:
+    """How the ranks ended, from the exit code of mpiexec."""
     found = signal_of(code)
     if found in _STOPPED and found is not None:
-        return f"The run was stopped ({found.name})."
+        return f"the run was stopped ({found.name})"
     if found is not None:
-        how = f"A rank was killed ({found.name})"
-    else:
-        how = "The ranks made no progress" if code == Exit.TIMEOUT else f"A rank failed (exit code {code})"
-    return f"{how}{f' while {doing}' if doing else ''}{_LIKELY.get(found, '') if found else ''}."
+        return f"a rank was killed ({found.name})"
+    return "the ranks made no progress" if code == Exit.TIMEOUT else f"a rank failed (exit code {code})"
+
+
+def cause(code: int, doing: str = "") -> str:
+    """A sentence from the exit code of mpiexec and what the ranks were ``doing``, such as "timing: mpi"."""
+    words, found = how(code), signal_of(code)
+    during = f" while {doing}" if doing and found not in _STOPPED else ""
+    return f"{words[0].upper()}{words[1:]}{during}{_LIKELY.get(found, '') if found else ''}."

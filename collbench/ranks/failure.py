@@ -65,7 +65,7 @@ def end_all(world: World, dog: Watchdog, error: BaseException) -> None:
     """Print ``error``, record the row of the case that it ended, and abort all ranks with its exit code."""
     if isinstance(error, HangError):
         _say(f"collbench: {error}\n")
-        dog.finish("timeout", _all_hangs(world, error))
+        dog.fail("timeout", _all_hangs(world, error))
         code: int = Exit.TIMEOUT
     elif isinstance(error, OutputError):
         _say(f"collbench: {error}\n")
@@ -74,7 +74,7 @@ def end_all(world: World, dog: Watchdog, error: BaseException) -> None:
         code = INTERRUPTED
     else:
         _say("".join(traceback.format_exception(error)))
-        dog.fail(" ".join(f"{type(error).__name__}: {error}".split()))
+        dog.fail("failed", dog.raised(" ".join(f"{type(error).__name__}: {error}".split())))
         code = Exit.FAILED
     time.sleep(FLUSH_SECONDS)
     world.launch.Abort(code)

@@ -16,21 +16,22 @@ from pathlib import Path
 
 from collbench.ranks.world import World
 
-_SLOT = 2048  # bytes per rank: the time and three texts, each after its length
-_TEXT = 600
-_HEAD = struct.Struct("<d3I")
+_SLOT = 2048  # bytes per rank: the time, the lengths of the texts, the texts
+_TEXT = 500
+_HEAD = struct.Struct("<d4I")
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """A rank's last sign of life: seconds of CLOCK_MONOTONIC, 0 before the first; the step that it is in, where in the
-    code it is, and the error that ends it, if any."""
+    """A rank's last sign of life: seconds of CLOCK_MONOTONIC, 0 before the first; the step that it is in, and where in
+    the code it is. If it is about to end the job: the status of the row of the case, and the reason."""
 
     rank: int
     seconds: float = 0.0
     doing: str = ""
     place: str = ""
-    error: str = ""
+    status: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Heartbeats:
 
     def write(self, beat: Heartbeat) -> None:
         """Record the heartbeat of ``beat.rank``."""
-        texts = [text.encode()[:_TEXT] for text in (beat.doing, beat.place, beat.error)]
+        texts = [text.encode()[:_TEXT] for text in (beat.doing, beat.place, beat.status, beat.reason)]
         content = _HEAD.pack(beat.seconds, *map(len, texts)) + b"".join(texts)
         at = self.ranks.index(beat.rank) * _SLOT
         self.memory[at : at + len(content)] = content

@@ -41,8 +41,8 @@ class Launcher:
 def detect(variables: Mapping[str, str]) -> Launcher | None:
     """The launcher that started this process as one of several, or None.
 
-    One task is no launch: salloc and ``srun --pty`` run a shell in a step of one task. Nor are variables that a launcher
-    left in a shell and behind which nobody answers.
+    A step of one task does not count, since salloc and ``srun --pty`` run a shell in one; nor do variables that a
+    launcher left in a shell and behind which nobody answers.
     """
     found = started_by(variables)
     return None if found is None or found.size == 1 else found
@@ -66,7 +66,9 @@ def _answers(name: str, variables: Mapping[str, str]) -> bool:
     """
     if name == "mpiexec" and "PMI_FD" in variables:
         return _is_socket(variables["PMI_FD"])
-    if name == "mpiexec" and not any(key.startswith(("PMI", "PALS")) for key in variables.keys() - {"PMI_RANK", "PMI_SIZE"}):
+    if name == "mpiexec" and not any(
+        key.startswith(("PMI", "PALS")) for key in variables.keys() - {"PMI_RANK", "PMI_SIZE"}
+    ):
         return False  # MPICH's mpiexec passes a socket, others an address
     folder = variables.get("PMIX_SERVER_TMPDIR")
     if folder is None or Path(folder).exists():

@@ -81,9 +81,7 @@ def _stay_here(vendor: str, ranks: int) -> tuple[str, ...]:
 def without_launcher(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment without the variables of launchers and resource managers."""
     return {
-        name: value
-        for name, value in variables.items()
-        if name.startswith(_KEPT) or not name.startswith(_LEFT_BEHIND)
+        name: value for name, value in variables.items() if name.startswith(_KEPT) or not name.startswith(_LEFT_BEHIND)
     }
 
 

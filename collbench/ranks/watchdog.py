@@ -81,39 +81,43 @@ class Watchdog:
         if self._at_end is not None and self._ending.acquire(blocking=False):
             self._at_end(status, reason)
 
-    def fail(self, error: str) -> None:
-        """Report the error of this rank, which is about to end the job, to rank 0, so that the row names it."""
-        words = f"{self._name} raised {error} while {self._doing}"
+    def fail(self, status: str, reason: str) -> None:
+        """Let rank 0 call its ``at_end`` with the reason why this rank is about to end the job."""
         if self._me == 0:
-            self.finish("failed", words)
-        elif 0 in self._beats.ranks:
-            self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, "", words))
+            self.finish(status, reason)
+            return
+        if 0 in self._beats.ranks:
+            self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, "", status, reason))
         else:
-            self._launch.isend(words, 0, ERROR_TAG)
-        if self._me != 0:
-            time.sleep(2 * POLL_SECONDS)  # until rank 0 has seen it
+            self._launch.isend((status, reason), 0, ERROR_TAG)
+        time.sleep(2 * POLL_SECONDS)  # until rank 0 has seen it
+
+    def raised(self, error: str) -> str:
+        """The reason for a row whose case ends with ``error`` on this rank."""
+        return f"{self._name} raised {error} while {self._doing}"
 
     def _watch(self) -> None:
         while not self._over.wait(POLL_SECONDS):
             self._show()
-            if self._me == 0 and (words := self._error_of_others()):
-                self.finish("failed", words)
-                self._end(Exit.FAILED)
+            if self._me == 0 and (ended := self._ended_elsewhere()):
+                self.finish(*ended)
+                self._end(Exit.TIMEOUT if ended[0] == "timeout" else Exit.FAILED)
                 return
             if not self._paused and time.monotonic() - self._last > max(self._timeout, self._patience):
                 self._time_out()
                 return
 
     def _show(self) -> None:
-        """This rank's heartbeat, unless it is about to report an error."""
-        if not any(beat.error for beat in self._beats.read() if beat.rank == self._me):
+        """This rank's heartbeat, unless it is about to end the job."""
+        if not any(beat.status for beat in self._beats.read() if beat.rank == self._me):
             self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, self._place()))
 
-    def _error_of_others(self) -> str:
-        """The error that another rank has reported, "" if none has."""
+    def _ended_elsewhere(self) -> tuple[str, str] | None:
+        """The status and the reason that another rank gives before it ends the job; None if none does."""
         if self._listens and self._launch.iprobe(tag=ERROR_TAG):
-            return str(self._launch.recv(tag=ERROR_TAG))
-        return next((beat.error for beat in self._beats.read() if beat.error), "")
+            status, reason = self._launch.recv(tag=ERROR_TAG)
+            return status, reason
+        return next(((beat.status, beat.reason) for beat in self._beats.read() if beat.status), None)
 
     def _place(self) -> str:
         """The function in which the main thread is, with its file and line."""
@@ -142,7 +146,8 @@ class Watchdog:
         gone = self._silent(now)
         if gone:
             return "; ".join(
-                f"{self._names[beat.rank]} has shown no sign of life for {now - beat.seconds:.0f} s, since {beat.doing}"
+                f"{self._names[beat.rank]} has shown no sign of life for {now - beat.seconds:.0f} s"
+                + f", since {beat.doing}" * (beat.doing != self._doing)
                 for beat in gone
             )
         places: dict[str, list[str]] = {}

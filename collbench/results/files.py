@@ -46,6 +46,16 @@ def in_progress(path: Path) -> list[Record]:
     return parse(read(note), note, True) if note.exists() and note.stat().st_size else []
 
 
+def explain(path: Path, why: str) -> None:
+    """Add why the job ended to the reasons of the cases in progress in the results file ``path``."""
+    noted = in_progress(path)
+    again = [AGAIN if record.reason.endswith(AGAIN) else "" for record in noted]
+    reasons = (f"{record.reason.removesuffix(end)}: {why}{end}" for record, end in zip(noted, again, strict=True))
+    if noted:
+        records = [dataclasses.replace(record, reason=words) for record, words in zip(noted, reasons, strict=True)]
+        replace_text(doing_path(path), dump(records))
+
+
 def load_samples(path: Path) -> dict[int, list[float]]:
     """Samples (microseconds) of the rows of ``path``, by row number from 0; {} if there are none."""
     found: dict[int, list[float]] = {}

@@ -31,7 +31,7 @@ SECRETS = {
     "MY_NCCL_DEBUG": "planted-8",
     "nccl_debug": "planted-9",
     "OMPI_MCA_orte_hnp_uri": "planted-10",  # a launcher's own address, other in every run
-    "COLLBENCH_CHILD": "planted-11",
+    "COLLBENCH_CHILD": '{"variables": {"AWS_SECRET_ACCESS_KEY": "planted-11"}}',
 }
 SETTINGS = {
     "NCCL_ALGO": "Ring",
@@ -47,6 +47,14 @@ SETTINGS = {
 
 def test_settings_are_recorded_and_nothing_else() -> None:
     assert allowed_variables({**SECRETS, **SETTINGS}) == SETTINGS
+
+
+def test_a_rank_records_the_job_of_the_process_that_started_it() -> None:
+    child = json.dumps({"variables": {"SLURM_JOB_ID": "42", "NCCL_ALGO": "Ring", "SLURM_JWT": "planted"}})
+    assert allowed_variables({"COLLBENCH_CHILD": child, "NCCL_ALGO": "Tree"}) == {
+        "NCCL_ALGO": "Tree",
+        "SLURM_JOB_ID": "42",
+    }
 
 
 def test_no_secret_gets_into_the_sidecar(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,10 +143,10 @@ def test_a_launch_that_is_not_complete_leaves_a_note(tmp_path: Path) -> None:
     file = ResultFile.create(path, force=False)
     file.start()
     assert note.read_text() == ""
-    file.begin(a_record(status="failed"))
+    file.begin([a_record(status="failed")])
     file.append(a_record())
     assert note.read_text() == "", "it is at no case, but not at its end"
     again, rows = ResultFile.resume(path)
-    assert (again.retried, len(rows)) == (None, 1)
+    assert (again.retried, len(rows)) == (frozenset(), 1)
     file.end()
     assert not note.exists()
