@@ -36,6 +36,16 @@ def check(path: Path, status: os.stat_result) -> None:
         raise UntrustedError(f"{path} is writable by others", f"run chmod go-w {path}")
 
 
+def check_file(path: Path, status: os.stat_result) -> None:
+    """``check`` for a file, whose status is that of the name itself; raises UntrustedError for a link, pipe or folder
+    too."""
+    if stat.S_ISLNK(status.st_mode):
+        raise UntrustedError(f"{path} is a symbolic link", "remove it")
+    check(path, status)
+    if not stat.S_ISREG(status.st_mode):
+        raise UntrustedError(f"{path} is not a regular file", "remove it")
+
+
 def _name(user: int) -> str:
     try:
         return pwd.getpwuid(user).pw_name

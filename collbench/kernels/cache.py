@@ -6,23 +6,21 @@ written.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import pwd
 import secrets
-import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from collbench.host.trust import ROOT, UntrustedError, check, check_owner
+from collbench.host.trust import ROOT, UntrustedError, check, check_file, check_owner
 
 VARIABLE = "COLLBENCH_CACHE"
 DIGEST_BYTES = 32  # of SHA-256; an entry is the digest of its content followed by the content
-_ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe in its place must not block
+_OLD = os.O_RDONLY | os.O_NOFOLLOW
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _warned: set[Path] = set()  # folders of which this process has said why they are not used
 
@@ -50,8 +48,10 @@ def _home() -> str | None:
 def load(path: Path) -> bytes | None:
     """The content of an entry; None where it is missing or damaged. Raises UntrustedError."""
     try:
-        with _opened(path.parent) as place, open(_entry(path, place), "rb") as file:
-            entry = file.read()
+        with _opened(path.parent) as place:
+            check_file(path, os.stat(path.name, dir_fd=place, follow_symlinks=False))
+            with open(os.open(path.name, _OLD, dir_fd=place), "rb") as file:
+                entry = file.read()
     except OSError:
         return None
     digest, content = entry[:DIGEST_BYTES], entry[DIGEST_BYTES:]
@@ -88,7 +88,10 @@ def store(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """A descriptor of the folder, relative to which its entries are opened: what was checked cannot be exchanged."""
+    """A descriptor of the folder, relative to which its entries are opened: nobody else can exchange what was checked.
+
+    Raises UntrustedError where another user could have written its entries.
+    """
     check_owner(path, path.lstat())  # a link that another user planted leads to a folder of this one's
     place = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -96,26 +99,6 @@ def _opened(path: Path) -> Iterator[int]:
         yield place
     finally:
         os.close(place)
-
-
-def _entry(path: Path, place: int) -> int:
-    """A descriptor of an entry in the folder ``place``; raises UntrustedError for one that is no file of this user's or
-    root's."""
-    try:
-        handle = os.open(path.name, _ENTRY, dir_fd=place)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise UntrustedError(f"{path} is a symbolic link", "remove it") from None
-        raise
-    try:
-        status = os.fstat(handle)
-        check(path, status)
-        if not stat.S_ISREG(status.st_mode):
-            raise UntrustedError(f"{path} is not a regular file", "remove it")
-    except UntrustedError:
-        os.close(handle)
-        raise
-    return handle
 
 
 def _create(path: Path) -> None:

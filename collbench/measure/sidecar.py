@@ -28,7 +28,7 @@ def git_revision(folder: Path) -> str | None:
     try:
         run = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            capture_output=True, text=True, timeout=5, check=True,
+            capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None

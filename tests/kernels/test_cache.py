@@ -11,12 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from strangers import STRANGER, give_away
 
 from collbench.host import trust
 from collbench.kernels import cache as kernel_cache
 
 PLANTED, MADE = b"planted", b"made"
-STRANGER = os.geteuid() + 4321
 
 
 @pytest.fixture
@@ -37,17 +37,6 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def know_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """The password database has this home for everyone."""
     monkeypatch.setattr(pwd, "getpwuid", lambda user: SimpleNamespace(pw_dir=str(home), pw_name="someone"))
-
-
-def give_away(monkeypatch: pytest.MonkeyPatch, kind: Callable[[int], bool]) -> None:
-    """Open files of this kind belong to another user, which only root could arrange."""
-    real = os.fstat
-
-    def fstat(handle: int) -> os.stat_result:
-        found = real(handle)
-        return os.stat_result((*found[:4], STRANGER, *found[5:10])) if kind(found.st_mode) else found
-
-    monkeypatch.setattr(os, "fstat", fstat)
 
 
 def test_a_cache_that_cannot_be_written_is_reported_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,13 +109,11 @@ def piped_entry(entry: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def foreign_folder(entry: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    give_away(monkeypatch, stat.S_ISDIR)
-    return f"{entry.parent} belongs to user {STRANGER}; remove it or run as user {STRANGER}, or set COLLBENCH_CACHE"
+    return f"{give_away(entry.parent, monkeypatch)}; remove it or run as user {STRANGER}, or set COLLBENCH_CACHE"
 
 
 def foreign_entry(entry: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    give_away(monkeypatch, stat.S_ISREG)
-    return f"{entry} belongs to user {STRANGER}"
+    return give_away(entry, monkeypatch)
 
 
 @pytest.mark.parametrize("plant", [open_folder, open_entry, linked_entry, piped_entry, foreign_folder, foreign_entry])
@@ -150,8 +137,7 @@ def test_a_link_to_a_folder_is_as_good_as_its_owner(entry: Path, monkeypatch: py
     link = entry.parent.with_name("link")
     link.symlink_to(entry.parent)
     assert kernel_cache.load(link / entry.name) == PLANTED
-    real = Path.lstat
-    monkeypatch.setattr(Path, "lstat", lambda path: os.stat_result((*real(path)[:4], STRANGER, *real(path)[5:10])))
+    give_away(link, monkeypatch)
     with pytest.raises(trust.UntrustedError):
         kernel_cache.load(link / entry.name)
 
