@@ -10,8 +10,10 @@ import click
 
 from collbench.cli.main import cli
 from collbench.errors import INTERRUPTED, Exit, OutputError, UsageError
+from collbench.host import terminal
 from collbench.ranks.launcher import speaks
 from collbench.ranks.start import launch_of
+from collbench.results.writing import OUT_OF_SPACE
 
 
 def _abort_ranks(code: int) -> None:
@@ -25,13 +27,34 @@ def _abort_ranks(code: int) -> None:
         MPI.COMM_WORLD.Abort(code)
 
 
+def _report(error: Exception) -> None:
+    """Say on standard error what ended this rank: one sentence where output was lost, nothing where nobody reads it."""
+    if isinstance(error, BrokenPipeError):
+        return
+    if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
+        print(f"collbench: {error.filename or 'standard output'} cannot be written: {error.strerror}.", file=sys.stderr)
+    else:
+        traceback.print_exc()
+
+
+def _let_go() -> None:
+    """Drop output that cannot be written, or Python would report it once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def main() -> None:
     """Console script ``collbench``. An exception on one rank aborts all ranks, which would otherwise wait for ever."""
+    terminal.repair()
     first = speaks(launch_of(os.environ))
     if not first:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - only rank 0 prints
     try:
         code = cli.main(prog_name="collbench", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as mistake:
         if first:
             print(f"collbench: {mistake.format_message()}", file=sys.stderr)
@@ -47,10 +70,11 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         _abort_ranks(INTERRUPTED)
         code = INTERRUPTED
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        _report(error)
         _abort_ranks(Exit.FAILED)
         code = Exit.FAILED
+    _let_go()
     sys.exit(int(code or 0))
 
 

@@ -5,16 +5,19 @@ A spec is the name of a backend with optional parameters, such as ``nvrar-ll:blo
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from collbench import backends
 from collbench.backends import Backend, Configurable, ExactOrder, Opening, OtherWays, Session, Tunable, _kernels
+from collbench.backends._guarded import ForeignError, Guarded, blame, foreign, whole
 from collbench.backends._specs import split
 from collbench.errors import CannotRunError, UsageError
+from collbench.host.deadline import deadline
 from collbench.host.gpus import gpu_count
 from collbench.kernels.files import Broken, find_kernels
 from collbench.kernels.kernel import Kernel
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from collbench.ranks.world import World
 
 ENTRY_POINTS = "collbench.backends"
-MEMBERS = ("DEVICE", "SUMMARY", "missing", "refuses", "exact_order", "wire_bytes", "open")
+IMPORT_SECONDS = 60.0  # limit of importing a backend of another distribution
+CANNOT_LOAD = "cannot be loaded ({})"
 
 
 def _installed() -> EntryPoints:
@@ -101,46 +105,51 @@ class Unusable:
 def find(spec: str) -> Backend:
     """The backend that ``spec`` names, with its parameters; built-in backends take precedence over installed ones.
 
-    Returns ``Unusable`` for a backend that cannot be loaded. Raises UsageError for parameters that are not valid or
-    that the backend does not take.
+    Returns ``Unusable`` for a backend that cannot be loaded or configured; those of other distributions are
+    ``Guarded``. Raises UsageError for parameters that are not valid or that the backend does not take.
     """
     name, parameters = split(spec)
     try:
-        found = _load(name)
-    except Exception as error:  # third-party code may raise anything
-        return Unusable(f"cannot be loaded ({type(error).__name__}: {error}); fix or remove it")
-    backend = _whole(found)
-    return _configured(name, backend, parameters) if parameters and not isinstance(backend, Unusable) else backend
+        backend = _load(name)
+        return _configured(name, backend, parameters) if parameters and not isinstance(backend, Unusable) else backend
+    except ForeignError as error:
+        return Unusable(str(error))
 
 
-def _load(name: str) -> object:
+def _load(name: str) -> Backend:
+    """The backend without parameters; raises ForeignError where it cannot be loaded."""
     if name in _own_names():
-        return importlib.import_module(f"{backends.__name__}.{name.replace('-', '_')}")
+        return whole(_own(name))
     file = find_kernels().get(name)
     if isinstance(file, Broken):
         return Unusable(file.reason, DEVICE=_kernels.device())
     if file:
         return _kernels.find(name)
-    point = next(each for each in _installed() if each.name == name)
-    return point.load()
+    found = _plugin(name)
+    return found if isinstance(found, Unusable) else Guarded(name, found)
 
 
-def _whole(found: object) -> Backend:
-    lacks = [member for member in MEMBERS if not hasattr(found, member)]
-    if lacks:
-        return Unusable(f"does not define {lacks[0]}; a backend defines {', '.join(MEMBERS)}")
-    return cast(Backend, found)
+def _own(name: str) -> object:
+    try:
+        return importlib.import_module(f"{backends.__name__}.{name.replace('-', '_')}")
+    except Exception as error:  # a library that it imports may raise anything
+        return Unusable(blame(CANNOT_LOAD, error))
+
+
+@functools.cache
+def _plugin(name: str) -> object:
+    """What another distribution registers as ``name``, imported once; ``Unusable`` where that fails."""
+    try:
+        with foreign(CANNOT_LOAD), deadline(IMPORT_SECONDS):
+            return next(point for point in _installed() if point.name == name).load()
+    except ForeignError as error:
+        return Unusable(str(error))
 
 
 def _configured(name: str, backend: Backend, parameters: dict[str, str]) -> Backend:
     if not isinstance(backend, Configurable):
         raise UsageError(f"backend {name} takes no parameters; omit {', '.join(parameters)}.")
-    try:
-        return _whole(backend.configured(parameters))
-    except UsageError:
-        raise
-    except Exception as error:
-        return Unusable(f"cannot be configured ({type(error).__name__}: {error}); fix or remove it")
+    return backend.configured(parameters)
 
 
 def candidates(backend: Backend, problem: Problem) -> tuple[str, ...]:

@@ -149,7 +149,7 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
     """Follow an earlier submission, or resubmit its unfinished jobs; return the exit code."""
     from collbench.slurm import client
     from collbench.slurm.submission import reopen
-    from collbench.slurm.submit import by_job, options_of, unfinished
+    from collbench.slurm.submit import by_job, check_scripts, options_of, unfinished
 
     if not steps.output or not (steps.wait or steps.resume):
         raise UsageError(
@@ -162,6 +162,7 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
     submission = reopen(steps.output)
     if not steps.resume:
         return _follow_known(submission)
+    check_scripts(submission)
     submission = submission.with_directives(asked)
     todo = unfinished(submission)
     if steps.dry_run:

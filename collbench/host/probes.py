@@ -114,7 +114,9 @@ def _loads(library: str) -> bool:
     """Whether a shared library can be loaded; tried in a child process, since loading has side effects."""
     program = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
     with suppress(OSError, subprocess.SubprocessError):
-        run = subprocess.run([sys.executable, "-c", program, library], capture_output=True, timeout=10, check=False)
+        run = subprocess.run(
+            [sys.executable, "-P", "-c", program, library], capture_output=True, timeout=10, check=False
+        )
         return run.returncode == 0
     return False
 

@@ -64,7 +64,9 @@ def _version() -> str:
     command = compiler()
     if command is None:
         raise KernelError(str(missing()))
-    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [*command, "--version"], capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=60
+    )
     return done.stdout + done.stderr
 
 

@@ -150,7 +150,7 @@ def _job(file: KernelFile, defines: Mapping[str, str | int], arch: str, tools: T
 def _compiled(job: Compilation) -> bytes:
     with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
         output = Path(folder, "cubin")
-        command = [sys.executable, "-m", __name__, str(output)]
+        command = [sys.executable, "-P", "-m", __name__, str(output)]
         try:
             run = subprocess.run(
                 command, input=json.dumps(asdict(job)), capture_output=True, check=False,

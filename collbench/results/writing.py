@@ -12,7 +12,7 @@ from pathlib import Path
 from collbench.errors import OutputError, UsageError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 
 @contextmanager
@@ -22,13 +22,14 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _OUT_OF_SPACE:
+        if error.errno in OUT_OF_SPACE:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
         raise UsageError(f"{path} cannot be written: {error.strerror}; give another path.") from None
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Replace the contents of the file atomically: a reader sees either the old or the new text.
+def replace_text(path: Path, text: str, mode: int = 0o666) -> None:
+    """Replace the contents of the file atomically: a reader sees either the old or the new text. The umask applies to
+    ``mode``.
 
     The scratch file has a random name and is created anew, so that nobody can lead the writer to another file by a
     symlink. Raises UsageError or OutputError as ``writing`` does.
@@ -36,7 +37,7 @@ def replace_text(path: Path, text: str) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{secrets.token_hex(8)}.new")
-        handle = os.open(scratch, _NEW, 0o666)
+        handle = os.open(scratch, _NEW, mode)
         try:
             with open(handle, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -69,7 +69,13 @@ def submit(script: Path, *options: str) -> str:
     command = ["sbatch", "--parsable", *options, script.name]
     messages: list[str] = []
     with subprocess.Popen(
-        command, cwd=script.parent, env=_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=script.parent,
+        env=_environment(),
+        encoding="utf-8",
+        errors="replace",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -99,7 +105,13 @@ def _query(*command: str) -> list[list[str]]:
     """The rows that a command prints, split at "|". Raises SilentError if the command fails or times out."""
     try:
         done = subprocess.run(
-            command, env=_environment(), capture_output=True, text=True, check=True, timeout=QUERY_SECONDS
+            command,
+            env=_environment(),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=True,
+            timeout=QUERY_SECONDS,
         )
     except subprocess.CalledProcessError as error:
         raise SilentError(error.stderr.strip()) from None

@@ -14,7 +14,7 @@ from collbench.results.records import JOB, Record
 from collbench.results.writing import replace_text
 from collbench.slurm.client import Seen
 from collbench.slurm.follow import NOT_SUBMITTED
-from collbench.slurm.submission import Part, Submission
+from collbench.slurm.submission import Part, Submission, facts
 
 
 def job_row(part: Part, run_id: str, number: str, seen: Seen) -> Record:
@@ -73,9 +73,7 @@ def gather(submission: Submission, seen: Mapping[str, Seen]) -> list[Record]:
 
 def _check_place(path: Path) -> None:
     """Raise UsageError if ``path`` holds results that no submission wrote."""
-    sidecar = sidecar_path(path)
-    ours = sidecar.exists() and "submission" in json.loads(sidecar.read_text(encoding="utf-8"))
-    if path.exists() and not ours:
+    if path.exists() and "submission" not in facts(sidecar_path(path)):
         raise UsageError(f"{path} holds another run; move it, then gather with collbench submit --wait -o {path}.")
 
 

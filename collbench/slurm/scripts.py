@@ -126,7 +126,7 @@ def script(job: Job, profile: Profile) -> str:
         "variables": "\n".join(settings) or "# (nothing)",
         "part": job.part,
         "launch": words(profile.launch),
-        "collbench": words(profile.collbench or (sys.executable, "-m", "collbench")),
+        "collbench": words(profile.collbench or (sys.executable, "-P", "-m", "collbench")),
         "sweep": words(job.sweep),
         "launches": str(job.launches),
         "ranks": str(job.ranks_per_node),

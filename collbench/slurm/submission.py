@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from collbench.results.writing import replace_text
 from collbench.slurm.scripts import Job
 
 SCHEMA = 1
+_ID = re.compile(r"\d+(_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -53,28 +56,46 @@ class Part:
 
     def ran(self) -> list[str]:
         """The id of the job that started last, as that job recorded it; [] if none has started."""
-        note = self.folder / f"{self.name}.job"
-        return note.read_text(encoding="utf-8").split() if note.exists() else []
+        return [word for word in self._lines("job") if _ID.fullmatch(word)]
 
     def launches(self) -> list[dict[str, Any]]:
         """The facts of each launch from the sidecar, [] while there is none."""
-        found: list[dict[str, Any]] = (_json(sidecar_path(self.csv)) or {}).get("launches", [])
-        return found
+        found = facts(sidecar_path(self.csv)).get("launches")
+        entries = found if isinstance(found, list) else []
+        return [each for each in entries if isinstance(each, dict) and isinstance(each.get("launch"), int)]
 
     def preflight(self) -> Any:
         """The findings of ``doctor`` at the start of the last job, None if it has not run."""
-        path = self.folder / f"{self.name}.doctor.json"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = self._lines("doctor.json")
         if not {"[", "]"} <= set(lines):
             return None
-        return json.loads("\n".join(lines[lines.index("[") : lines.index("]") + 1]))  # launchers add lines of their own
+        with suppress(ValueError):  # launchers add lines of their own
+            return json.loads("\n".join(lines[lines.index("[") : lines.index("]") + 1]))
+        return None
+
+    def _lines(self, suffix: str) -> list[str]:
+        """The lines of one of its files, [] if it is missing."""
+        return (_text(self.folder / f"{self.name}.{suffix}") or "").splitlines()
 
 
-def _json(path: Path) -> Any:
+def _text(path: Path) -> str | None:
+    """The text of a file, None if it is missing. Raises UsageError if it cannot be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None  # missing, or its writer was killed
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; make it readable.") from None
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; {} if it is missing, or damaged because its writer was killed. Raises UsageError if it
+    cannot be read."""
+    try:
+        content = json.loads(_text(path) or "{}")
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -105,6 +126,11 @@ class Submission:
         """The id of its newest job, "" if there is none."""
         return (self.ids_of(part) or [""])[-1]
 
+    @property
+    def note(self) -> Path:
+        """Path of the file that describes this submission."""
+        return note_of(self.path)
+
     def script(self, job: Job) -> Path:
         """Path of a job's script."""
         return self.folder / f"{job.part}.sh"
@@ -122,7 +148,7 @@ class Submission:
         """Write ``submission.json`` atomically."""
         content = {"schema": SCHEMA, "profile": self.profile, "jobs": [dataclasses.asdict(job) for job in self.jobs],
                    "ids": self.ids}  # fmt: skip
-        replace_text(self.folder / "submission.json", json.dumps(content, indent=1) + "\n")
+        replace_text(self.note, json.dumps(content, indent=1) + "\n")
 
 
 def folder_of(path: Path) -> Path:
@@ -130,14 +156,29 @@ def folder_of(path: Path) -> Path:
     return path.with_suffix(".jobs")
 
 
+def note_of(path: Path) -> Path:
+    """The file that describes the submission whose results go into ``path``."""
+    return folder_of(path) / "submission.json"
+
+
 def reopen(path: Path) -> Submission:
-    """Load the submission whose results go into ``path``. Raises UsageError if there is none."""
-    content = _json(folder_of(path) / "submission.json")
-    if content is None:
+    """Load the submission whose results go into ``path``. Raises UsageError if there is none or its file is damaged."""
+    note = note_of(path)
+    text = _text(note)
+    if text is None:
         raise UsageError(
             f"nothing was submitted for {path}; submit first, with collbench submit --profile NAME -o {path}."
         )
-    if content["schema"] != SCHEMA:
+    try:
+        content = json.loads(text)
+        found = _submission(path, content) if content["schema"] == SCHEMA else None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise UsageError(f"{note} is damaged; restore it, or submit again with another -o than {path}.") from None
+    if found is None:
         raise UsageError(f"{folder_of(path)} was written by another version of collbench; continue with that version.")
+    return found
+
+
+def _submission(path: Path, content: Mapping[str, Any]) -> Submission:
     jobs = tuple(Job(**{**job, "sweep": tuple(job["sweep"])}) for job in content["jobs"])
     return Submission(path, content["profile"], jobs, {name: tuple(ids) for name, ids in content["ids"].items()})

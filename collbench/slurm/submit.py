@@ -10,10 +10,12 @@ from itertools import groupby
 from pathlib import Path
 
 from collbench.errors import UsageError
+from collbench.host import trust
 from collbench.kernels import files as kernel_files
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.results.files import samples_path, sidecar_path
 from collbench.results.records import Record
+from collbench.results.writing import replace_text, writing
 from collbench.slurm import client, profiles, scripts
 from collbench.slurm.follow import Look, Pace, Screen, look
 from collbench.slurm.gather import gather
@@ -75,19 +77,31 @@ def _with_own_kernels(profile: Profile) -> Profile:
 
 
 def create(submission: Submission, texts: Mapping[Path, str]) -> None:
-    """Write a new submission to disk. Raises UsageError if files of that name exist or cannot be written."""
+    """Write a new submission to disk. Raises UsageError if files of that name exist or cannot be written, OutputError
+    if the disk is full."""
     path = submission.path
-    taken = [each for each in (submission.folder, path, samples_path(path), sidecar_path(path)) if each.exists()]
-    if taken:
-        raise UsageError(f"{taken[0]} exists; give another -o, or continue it with --resume -o {submission.path}.")
-    try:
-        submission.folder.mkdir(parents=True)
-        for path, text in texts.items():
-            path.write_text(text, encoding="utf-8")
-            path.chmod(0o755)
-    except OSError as error:
-        raise UsageError(f"{submission.folder} cannot be written: {error.strerror}; give another -o.") from None
+    with writing(submission.folder):
+        taken = [each for each in (submission.folder, path, samples_path(path), sidecar_path(path)) if each.exists()]
+        if taken:
+            raise UsageError(f"{taken[0]} exists; give another -o, or continue it with --resume -o {path}.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        submission.folder.mkdir(mode=0o755)  # --resume runs its scripts, so only their owner may write them
+    for script, text in texts.items():
+        replace_text(script, text, mode=0o700)
     submission.save()
+
+
+def check_scripts(submission: Submission) -> None:
+    """Raise UsageError if another user could have written the scripts of an earlier submission, or their options."""
+    again = f"submit again with another -o than {submission.path}"
+    try:
+        trust.check(submission.folder, submission.folder.stat())
+        for path in (submission.note, *map(submission.script, submission.jobs)):
+            trust.check_file(path, path.lstat())
+    except trust.UntrustedError as error:
+        raise UsageError(f"{error}; {error.cure}, or {again}.") from None
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be submitted again: {error.strerror}; {again}.") from None
 
 
 def unfinished(submission: Submission) -> list[Part]:

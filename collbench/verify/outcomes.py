@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from collbench.errors import Exit, exit_of
+from collbench.results.writing import append_text
 from collbench.tables import aligned
 from collbench.verify.subjects import Subject
 
@@ -39,14 +40,14 @@ def outcome(subject: Subject, story: str, status: str, reason: str = "", calls: 
 
 
 def append(path: Path, one: Outcome) -> None:
-    """Append an outcome to a file, as a line of JSON."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(one)) + "\n")
+    """Append an outcome to a file, as a line of JSON. Raises UsageError or OutputError if it cannot be written."""
+    append_text(path, json.dumps(asdict(one)) + "\n")
 
 
 def load(path: Path) -> list[Outcome]:
-    """The outcomes in a file that ``append`` wrote."""
-    return [Outcome(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    """The outcomes in a file that ``append`` wrote, without one that was cut off when its writer was killed."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [Outcome(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
 def exit_code(found: Iterable[Outcome]) -> Exit:

@@ -234,4 +234,12 @@ def test_what_only_the_user_knows_must_be_given() -> None:
 
 
 def test_jobs_run_the_collbench_that_submitted_them() -> None:
-    assert f"collbench=({sys.executable} -m collbench)" in script(JOB, PLAIN)
+    assert f"collbench=({sys.executable} -P -m collbench)" in script(JOB, PLAIN)
+
+
+def test_files_in_the_folder_of_a_job_are_no_modules_of_it(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text("raise RuntimeError('not mine')\n")
+    job = replace(JOB, sweep=("--help",))
+    ran = run_script(tmp_path, script(job, PLAIN), 'rm -f *.doing; [[ $* == *doctor* ]] || exec "$@"')
+    assert ran.returncode == 0, ran.stderr
+    assert "Usage: collbench sweep" in ran.stdout

@@ -5,17 +5,22 @@ The real one is in test_cluster.py.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from samples import timed
 from slurm_stage import SUBMIT, Stage, measured, part
+from strangers import give_away
 
 from collbench.cli.main import cli
-from collbench.errors import UsageError
+from collbench.errors import OutputError, UsageError
 from collbench.results.files import load_samples
 from collbench.results.records import Record, load
 from collbench.slurm import client, follow
@@ -136,6 +141,101 @@ def test_what_another_collbench_wrote_is_left_alone(stage: Stage) -> None:
     written.write_text(written.read_text().replace('"schema": 1', '"schema": 2'))
     with pytest.raises(UsageError, match="by another version of collbench"):
         stage.run("submit", "--resume", "-o", "r.csv")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 1', '{"schema": 1}', '{"schema": 1, "jobs": [{}]}'])
+def test_a_damaged_submission_is_named(stage: Stage, text: str) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    Path("r.jobs/submission.json").write_text(text)
+    with pytest.raises(UsageError, match=r"r\.jobs/submission\.json is damaged; restore it, or submit again"):
+        stage.run("submit", "--resume", "-o", "r.csv")
+
+
+def test_a_submission_that_cannot_be_read_is_named(stage: Stage) -> None:
+    Path("r.jobs/submission.json").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"r\.jobs/submission\.json cannot be read: Is a directory"):
+        stage.run("submit", "--wait", "-o", "r.csv")
+
+
+def test_what_a_killed_job_leaves_is_gathered(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1,2")
+    for number, sidecar in enumerate(("[]", '{"launches": [7')):
+        measured(part(number), [timed(5.0, nodes=number + 1)])
+        part(number).csv.with_suffix(".json").write_text(sidecar)
+        (part(number).folder / f"{part(number).name}.doctor.json").write_text("[\n{]\n]\n")
+        (part(number).folder / f"{part(number).name}.job").write_text("\0\0\0")
+    ran = stage.run("submit", "--wait", "-o", "r.csv")
+    assert ran.code == 0, ran.err
+    assert len(load(Path("r.csv"))) == 2
+    assert json.loads(Path("r.json").read_text())["launches"] == []
+    Path("r.json").write_text("[]")
+    with pytest.raises(UsageError, match=r"r\.csv holds another run"):
+        stage.run("submit", "--wait", "-o", "r.csv")
+
+
+@pytest.mark.parametrize("path", [f"{'n' * 300}.csv", "file/r.csv"])
+def test_a_place_that_cannot_be_written(stage: Stage, path: str) -> None:
+    Path("file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written: "):
+        stage.run(*SUBMIT, "--nodes", "1", "-o", path)
+
+
+def test_a_full_disk_is_no_mistake_of_the_user(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mkdir(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(OutputError, match=r"r\.jobs cannot be written: No space left on device\."):
+        stage.run(*SUBMIT, "--nodes", "1")
+
+
+def test_nobody_else_writes_the_scripts(stage: Stage) -> None:
+    before = os.umask(0)
+    try:
+        stage.run(*SUBMIT, "--nodes", "1")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(Path(name).stat().st_mode) for name in ("r.jobs", "r.jobs/nodes1.sh")] == [0o755, 0o700]
+
+
+def open_folder(monkeypatch: pytest.MonkeyPatch) -> str:
+    Path("r.jobs").chmod(0o777)
+    return "r.jobs is writable by others; run chmod go-w r.jobs, or submit again with another -o than r.csv."
+
+
+def open_script(monkeypatch: pytest.MonkeyPatch) -> str:
+    Path("r.jobs/nodes1.sh").chmod(0o770)
+    return "r.jobs/nodes1.sh is writable by others; run chmod go-w r.jobs/nodes1.sh"
+
+
+def foreign_script(monkeypatch: pytest.MonkeyPatch) -> str:
+    return give_away(Path("r.jobs/nodes1.sh"), monkeypatch)
+
+
+def foreign_note(monkeypatch: pytest.MonkeyPatch) -> str:
+    return give_away(Path("r.jobs/submission.json"), monkeypatch)
+
+
+def linked_script(monkeypatch: pytest.MonkeyPatch) -> str:
+    script = Path("r.jobs/nodes1.sh")
+    script.symlink_to(script.rename("elsewhere.sh").absolute())
+    return "r.jobs/nodes1.sh is a symbolic link; remove it"
+
+
+def lost_script(monkeypatch: pytest.MonkeyPatch) -> str:
+    Path("r.jobs/nodes1.sh").unlink()
+    return "r.jobs/nodes1.sh cannot be submitted again: No such file or directory; submit again with another -o"
+
+
+@pytest.mark.parametrize("plant", [open_folder, open_script, foreign_script, foreign_note, linked_script, lost_script])
+def test_no_script_runs_again_that_another_user_could_have_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, plant: Callable[[pytest.MonkeyPatch], str]
+) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    words = plant(monkeypatch)
+    with pytest.raises(UsageError, match=re.escape(words)):
+        stage.run("submit", "--resume", "-o", "r.csv")
+    assert len(stage.calls()) == 1
 
 
 def test_a_job_that_slurm_forgot(stage: Stage) -> None:
