@@ -16,7 +16,7 @@ from collbench.host import fabric, probes
 from collbench.host.environment import machine, versions
 from collbench.host.gpus import gpu_count
 from collbench.host.probes import Host, Nic, Node
-from collbench.kernels import host_compiler
+from collbench.kernels import host_compiler, nvrtc
 from collbench.ranks import launcher
 
 __all__ = ["examine", "show"]
@@ -95,6 +95,13 @@ def _compiler() -> Finding:
     return fine("C++ compiler", " ".join(command) if command else str(host_compiler.missing()), command is not None)
 
 
+def _gpu_compiler() -> Finding | None:
+    """The libraries that compile kernels for GPUs, where their versions do not fit together."""
+    found, _, cure = (nvrtc.mismatch() or "").partition("; ")
+    grade = bad if gpu_count() else note
+    return grade("GPU compiler", found, cure) if found else None
+
+
 def _backend(name: str) -> Finding:
     reason = registry.find(name).missing()
     if reason is not None and gpu_count() > 0:
@@ -127,6 +134,7 @@ def examine() -> list[Finding]:
         traps.root(os.environ, vendor, os.getuid()) if launcher.detect(os.environ) is None else None,
         traps.locked(node, network),
         _logging(os.environ),
+        _gpu_compiler(),
         traps.nccl_plugin(_nccl_wheel(), network, probes.nccl_plugins(os.environ), os.environ) if gpu_count() else None,
     ]
     return [
