@@ -3,8 +3,9 @@ quick."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +14,12 @@ from click.shell_completion import CompletionItem
 from collbench.cli.groups import Group
 from collbench.errors import UsageError, pick
 from collbench.plan.collectives import OPS
-from collbench.plan.dtypes import DTYPES
+from collbench.plan.dtypes import ALIASES, DTYPES
 from collbench.plan.layout import parse_layout
 from collbench.plan.sizes import DEFAULT_SIZES, parse_size, parse_sizes
 from collbench.plan.worlds import Topology
 
+NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
 else:
@@ -54,11 +56,12 @@ def complete_backend(ctx: click.Context, param: click.Parameter, incomplete: str
     return [CompletionItem(name) for name in backend_names() if name.startswith(incomplete)]
 
 
-def names(what: str, known: Callable[[], Sequence[str]]) -> Parsed:
-    """A parameter type for a comma-separated list of ``known`` names."""
+def names(what: str, known: Callable[[], Sequence[str]], aliases: Mapping[str, str] = NO_ALIASES) -> Parsed:
+    """A parameter type for a comma-separated list of ``known`` names, or of ``aliases`` for them."""
 
     def parse(text: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(pick(what, part.strip(), known()) for part in text.split(",")))
+        parts = [part.strip() for part in text.split(",")]
+        return tuple(dict.fromkeys(pick(what, aliases.get(part, part), known()) for part in parts))
 
     return Parsed(f"{what},...", parse, known)
 
@@ -111,7 +114,7 @@ sizes = click.option(
 )
 dtype = click.option(
     "--dtype",
-    type=names("dtype", lambda: list(DTYPES)),
+    type=names("dtype", lambda: list(DTYPES), ALIASES),
     help=f"Element types: {', '.join(DTYPES)}.  [default: bfloat16 on GPUs, float32 on CPU ranks]",
 )
 op = click.option(

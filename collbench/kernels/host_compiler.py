@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from collbench.kernels import cache
+from collbench.kernels.attempts import Attempts, CompilerHangError
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import KernelFile
 from collbench.kernels.sources import KernelError, error_lines, explained, include_folders, key
@@ -30,7 +31,7 @@ FLAGS = (
     "-std=c++17", "-fPIC", "-shared", "-w", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE",
     "-Wl,-Bsymbolic",
 )  # fmt: skip
-COMPILE_SECONDS = 300.0
+COMPILE_SECONDS, VERSION_SECONDS = 300.0, 20.0
 CPU, EMULATED = "cpu", "emulated"
 RUNTIMES = {CPU: "cpu.cpp", EMULATED: "emulator.cpp"}
 # In the emulator the runtime takes most of the time, and each kernel is compiled for few calls.
@@ -60,14 +61,26 @@ def missing() -> str | None:
 
 
 @functools.cache
-def _version() -> str:
-    command = compiler()
-    if command is None:
-        raise KernelError(str(missing()))
-    done = subprocess.run(
-        [*command, "--version"], capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=60
-    )
+def _attempts(command: tuple[str, ...]) -> Attempts:
+    """What this process has tried with a compiler in vain."""
+    return Attempts()
+
+
+@functools.cache
+def _version(command: tuple[str, ...]) -> str:
+    done = _run([*command, "--version"], VERSION_SECONDS, f"{command[0]} --version did not end")
     return done.stdout + done.stderr
+
+
+def _run(command: Sequence[str], seconds: float, late: str) -> subprocess.CompletedProcess[str]:
+    """Run a compiler; raises CompilerHangError, which begins with ``late``, after ``seconds``."""
+    try:
+        return subprocess.run(
+            command, capture_output=True, check=False, encoding="utf-8", errors="replace", timeout=seconds
+        )
+    except subprocess.TimeoutExpired:
+        words = f"{late} within {seconds:g} s; name a compiler that works in CXX"
+        raise CompilerHangError(words) from None
 
 
 def kernel_library(file: KernelFile, defines: Mapping[str, str | int], machine: str) -> bytes:
@@ -76,34 +89,33 @@ def kernel_library(file: KernelFile, defines: Mapping[str, str | int], machine: 
     Raises KernelError with the compiler's errors.
     """
     macros = {"COLL_NAME": file.symbol, "COLL_EMULATED": int(machine == EMULATED), **defines}
-    with explained(file):
-        return _library(file.path, include_folders(file), macros, machine, LEVELS[machine])
+    return _library(file.path, include_folders(file), macros, machine, LEVELS[machine])
 
 
 def runtime_library(machine: str) -> bytes:
-    """The shared library that runs the kernels of ``machine``; through the cache."""
+    """The shared library that runs the kernels of ``machine``; through the cache. Raises KernelError."""
     folder = own_folder()
     return _library(folder / "machine" / RUNTIMES[machine], (folder,), {}, machine, "-O2")
 
 
 def _library(path: Path, folders: tuple[Path, ...], macros: Mapping[str, str | int], machine: str, level: str) -> bytes:
-    command = [*(compiler() or ()), *FLAGS, level]
-    command += [f"-D{name}={number}" for name, number in macros.items()]
-    named = key(path, folders, command, _version(), platform.machine())
-    entry = cache.folder() / f"{path.stem}-{machine}-{named}.so"
-    return cache.load_or_make(entry, lambda: _compiled(path, [*command, *(f"-I{folder}" for folder in folders)]))
+    found = compiler()
+    if found is None:
+        raise KernelError(str(missing()))
+    attempts = _attempts(found)
+    command = [*found, *FLAGS, level, *(f"-D{name}={number}" for name, number in macros.items())]
+    with explained(path):
+        version = attempts("--version", lambda: _version(found))
+        named = f"{path.stem}-{machine}-{key(path, folders, command, version, platform.machine())}.so"
+        full = [*command, *(f"-I{folder}" for folder in folders)]
+        return cache.load_or_make(cache.folder() / named, lambda: attempts(named, lambda: _compiled(path, full)))
 
 
 def _compiled(path: Path, command: Sequence[str]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="collbench-") as folder:
         output = Path(folder, "library.so")
         full = [*command, "-o", str(output), "-x", "c++", str(path)]
-        try:
-            run = subprocess.run(
-                full, capture_output=True, check=False, encoding="utf-8", errors="replace", timeout=COMPILE_SECONDS
-            )
-        except subprocess.TimeoutExpired as error:
-            raise KernelError(f"{path} did not compile within {COMPILE_SECONDS:g} s with {command[0]}") from error
+        run = _run(full, COMPILE_SECONDS, f"{command[0]} did not compile {path}")
         if run.returncode or not output.is_file():
             lines = "\n".join(error_lines(run.stderr))
             raise KernelError(f"{path} does not compile for CPUs with {command[0]}:\n{lines}")

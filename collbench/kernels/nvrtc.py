@@ -7,6 +7,7 @@ inputs that it should reject.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import signal
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from collbench.kernels import cache
+from collbench.kernels.attempts import Attempts, CompilerHangError
 from collbench.kernels.header import KernelFile
 from collbench.kernels.sources import KernelError, error_lines, explained, include_folders, key
 
@@ -53,7 +55,7 @@ class Toolchain:
 
 
 def missing() -> str | None:
-    """What this machine lacks to compile kernels and how to get it, or None; quick, imports no CUDA library."""
+    """What keeps this machine from compiling kernels and the cure, or None; quick, imports no CUDA library."""
     lacking = [package for module, package in MODULES.items() if not _importable(module)]
     if not lacking:  # cuda.pathfinder can be imported
         lacking = [package for name, package in LIBRARIES.items() if _library_version(name) is None]
@@ -61,12 +63,26 @@ def missing() -> str | None:
     if not lacking and _device_library() is None:
         lacking = [HEADERS["nvshmem"][1]]
     if not lacking:
-        return None
+        return mismatch()
     return f"kernels cannot be compiled without {', '.join(lacking)}; pip install {' '.join(lacking)}"
 
 
+def mismatch() -> str | None:
+    """Why nvJitLink cannot link what NVRTC compiles, and the cure, or None: it reads no code of a newer NVRTC. Wheels
+    alone have versions to compare."""
+    versions = {}
+    for name, package in LIBRARIES.items():
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = tuple(map(int, metadata.version(package).split(".")[:2]))
+    if len(versions) < len(LIBRARIES) or versions["nvrtc"] <= versions["nvJitLink"]:
+        return None
+    nvrtc, linker = (".".join(map(str, each)) for each in versions.values())
+    package = LIBRARIES["nvJitLink"]
+    return f"nvJitLink {linker} cannot link code of NVRTC {nvrtc}; upgrade {package} to {nvrtc} or newer"
+
+
 def toolchain() -> Toolchain:
-    """The installed toolchain; raises KernelError with the missing packages."""
+    """The installed toolchain; raises KernelError with the missing packages, or those that do not fit together."""
     lacking = missing()
     if lacking:
         raise KernelError(lacking)
@@ -137,8 +153,14 @@ def build(file: KernelFile, defines: Mapping[str, str | int], arch: str) -> byte
 
     Raises KernelError with the compiler's errors.
     """
-    with explained(file):
+    with explained(file.path):
         return _compiled(_job(file, defines, arch, toolchain()))
+
+
+@functools.cache
+def _attempts() -> Attempts:
+    """What this process has tried in vain."""
+    return Attempts()
 
 
 def _job(file: KernelFile, defines: Mapping[str, str | int], arch: str, tools: Toolchain) -> Compilation:
@@ -157,7 +179,8 @@ def _compiled(job: Compilation) -> bytes:
                 encoding="utf-8", errors="replace", timeout=COMPILE_SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise KernelError(f"{job.name} did not compile within {COMPILE_SECONDS:g} s for {job.arch}") from error
+            words = f"{job.name} did not compile within {COMPILE_SECONDS:g} s for {job.arch}"
+            raise CompilerHangError(words) from error
         if run.returncode or not output.is_file():
             raise KernelError(f"{job.name} does not compile for {job.arch}{_why(run)}")
         return output.read_bytes()
@@ -203,12 +226,12 @@ def load_or_build(file: KernelFile, defines: Mapping[str, str | int], arch: str)
     versions, and this file. A damaged entry is rebuilt. A cache that cannot be written is reported once on standard
     error.
     """
-    with explained(file):
+    with explained(file.path):
         tools = toolchain()
         job = _job(file, defines, arch, tools)
         how = (sorted(job.defines.items()), job.arch, tools.versions, Path(__file__).read_text(encoding="utf-8"))
         named = f"{file.symbol}-{arch}-{key(file.path, include_folders(file), *how)}.cubin"
-        return cache.load_or_make(cache.folder() / named, lambda: _compiled(job))
+        return cache.load_or_make(cache.folder() / named, lambda: _attempts()(named, lambda: _compiled(job)))
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ class KernelError(RuntimeError):
 
 
 @contextmanager
-def explained(file: KernelFile) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn OSError into KernelError: a missing file, no space for temporary files, a process that does not start."""
     try:
         yield
     except OSError as error:
-        raise KernelError(f"{file.path} cannot be compiled: {error}") from error
+        raise KernelError(f"{path} cannot be compiled: {error}") from error
 
 
 def include_folders(file: KernelFile) -> tuple[Path, ...]:

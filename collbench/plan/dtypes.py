@@ -49,3 +49,8 @@ DTYPES = {
         Dtype("int32", 4, 0.0, 31),
     )
 }
+# Other names that are understood, of nccl-tests and of frameworks; results have those of DTYPES.
+ALIASES = {
+    "half": "float16", "fp16": "float16", "bf16": "bfloat16", "float": "float32", "fp32": "float32",
+    "double": "float64", "fp64": "float64", "int": "int32",
+}  # fmt: skip

@@ -29,33 +29,40 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
-def _steps(first: int, last: int, step: str, text: str) -> list[int]:
+def steps(first: int, last: int, factor: int = 1, add: int = 0) -> tuple[int, ...]:
+    """Sizes from ``first`` on, each ``factor`` times the previous one plus ``add``, as far as ``last``, which is among
+    them only if a step meets it. Raises UsageError for too many."""
+    sizes = []
+    while first <= last:
+        sizes.append(first)
+        if len(sizes) > MOST_SIZES:
+            here, there = map(format_size, (sizes[0], last))
+            raise UsageError(f"{here} to {there} has more than {MOST_SIZES} sizes; use a larger step.")
+        first = first * factor + add
+    return tuple(sizes)
+
+
+def _parse_steps(first: int, last: int, step: str, text: str) -> tuple[int, ...]:
     grows = step[1:]
     if step[:1] in "xX" and grows.isdecimal() and int(grows) >= 2:
-        factor, add = int(grows), 0
+        sizes = steps(first, last, int(grows))
     elif step[:1] == "+":
-        factor, add = 1, parse_size(grows)
+        sizes = steps(first, last, add=parse_size(grows))
     else:
         raise UsageError(f"step {step!r} in {text!r} is not valid; use x2, x4, ... or +1M.")
-    sizes = []
-    while first < last:
-        sizes.append(first)
-        if len(sizes) >= MOST_SIZES:
-            raise UsageError(f"range {text!r} has more than {MOST_SIZES} sizes; use a larger step.")
-        first = first * factor + add
-    return [*sizes, last]
+    return tuple(dict.fromkeys((*sizes, last)))
 
 
-def _parse_range(text: str) -> list[int]:
+def _parse_range(text: str) -> tuple[int, ...]:
     first, *rest = text.split(":")
     if not rest:
-        return [parse_size(first)]
+        return (parse_size(first),)
     if len(rest) > 2:
         raise UsageError(f"size range {text!r} has too many parts; {GRAMMAR}.")
     low, high = parse_size(first), parse_size(rest[0])
     if low > high:
         raise UsageError(f"size range {text!r} is reversed; write {rest[0]}:{first}.")
-    return _steps(low, high, rest[1].strip() if len(rest) == 2 else "x2", text)
+    return _parse_steps(low, high, rest[1].strip() if len(rest) == 2 else "x2", text)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,9 @@ from itertools import product
 from collbench import registry
 from collbench.kernels import host_compiler
 from collbench.kernels.files import find_kernels
+from collbench.kernels.host_compiler import EMULATED
 from collbench.kernels.kernel import Kernel
+from collbench.kernels.sources import KernelError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout, parse_layout
@@ -73,8 +76,20 @@ def _trial(request: EmulateRequest, name: str, layout: Layout) -> Trial | Outcom
     reason = host_compiler.missing() or (None if runs else next(filter(None, able.values()), "nothing to run"))
     if reason:
         return _outcome(name, layout, request, "skipped", reason)
+    if broken := _broken_compiler():
+        return _outcome(name, layout, request, "failed", broken)
     dtypes, ops, sizes = (tuple(dict.fromkeys(each)) for each in zip(*runs, strict=True))
     return Trial(name, layout, dtypes, ops, sizes, request.seeds)
+
+
+@functools.cache
+def _broken_compiler() -> str | None:
+    """Why the compiler cannot make the emulator itself, or None; asked once, before each worker process would ask."""
+    try:
+        host_compiler.runtime_library(EMULATED)
+    except KernelError as error:
+        return str(error)
+    return None
 
 
 def _wanted(request: EmulateRequest, kernel: Kernel) -> Iterator[tuple[str, str, int]]:

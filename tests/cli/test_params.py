@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import pytest
 
 from collbench.cli import params
 from collbench.cli.main import cli
+from collbench.cli.sweep import sizes
 from collbench.errors import UsageError
+from collbench.plan.dtypes import ALIASES, DTYPES
 from collbench.plan.worlds import Topology
 from collbench.ranks import start
 
@@ -32,3 +35,29 @@ def ranks(*arguments: str) -> int:
 def test_what_is_said_twice_is_refused(twice: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="give one of them"):
         ranks(*twice)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("-b", "1M", "-e", "10M", "-f", "2"), (1, 2, 4, 8)),
+        (("-b", "1M", "-e", "10M", "-i", "4M"), (1, 5, 9)),
+        (("-b", "3M"), (3,)),
+        (("--sizes", "1M:10M"), (1, 2, 4, 8, 10)),
+    ],
+)
+def test_options_of_nccl_tests_stop_where_nccl_tests_stops(
+    arguments: tuple[str, ...], expected: tuple[int, ...]
+) -> None:
+    assert sizes.of(options(*arguments)).chosen == tuple(size << 20 for size in expected)
+
+
+def test_types_are_known_by_the_names_of_nccl_tests() -> None:
+    text = "half,fp16,bf16,float,fp32,float32,double,fp64,int"
+    assert options("--dtype", text)["dtype"] == ("float16", "bfloat16", "float32", "float64", "int32")
+    with pytest.raises(click.UsageError, match="did you mean 'float64'"):
+        options("--dtype", "float61")
+    shown = params.names("dtype", lambda: list(DTYPES), ALIASES).shell_complete
+    assert [each.value for each in shown(click.Context(cli), click.Option(["--dtype"]), "f")] == [
+        "float16", "float32", "float64",
+    ]  # fmt: skip

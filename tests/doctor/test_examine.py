@@ -9,7 +9,9 @@ import pytest
 from running import Mpi
 
 from collbench.doctor import examine
+from collbench.doctor.findings import Finding
 from collbench.host import probes
+from collbench.kernels import nvrtc
 
 
 def found(text: str) -> dict[str, dict[str, Any]]:
@@ -54,3 +56,14 @@ def test_gpus_are_listed_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> N
     reported, held = examine._gpus(node)
     assert reported.found == "1 NVIDIA; 0: NVIDIA H200, SM 345 of 1980 MHz, memory 3201 of 3201 MHz"
     assert (held.grade, held.found) == ("note", "throttled: GPU 0 of here: power brake")
+
+
+@pytest.mark.parametrize(("gpus", "grade"), [(0, "note"), (2, "bad")])
+def test_a_linker_that_does_not_fit_its_compiler_is_reported(
+    gpus: int, grade: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(nvrtc, "mismatch", lambda: "nvJitLink is old; upgrade it")
+    assert examine._gpu_compiler() == Finding("GPU compiler", grade, "nvJitLink is old", "upgrade it")
+    monkeypatch.setattr(nvrtc, "mismatch", lambda: None)
+    assert examine._gpu_compiler() is None

@@ -6,7 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,7 @@ def forget() -> None:
     """Look for the compiler again."""
     host_compiler.compiler.cache_clear()
     host_compiler._version.cache_clear()
+    host_compiler._attempts.cache_clear()
 
 
 def a_compiler(monkeypatch: pytest.MonkeyPatch, named: str, path: str | None = None) -> None:
@@ -123,7 +124,7 @@ def test_an_error_names_the_file_and_shows_the_compilers_lines(tmp_path: Path, c
     [
         ("exit 0", "does not compile for CPUs with "),  # and leaves nothing behind
         ("echo 'internal error: sorry' >&2; kill -9 $$", "internal error: sorry"),
-        ("exec sleep 600", "did not compile within 0.2 s with "),
+        ("exec sleep 600", "did not compile .* within 0.2 s; name a compiler that works in CXX"),
     ],
 )
 def test_a_compiler_that_fails_is_reported(
@@ -135,6 +136,42 @@ def test_a_compiler_that_fails_is_reported(
     with pytest.raises(KernelError, match=words) as caught:
         kernel_library(kernel(tmp_path), {}, CPU)
     assert str(tmp_path / "one_hop.cu") in str(caught.value)
+
+
+def calls_of(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Callable[[], int]:
+    """Have CXX name a script that counts its calls."""
+    a_compiler(monkeypatch, str(command(folder, "my-c++", f'echo >>"{folder}/calls"\n{script}')))
+    return lambda: len((folder / "calls").read_text())
+
+
+def test_what_does_not_compile_is_tried_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, file = calls_of(tmp_path, monkeypatch, 'test "$1" = --version'), kernel(tmp_path)
+    words = set()
+    for _ in range(3):
+        with pytest.raises(KernelError) as caught:
+            kernel_library(file, {}, CPU)
+        words.add(str(caught.value))
+    assert (calls(), len(words)) == (2, 1)
+    with pytest.raises(KernelError):
+        kernel_library(file, {"COLL_THREADS": 32}, CPU)
+    with pytest.raises(KernelError):
+        kernel_library(kernel(tmp_path, factor=3), {}, CPU)
+    assert calls() == 4, "other options and sources are tried"
+
+
+@pytest.mark.parametrize("limit", ["VERSION_SECONDS", "COMPILE_SECONDS"])
+def test_a_compiler_that_hangs_is_not_called_again(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    hangs = "exec sleep 600" if limit == "VERSION_SECONDS" else 'test "$1" = --version || exec sleep 600'
+    calls, file = calls_of(tmp_path, monkeypatch, hangs), kernel(tmp_path)
+    monkeypatch.setattr(host_compiler, limit, 0.5)
+    for machine in (CPU, EMULATED):
+        with pytest.raises(KernelError, match=r"within 0\.5 s; name a compiler that works in CXX"):
+            kernel_library(file, {}, machine)
+    with pytest.raises(KernelError, match=r"within 0\.5 s"):
+        runtime_library(CPU)
+    assert calls() == (1 if limit == "VERSION_SECONDS" else 2)
 
 
 def test_an_error_of_the_system_is_reported(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

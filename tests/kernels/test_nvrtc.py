@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from collbench.kernels.cubin import resources, uses_nvshmem
 from collbench.kernels.nvrtc import build, load_or_build, missing
 from collbench.kernels.sources import KernelError
 
+UPGRADE = "upgrade nvidia-nvjitlink to 13.5 or newer"
 NVSHMEM = """#include <cuda/std/cstdint>
 #include <cuda_fp16.h>
 #include "non_abi/nvshmem_build_options.h"
@@ -94,6 +96,60 @@ def test_a_compiler_that_hangs_is_an_error(tmp_path: Path, monkeypatch: pytest.M
 
 
 @compiles
+def test_what_does_not_compile_is_tried_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = tmp_path / "python"
+    failing.write_text(f'#!/bin/sh\necho >>"{tmp_path}/calls"\necho "error: no" >&2\nexit 1\n')
+    failing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(failing))
+    file = compilable(tmp_path, PLAIN + f"// {tmp_path}\n")
+    for arch in ("sm_90", "sm_90", "sm_100", "sm_90"):
+        with pytest.raises(KernelError, match=f"does not compile for {arch}:\nerror: no"):
+            load_or_build(file, {}, arch)
+    assert len((tmp_path / "calls").read_text()) == 2
+
+
+@pytest.mark.parametrize(
+    ("compiler", "linker", "words"),
+    [
+        ("13.5.37", "13.5.0", None),
+        ("13.0.88", "13.5.37", None),
+        ("13.10.1", "13.9.9", "nvJitLink 13.9 cannot link code of NVRTC 13.10; "),
+        (
+            "13.5.37",
+            "13.0.88",
+            f"nvJitLink 13.0 cannot link code of NVRTC 13.5; {UPGRADE}",
+        ),
+        (None, "13.0.88", None),
+        ("13.5.37", None, None),
+    ],
+)
+def test_a_linker_older_than_the_compiler_is_named(
+    monkeypatch: pytest.MonkeyPatch, compiler: str | None, linker: str | None, words: str | None
+) -> None:
+    installed = {"nvidia-cuda-nvrtc": compiler, "nvidia-nvjitlink": linker}
+
+    def version(name: str) -> str:
+        if found := installed.get(name):
+            return found
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    found = nvrtc.mismatch()
+    assert found is None if words is None else (found or "").startswith(words)
+
+
+@compiles
+def test_libraries_that_do_not_fit_are_named_before_anything_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvrtc, "mismatch", lambda: "upgrade it")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    assert missing() == "upgrade it"
+    with pytest.raises(KernelError, match=r"^upgrade it$"):
+        build(compilable(tmp_path, PLAIN), {}, "sm_90")
+
+
+@compiles
 def test_a_hit_does_not_compile(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = compilable(tmp_path, PLAIN)
     first = load_or_build(file, {"FACTOR": 3}, "sm_90")
@@ -125,6 +181,7 @@ def test_a_damaged_entry_is_built_again(tmp_path: Path, cache: Path, damage: str
 def test_two_processes_may_build_at_once(tmp_path: Path, cache: Path) -> None:
     file = compilable(tmp_path, PLAIN)
     program = f"""
+from importlib import metadata
 from pathlib import Path
 from collbench.kernels.header import read
 from collbench.kernels.nvrtc import load_or_build

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collbench.errors import UsageError
-from collbench.plan.sizes import MOST_SIZES, format_size, parse_size, parse_sizes
+from collbench.plan.sizes import MOST_SIZES, format_size, parse_size, parse_sizes, steps
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
 ANY_SIZE = st.integers(1, 1 << 62)
@@ -117,6 +117,12 @@ def test_a_range_may_have_as_many_sizes_as_are_allowed() -> None:
 def test_a_range_has_no_more_sizes_than_are_allowed() -> None:
     with pytest.raises(UsageError, match=f"more than {MOST_SIZES} sizes"):
         parse_sizes(f"1:{MOST_SIZES + 1}:+1")
+
+
+def test_steps_end_where_the_next_one_would_pass_the_last_size() -> None:
+    assert steps(M, 10 * M, factor=2) == (M, 2 * M, 4 * M, 8 * M)
+    assert steps(M, 10 * M, add=4 * M) == (M, 5 * M, 9 * M)
+    assert steps(M, M, factor=2) == (M,)
 
 
 @pytest.mark.parametrize(

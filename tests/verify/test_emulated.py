@@ -205,6 +205,15 @@ def test_without_a_compiler_all_is_skipped_and_a_sentence_says_why(mpich: Mpi, n
     assert ran.err == ""
 
 
+def test_a_compiler_that_fails_is_asked_once_and_not_by_every_worker(mpich: Mpi, newcomer: Path) -> None:
+    program = write(newcomer, "c++", f'#!/bin/sh\necho >>"{newcomer}/calls"\necho "error: no licence" >&2\nexit 1\n')
+    program.chmod(0o755)
+    ran = emulate(mpich, newcomer, "--backend", "right,oneshot", "--layout", "1x2,2x2", CXX=str(program))
+    assert ran.code == 1, ran.err
+    assert ran.out.count("error: no licence") == 4
+    assert len((newcomer / "calls").read_text()) == 2, "its version, and the runtime"
+
+
 def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: Path) -> None:
     write(newcomer, "unread.cu", source(ops=None))
     ran = emulate(mpich, newcomer, "--backend", "unread,right", "--layout", "1x3,1x256", "--op", "avg", "--json")
