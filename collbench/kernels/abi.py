@@ -42,8 +42,10 @@ class Scratch:
 
 # Lamport cells hold 64 MiB on one node and about half of that between nodes; larger messages take several launches.
 ON_GPU = Scratch(64 << 20, 200 << 20, slack=4 << 20)
-# Fits the host's caches, and its shared memory, which containers may limit to 64 MiB.
+# Fits the host's caches, and its shared memory, which containers may limit to 64 MiB. Where there is less, larger
+# messages take more launches.
 ON_CPU = Scratch(1 << 20, 2 << 20)
+SMALLER_ON_CPU = tuple(Scratch(half, 2 * half) for half in (256 << 10, 64 << 10, 16 << 10))
 
 
 class Stuck(ctypes.Structure):

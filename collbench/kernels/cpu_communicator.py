@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from collbench.host.memory import shared_room, show_bytes
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import MARKS, ON_CPU, Stuck, alarm_of, args_of, first_state
+from collbench.kernels.abi import MARKS, ON_CPU, SMALLER_ON_CPU, Scratch, Stuck, alarm_of, args_of, first_state
 from collbench.kernels.header import KernelFile
-from collbench.kernels.host_compiler import CPU, LoadedKernel
+from collbench.kernels.host_compiler import COMPILE_SECONDS, CPU, VERSION_SECONDS, LoadedKernel
 from collbench.kernels.loader import Loader, Options
 from collbench.ranks.world import rest_until_all
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collbench.ranks.world import World
 
 FAILURES = {2: "no memory for the stacks of the kernel's threads", 3: "the stack of a thread was too small"}
+COMPILERS_SECONDS = COMPILE_SECONDS + 2 * VERSION_SECONDS  # for rank 0, while the others wait
 # Fibers per rank: a quarter of the cells, within limits. Each costs time to start, and each round over them a wait.
 FEWEST_THREADS, MOST_THREADS, CELLS_OF_A_THREAD = 8, 128, 4
 
@@ -35,12 +36,13 @@ FEWEST_THREADS, MOST_THREADS, CELLS_OF_A_THREAD = 8, 128, 4
 def made_by_first(world: World, make: Callable[[], bytes]) -> bytes:
     """On every member, what ``make`` returns or raises on rank 0. The others sleep: the compiler needs their cores."""
     made: Future[bytes] = Future()
-    if world.rank == 0:
-        try:
-            made.set_result(make())
-        except Exception as error:
-            made.set_exception(error)
-    rest_until_all(world.comm)
+    with world.patience(COMPILERS_SECONDS):
+        if world.rank == 0:
+            try:
+                made.set_result(make())
+            except Exception as error:
+                made.set_exception(error)
+        rest_until_all(world.comm)
     return world.led(made.result)
 
 
@@ -74,10 +76,8 @@ class CpuCommunicator:
     """Scratch, epoch and peers shared by all kernels on one world, and the runtime that runs them on this rank;
     implements ``Communicator``."""
 
-    layout = ON_CPU
-
     def __init__(self, world: World, first_epoch: int) -> None:
-        self.places = world.layout.places
+        self.places, self.layout = world.layout.places, ON_CPU
         self._world = world
         self.function: Loader[LoadedKernel] = Loader(world, self._compiled, LoadedKernel)
         self._state = np.array(first_state(first_epoch), np.uint64)
@@ -96,29 +96,37 @@ class CpuCommunicator:
         """Allocate one window per host and record the address of each rank's scratch on this host."""
         world = self._world
         host = world.comm.Split_type(MPI.COMM_TYPE_SHARED, world.rank)
+        self.layout = self._that_fits(host)
         self._short = self._shortage(host)
         if self._short:
             host.Free()
             return
-        window = MPI.Win.Allocate_shared(ON_CPU.bytes, 1, comm=cast(MPI.Intracomm, host))
+        window = MPI.Win.Allocate_shared(self.layout.bytes, 1, comm=cast(MPI.Intracomm, host))
         self._windows = [window, host]
         there = host.allgather(world.rank)
         of_rank = {rank: np.asarray(window.Shared_query(index)[0]) for index, rank in enumerate(there)}
         self.addresses = [of_rank[rank].ctypes.data if rank in of_rank else 0 for rank in self.places]
         self._mine = of_rank[world.rank]
-        self._mine[: ON_CPU.lamport_at] = 0
-        self._mine[ON_CPU.lamport_at :] = 0xFF
+        self._mine[: self.layout.lamport_at] = 0
+        self._mine[self.layout.lamport_at :] = 0xFF
         table = (ctypes.c_void_p * world.size)()
         for place, address in enumerate(self.addresses):
             table[place] = address
         self._runtime.coll_cpu_attach(
-            ctypes.c_void_p(self._mine.ctypes.data), ctypes.c_size_t(ON_CPU.bytes), table, world.size
+            ctypes.c_void_p(self._mine.ctypes.data), ctypes.c_size_t(self.layout.bytes), table, world.size
         )
+
+    def _that_fits(self, host: Any) -> Scratch:
+        """The largest scratch for which all hosts of the world have shared memory, else the smallest."""
+        room = shared_room()
+        sizes = (ON_CPU, *SMALLER_ON_CPU)
+        fits = (n for n, each in enumerate(sizes) if room is None or each.bytes * host.Get_size() <= room.bytes)
+        return sizes[self._world.highest_int(next(fits, len(sizes) - 1))]
 
     def _shortage(self, host: Any) -> str | None:
         """Why a host has too little shared memory, the same on all members, or None. A write beyond the limit would
         kill the rank."""
-        words, room, needed = None, shared_room(), ON_CPU.bytes * host.Get_size()
+        words, room, needed = None, shared_room(), self.layout.bytes * host.Get_size()
         if room and room.bytes < needed:
             need, have = map(show_bytes, (needed, room.bytes))
             words = f"kernels need {need} {room.where}, but {have} are free; enlarge it (Docker: --shm-size)"

@@ -172,7 +172,8 @@ class GpuCommunicator:
 
     def _compiled(self, file: KernelFile, options: Options) -> bytes:
         """The cubin, which rank 0 compiles or reads from its cache and broadcasts."""
-        return self._world.led(partial(nvrtc.load_or_build, file, options, self._device.arch))
+        with self._world.patience(2 * nvrtc.COMPILE_SECONDS):
+            return self._world.led(partial(nvrtc.load_or_build, file, options, self._device.arch))
 
     def _load(self, cubin: bytes, symbol: str) -> Any:
         """The function ``symbol`` of ``cubin``, which is registered with NVSHMEM where it uses it."""

@@ -96,7 +96,8 @@ def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
         opened = everyone.led(partial(_open_file, request, everyone, child))
         if opened is None:
             return
-        dog = Watchdog(everyone, request.sweep.timeout)
+        continued = f"finished rows are in {request.path}; continue with --resume -o {request.path}."
+        dog = Watchdog(everyone, request.sweep.timeout, "" if child else continued)
         teardown.callback(dog.close)  # registered first, so that it also watches the clean-up
         everyone = replace(everyone, patience=dog.patience)
         try:

@@ -61,7 +61,7 @@ class Launches:
         one = cases[0]
         step = one.reason.removesuffix(AGAIN).partition(" while ")[2].partition(": ")[0]
         what = f": {one.backend} {one.collective} {one.dtype}, {format_size(one.bytes)} on {one.ranks} ranks"
-        return f"{step}{what if len(cases) == 1 else ''}"
+        return step if step.startswith("opening") else f"{step}{what}"
 
     def _state(self) -> tuple[str, ...]:
         """What a launch that makes progress changes: the rows, or the note of the cases in progress."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -104,9 +105,11 @@ class Runner:
         """Open a backend, on all ranks or on none; collective over the launch."""
         backend = registry.find(name)
         device = self._devices[backend.DEVICE]
-        self._step(world, f"opening {name}", [case for group in groups for case in group if case.backend == name])
+        mine = [case for group in groups for case in group if case.backend == name]
+        self._announce(world, f"opening {name}", f"opening {name} on {world.layout}", mine)
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
-        made = on_all(everyone, lambda: backend.open(world, device, size))
+        with nullcontext() if world.member else self._dog.paused():  # the others wait, while members may compile
+            made = on_all(everyone, lambda: backend.open(world, device, size))
         if isinstance(made, Exception):
             self._check_alive(everyone, device)
             return Open(backend, device, None, str(made))
@@ -129,10 +132,10 @@ class Runner:
         running = [(one, one.track) for one in contestants if one.track]
         self._take_turns(world, running)
         for one, track in running if len(running) > 1 else []:
-            self._step(world, "timing without the other backends", [one.case])
+            self._step(world, "timing without the other backends", one.case)
             one.remarks.append(disturbance(world, track) or "")
         for one, track in running:
-            self._step(world, "finishing", [one.case])
+            self._step(world, "finishing", one.case)
             one.phases = self._time_phases(world, one)
             one.transport = self._transport(world, one)
             track.operation.close()
@@ -140,14 +143,17 @@ class Runner:
             for one in contestants:
                 self._emit(self._finish(one))
 
-    def _step(self, world: World, doing: str, cases: Sequence[Case]) -> None:
-        """Announce the next step to the watchdog, with the rows to record if the job ends in it."""
-        problem = cases[0].problem
-        what = (
-            f": {cases[0].backend} {problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B "
-            f"{problem.mode}"
+    def _step(self, world: World, doing: str, case: Case) -> None:
+        """Announce the next step of a case."""
+        problem = case.problem
+        words = (
+            f"{doing}: {case.backend} {problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B "
+            f"{problem.mode} on {problem.layout}"
         )
-        words = f"{doing}{what if len(cases) == 1 else ''} on {problem.layout}"
+        self._announce(world, doing, words, [case])
+
+    def _announce(self, world: World, doing: str, words: str, cases: Sequence[Case]) -> None:
+        """Announce the next step to the watchdog, with the rows to record if the job ends in it."""
         if world.launch.Get_rank() != 0:
             self._dog.beat(words)
             return
@@ -181,7 +187,7 @@ class Runner:
 
     def _try_out(self, world: World, one: Contestant) -> float:
         """Prove the case on a few calls; returns the seconds of one call."""
-        self._step(world, "proving", [one.case])
+        self._step(world, "proving", one.case)
         trial = self._prepare(world, one, trial_rounds(one.case.problem, one.opened.device))
         if trial is None:
             return 0.0
@@ -202,7 +208,7 @@ class Runner:
 
     def _warm_up(self, world: World, one: Contestant, rounds: Rounds) -> float:
         """Prepare and warm up the operation to be timed; returns seconds per call."""
-        self._step(world, "warming up", [one.case])
+        self._step(world, "warming up", one.case)
         one.track = None
         operation = self._prepare(world, one, rounds)
         if operation is None:
@@ -256,7 +262,7 @@ class Runner:
         while left:
             draw.shuffle(left)
             for one, track in list(left):
-                self._step(world, "timing", [one.case])
+                self._step(world, "timing", one.case)
                 if add_block(world, track, self._sweep):
                     left.remove((one, track))
 
@@ -264,7 +270,7 @@ class Runner:
         """Per phase, the median over samples of the slowest rank's microseconds; empty for calls without phases."""
         if not (self._sweep.phases and isinstance(one.call, DescribedCall) and one.call.marked):
             return {}
-        self._step(world, "timing the phases", [one.case])
+        self._step(world, "timing the phases", one.case)
         call = one.call.marked()
         sampler = one.opened.device.sampler(world, [call] * PHASE_CALLS, "chain", False)
         found = []

@@ -25,7 +25,7 @@ def how(code: int) -> str:
     if found in _STOPPED and found is not None:
         return f"the run was stopped ({found.name})"
     if found is not None:
-        return f"a rank was killed ({found.name})"
+        return f"a rank was killed ({found.name}{'' if code > 128 else f', or exit code {code}'})"
     return "the ranks made no progress" if code == Exit.TIMEOUT else f"a rank failed (exit code {code})"
 
 

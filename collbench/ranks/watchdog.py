@@ -27,13 +27,14 @@ class Watchdog:
     """A thread that ends all ranks with exit code 5 when ``beat`` has not been called for ``timeout`` seconds, and with
     exit code 1 when a rank reports an error.
 
-    Every rank runs one. Creating one is collective over the launch.
+    Every rank runs one. Creating one is collective over the launch. ``farewell`` is a line that rank 0 prints when the
+    job ends, such as how to continue.
     """
 
-    def __init__(self, everyone: World, timeout: float) -> None:
+    def __init__(self, everyone: World, timeout: float, farewell: str = "") -> None:
         self._me, self._name = everyone.launch.Get_rank(), everyone.name_of_rank()
         self._names = [f"rank {rank} on {host}" for rank, host in enumerate(everyone.hosts)]
-        self._launch, self._timeout = everyone.launch, timeout
+        self._launch, self._timeout, self._farewell = everyone.launch, timeout, farewell
         self._beats: Heartbeats = open_heartbeats(everyone)
         self._last, self._doing = time.monotonic(), "starting"
         self._at_end: AtEnd | None = None
@@ -77,9 +78,14 @@ class Watchdog:
         self._thread.join()
 
     def finish(self, status: str, reason: str) -> None:
-        """Call ``at_end`` of the current step, if any; once, whichever thread comes first."""
-        if self._at_end is not None and self._ending.acquire(blocking=False):
+        """Call ``at_end`` of the current step, if any, and print the farewell; once, whichever thread comes first."""
+        if not self._ending.acquire(blocking=False):
+            return
+        if self._at_end is not None:
             self._at_end(status, reason)
+        if self._me == 0 and self._farewell:
+            sys.stderr.write(f"collbench: {self._farewell}\n")
+            sys.stderr.flush()
 
     def fail(self, status: str, reason: str) -> None:
         """Let rank 0 call its ``at_end`` with the reason why this rank is about to end the job."""

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,10 +53,12 @@ def _lose_patience() -> None:
     abi.PATIENCE_NS = 2_500_000_000
 
 
-def _have_no_room() -> None:
-    """4 KiB of shared memory are free."""
-    setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=1, f_frsize=4096, f_blocks=1))  # noqa: B010 - a function
+def _have_room(blocks: int) -> None:
+    """So many blocks of 4 KiB of shared memory are free."""
+    free = SimpleNamespace(f_bavail=blocks, f_frsize=4096, f_blocks=blocks)
+    setattr(os, "statvfs", lambda path: free)  # noqa: B010 - a function
 
 
 one_rank_deaf = Spoilt("oneshot", _lose_patience, Deaf)
-no_room = Spoilt("oneshot", _have_no_room, lambda session, world: session)
+no_room = Spoilt("oneshot", partial(_have_room, 1), lambda session, world: session)
+little_room = Spoilt("oneshot", partial(_have_room, 60), lambda session, world: session)

@@ -14,7 +14,7 @@ from collbench.devices.cpu import Cpu
 from collbench.errors import CannotRunError
 from collbench.host.memory import Room
 from collbench.kernels import cpu_communicator
-from collbench.kernels.abi import ON_CPU
+from collbench.kernels.abi import ON_CPU, SMALLER_ON_CPU, Scratch
 from collbench.kernels.session import open_session
 from collbench.ranks.world import open_launch
 
@@ -77,22 +77,38 @@ def test_too_little_shared_memory_is_a_skipped_row(mpich: Mpi) -> None:
     rows = {row.backend: row for row in mpich.rows()}
     assert (rows["mpi"].status, rows["no-room"].status) == ("ok", "skipped")
     assert rows["no-room"].reason == (
-        "rank 0: kernels need 12 MiB in /dev/shm, but 4 KiB are free; enlarge it (Docker: --shm-size)"
+        "rank 0: kernels need 200 KiB in /dev/shm, but 4 KiB are free; enlarge it (Docker: --shm-size)"
     )
 
 
-@pytest.mark.parametrize("free", [-1, 0])
-def test_a_rank_writes_into_shared_memory_only_where_there_is_enough(
-    monkeypatch: pytest.MonkeyPatch, free: int
+@pytest.mark.parametrize(
+    ("free", "expected"),
+    [
+        (ON_CPU.bytes, ON_CPU),
+        (ON_CPU.bytes - 1, SMALLER_ON_CPU[0]),
+        (SMALLER_ON_CPU[-1].bytes, SMALLER_ON_CPU[-1]),
+        (SMALLER_ON_CPU[-1].bytes - 1, None),
+    ],
+)
+def test_the_scratch_is_as_large_as_shared_memory_allows(
+    monkeypatch: pytest.MonkeyPatch, free: int, expected: Scratch | None
 ) -> None:
-    monkeypatch.setattr(cpu_communicator, "shared_room", lambda: Room(ON_CPU.bytes + free, "in /dev/shm"))
+    monkeypatch.setattr(cpu_communicator, "shared_room", lambda: Room(free, "in /dev/shm"))
     problem, device = a_problem(ranks=1), Cpu()
     with ExitStack() as teardown:
         world = open_launch(teardown).split(a_layout(1))
         session: Any = open_session(kernel("oneshot"), world, device, 1 << 16)
-        assert bool(session.comm.addresses[0]) == (free == 0)
-        if free < 0:
+        assert bool(session.comm.addresses[0]) == (expected is not None)
+        if expected is None:
             with pytest.raises(CannotRunError, match="in /dev/shm, but "):
                 session.prepare(problem, session.arena[:4096], session.arena[4096:8192])
+        else:
+            assert session.comm.layout == expected
         world.free()
     device.close()
+
+
+def test_a_message_larger_than_a_small_scratch_takes_more_launches(mpich: Mpi) -> None:
+    ran = sweep(mpich, "--backend", "little-room", "--ranks", "2", "--sizes", "4K,1M", PYTHONPATH=str(BROKEN))
+    assert ran.code == 0, ran.err
+    assert [row.status for row in mpich.rows()] == ["ok", "ok"]

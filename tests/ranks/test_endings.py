@@ -12,7 +12,7 @@ DOING = "timing: mpi all_reduce"
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (9, f"A rank was killed (SIGKILL) while {DOING}; out of memory is likely."),  # MPICH
+        (9, f"A rank was killed (SIGKILL, or exit code 9) while {DOING}; out of memory is likely."),  # MPICH
         (137, f"A rank was killed (SIGKILL) while {DOING}; out of memory is likely."),  # Open MPI
         (135, f"A rank was killed (SIGBUS) while {DOING}; a full /dev/shm is likely."),
         (139, f"A rank was killed (SIGSEGV) while {DOING}."),

@@ -23,32 +23,46 @@ def _order_is_small_first(mpi: Mpi) -> None:
     assert {row.bytes for row in mpi.rows() if row.status == "ok"} == {4096}
 
 
-@pytest.mark.parametrize("fault", ["raises", "dies"])
-def test_a_rank_that_raises_or_dies_ends_the_job(mpi: Mpi, fault: str) -> None:
-    ran = mpi.run(*FAULTY, "--backend", fault, ranks=3, PYTHONPATH=str(BROKEN))
+def test_a_rank_that_raises_is_a_row_and_the_command_that_continues(mpi: Mpi) -> None:
+    ran = mpi.run(*FAULTY, "--backend", "raises", ranks=3, PYTHONPATH=str(BROKEN))
     assert ran.code != 0
-    assert fault != "raises" or "ArithmeticError: planted" in ran.err
-    _order_is_small_first(mpi)
+    assert "ArithmeticError: planted" in ran.err
+    assert "collbench: finished rows are in r.csv; continue with --resume -o r.csv." in ran.err
+    assert [(row.bytes, row.status) for row in mpi.rows()] == [(4096, "ok"), (8192, "failed")]
+    reason = mpi.rows()[1].reason
+    assert reason.startswith("rank 1 on ")
+    assert "raised ArithmeticError: planted while proving: raises all_reduce float32 sum 8192 B" in reason
 
 
-def test_the_same_where_collbench_started_the_ranks(mpi: Mpi) -> None:
-    ran = mpi.run(*FAULTY, "--ranks", "3", "--backend", "raises", PYTHONPATH=str(BROKEN))
-    assert ran.code not in (0, 2, 3)
-    assert "Continue with --resume -o r.csv" in ran.err
+def test_a_rank_that_dies_is_a_row_the_second_time(mpi: Mpi) -> None:
+    assert mpi.run(*FAULTY, "--backend", "dies", ranks=3, PYTHONPATH=str(BROKEN)).code != 0
     _order_is_small_first(mpi)
-    resume = (*FAULTY, "--ranks", "3", "--backend", "raises", "--resume")
-    assert "ArithmeticError" in mpi.run(*resume, PYTHONPATH=str(BROKEN)).err, "it is tried once more"
-    assert "ArithmeticError" not in mpi.run(*resume, PYTHONPATH=str(BROKEN)).err, "and then given up"
+    assert mpi.run(*FAULTY, "--backend", "dies", "--resume", ranks=3, PYTHONPATH=str(BROKEN)).code != 0
+    assert mpi.run(*FAULTY, "--backend", "dies", "--resume", ranks=3, PYTHONPATH=str(BROKEN)).code == 1
     assert [(row.bytes, row.status) for row in mpi.rows()] == [(4096, "ok"), (8192, "failed")]
     assert mpi.rows()[1].reason == "the job ended while proving, for the second time"
+
+
+def test_ranks_of_our_own_are_started_again_for_the_other_cases(mpi: Mpi) -> None:
+    ran = mpi.run(*FAULTY, "--ranks", "3", "--backend", "mpi,dies", PYTHONPATH=str(BROKEN))
+    assert ran.code == 1, ran.err
+    assert ran.err.count("A rank was killed (SIGKILL") == 2
+    assert ran.err.count("while proving: dies all_reduce float32, 8 KiB on 3 ranks; out of memory is likely.") == 2
+    rows = {(row.backend, row.bytes): row for row in mpi.rows()}
+    assert [rows[case].status for case in sorted(rows)] == ["ok", "failed", "ok", "ok"]
+    assert "the job ended while proving: a rank was killed (SIGKILL" in rows["dies", 8192].reason
+    assert rows["dies", 8192].reason.endswith(", for the second time")
+    assert not (mpi.folder / "r.doing").exists()
 
 
 def test_a_hang_is_a_row_and_exit_5(mpi: Mpi) -> None:
     ran = mpi.run(*FAULTY, "--ranks", "2", "--backend", "hangs", "--timeout", "5", PYTHONPATH=str(BROKEN))
     assert ran.code == 5, ran.err
     assert [row.status for row in mpi.rows()] == ["ok", "timeout"]
-    assert "rank 1 on" in ran.err
-    assert "made no progress for 5 s while proving: hangs all_reduce" in mpi.rows()[1].reason
+    reason = mpi.rows()[1].reason
+    assert "no progress for 5 s while proving: hangs all_reduce" in reason
+    assert "in reduce (broken_session.py" in reason, "where rank 0 waits"
+    assert "in <lambda> (broken_backends.py" in reason, "where rank 1 hangs"
 
 
 def test_kernels_that_give_up_waiting_are_a_row_and_exit_5(mpi: Mpi) -> None:
@@ -61,11 +75,12 @@ def test_kernels_that_give_up_waiting_are_a_row_and_exit_5(mpi: Mpi) -> None:
     assert "Traceback" not in ran.err
 
 
-def test_a_kernel_that_gives_up_alone_ends_all_ranks(mpich: Mpi) -> None:
+def test_a_kernel_that_gives_up_alone_is_a_row(mpich: Mpi) -> None:
     ran = mpich.run(*FAULTY, "--ranks", "3", "--backend", "gives-up-alone", PYTHONPATH=str(BROKEN))
     assert ran.code == 5, ran.err
     assert "collbench: rank 1 waited in call 99" in ran.err
-    _order_is_small_first(mpich)
+    assert [(row.bytes, row.status) for row in mpich.rows()] == [(4096, "ok"), (8192, "timeout")]
+    assert mpich.rows()[1].reason == "rank 1 waited in call 99"
 
 
 def test_verify_says_in_which_story_a_kernel_gave_up(mpich: Mpi) -> None:

@@ -1,0 +1,104 @@
+"""Backends that misbehave in one method, on rank 1 or on all ranks; installed by entry points.
+
+A name says where and how: ``open-hangs``, ``call-exits``. To add one, name it in entry_points.txt; `tests/faults` then
+expects that it loses its own rows and no others.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from broken_session import Session, reduce
+
+from collbench.backends import Array, Call, Device, ExactOrder, Problem
+
+
+def _raise() -> None:
+    raise ArithmeticError("planted")
+
+
+def _print() -> None:
+    print("planted on stdout")
+    os.write(1, b"planted on descriptor 1\\n")
+
+
+HOW: dict[str, Callable[[], object]] = {
+    "raises": _raise,
+    "exits": lambda: os._exit(7),
+    "leaves": lambda: os._exit(0),
+    "crashes": lambda: os.kill(os.getpid(), 11),
+    "hangs": lambda: time.sleep(600),
+    "quits": lambda: (_ for _ in ()).throw(SystemExit(3)),
+    "prints": _print,
+}
+
+
+@dataclass(frozen=True)
+class Tricky:
+    """A session that misbehaves in ``where``: prepare, call, release or close."""
+
+    session: Session
+    where: str
+    act: Callable[[], object]
+
+    @property
+    def arena(self) -> Array:
+        return self.session.arena
+
+    def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
+        self._at("prepare")
+
+        def call() -> None:
+            self._at("call")
+            reduce(self.session, problem, send, recv)
+
+        return call
+
+    def release(self) -> None:
+        self._at("release")
+
+    def close(self) -> None:
+        self._at("close")
+
+    def _at(self, where: str) -> None:
+        if where == self.where and self.session.world.rank == 1:
+            self.act()
+
+
+@dataclass(frozen=True)
+class Misbehaving:
+    """Right, until ``where``, where rank 1 does what ``how`` says."""
+
+    where: str
+    how: str
+    DEVICE: str = "cpu"
+    SUMMARY: str = "misbehaves on purpose"
+
+    def missing(self) -> str | None:
+        return None
+
+    def refuses(self, problem: Problem) -> str | None:
+        return None if problem.collective.name == "all_reduce" else "all-reduce only"
+
+    def exact_order(self, problem: Problem) -> ExactOrder | None:
+        return None
+
+    def wire_bytes(self, problem: Problem) -> float | None:
+        return None
+
+    def open(self, world: Any, device: Device, arena_bytes: int) -> Tricky:
+        act = HOW[self.how]
+        if self.where == "open" and world.rank == 1:
+            act()
+        session = Session(world, device.arena(arena_bytes), lambda session, problem, send, recv: lambda: None)
+        return Tricky(session, self.where, act)
+
+
+def __getattr__(name: str) -> Misbehaving:
+    """``open_hangs`` and the like."""
+    where, how = name.split("_")
+    return Misbehaving(where, how)

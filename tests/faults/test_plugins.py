@@ -1,0 +1,58 @@
+"""Backends that misbehave in one method, each in its own way: they lose their own rows and no others.
+
+One sweep runs them all. The names of `broken/misbehaving.py` say where and how.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import Distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import BROKEN, Mpi, Ran
+
+POINTS = Distribution.at(BROKEN / "broken_backends-1.dist-info").entry_points
+NAMES = sorted(point.name for point in POINTS if point.value.startswith("misbehaving:"))
+# What the reason of the row says, by where and how; the others get a latency.
+REASONS = {
+    "open-raises": r"open-raises does not open: rank 1: ArithmeticError: planted",
+    "open-exits": r"the job ended while opening open-exits: a rank .*, for the second time",
+    "open-hangs": r"no progress for 5 s while opening open-hangs on 1x2; .*rank 1 on .* in .*misbehaving\.py",
+    "prepare-raises": r"rank 1: ArithmeticError: planted",
+    "prepare-crashes": r"the job ended while proving: a rank was killed \(SIGSEGV.*, for the second time",
+    "prepare-hangs": r"no progress for 5 s while proving: prepare-hangs .*rank 1 on .* in .*misbehaving\.py",
+    "call-raises": r"rank 1 on .* raised ArithmeticError: planted while proving: call-raises",
+    "call-exits": r"the job ended while proving: a rank .*, for the second time",
+    "call-leaves": r"the job ended|no progress",
+    "call-hangs": r"no progress for 5 s while proving: call-hangs .*rank 1 on .* in .*misbehaving\.py",
+    "call-quits": r"rank 1 on .* raised SystemExit: 3 while proving",
+    "release-raises": r"rank 1 on .* raised ArithmeticError: planted while proving: release-raises",
+}
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, dict[str, Any]]:
+    """The sweep, and its rows by backend."""
+    folder: Path = tmp_path_factory.mktemp("plugins")
+    ran = Mpi("mpich", folder).run(
+        "sweep", "--ranks", "2", "--backend", ",".join(["mpi", *NAMES]), "--sizes", "4K", "--samples", "3",
+        "--max-seconds", "0.05", "--timeout", "5", "-o", "r.csv", "--json", PYTHONPATH=str(BROKEN),
+    )  # fmt: skip
+    return ran, {row["backend"]: row for row in json.loads(ran.out)}
+
+
+def test_all_have_a_row_and_the_others_a_latency(sweep: tuple[Ran, dict[str, Any]]) -> None:
+    ran, rows = sweep
+    assert ran.code == 5, ran.err
+    assert set(rows) == {"mpi", *NAMES}
+    assert {name for name, row in rows.items() if row["latency_us_median"]} == {"mpi", *NAMES} - REASONS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(REASONS))
+def test_the_row_says_what_it_did(sweep: tuple[Ran, dict[str, Any]], name: str) -> None:
+    row = sweep[1][name]
+    assert row["status"] in ("failed", "timeout")
+    assert re.search(REASONS[name], row["reason"], re.DOTALL)
