@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from collbench import backends
@@ -153,10 +154,14 @@ def ways(backend: Backend) -> Mapping[str, Opening]:
     return backend.WAYS if isinstance(backend, OtherWays) else {}
 
 
-def refusal(problem: Problem, name: str) -> str | None:
-    """Why the backend cannot run ``problem`` on this machine, or None."""
-    backend = find(name)
-    return backend.missing() or backend.refuses(problem)
+def refusals() -> Callable[[Problem, str], str | None]:
+    """A function that returns why a backend cannot run a problem on this machine, or None.
+
+    It finds each backend once, and asks it once what is missing: a plan may have tens of thousands of cases.
+    """
+    found = cache(find)
+    missing = cache(lambda name: found(name).missing())
+    return lambda problem, name: missing(name) or found(name).refuses(problem)
 
 
 def default_backends() -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def next_launch(sweep: Sweep, layouts: tuple[Layout, ...], finished: Iterable[Re
     for record in finished:
         done.setdefault(record.launch, set()).add(record.identity)
     for launch in range(sweep.launches):
-        plan = make_plan(sweep, layouts, launch, registry.refusal, _is_in(done.get(launch, set())))
+        plan = make_plan(sweep, layouts, launch, registry.refusals(), _is_in(done.get(launch, set())))
         if plan.groups or plan.skips:
             return launch, plan
     return None

@@ -18,7 +18,7 @@ from collbench.plan.sweep import Sweep, contest_of, contests_text, problems
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.ranks.launcher import find_mpiexec
 from collbench.ranks.start import launch_ranks
-from collbench.results.files import ResultFile, sidecar_path
+from collbench.results.files import ResultFile, samples_path, sidecar_path
 from collbench.results.records import Record, load
 from collbench.results.writing import replace_text
 from collbench.tune import finals
@@ -49,6 +49,10 @@ class TuneRequest:
         """The backend to tune."""
         return self.sweep.backends[0]
 
+    def stage_path(self, number: int) -> Path:
+        """The results file of a stage, 1 or 2."""
+        return self.prefix.with_name(f"{self.prefix.name}-{number}.csv")
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -70,7 +74,8 @@ class EndedEarlyError(Exception):
 
 
 def check(request: TuneRequest) -> None:
-    """Raise UsageError where the backend cannot run here or the table cannot be read, before anything is measured."""
+    """Raise UsageError where the backend cannot run here, a results file exists or the table cannot be read, before
+    anything is measured."""
     backend = request.backend
     if registry.is_of_kernels(backend) and (reason := gpu_missing()):
         raise UsageError(f"{backend} cannot be tuned here: {reason}.")  # launch shapes are those of a GPU
@@ -78,6 +83,10 @@ def check(request: TuneRequest) -> None:
         raise UsageError(f"{backend} cannot run here: {reason}.")
     find_mpiexec()
     tuned.load(request.table)
+    paths = [request.stage_path(number) for number in (1, 2)]
+    files = (each for path in paths for each in (path, samples_path(path), sidecar_path(path)))
+    if taken := next((each for each in files if each.exists()), None):
+        raise UsageError(f"{taken} exists; give another --results.")
 
 
 def run(request: TuneRequest, field: Field) -> Tuned:
@@ -97,7 +106,7 @@ def run(request: TuneRequest, field: Field) -> Tuned:
 
 def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tuple[Path, list[Record]]:
     """Run a sweep of the candidates in ``field``; returns its file and rows. Raises EndedEarlyError."""
-    path = request.prefix.with_name(f"{request.prefix.name}-{number}.csv")
+    path = request.stage_path(number)
     ResultFile.create(path, force=False)
     contests = path.with_suffix(".contests.json")
     replace_text(contests, contests_text(contest_of(problem, names) for problem, names in field.items()))

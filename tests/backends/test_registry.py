@@ -13,7 +13,7 @@ from samples import a_problem
 from collbench import registry
 from collbench.cli.params import BACKENDS
 from collbench.errors import UsageError
-from collbench.registry import Unusable, candidates, find, ways
+from collbench.registry import Unusable, candidates, find, refusals, ways
 
 QUICK = ("--sizes", "4K", "--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "--ranks", "2", "-o", "r.csv")
 
@@ -86,6 +86,15 @@ def test_one_that_breaks_on_its_parameters_is_unusable(install: object, configur
     found = find("spare:x=1")
     assert isinstance(found, Unusable)
     assert words in found.reason
+
+
+def test_a_plan_asks_a_backend_once_what_is_missing_and_once_per_problem_whether_it_refuses(install: object) -> None:
+    assert callable(install)
+    asked: list[str] = []
+    install(missing=lambda: asked.append("missing"), refuses=lambda problem: asked.append("refuses"))
+    refuse = refusals()
+    assert [refuse(a_problem(size=size), "spare") for size in (4, 8, 16)] == [None] * 3
+    assert sorted(asked) == ["missing", *["refuses"] * 3]
 
 
 def test_optional_members(install: object) -> None:
