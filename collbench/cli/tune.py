@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import params
+from collbench.cli import endings, params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError, pick
 from collbench.plan.collectives import COLLECTIVES
@@ -121,7 +121,7 @@ def tune(
         return
     tuned = tuning.run(request, field)
     if tuned.cut_short:
-        click.echo(tuned.cut_short, err=True)
+        click.echo(f"{endings.cause(tuned.code)} {tuned.cut_short}", err=True)
         context.exit(tuned.code)
     click.echo(verdicts.show(tuned.verdicts, as_json))
     if tuned.verdicts:

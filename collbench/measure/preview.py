@@ -10,7 +10,7 @@ from collbench.plan.sizes import format_size
 from collbench.plan.sweep import Plan, Sweep, make_plan
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.registry import refusals
-from collbench.tables import aligned
+from collbench.tables import aligned, counted
 
 Fact = dict[str, Any]
 COLUMNS = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache", "in_place")
@@ -24,7 +24,8 @@ def show(sweep: Sweep, topology: Topology, ranks: int, as_json: bool) -> str:
         return json.dumps(facts, indent=1)
     table = [[*(name.replace("bytes", "size") for name in COLUMNS), "skipped because"], *map(_row, facts)]
     skipped = sum("reason" in fact for fact in facts)
-    return f"{aligned(table)}\n\n{len(facts) - skipped} cases to run, {skipped} skipped, on {ranks} ranks"
+    planned = counted(len(facts) - skipped, "case")
+    return f"{aligned(table)}\n\n{planned} to run, {skipped} skipped, on {counted(ranks, 'rank')}"
 
 
 def _facts(plan: Plan) -> list[Fact]:

@@ -21,6 +21,7 @@ from collbench.ranks.start import launch_ranks
 from collbench.results.files import ResultFile, samples_path, sidecar_path
 from collbench.results.records import Record, load
 from collbench.results.writing import replace_text
+from collbench.tables import counted
 from collbench.tune import finals
 from collbench.tune import table as tuned
 from collbench.tune.finals import Field, Verdict
@@ -56,7 +57,7 @@ class TuneRequest:
 
 @dataclass(frozen=True)
 class Tuned:
-    """The outcome of tuning: exit code, verdicts, and a sentence where the ranks ended early."""
+    """The outcome of tuning: exit code, verdicts, and what is left where the ranks ended early."""
 
     code: int
     verdicts: tuple[Verdict, ...] = ()
@@ -67,9 +68,7 @@ class EndedEarlyError(Exception):
     """The ranks of a stage ended with ``code`` before all of its cases had a row."""
 
     def __init__(self, code: int, path: Path) -> None:
-        super().__init__(
-            f"The ranks ended early with exit code {code}; finished rows are in {path}, and the table is unchanged."
-        )
+        super().__init__(f"Finished rows are in {path}, and the table is unchanged.")
         self.code = code
 
 
@@ -110,8 +109,8 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     ResultFile.create(path, force=False)
     contests = path.with_suffix(".contests.json")
     replace_text(contests, contests_text(contest_of(problem, names) for problem, names in field.items()))
-    cases = sum(map(len, field.values()))
-    click.echo(f"stage {number}: {cases} cases, launches: {launches}, results in {path}", err=True)
+    cases, fresh = counted(sum(map(len, field.values())), "case"), "launches" if launches > 1 else "launch"
+    click.echo(f"stage {number}: {cases}, {launches} {fresh}, results in {path}", err=True)
     code = launch_ranks(request.ranks, _arguments(request, contests, path, launches), launches)
     records = [] if code == Exit.USAGE else load(path)
     # Remarks on timed rows matter in the finals; those of all candidates would be too many.
