@@ -5,11 +5,11 @@ A spec is the name of a backend with optional parameters, such as ``nvrar-ll:blo
 
 from __future__ import annotations
 
-import functools
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from collbench import backends
@@ -136,7 +136,7 @@ def _own(name: str) -> object:
         return Unusable(blame(CANNOT_LOAD, error))
 
 
-@functools.cache
+@cache
 def _plugin(name: str) -> object:
     """What another distribution registers as ``name``, imported once; ``Unusable`` where that fails."""
     try:
@@ -162,10 +162,14 @@ def ways(backend: Backend) -> Mapping[str, Opening]:
     return backend.WAYS if isinstance(backend, OtherWays) else {}
 
 
-def refusal(problem: Problem, name: str) -> str | None:
-    """Why the backend cannot run ``problem`` on this machine, or None."""
-    backend = find(name)
-    return backend.missing() or backend.refuses(problem)
+def refusals() -> Callable[[Problem, str], str | None]:
+    """A function that returns why a backend cannot run a problem on this machine, or None.
+
+    It finds each backend once, and asks it once what is missing: a plan may have tens of thousands of cases.
+    """
+    found = cache(find)
+    missing = cache(lambda name: found(name).missing())
+    return lambda problem, name: missing(name) or found(name).refuses(problem)
 
 
 def default_backends() -> tuple[str, ...]:

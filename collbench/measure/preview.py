@@ -9,8 +9,8 @@ from collbench.plan.problem import Case
 from collbench.plan.sizes import format_size
 from collbench.plan.sweep import Plan, Sweep, make_plan
 from collbench.plan.worlds import Topology, layouts_for
-from collbench.registry import refusal
-from collbench.tables import aligned
+from collbench.registry import refusals
+from collbench.tables import aligned, counted
 
 Fact = dict[str, Any]
 COLUMNS = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache", "in_place")
@@ -19,12 +19,13 @@ COLUMNS = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "c
 def show(sweep: Sweep, topology: Topology, ranks: int, as_json: bool) -> str:
     """The plan for ``ranks`` ranks of this machine as a table, or as JSON."""
     layouts, _ = layouts_for(topology, ["here"] * ranks)
-    facts = _facts(make_plan(sweep, layouts, 0, refusal))
+    facts = _facts(make_plan(sweep, layouts, 0, refusals()))
     if as_json:
         return json.dumps(facts, indent=1)
     table = [[*(name.replace("bytes", "size") for name in COLUMNS), "skipped because"], *map(_row, facts)]
     skipped = sum("reason" in fact for fact in facts)
-    return f"{aligned(table)}\n\n{len(facts) - skipped} cases to run, {skipped} skipped, on {ranks} ranks"
+    planned = counted(len(facts) - skipped, "case")
+    return f"{aligned(table)}\n\n{planned} to run, {skipped} skipped, on {counted(ranks, 'rank')}"
 
 
 def _facts(plan: Plan) -> list[Fact]:

@@ -15,14 +15,15 @@ from collbench.errors import UsageError, exit_of
 from collbench.host.gpus import gpu_missing
 from collbench.measure.progress import Progress
 from collbench.measure.request import SweepRequest
-from collbench.measure.sweep import on_own_ranks
+from collbench.measure.sweep import Ended, on_own_ranks
 from collbench.plan.layout import Layout
 from collbench.plan.sweep import Sweep, contest_of, contests_text, problems
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.ranks.mpiexec import find_mpiexec
-from collbench.results.files import ResultFile, sidecar_path
+from collbench.results.files import ResultFile, samples_path, sidecar_path
 from collbench.results.records import Record
 from collbench.results.writing import replace_text
+from collbench.tables import counted
 from collbench.tune import finals
 from collbench.tune import table as tuned
 from collbench.tune.finals import Field, Verdict
@@ -51,6 +52,10 @@ class TuneRequest:
         """The backend to tune."""
         return self.sweep.backends[0]
 
+    def stage_path(self, number: int) -> Path:
+        """The results file of a stage, 1 or 2."""
+        return self.prefix.with_name(f"{self.prefix.name}-{number}.csv")
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -62,17 +67,16 @@ class Tuned:
 
 
 class EndedEarlyError(Exception):
-    """The ranks of a stage ended with ``code`` before all of its cases had a row."""
+    """The ranks of a stage ended before all of its cases had a row."""
 
-    def __init__(self, code: int, path: Path) -> None:
-        super().__init__(
-            f"The ranks ended early with exit code {code}; finished rows are in {path}, and the table is unchanged."
-        )
-        self.code = code
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(f"{ended.why} Finished rows are in {ended.path}, and the table is unchanged.".lstrip())
+        self.code = ended.code
 
 
 def check(request: TuneRequest) -> None:
-    """Raise UsageError where the backend cannot run here or the table cannot be read, before anything is measured."""
+    """Raise UsageError where the backend cannot run here, a results file exists or the table cannot be read, before
+    anything is measured."""
     backend = request.backend
     if registry.is_of_kernels(backend) and (reason := gpu_missing()):
         raise UsageError(f"{backend} cannot be tuned here: {reason}.")  # launch shapes are those of a GPU
@@ -80,6 +84,10 @@ def check(request: TuneRequest) -> None:
         raise UsageError(f"{backend} cannot run here: {reason}.")
     find_mpiexec()
     tuned.load(request.table)
+    paths = [request.stage_path(number) for number in (1, 2)]
+    files = (each for path in paths for each in (path, samples_path(path), sidecar_path(path)))
+    if taken := next((each for each in files if each.exists()), None):
+        raise UsageError(f"{taken} exists; give another --results.")
 
 
 def run(request: TuneRequest, field: Field) -> Tuned:
@@ -99,13 +107,13 @@ def run(request: TuneRequest, field: Field) -> Tuned:
 
 def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tuple[Path, list[Record]]:
     """Run a sweep of the candidates in ``field``; returns its file and rows. Raises EndedEarlyError."""
-    path = request.prefix.with_name(f"{request.prefix.name}-{number}.csv")
+    path = request.stage_path(number)
     ResultFile.create(path, force=False)
     listed = tuple(contest_of(problem, names) for problem, names in field.items())
     contests = path.with_suffix(".contests.json")
     replace_text(contests, contests_text(listed))
-    cases = sum(map(len, field.values()))
-    click.echo(f"stage {number}: {cases} cases, launches: {launches}, results in {path}", err=True)
+    cases, fresh = counted(sum(map(len, field.values())), "case"), "launches" if launches > 1 else "launch"
+    click.echo(f"stage {number}: {cases}, {launches} {fresh}, results in {path}", err=True)
     sweep = replace(request.sweep, launches=launches, contests=listed)
     stage = SweepRequest(sweep, request.topology, path, resume=True, mixed=False, force=False, argv=())
     progress = Progress(quiet=False)
@@ -116,7 +124,7 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     if reasons := summary.why_not(record for record in records if record.status != "ok" or launches > 1):
         click.echo(reasons, err=True)
     if ended.records is None or ended.why:
-        raise EndedEarlyError(ended.code, path)
+        raise EndedEarlyError(ended)
     return path, records
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
+from collbench.tables import counted
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def choose_members(real: Sequence[int], ranks: int | None, nodes: int | None) ->
         share = ranks // nodes
         hosts = [node for node in by_node.values() if len(node) >= share][:nodes]
         if len(hosts) < nodes:
-            return f"{ranks} ranks do not fit on {nodes} node{'s' * (nodes > 1)}: too few nodes have {share} ranks"
+            return f"{ranks} ranks do not fit on {counted(nodes, 'node')}: too few nodes have {share} ranks"
         members = [rank for node in hosts for rank in node[:share]]
         if 0 not in members:
             return f"the node of rank 0 has fewer than {share} ranks"

@@ -20,10 +20,12 @@ from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout, parse_layout
 from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology, layouts_for
+from collbench.tables import counted
 from collbench.verify.outcomes import Outcome
 from collbench.verify.seeds import Result, Trial, run_trial
 
 LAYOUTS = ("1x4", "2x2", "3x2", "7x1", "5x4")
+FOUND = ("wrong", "timeout")  # statuses of a seed that reproduces a mistake of the kernel
 # In bytes: one element, a cell with a tail, more than one round of all threads, and sizes without alignment.
 SIZES = (2, 4, 30, 1026, 2048, 4100)
 
@@ -106,8 +108,7 @@ def _refusal(kernel: Kernel, layout: Layout, dtype: str, op: str, size: int) -> 
 
 def _outcome(name: str, layout: Layout, request: EmulateRequest, status: str, reason: str, calls: int = 0) -> Outcome:
     dtypes = ", ".join(request.dtypes or ("all types",))
-    seeds = len(request.seeds)
-    story = f"{seeds} seed{'s' * (seeds != 1)}"
+    story = counted(len(request.seeds), "seed")
     ops = ", ".join(request.ops)
     return Outcome(str(layout), layout.size, name, "", "all_reduce", dtypes, ops, story, calls, status, reason, 0)
 
@@ -139,14 +140,14 @@ def _outcome_of(trial: Trial, request: EmulateRequest, results: Sequence[Result]
     calls, first = sum(each.calls for each in results), _first_failure(results)
     if not first:
         return _outcome(trial.backend, trial.layout, request, "ok", "", calls)
-    reason = f"{_seeds(first.failed)}: {first.words}" if first.status == "wrong" else first.words
+    reason = f"{_seeds(first.failed)}: {first.words}" if first.status in FOUND else first.words
     return _outcome(trial.backend, trial.layout, request, first.status, reason, calls)
 
 
 def _explanation(trial: Trial, request: EmulateRequest, results: Sequence[Result]) -> list[str]:
     """Lines about the first seed that failed: its scene, which rank waited for which, and a command to reproduce it."""
     first = _first_failure(results)
-    if not first or first.status != "wrong":
+    if not first or first.status not in FOUND:
         return []
     lines = [f"{trial.backend}, {trial.layout}, {_seeds(first.failed)}: {first.words}"]
     lines += [f"  {line}" for line in first.details]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from collbench.errors import CannotRunError
+from collbench.host.memory import show_bytes
 from collbench.kernels import host_compiler
 from collbench.kernels.abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
 from collbench.kernels.host_compiler import EMULATED, LoadedKernel
@@ -37,6 +38,7 @@ class Ending(IntEnum):
     DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE = range(6)
 
 
+HANGS = (Ending.DEADLOCK, Ending.LIVELOCK)
 WORDS = {
     Ending.DEADLOCK: "deadlock",
     Ending.LIVELOCK: "livelock: threads run without progress",
@@ -110,7 +112,7 @@ class Emulator:
         patience = PATIENT_EVENTS[0] + PATIENT_EVENTS[1] * all_threads + LOOKS * places**2
         plan = _Plan(pes=places, stride=stride, patience=patience, most=MOST_EVENTS, **asdict(schedule))
         if places * stride > MOST_BYTES:
-            raise CannotRunError(f"{places} ranks would need {places * stride >> 30} GiB of scratch in the emulator")
+            raise CannotRunError(f"{places} ranks would need {show_bytes(places * stride)} of scratch in the emulator")
         self._base = self._library.coll_emu_open(ctypes.byref(plan), ctypes.c_uint64(all_threads), comms.count)
         if not self._base:
             raise MemoryError(f"the emulator has no memory for {places} ranks of {threads} threads")

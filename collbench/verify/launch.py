@@ -19,6 +19,7 @@ from collbench.plan.worlds import layouts_for
 from collbench.ranks.failure import end_all, on_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, open_launch, rest_until_all
+from collbench.tables import counted
 from collbench.verify.outcomes import Outcome, outcome
 from collbench.verify.stage import Stage, arena_bytes, not_open, run_story
 from collbench.verify.stories import STORIES, Story
@@ -95,7 +96,7 @@ class Prover:
             self._emit(stage, found[-1])
         if stage.world.rank == 0:
             calls, good = sum(one.calls for one in found), sum(one.status in ("ok", "skipped") for one in found)
-            words = f"{good} of {len(found)} stories passed, {calls} calls checked"
+            words = f"{good} of {len(found)} stories passed, {counted(calls, 'call')} checked"
             print(f"{subject}: {words}", file=sys.stderr, flush=True)
 
     def _ended(self, subject: Subject, story: Story, status: str, reason: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from collbench.errors import Exit, exit_of
 from collbench.results.writing import append_text
-from collbench.tables import aligned
+from collbench.tables import aligned, counted
 from collbench.verify.subjects import Subject
 
 
@@ -64,7 +64,8 @@ def show(found: Sequence[Outcome], as_json: bool) -> str:
         rows = [_row(one) for one in found if _title(one) == title]
         parts.append(f"{title}\n\n{aligned([['backend', 'story', 'calls', 'result'], *rows])}\n")
     counts = ", ".join(f"{count} {status}" for status, count in Counter(one.status for one in found).items())
-    return "\n".join([*parts, f"{counts or 'nothing was run'}; {sum(one.calls for one in found)} calls checked"])
+    calls = counted(sum(one.calls for one in found), "call")
+    return "\n".join([*parts, f"{counts or 'nothing was run'}; {calls} checked"])
 
 
 def _title(one: Outcome) -> str:

@@ -24,7 +24,8 @@ from collbench.plan.problem import Problem
 from collbench.proof import patterns
 from collbench.proof.buffers import ALIGNMENT, Rounds, lay_out, stride_of
 from collbench.proof.prepared import Prepared
-from collbench.verify.emulator import PAGE, Comms, Emulator, Ending, load
+from collbench.tables import counted
+from collbench.verify.emulator import HANGS, PAGE, Comms, Emulator, Ending, load
 from collbench.verify.emulator import WORDS as ENDINGS
 from collbench.verify.schedules import Schedule, draw
 
@@ -62,19 +63,20 @@ class EmulatedScene:
         odd = ", off by one element" if self.shift else ""
         blocks, threads = self.shape
         what = f"{first.dtype.name} {first.op}, {sizes}{odd}{comms}{near}"
-        return f"{what}, {blocks} blocks of {threads} threads; {self.schedule}"
+        return f"{what}, {counted(blocks, 'block')} of {threads} threads; {self.schedule}"
 
 
 @dataclass(frozen=True)
 class SceneResult:
-    """The result of a scene: ``calls`` checked on every rank, ``events`` of the emulator, what was wrong (or ""), and
-    which rank waited for which (``waits``)."""
+    """The result of a scene: ``calls`` checked on every rank, ``events`` of the emulator, what was wrong (or ""),
+    which rank waited for which (``waits``), and whether that was all: a deadlock or a livelock (``hang``)."""
 
     scene: EmulatedScene
     calls: int
     events: int
     wrong: str
     waits: tuple[str, ...] = ()
+    hang: bool = False
 
 
 def draw_scene(
@@ -209,7 +211,7 @@ def _run(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
     if scene.silent is not None:
         return result(_did_not_time_out(stage, scene.silent))
     if ending is not Ending.DONE:
-        return result(ENDINGS[ending], tuple(stage.emulator.waits(stage.ranks)))
+        return result(ENDINGS[ending], tuple(stage.emulator.waits(stage.ranks)), ending in HANGS)
     for place, problems in enumerate(stage.calls):
         for problem, prepared in zip(scene.problems, problems, strict=True):
             for comm, each in enumerate(prepared):

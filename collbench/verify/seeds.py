@@ -63,7 +63,8 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
             except (CannotRunError, MemoryError) as error:
                 return Result(calls, this, "skipped", str(error))
             if verdict.wrong:
-                return Result(calls, this, "wrong", verdict.wrong, (str(each), *verdict.waits))
+                status = "timeout" if verdict.hang else "wrong"
+                return Result(calls, this, status, verdict.wrong, (str(each), *verdict.waits))
             calls += verdict.calls
     return Result(calls)
 
@@ -100,7 +101,7 @@ def _results(
             if not done:
                 running = sorted(waiting.values(), key=min)[:workers]
                 late = range(running[0].start, running[-1].stop)
-                yield late, Result(0, late, "wrong", f"no answer in {patience:g} s")
+                yield late, Result(0, late, "timeout", f"no answer in {patience:g} s")
                 break
             for one in done:
                 block = waiting.pop(one)

@@ -12,7 +12,7 @@ from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology
-from collbench.registry import refusal
+from collbench.registry import refusals
 from collbench.verify.stories import Story
 
 
@@ -79,7 +79,8 @@ def _subject(
     wanted = Subject(name, way, layout, collective, dtype, op, sizes, "")
     problems = list({problem.count: problem for problem in wanted.problems(False)}.values())
     whole = [problem for problem in problems if not problem.refusal()] or problems[-1:]
-    reasons = {problem.bytes: problem.refusal() or refusal(problem, name) for problem in whole}
+    refuse = refusals()
+    reasons = {problem.bytes: problem.refusal() or refuse(problem, name) for problem in whole}
     runs = tuple(size for size, reason in reasons.items() if not reason)
     return replace(wanted, sizes=runs, refusal=next(filter(None, reasons.values()), ""))
 

@@ -19,7 +19,7 @@ from samples import a_problem
 from collbench import registry
 from collbench.cli.params import BACKENDS
 from collbench.errors import UsageError
-from collbench.registry import Unusable, candidates, find, ways
+from collbench.registry import Unusable, candidates, find, refusals, ways
 
 QUICK = ("--sizes", "4K", "--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "--ranks", "2", "-o", "r.csv")
 
@@ -96,6 +96,15 @@ def test_one_that_breaks_on_its_parameters_is_unusable(install: object, configur
     assert words in found.reason
 
 
+def test_a_plan_asks_a_backend_once_what_is_missing_and_once_per_problem_whether_it_refuses(install: object) -> None:
+    assert callable(install)
+    asked: list[str] = []
+    install(missing=lambda: asked.append("missing"), refuses=lambda problem: asked.append("refuses"))
+    refuse = refusals()
+    assert [refuse(a_problem(size=size), "spare") for size in (4, 8, 16)] == [None] * 3
+    assert sorted(asked) == ["missing", *["refuses"] * 3]
+
+
 def test_optional_members(install: object) -> None:
     assert callable(install)
     assert candidates(find("mpi"), a_problem()) == ()
@@ -145,7 +154,7 @@ def test_whatever_a_plugin_raises_is_the_reason_of_its_rows(
     elif member == "configured":
         assert find("spare:x=1").missing() == f"cannot be configured ({said}); fix or remove it"
     else:
-        assert registry.refusal(a_problem(), "spare") == words
+        assert registry.refusals()(a_problem(), "spare") == words
     assert backend.wire_bytes(a_problem()) == find("mpi").wire_bytes(a_problem()) or member == "wire_bytes"
     out, err = capfd.readouterr()
     assert out == ""
@@ -165,7 +174,7 @@ def test_an_order_that_raises_names_itself(install: object) -> None:
 def test_bytes_that_are_no_number_are_refused(install: object, number: object) -> None:
     assert callable(install)
     install(wire_bytes=lambda problem: number)
-    assert "in wire_bytes(); fix or remove it" in str(registry.refusal(a_problem(), "spare"))
+    assert "in wire_bytes(); fix or remove it" in str(registry.refusals()(a_problem(), "spare"))
     assert find("spare").wire_bytes(a_problem()) is None
 
 

@@ -50,7 +50,7 @@ def test_invalid_entries_hide_what_follows(visible: str, count: int, monkeypatch
 def test_without_a_driver_there_are_no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert gpu_count() == 0
-    assert "no NVIDIA GPU" in str(gpu_missing())
+    assert "needs an NVIDIA GPU" in str(gpu_missing())
 
 
 @pytest.mark.parametrize("gpus", [1], indirect=True)

@@ -71,14 +71,18 @@ def test_dry_run_shows_who_would_compete(mpich: Mpi) -> None:
         (("--backend", "waits", "--sizes", "2K"), "only one candidate for each problem"),
         (("--backend", "waits:mss=1"), "did you mean 'ms'?"),
         (("--backend", "wait"), "did you mean 'waits'?"),
-        (("--backend", "nvrar"), "nvrar cannot be tuned here: no NVIDIA GPU"),
-        (("--backend", "nvrar-ll"), "nvrar-ll cannot be tuned here: no NVIDIA GPU"),
+        (("--backend", "nvrar"), "nvrar cannot be tuned here: needs an NVIDIA GPU"),
+        (("--backend", "nvrar-ll"), "nvrar-ll cannot be tuned here: needs an NVIDIA GPU"),
         (("--backend", "waits", "--launches", "2"), "2 is not in the range"),
         (("--backend", "waits", "-o", "bad.toml"), "is not a tuned table"),
+        (("--backend", "waits", "-o", "bad.toml", "--dry-run"), "is not a tuned table"),
+        (("--backend", "nvrar-ll", "--dry-run"), "nvrar-ll cannot be tuned here: needs an NVIDIA GPU"),
+        (("--backend", "waits", "--results", "x"), "x-2.csv exists; give another --results"),
     ],
 )
 def test_what_cannot_be_tuned_gets_one_sentence(mpich: Mpi, arguments: tuple[str, ...], words: str) -> None:
     (mpich.folder / "bad.toml").write_text("nonsense")
+    (mpich.folder / "x-2.csv").write_text("precious")
     variables = {"PYTHONPATH": str(BROKEN), "CUDA_VISIBLE_DEVICES": "", "CXX": "no-such-c++"}  # no use without a GPU
     ran = mpich.run("tune", "--sizes", "4K", *arguments, ranks=None, **variables)
     assert (ran.code, ran.err.count("\n")) == (2, 1)
