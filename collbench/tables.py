@@ -1,4 +1,4 @@
-"""Text tables for a terminal and in Markdown, and latencies as text."""
+"""Text tables for a terminal and in Markdown, latencies and factors as text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ def show_us(value: float) -> str:
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.{4 - len(str(int(value)))}f}" if value >= 1 else f"{value:.3f}"
+
+
+def show_factor(value: float) -> str:
+    """A factor of at least 1 with three significant digits below 10, and whole above."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:,.0f}"
 
 
 def aligned(table: Table) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from collbench.plan.layout import VIRTUAL
@@ -46,3 +46,17 @@ def panels(results: Iterable[CaseResult]) -> dict[Panel, list[CaseResult]]:
 def rows_of(results: Iterable[CaseResult]) -> list[Record]:
     """The rows of these cases, in their order."""
     return [row for case in results for row in case.rows]
+
+
+def labels_of(records: Sequence[Record]) -> list[str]:
+    """For the first record of each of several panels, the words that tell it from the others: "" where nothing does."""
+    words = [
+        (
+            record.mode, record.dtype, f"{record.ranks} ranks", f"{record.nodes} node{'s' * (record.nodes != 1)}",
+            record.collective, record.op, record.fabric, record.cache, "in place" if record.in_place else "",
+            "uneven" if record.gpus_per_node is None else "",
+        )
+        for record in records
+    ]  # fmt: skip
+    differ = [index for index, column in enumerate(zip(*words, strict=True)) if len(set(column)) > 1]
+    return [" · ".join(filter(None, (row[index] for index in differ))) for row in words]

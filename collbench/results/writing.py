@@ -28,7 +28,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace the contents of the file atomically: a reader sees either the old or the new text.
+    """Replace the contents of the file by ``text`` in UTF-8, as ``replace_bytes`` does."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Replace the contents of the file atomically: a reader sees either the old or the new ones.
 
     The scratch file has a random name and is created anew, so that nobody can lead the writer to another file by a
     symlink. Raises UsageError or OutputError as ``writing`` does.
@@ -38,8 +43,8 @@ def replace_text(path: Path, text: str) -> None:
         scratch = path.with_name(f".{secrets.token_hex(8)}.new")
         handle = os.open(scratch, _NEW, 0o666)
         try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(handle, "wb") as file:
+                file.write(content)
             scratch.replace(path)
         except OSError:
             with suppress(OSError):

@@ -42,6 +42,6 @@ def test_a_full_disk_is_no_mistake_of_the_user() -> None:
 def test_a_path_that_cannot_be_written_asks_for_another(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "a.csv", tmp_path / ("n" * 300)):
-        with pytest.raises(UsageError, match="cannot be written: .*; give another path"):
+        with pytest.raises(UsageError, match=r"cannot be written: .*; give another path"):
             replace_text(path, "")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
