@@ -22,12 +22,15 @@ def panel_of(record: Record) -> Panel:
 
 def title_of(record: Record) -> str:
     """A panel's title: collective, type, ranks and nodes, fabric, mode."""
-    plural = "node" if record.nodes == 1 else "nodes"
     virtual = "virtual " if record.fabric.endswith(VIRTUAL) else ""
     what = [record.collective, record.dtype, *([record.op] if record.op else [])]
-    where = f"{record.ranks} ranks on {record.nodes} {virtual}{plural} ({record.fabric})"
+    where = f"{_counted(record.ranks, 'rank')} on {_counted(record.nodes, f'{virtual}node')} ({record.fabric})"
     how = [record.mode, *(["cold"] if record.cache == "cold" else [])]
     return " · ".join([*what, where, *how, *(["in place"] if record.in_place else [])])
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def panels(results: Iterable[CaseResult]) -> dict[Panel, list[CaseResult]]:
@@ -52,7 +55,7 @@ def labels_of(records: Sequence[Record]) -> list[str]:
     """For the first record of each of several panels, the words that tell it from the others: "" where nothing does."""
     words = [
         (
-            record.mode, record.dtype, f"{record.ranks} ranks", f"{record.nodes} node{'s' * (record.nodes != 1)}",
+            record.mode, record.dtype, _counted(record.ranks, "rank"), _counted(record.nodes, "node"),
             record.collective, record.op, record.fabric, record.cache, "in place" if record.in_place else "",
             "uneven" if record.gpus_per_node is None else "",
         )

@@ -23,6 +23,7 @@ from collbench.results.writing import replace_bytes
 
 WIDTH = 9.0  # inches: 900 px of a README at 100 px an inch
 GREY, RED = "#6b6b6b", "#b00020"
+MOST_MARKERS = 100  # more would hide their line
 SLOWEST_SHOWN = 0.25  # lower speed-ups would compress those near 1
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 # Okabe and Ito's palette, and three darker colours that stay distinct from it under colour blindness.
@@ -144,6 +145,7 @@ def _isolated(y: Sequence[float]) -> list[int]:
 def _draw(axes: Axes, frame: Frame, curves: Iterable[Curve]) -> None:
     for curve in curves:
         colour, marker = frame.styles[curve.name]
+        marker = marker if len(curve.x) <= MOST_MARKERS else ""
         axes.plot(curve.x, curve.y, color=colour, marker=marker, markeredgecolor="white", markeredgewidth=0.6)
         if curve.low:
             axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)

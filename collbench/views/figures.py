@@ -32,8 +32,8 @@ MIB = 1 << 20
 # How to read each kind of chart, for its foot.
 LATENCIES = "Median over launches of each launch's median; bands: 5th to 95th percentile of the iterations."
 BANDWIDTH = "Median over launches of each launch's bus bandwidth, as nccl-tests defines it."
-TIES = "pale: not told from another, the 95 % interval of their ratio includes 1"
-LEAD = f"Number: times faster than the next best; ≈, {TIES}; only: no other; -: none was timed."
+TIES = "pale: another may be as fast (the 95 % interval of their ratio includes 1)"
+LEAD = f"Number: times faster than the next best; ≈ and {TIES}; only: no other; -: none was timed."
 COLOURS = f"Colour: the fastest; {TIES}; grey: none was timed."
 
 
@@ -102,7 +102,8 @@ def _title(group: Group) -> str:
     first = rows[0]
     nodes = _listed(row.nodes for row in rows)
     virtual = "virtual " if first.fabric.endswith(VIRTUAL) else ""
-    where = f"{_listed(row.ranks for row in rows)} ranks on {nodes} {virtual}node{'s' * (nodes != '1')}"
+    ranks = _listed(row.ranks for row in rows)
+    where = f"{ranks} rank{'s' * (ranks != '1')} on {nodes} {virtual}node{'s' * (nodes != '1')}"
     what = [first.collective, _same(row.dtype for row in rows), first.op]
     how = [_same(row.mode for row in rows), "cold" if first.cache == "cold" else ""]
     parts = [*what, f"{where} ({first.fabric})", *how, "in place" if first.in_place else ""]

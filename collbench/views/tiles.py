@@ -73,8 +73,9 @@ def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Ma
 def _label(axes: Axes, grid: Grid, rows: Sequence[str], sizes: Sequence[str]) -> None:
     """Label every row and column, or every n-th where labels would overlap."""
     longest = max(len(line) for label in sizes for line in label.splitlines())
-    step = math.ceil(SMALLEST_FONT * longest / (DOTS * grid.across))
-    font = min(LARGEST_FONT, DOTS * grid.across * step / longest)
+    crowding = SMALLEST_FONT * longest / (DOTS * grid.across)
+    step = 1 if crowding <= 1 else math.ceil(2 * crowding)
+    font = min(LARGEST_FONT, SMALLEST_FONT * step / crowding / (1 if step == 1 else 1.3))  # thinned ones have a gap
     axes.set_xticks(range(0, len(sizes), step), sizes[::step], fontsize=font)
     step = math.ceil(0.6 * DOWN / grid.down)
     axes.set_yticks(range(0, len(rows), step), rows[::step])

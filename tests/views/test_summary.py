@@ -150,3 +150,8 @@ def test_json_has_every_column_in_base_units_and_null_where_nothing_is() -> None
     (shown,) = json.loads(as_json([timed(10.5, bound_us=None, in_place=True)]), parse_constant=reject)
     assert Record(**shown) == timed(10.5, bound_us=None, in_place=True)
     assert shown["bound_us"] is None
+
+
+def test_json_never_has_what_is_no_number() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        as_json([timed(float("nan"))])
