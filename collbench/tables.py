@@ -1,4 +1,4 @@
-"""Text tables for a terminal and in Markdown; latencies and counts as text."""
+"""Text tables for a terminal and in Markdown; latencies, factors and counts as text."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def show_us(value: float) -> str:
 def counted(number: float, noun: str) -> str:
     """A number, with one decimal place unless it is whole, and its noun: ``1 row``, ``1.5 cores``."""
     return f"{number:.1f}".removesuffix(".0") + (f" {noun}" if number == 1 else f" {noun}s")
+
+
+def show_factor(value: float) -> str:
+    """A factor of at least 1 with three significant digits below 10, and whole above."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:,.0f}"
 
 
 def aligned(table: Table) -> str:

@@ -5,12 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import strategies as st
+
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.plan.sweep import Sweep
-from collbench.results.records import Record, dump
+from collbench.results.records import TYPES, Record, dump
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=9)
+NUMBERS = {int: st.integers(1, 1 << 50), float: st.floats(1e-6, 1e12), bool: st.booleans(), str: WORDS}
+RECORDS = st.lists(
+    st.builds(
+        Record,
+        **{
+            name: st.one_of(*([st.none()] if may_be_empty else []), NUMBERS[kind])
+            for name, (kind, may_be_empty) in TYPES.items()
+            if name not in ("latency_us_ci_low", "latency_us_ci_high")
+        },
+    ),
+    max_size=4,
+    unique_by=lambda row: (row.launch, row.identity),
+)
 
 
 def a_record(**changes: Any) -> Record:

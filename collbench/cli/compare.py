@@ -22,18 +22,21 @@ from collbench.errors import UsageError
 def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
     """Print how many times slower A is than B, with a 95 % interval, for every case that both have.
 
-    Cases that were wrong, failed or timed out in any launch are listed with the reason and without a verdict.
+    Cases that were wrong, failed or timed out in any launch are listed with the reason and without a verdict; of two
+    files, also the cases that only one of them has.
     """
-    from collbench.results.records import jobs, load, select
+    from collbench.results.records import jobs, load, without_samples
+    from collbench.results.selection import select
     from collbench.views.comparison import compare_backends, compare_files, names_of
     from collbench.views.ratios import show
 
     chosen = names_of(names or "")
-    one, *other = [select(load(path), only) for path in (a, b) if path]
+    paths = without_samples(path for path in (a, b) if path)
+    one, *other = [select(load(path), only) for path in paths]
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
-    if found.judged or found.unjudged:
+    if found.judged or found.unjudged or found.alone:
         click.echo(show(found, form))
     for words in jobs([*one, *(other[0] if other else [])]):
         click.echo(f"skipped: {words}", err=True)
     if not found.judged:
-        raise UsageError(f"{a}{f' and {b}' if b else ''}: no case was timed on both sides.")
+        raise UsageError(f"{' and '.join(map(str, paths))}: no case was timed on both sides.")

@@ -36,7 +36,7 @@ def show(as_json: bool) -> str:
         "profiles": profiles.names(),
     }
     if as_json:
-        return json.dumps({"backends": found, **others}, indent=1)
+        return json.dumps({"backends": found, **others}, indent=1, allow_nan=False)
     table = [["backend", "on", "here", "times"]]
     table += [[str(x["name"]), str(x["on"]), "no" if x["missing"] else "yes", str(x["times"])] for x in found]
     reasons: dict[str, list[str]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -17,9 +18,15 @@ from collbench.cli import params
               shell_complete=params.complete_backend)  # fmt: skip
 @params.only
 def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tuple[tuple[str, str], ...]) -> None:
-    """Draw latency with speed-up, bus bandwidth, scaling over ranks and a map of the best backends, as PNG and SVG."""
-    from collbench.results.records import load_all, select
+    """Draw latency with speed-up, bus bandwidth, scaling over ranks and a map of the best backends, as PNG and SVG.
+
+    Each chart is named after the results files of its rows. Samples files beside their results file are ignored.
+    """
+    os.environ.pop("MPLBACKEND", None)  # a notebook's, which need not exist here; no chart is shown, so none is used
+    from collbench.results.records import load_all
+    from collbench.results.selection import select
     from collbench.views.figures import draw_all
 
-    for path in draw_all(select(load_all(results), only), output, results[0].stem, baseline):
+    loaded = load_all(results)
+    for path in draw_all(select(loaded, only), output, loaded, baseline):
         click.echo(path)

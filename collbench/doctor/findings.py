@@ -49,7 +49,7 @@ def bad(what: str, found: str, cure: str) -> Finding:
 def show(findings: Iterable[Finding], as_json: bool) -> str:
     """One line per finding, followed by its cure; or a JSON list."""
     if as_json:
-        return json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1)
+        return json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1, allow_nan=False)
     lines = []
     for finding in findings:
         mark = _MARKS[finding.grade] if finding.matters else "--"

@@ -21,7 +21,7 @@ def show(sweep: Sweep, topology: Topology, ranks: int, as_json: bool) -> str:
     layouts, _ = layouts_for(topology, ["here"] * ranks)
     facts = _facts(make_plan(sweep, layouts, 0, refusals()))
     if as_json:
-        return json.dumps(facts, indent=1)
+        return json.dumps(facts, indent=1, allow_nan=False)
     table = [[*(name.replace("bytes", "size") for name in COLUMNS), "skipped because"], *map(_row, facts)]
     skipped = sum("reason" in fact for fact in facts)
     planned = counted(len(facts) - skipped, "case")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError
 from collbench.results.files import sidecar_path
+from collbench.results.records import FACTS
 
-FACTS = ("started", "host", "gpu", "cpu", "driver", "mpi", "nccl", "nvshmem", "git")
 Facts = Mapping[str, str | None]  # by the names in FACTS; None if missing from the sidecar
 
 
@@ -36,16 +37,31 @@ def _facts(entry: Mapping[str, Any]) -> Facts:
     ranks, versions = entry.get("ranks", ()), entry.get("versions", {})
     gpus = [rank["gpu"] for rank in ranks if "gpu" in rank]
     return {
-        "started": entry.get("started"),
+        "started": _time(entry.get("started")),
         "host": _joined(rank.get("host") for rank in ranks),
         "gpu": _joined(gpu.get("name") for gpu in gpus),
-        "cpu": entry.get("machine", {}).get("cpu"),
+        "cpu": _text(entry.get("machine", {}).get("cpu")),
         "driver": _joined(_cuda(gpu["driver"]) for gpu in gpus if "driver" in gpu),
-        "mpi": entry.get("mpi", {}).get("library"),
-        "nccl": _joined(gpu.get("nccl") for gpu in gpus) or versions.get("nvidia-nccl-cu13"),
-        "nvshmem": versions.get("nvidia-nvshmem-cu13"),
-        "git": entry.get("git"),
+        "mpi": _text(entry.get("mpi", {}).get("library")),
+        "nccl": _joined(gpu.get("nccl") for gpu in gpus) or _text(versions.get("nvidia-nccl-cu13")),
+        "nvshmem": _text(versions.get("nvidia-nvshmem-cu13")),
+        "git": _text(entry.get("git")),
     }
+
+
+def _text(value: object) -> str | None:
+    """The value, which must be text or missing."""
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"{value!r} is not text")
+
+
+def _time(value: object) -> str | None:
+    """The value, which must be a time in ISO 8601 or missing."""
+    text = _text(value)
+    if text:
+        datetime.fromisoformat(text)
+    return text or None
 
 
 def _merged(facts: list[Facts]) -> Facts:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from collbench.errors import UsageError
 from collbench.results.records import Record, dump, parse, read
+from collbench.results.samples import sample_lines
 from collbench.results.writing import append_text, replace_text
 
 SCHEMA = 1  # of the sidecar
@@ -57,13 +58,13 @@ def explain(path: Path, why: str) -> None:
 
 
 def load_samples(path: Path) -> dict[int, list[float]]:
-    """Samples (microseconds) of the rows of ``path``, by row number from 0; {} if there are none."""
+    """Samples (microseconds) of the rows of ``path``, by row number from 0; {} if there are none.
+
+    Raises UsageError for a samples file that cannot be read."""
     found: dict[int, list[float]] = {}
     if samples_path(path).exists():
-        for line in samples_path(path).read_text(encoding="utf-8").splitlines(keepends=True)[1:]:
-            row, _, value = line.split(",") if line.endswith("\n") else ("", "", "")
-            if row:
-                found.setdefault(int(row), []).append(float(value))
+        for line in sample_lines(samples_path(path)):
+            found.setdefault(line.row, []).append(line.latency_us)
     return found
 
 
@@ -166,12 +167,8 @@ class Tail:
 
 def _drop_samples(path: Path, rows: int) -> None:
     """Keep the samples of the first ``rows`` rows; later ones belong to an unfinished row."""
-    if not path.exists():
-        return
-    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-    kept = [line for line in lines if line.endswith("\n") and int(line.split(",")[0]) < rows]
-    if kept != lines:
-        replace_text(path, "".join([head, *kept]))
+    if path.exists():
+        replace_text(path, "".join([HEAD, *(line.text for line in sample_lines(path) if line.row < rows)]))
 
 
 def default_path(ranks: int | None) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import os
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +15,22 @@ import pandas as pd
 
 from collbench.errors import UsageError
 from collbench.results.cases import cases
-from collbench.results.facts import FACTS, facts_of
-from collbench.results.records import COLUMNS, TYPES, Record, load, twice
+from collbench.results.facts import facts_of
+from collbench.results.lines import value_of
+from collbench.results.records import (
+    ADDED,
+    COLUMNS,
+    FACTS,
+    SAMPLES,
+    TYPES,
+    Record,
+    flaw_of,
+    load,
+    twice,
+    without_samples,
+)
 
 Source = str | Path
-ADDED = ("cache", "case_status", "source")
 # No categories: grouping by several would add combinations that were never measured.
 _DTYPES = {str: "string", bool: "bool", float: "float64", int: "int64"}
 DTYPES: Mapping[str, str] = {
@@ -81,24 +94,29 @@ def frame_of(records: Sequence[Record], source: str = "") -> pd.DataFrame:
 def records_of(frame: pd.DataFrame) -> list[Record]:
     """The records of the rows of a frame from `read`; rows may be a selection, and added columns are ignored.
 
-    Raises UsageError for a frame that lacks a column of a results file or a required cell, and for one that contains
-    the same launch of the same case twice.
+    Raises UsageError for a frame that lacks a column of a results file or a required cell, for a number that is
+    impossible, and for the same launch of the same case twice.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise UsageError(f"the frame has no column {missing[0]!r}; pass rows of a frame from collbench.read.")
     rows = zip(*(_values(frame, name) for name in COLUMNS), strict=True)
-    records = [Record(*row) for row in rows]
+    records = [Record(*cells) for cells in rows]
+    if words := next(filter(None, map(flaw_of, records)), ""):
+        raise UsageError(f"the frame, {words}; fix or remove the row.")
     _check_once(records, frame["source" if "source" in frame.columns else "run_id"].astype(str).tolist())
     return records
 
 
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:
-    kind, may_be_empty = TYPES[name]
     empty = frame[name].isna()
-    if empty.any() and not may_be_empty:
+    if empty.any() and not TYPES[name][1]:
         raise UsageError(f"column {name!r} of the frame has an empty cell; pass rows of a frame from collbench.read.")
-    return [None if gone else kind(value) for value, gone in zip(frame[name].tolist(), empty, strict=True)]
+    cells = zip(frame[name].tolist(), empty, strict=True)
+    try:  # as text, since a frame may hold 20.0 for 20 and "false" for False
+        return [None if gone else value_of(str(value), *TYPES[name]) for value, gone in cells]
+    except ValueError as error:
+        raise UsageError(f"the frame, column {name}: {error}; fix or remove the row.") from None
 
 
 def _check_once(records: Sequence[Record], sources: Sequence[str]) -> None:
@@ -125,16 +143,15 @@ class Found:
 def _found(sources: Iterable[Source | Iterable[Source]]) -> Found:
     """The files that ``sources`` name, without repeats."""
     given = [each for source in sources for each in ([source] if isinstance(source, Source) else source)]
-    parts = [_files(str(source)) for source in given]
+    parts = [_files(str(source)) for source in without_samples(map(Path, given))]
     ours = {Path(path).resolve(): path for part in parts for path in part.ours}
     return Found(tuple(ours.values()), tuple(dict.fromkeys(path for part in parts for path in part.foreign)))
 
 
 def _files(source: str) -> Found:
-    path = Path(source)
-    if path.is_dir():
-        return _sorted_out(str(each) for each in path.glob("*.csv"))
-    if path.exists() or not glob.has_magic(source):
+    if os.path.isdir(source):
+        return _sorted_out(map(str, Path(source).glob("*.csv")))
+    if os.path.exists(source) or not glob.has_magic(source):
         return Found((source,))
     matches = glob.glob(source, recursive=True)
     if not matches:
@@ -144,15 +161,20 @@ def _files(source: str) -> Found:
 
 def _sorted_out(paths: Iterable[str]) -> Found:
     """CSV files except those of samples, split into results files and others."""
-    tables = sorted(path for path in paths if path.endswith(".csv") and not path.endswith(".samples.csv"))
+    names = sorted(path for path in paths if path.endswith(".csv") and not path.endswith(SAMPLES))
+    tables = [path for path in names if not os.path.isdir(path)]
     return Found(tuple(filter(_is_ours, tables)), tuple(path for path in tables if not _is_ours(path)))
 
 
 def _is_ours(path: str) -> bool:
-    """Whether the header has the first column of results; an empty file counts: a run that died at once leaves one."""
-    with Path(path).open(encoding="utf-8", errors="replace") as file:
-        head = file.readline()
-    return not head or COLUMNS[0] in head.rstrip().split(",")
+    """Whether the header has the first column of results. An empty file counts, which a run that died at once leaves,
+    and one that cannot be opened, so that reading it says why."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
+            head = file.readline()
+    except OSError:
+        return True
+    return not head or COLUMNS[0] in re.split(r"[,;\t]", head.rstrip())
 
 
 def _with_facts(frame: pd.DataFrame, source: str, sidecar: bool) -> pd.DataFrame:
@@ -162,6 +184,6 @@ def _with_facts(frame: pd.DataFrame, source: str, sidecar: bool) -> pd.DataFrame
     facts = facts_of(Path(source))
     found = {name: [facts.get(launch, {}).get(name) for launch in frame["launch"]] for name in FACTS}
     texts = {name: pd.Series(values, dtype="string") for name, values in found.items()}
-    return frame.assign(
-        **{**texts, "started": pd.to_datetime(texts["started"], utc=True).astype("datetime64[ns, UTC]")}
-    )
+    started = pd.to_datetime(texts["started"], utc=True, format="ISO8601")
+    started = pd.to_datetime(texts["started"], utc=True, format="ISO8601")
+    return frame.assign(**{**texts, "started": started.astype("datetime64[ns, UTC]")})

@@ -1,9 +1,10 @@
-"""Pairing of the launches of two cases, and their ratio."""
+"""Pairing of the launches of two cases, their ratio, and which of several cases is the fastest."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from collbench.results.cases import CaseResult
 from collbench.results.records import Record
@@ -32,3 +33,33 @@ def timing(row: Record) -> Timing:
 def paired_ratio(found: Sequence[Pair]) -> Ratio:
     """The ratio of the first of each pair to the second, over at least one pair."""
     return ratio([timing(mine) for mine, _ in found], [timing(theirs) for _, theirs in found])
+
+
+@dataclass(frozen=True)
+class Fastest:
+    """The case with the lowest median, and those that cannot be told from it (``ties``), by median.
+
+    ``lead``: how many times faster the best is than the next by median, at least 1; None if it is alone.
+    """
+
+    best: CaseResult
+    ties: tuple[CaseResult, ...]
+    lead: float | None
+
+
+def fastest(field: Iterable[CaseResult]) -> Fastest | None:
+    """The fastest of several cases of one problem; None if none has a latency.
+
+    A case cannot be told from the best if the interval of their ratio includes 1.
+    """
+    timed = sorted((case for case in field if case.timed), key=_by_median)
+    if not timed:
+        return None
+    best, *rest = timed
+    ratios = [paired_ratio(pairs(case, best)) for case in rest]
+    ties = tuple(case for case, found in zip(rest, ratios, strict=True) if found.verdict != "slower")
+    return Fastest(best, ties, max(1.0, ratios[0].value) if ratios else None)
+
+
+def _by_median(case: CaseResult) -> tuple[float, str]:
+    return case.median() or math.inf, case.record.backend

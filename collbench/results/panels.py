@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from collbench.plan.layout import VIRTUAL
@@ -22,12 +22,15 @@ def panel_of(record: Record) -> Panel:
 
 def title_of(record: Record) -> str:
     """A panel's title: collective, type, ranks and nodes, fabric, mode."""
-    plural = "node" if record.nodes == 1 else "nodes"
     virtual = "virtual " if record.fabric.endswith(VIRTUAL) else ""
     what = [record.collective, record.dtype, *([record.op] if record.op else [])]
-    where = f"{record.ranks} ranks on {record.nodes} {virtual}{plural} ({record.fabric})"
+    where = f"{_counted(record.ranks, 'rank')} on {_counted(record.nodes, f'{virtual}node')} ({record.fabric})"
     how = [record.mode, *(["cold"] if record.cache == "cold" else [])]
     return " · ".join([*what, where, *how, *(["in place"] if record.in_place else [])])
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def panels(results: Iterable[CaseResult]) -> dict[Panel, list[CaseResult]]:
@@ -46,3 +49,17 @@ def panels(results: Iterable[CaseResult]) -> dict[Panel, list[CaseResult]]:
 def rows_of(results: Iterable[CaseResult]) -> list[Record]:
     """The rows of these cases, in their order."""
     return [row for case in results for row in case.rows]
+
+
+def labels_of(records: Sequence[Record]) -> list[str]:
+    """For the first record of each of several panels, the words that tell it from the others: "" where nothing does."""
+    words = [
+        (
+            record.mode, record.dtype, _counted(record.ranks, "rank"), _counted(record.nodes, "node"),
+            record.collective, record.op, record.fabric, record.cache, "in place" if record.in_place else "",
+            "uneven" if record.gpus_per_node is None else "",
+        )
+        for record in records
+    ]  # fmt: skip
+    differ = [index for index, column in enumerate(zip(*words, strict=True)) if len(set(column)) > 1]
+    return [" · ".join(filter(None, (row[index] for index in differ))) for row in words]

@@ -7,14 +7,18 @@ import dataclasses
 import io
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from collbench.errors import UsageError, pick
+from collbench.errors import UsageError
 from collbench.plan.layout import VIRTUAL
+from collbench.plan.sizes import format_size
+from collbench.results.limits import flaw
+from collbench.results.lines import Line, lines_of, other_separator, value_of
 
+SAMPLES = ".samples.csv"  # the end of the name of the file of samples beside a results file
 JOB = "(job)"  # the backend of a row that describes a job, not a case
 
 
@@ -89,6 +93,10 @@ class Record:
         )  # fmt: skip
 
 
+# Columns that collbench.read adds to those of the file: derived ones, and facts from the sidecar.
+ADDED = ("cache", "case_status", "source")
+FACTS = ("started", "host", "gpu", "cpu", "driver", "mpi", "nccl", "nvshmem", "git")
+INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 
 
@@ -114,18 +122,14 @@ def _cell(value: object) -> str:
     )  # csv does not quote a bare \r, which reads as a line break
 
 
-def _parse(name: str, text: str) -> Any:
-    kind, may_be_empty = TYPES[name]
-    if may_be_empty and text == "":
-        return None
-    if kind is bool:
-        return {"true": True, "false": False}[text.lower()]
-    return kind(text)
-
-
-def _check_header(path: Path, header: list[str]) -> None:
+def _check_header(path: Path, header: Sequence[str]) -> None:
     missing = [name for name in COLUMNS if name not in header]
-    unknown = [name for name in header if name not in COLUMNS]
+    unknown = [name for name in header if name not in (*COLUMNS, *ADDED, *FACTS, *INDEX)]
+    if sign := other_separator(header, COLUMNS[0]):
+        raise UsageError(
+            f"{path} has {sign} between its cells, as some spreadsheets write; save it with commas, and with points "
+            "in numbers."
+        )
     if missing:
         raise UsageError(f"{path} is not a results file of collbench: it has no column {missing[0]!r}.")
     if unknown:
@@ -134,41 +138,76 @@ def _check_header(path: Path, header: list[str]) -> None:
         )
 
 
-def _is_cut(text: str, row: list[str], header: list[str], last: bool) -> bool:
-    return last and (len(row) != len(header) or not text.endswith("\n"))
-
-
 def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
     """Records in the text of a results file; ``path`` is for messages.
 
-    Raises UsageError for an empty file, a foreign or newer schema, a cell that is not valid, and a last row that
-    is truncated (unless ``drop_cut_row``).
+    What spreadsheets and pandas change is read: a byte-order mark, blank lines, ``20.0`` for a whole number, ``True``,
+    and the columns that `collbench.read` adds, which are ignored. Raises UsageError for an empty file, a foreign or
+    newer schema, a cell that is not valid or holds an impossible number, the same launch of a case twice, and a last
+    row that is truncated (unless ``drop_cut_row``).
     """
     try:
-        rows = list(csv.reader(io.StringIO(text)))
+        lines = lines_of(text)
     except csv.Error as error:
         raise UsageError(f"{path} is not a results file of collbench: {error}.") from None
-    if not rows:
+    if not text:
         raise UsageError(f"{path} is empty: its run wrote no header; run the sweep again.")
-    header, records = rows[0], []
-    _check_header(path, header)
-    for number, row in enumerate(rows[1:], start=2):
-        if _is_cut(text, row, header, last=number == len(rows)):
-            if drop_cut_row:
-                break
+    header, *rows = lines or [Line(1, ())]
+    _check_header(path, header.cells)
+    if rows and (len(rows[-1].cells) < len(header.cells) or not text.endswith("\n")):
+        if not drop_cut_row:
             raise UsageError(
-                f"{path}, line {number}: the last row is truncated; `collbench sweep --resume -o {path} ...` "
+                f"{path}, line {rows[-1].number}: the last row is truncated; `collbench sweep --resume -o {path} ...` "
                 "drops it and repeats its case."
             )
-        if len(row) != len(header):
-            raise UsageError(
-                f"{path}, line {number}: the row has {len(row)} cells, the header {len(header)}; fix the row."
-            )
-        try:
-            records.append(Record(**{name: _parse(name, row[header.index(name)]) for name in COLUMNS}))
-        except (KeyError, ValueError, IndexError) as error:
-            raise UsageError(f"{path}, line {number}: a cell is not valid ({error}); fix or remove the row.") from None
+        rows.pop()
+    places = {name: header.cells.index(name) for name in COLUMNS}
+    records = [_record(row, header, places, path) for row in rows]
+    _check_once(records, rows, path)
     return records
+
+
+def _record(line: Line, header: Line, places: Mapping[str, int], path: Path) -> Record:
+    if len(line.cells) != len(header.cells):
+        raise UsageError(
+            f"{path}, line {line.number}: the row has {len(line.cells)} cells, the header {len(header.cells)}; "
+            "fix the row."
+        )
+    cells: dict[str, Any] = {}
+    for name, place in places.items():
+        try:
+            cells[name] = value_of(line.cells[place], *TYPES[name])
+        except ValueError as error:
+            raise UsageError(f"{path}, line {line.number}, column {name}: {error}; fix or remove the row.") from None
+    record = Record(**cells)
+    if words := flaw_of(record):
+        raise UsageError(f"{path}, line {line.number}, {words}; fix or remove the row.")
+    return record
+
+
+def flaw_of(record: Record) -> str:
+    """The first column that holds no number or an impossible one, and why; "" if there is none."""
+    return flaw(vars(record), record.is_job)
+
+
+def _check_once(records: Sequence[Record], lines: Sequence[Line], path: Path) -> None:
+    """Raise UsageError if a launch of a case has two rows: they would pass for replicates."""
+    first: dict[tuple[object, ...], int] = {}
+    for record, line in zip(records, lines, strict=True):
+        number = first.setdefault((record.launch, *record.identity), line.number)
+        if number != line.number and not record.is_job:
+            raise UsageError(
+                f"{path}, lines {number} and {line.number}: launch {record.launch} of {case_words(record)} is there "
+                "twice; keep one row of it, or one file for each run."
+            )
+
+
+def case_words(record: Record) -> str:
+    """The case of a row for a message: backend, collective, size, ranks and mode."""
+    what = " ".join(filter(None, (record.backend, record.collective, record.dtype, record.op)))
+    where = f"{record.ranks} rank{'s' * (record.ranks != 1)} on {record.nodes} node{'s' * (record.nodes != 1)}"
+    how = f"{record.mode}{' in place' if record.in_place else ''}{' cold' if record.cache == 'cold' else ''}"
+    return f"{what} {format_size(record.bytes)}, {where}, {how},"
 
 
 def load(path: Path, drop_cut_row: bool = False) -> list[Record]:
@@ -178,7 +217,9 @@ def load(path: Path, drop_cut_row: bool = False) -> list[Record]:
 
 
 def read(path: Path) -> str:
-    """The text of a results file; UsageError if it cannot be read."""
+    """The text of a results file; UsageError if it cannot be read, or is the samples file of one."""
+    if results := _results_of(path):
+        raise UsageError(f"{path} holds the samples of a run; give its results file, {results}.")
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -187,12 +228,26 @@ def read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read as a results file: {error}.") from None
 
 
-def load_all(paths: Iterable[Path]) -> list[Record]:
-    """Records of several files, in their order; UsageError if two of them contain the same case and launch."""
-    rows = [(str(path), record) for path in paths for record in load(path)]
-    if found := twice((source, (record.launch, *record.identity)) for source, record in rows if not record.is_job):
+def _results_of(path: Path) -> Path | None:
+    """The results file to which a samples file belongs; None for another file."""
+    return path.with_name(path.name.removesuffix(SAMPLES) + ".csv") if path.name.endswith(SAMPLES) else None
+
+
+def without_samples(paths: Iterable[Path]) -> list[Path]:
+    """The paths without the samples files whose results file is among them."""
+    given = list(paths)
+    return [path for path in given if _results_of(path) not in given]
+
+
+def load_all(paths: Iterable[Path]) -> dict[Record, Path]:
+    """Records of several files in their order, each with its file; samples files beside their results file are ignored.
+
+    Raises UsageError if two files contain the same case and launch.
+    """
+    rows = [(path, record) for path in without_samples(paths) for record in load(path)]
+    if found := twice((str(path), (record.launch, *record.identity)) for path, record in rows if not record.is_job):
         raise UsageError(f"{' and '.join(found)} contain the same case; compare them with `collbench compare`.")
-    return [record for _, record in rows]
+    return {record: path for path, record in rows}
 
 
 def twice(keys: Iterable[tuple[str, tuple[object, ...]]]) -> tuple[str, str] | None:
@@ -203,17 +258,6 @@ def twice(keys: Iterable[tuple[str, tuple[object, ...]]]) -> tuple[str, str] | N
         if other != source:
             return other, source
     return None
-
-
-def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> list[Record]:
-    """Records that match (column, value) conditions, values as in the file; several on one column are alternatives."""
-    wanted: dict[str, set[str]] = {}
-    for name, value in conditions:
-        wanted.setdefault(pick("column", name, COLUMNS), set()).add(value)
-    found = [r for r in records if all(_cell(getattr(r, name)) in values for name, values in wanted.items())]
-    if wanted and not found:
-        raise UsageError(f"no row has {' and '.join(f'{k}={v}' for k, vs in wanted.items() for v in sorted(vs))}.")
-    return found
 
 
 def jobs(records: Iterable[Record]) -> list[str]:

@@ -28,7 +28,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def replace_text(path: Path, text: str, mode: int = 0o666) -> None:
-    """Replace the contents of the file atomically: a reader sees either the old or the new text. The umask applies to
+    """Replace the contents of the file by ``text`` in UTF-8, as ``replace_bytes`` does."""
+    replace_bytes(path, text.encode(), mode)
+
+
+def replace_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Replace the contents of the file atomically: a reader sees either the old or the new ones. The umask applies to
     ``mode``.
 
     The scratch file has a random name and is created anew, so that nobody can lead the writer to another file by a
@@ -39,8 +44,8 @@ def replace_text(path: Path, text: str, mode: int = 0o666) -> None:
         scratch = path.with_name(f".{secrets.token_hex(8)}.new")
         handle = os.open(scratch, _NEW, mode)
         try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(handle, "wb") as file:
+                file.write(content)
             scratch.replace(path)
         except OSError:
             with suppress(OSError):

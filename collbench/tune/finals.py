@@ -114,7 +114,7 @@ def _judge(default: CaseResult, rival: CaseResult, rivals: int) -> Verdict:
 def show(found: Sequence[Verdict], as_json: bool) -> str:
     """A table for each panel, by size; or all verdicts as JSON."""
     if as_json:
-        return json.dumps([_plain(verdict) for verdict in found], indent=1)
+        return json.dumps([_plain(verdict) for verdict in found], indent=1, allow_nan=False)
     groups: dict[str, list[Verdict]] = {}
     for verdict in found:
         groups.setdefault(title_of(verdict.record), []).append(verdict)

@@ -58,7 +58,7 @@ def exit_code(found: Iterable[Outcome]) -> Exit:
 def show(found: Sequence[Outcome], as_json: bool) -> str:
     """A table for each collective, type, operation and layout, or a JSON list."""
     if as_json:
-        return json.dumps([asdict(one) for one in found], indent=1)
+        return json.dumps([asdict(one) for one in found], indent=1, allow_nan=False)
     parts = []
     for title in dict.fromkeys(map(_title, found)):
         rows = [_row(one) for one in found if _title(one) == title]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collbench.errors import UsageError, pick
 from collbench.results.cases import LATENCY, CaseResult, cases, median_over
@@ -35,7 +35,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """One case without a verdict, since a side has no latency; a side without rows is None."""
+    """One case without a verdict: a side has no latency, or no rows and is then None."""
 
     a: str
     b: str
@@ -56,10 +56,12 @@ class Unjudged:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """The cases with a latency on both sides, and those without one on a side."""
+    """The cases with a latency on both sides; those without one on a side; and ``alone``, of two files, those that were
+    timed in one and have no rows in the other."""
 
     judged: tuple[Comparison, ...]
     unjudged: tuple[Unjudged, ...] = ()
+    alone: tuple[Unjudged, ...] = ()
 
 
 def default_baseline(names: Iterable[str]) -> str | None:
@@ -91,6 +93,11 @@ def _is_missed(mine: CaseResult | None, theirs: CaseResult | None) -> bool:
     """Whether to report a case without a ratio: a side is bad, or both have rows and not both were skipped."""
     have = [case for case in (mine, theirs) if case]
     return any(case.is_bad for case in have) or (len(have) == 2 and any(case.status != "skipped" for case in have))
+
+
+def _is_alone(mine: CaseResult | None, theirs: CaseResult | None) -> bool:
+    """Whether a case was timed on one side and has no rows on the other."""
+    return None in (mine, theirs) and any(case and case.timed for case in (mine, theirs))
 
 
 def _result(
@@ -141,11 +148,10 @@ def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str]
     """Compare file a with file b case by case; with ``names``, these backends only."""
     _check_names(names, [*a, *b])
     mine, theirs = ({case.record.identity: case for case in cases(side)} for side in (a, b))
-    return _collected(
-        _result(_unpaired, f"{key[-1]} (A)", f"{key[-1]} (B)", mine.get(key), theirs.get(key))
-        for key in _either(mine, theirs)
-        if not names or key[-1] in names
-    )
+    keys = [key for key in _either(mine, theirs) if not names or key[-1] in names]
+    sides = [(f"{key[-1]} (A)", f"{key[-1]} (B)", mine.get(key), theirs.get(key)) for key in keys]
+    alone = tuple(Unjudged(*each) for each in sides if _is_alone(*each[2:]))
+    return replace(_collected(_result(_unpaired, *each) for each in sides), alone=alone)
 
 
 def _either(mine: Side, theirs: Side) -> list[Key]:

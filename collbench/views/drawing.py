@@ -1,7 +1,8 @@
-"""The marks of a figure, from plain numbers: palette, axes and the four kinds of chart; independent of records."""
+"""The marks of a figure, from plain numbers: palette, axes, and charts of lines; independent of records."""
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from collbench.plan.sizes import format_size
+from collbench.results.writing import replace_bytes
 
 WIDTH = 9.0  # inches: 900 px of a README at 100 px an inch
 GREY, RED = "#6b6b6b", "#b00020"
+MOST_MARKERS = 100  # more would hide their line
 SLOWEST_SHOWN = 0.25  # lower speed-ups would compress those near 1
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 # Okabe and Ito's palette, and three darker colours that stay distinct from it under colour blindness.
@@ -79,15 +82,6 @@ class Frame:
     warning: str = ""
 
 
-@dataclass(frozen=True)
-class Win:
-    """The fastest backend, its lead over the next as a factor (None: no other), and whether the lead is significant."""
-
-    name: str
-    factor: float | None
-    clear: bool
-
-
 def styles(names: Iterable[str]) -> dict[str, Style]:
     """Colour and marker of each name: fixed for known names, assigned in sorted order to others."""
     others = sorted(set(names) - KNOWN.keys())
@@ -95,11 +89,17 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write ``path`` with .png and .svg appended, byte for byte reproducible; returns both paths."""
-    png, svg = (path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg"))
-    figure.savefig(png, metadata={"Software": None})
-    figure.savefig(svg, metadata={"Date": None, "Creator": None})
-    return [png, svg]
+    """Write ``path`` with .png and .svg appended, byte for byte reproducible; returns both paths.
+
+    Raises UsageError if they cannot be written, and OutputError on a full disk.
+    """
+    paths = []
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        content = io.BytesIO()
+        figure.savefig(content, format=kind, metadata=metadata)
+        paths.append(path.with_name(f"{path.name}.{kind}"))
+        replace_bytes(paths[-1], content.getvalue())
+    return paths
 
 
 def look() -> Any:
@@ -107,7 +107,7 @@ def look() -> Any:
     return style.context(["default", dict(LOOK)])
 
 
-def _figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: float = WIDTH) -> Figure:
+def new_figure(frame: Frame, height: float, keys: Sequence[Line2D | Patch], width: float = WIDTH) -> Figure:
     """An empty figure: title and legend above, small print below, space for the axes between."""
     longest = max(len(str(key.get_label())) for key in keys)
     columns = max(1, min(len(keys), int(width / (0.7 + 0.085 * longest))))
@@ -145,6 +145,7 @@ def _isolated(y: Sequence[float]) -> list[int]:
 def _draw(axes: Axes, frame: Frame, curves: Iterable[Curve]) -> None:
     for curve in curves:
         colour, marker = frame.styles[curve.name]
+        marker = marker if len(curve.x) <= MOST_MARKERS else ""
         axes.plot(curve.x, curve.y, color=colour, marker=marker, markeredgecolor="white", markeredgewidth=0.6)
         if curve.low:
             axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
@@ -162,7 +163,8 @@ def _ticks(axis: Axis, places: Sequence[float], write: Callable[[float], str]) -
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
 
 
-def _size_label(size: float) -> str:
+def size_label(size: float) -> str:
+    """A size (bytes) for a tick, with the unit below the number."""
     return format_size(round(size)).replace(" ", "\n")
 
 
@@ -174,7 +176,7 @@ def _size_axis(axes: Axes, sizes: Sequence[float]) -> None:
     shown = sizes if any(min(sizes) <= place <= max(sizes) for place in places) else places
     axes.set_xlim(min(shown) / 1.25, max(shown) * 1.25)
     axes.set_xlabel("message size")
-    _ticks(axes.xaxis, places, _size_label)
+    _ticks(axes.xaxis, places, size_label)
 
 
 def _rank_axis(axes: Axes, ranks: Sequence[float], nodes: Mapping[int, int]) -> None:
@@ -228,7 +230,7 @@ def latency_chart(
 ) -> Figure:
     """Latency (microseconds) and its lower bounds over size (bytes); below, speed-ups over ``baseline``, if any."""
     keys = [*_keys(frame, curves), *(Line2D([], [], label=bound.name, **DOTTED) for bound in bounds)]
-    figure = _figure(frame, 5.6 if speedups else 3.8, keys)
+    figure = new_figure(frame, 5.6 if speedups else 3.8, keys)
     heights = [5, 3] if speedups else [1]
     upper, *lower = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for bound in bounds:
@@ -243,7 +245,7 @@ def latency_chart(
 
 def bandwidth_chart(frame: Frame, curves: Sequence[Curve]) -> Figure:
     """Bus bandwidth (10**9 bytes per second) over size (bytes)."""
-    figure = _figure(frame, 3.8, _keys(frame, curves))
+    figure = new_figure(frame, 3.8, _keys(frame, curves))
     axes = figure.subplots()
     _draw(axes, frame, curves)
     axes.set_ylim(0, max(_finite(curve.y for curve in curves)) * 1.06)
@@ -257,7 +259,7 @@ def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]], nodes: M
     nodes by number of ranks, empty to omit it."""
     columns = 2 if len(by_size) in (2, 4) else len(by_size)
     rows = math.ceil(len(by_size) / columns)
-    figure = _figure(frame, 0.3 + 2.6 * rows, _keys(frame, (c for curves in by_size.values() for c in curves)))
+    figure = new_figure(frame, 0.3 + 2.6 * rows, _keys(frame, (c for curves in by_size.values() for c in curves)))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (size, curves) in zip(grid.flat, by_size.items(), strict=True):
         _draw(axes, frame, curves)
@@ -268,46 +270,4 @@ def scaling_chart(frame: Frame, by_size: Mapping[int, Sequence[Curve]], nodes: M
         axes.set_ylabel("")
     for axes in grid[:-1].flat:
         axes.set_xlabel("")
-    return figure
-
-
-def _mixed(colour: str, share: float) -> tuple[float, ...]:
-    """``colour`` mixed with white, as RGB from 0 to 1."""
-    parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
-    return tuple(1 - share * (1 - part) for part in parts)
-
-
-def _ink(paper: tuple[float, ...]) -> str:
-    return "black" if 0.3 * paper[0] + 0.6 * paper[1] + 0.1 * paper[2] > 0.38 else "white"
-
-
-def _tile(axes: Axes, frame: Frame, place: tuple[int, int], win: Win | None) -> None:
-    row, column = place
-    paper = _mixed(frame.styles[win.name][0], 1.0 if win.clear else 0.35) if win else (0.95, 0.95, 0.95)
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=paper, edgecolor="white", linewidth=1.5))
-    factor = win.factor if win else None
-    text = "-" if win is None else "only" if factor is None else f"{factor:.2f}" if factor < 9.995 else f"{factor:.0f}"
-    axes.text(column, row, text, ha="center", va="center", fontsize=8, color=_ink(paper))
-
-
-def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Mapping[tuple[int, int], Win]) -> Figure:
-    """A grid of configurations and sizes with ``wins`` by row and column; other cells show a dash."""
-    keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in sorted({win.name for win in wins.values()})]
-    room = 0.6 + 0.09 * max(map(len, rows))
-    figure = _figure(frame, 0.7 + 0.27 * len(rows), keys, max(WIDTH, room + 0.38 * len(sizes)))
-    axes = figure.subplots()
-    for place in ((row, column) for row in range(len(rows)) for column in range(len(sizes))):
-        _tile(axes, frame, place, wins.get(place))
-    axes.set_xlim(-0.5, len(sizes) - 0.5)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    labels = [_size_label(size) for size in sizes]
-    longest = max(len(line) for label in labels for line in label.splitlines())
-    fitting = 110 * (figure.get_figwidth() - room) / len(sizes) / longest
-    axes.set_xticks(range(len(sizes)), labels, fontsize=min(9, fitting))
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set_xlabel("message size")
-    axes.grid(False)
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
     return figure

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ from collbench.errors import UsageError, pick
 from collbench.plan.layout import VIRTUAL
 from collbench.results.cases import LATENCY, CaseResult, cases, median_over
 from collbench.results.mismatch import mismatches
-from collbench.results.pairs import paired_ratio, pairs
-from collbench.results.panels import panels, rows_of
+from collbench.results.pairs import fastest, paired_ratio, pairs
+from collbench.results.panels import labels_of, panels, rows_of
 from collbench.results.records import Record
-from collbench.views import drawing
+from collbench.views import drawing, tiles
 from collbench.views.comparison import default_baseline
-from collbench.views.drawing import Curve, Frame, Win
+from collbench.views.drawing import Curve, Frame
+from collbench.views.naming import Words, stem_of, suffixes, words_of
+from collbench.views.tiles import Win
 
-Words = tuple[str, ...]
 Group = list[CaseResult]
 Groups = dict[Words, Group]  # the cases of each chart of a kind, by the words for its file name
 Styles = Mapping[str, drawing.Style]
@@ -32,7 +32,9 @@ MIB = 1 << 20
 # How to read each kind of chart, for its foot.
 LATENCIES = "Median over launches of each launch's median; bands: 5th to 95th percentile of the iterations."
 BANDWIDTH = "Median over launches of each launch's bus bandwidth, as nccl-tests defines it."
-LEAD = "Number: times faster than the next best; pale: its 95 % interval includes 1; only: no other; -: none was timed."
+TIES = "pale: another may be as fast (the 95 % interval of their ratio includes 1)"
+LEAD = f"Number: times faster than the next best; ≈ and {TIES}; only: no other; -: none was timed."
+COLOURS = f"Colour: the fastest; {TIES}; grey: none was timed."
 
 
 def _cells(group: Iterable[CaseResult], x: str = "bytes") -> Cells:
@@ -100,7 +102,8 @@ def _title(group: Group) -> str:
     first = rows[0]
     nodes = _listed(row.nodes for row in rows)
     virtual = "virtual " if first.fabric.endswith(VIRTUAL) else ""
-    where = f"{_listed(row.ranks for row in rows)} ranks on {nodes} {virtual}node{'s' * (nodes != '1')}"
+    ranks = _listed(row.ranks for row in rows)
+    where = f"{ranks} rank{'s' * (ranks != '1')} on {nodes} {virtual}node{'s' * (nodes != '1')}"
     what = [first.collective, _same(row.dtype for row in rows), first.op]
     how = [_same(row.mode for row in rows), "cold" if first.cache == "cold" else ""]
     parts = [*what, f"{where} ({first.fabric})", *how, "in place" if first.in_place else ""]
@@ -129,32 +132,14 @@ def _warning(group: Group) -> str:
     return " ".join(mismatches(map(rows_of, panels(group).values())))
 
 
-def _words(record: Record) -> Words:
-    """Words that identify the panel of a record, short enough for a file name."""
-    dtype, shape = record.dtype.replace("float", "f"), (f"{record.ranks}r", f"{record.nodes}n")
-    place, spread = "inplace" if record.in_place else "", "uneven" if record.gpus_per_node is None else ""
-    return (record.collective, record.op, dtype, record.mode, record.cache, place, *shape, spread, record.fabric)
-
-
 def _words_but(case: CaseResult, **same: Any) -> Words:
     """The words of a case, with ranks, nodes and the columns in ``same`` replaced by constants."""
-    return _words(replace(case.record, ranks=0, nodes=0, gpus_per_node=0, **same))
-
-
-def _suffixes(keys: Sequence[Words]) -> list[str]:
-    """Endings of file names: the words in which the keys differ, numbered where two would be equal."""
-    differ = [index for index, column in enumerate(zip(*keys, strict=True)) if len(set(column)) > 1]
-    found: list[str] = []
-    for key in keys:
-        words = [re.sub(r"[^A-Za-z0-9_.-]+", "_", key[index]) for index in differ]
-        name = "-".join(["", *filter(None, words)])
-        found.append(name if name not in found else f"{name}-{len(found)}")
-    return found
+    return words_of(replace(case.record, ranks=0, nodes=0, gpus_per_node=0, **same))
 
 
 def _by_panel(records: Iterable[Record]) -> Groups:
     """Panels with a latency."""
-    return {_words(group[0].record): group for group in panels(cases(records)).values() if _cells(group)}
+    return {words_of(group[0].record): group for group in panels(cases(records)).values() if _cells(group)}
 
 
 def _families(panel_groups: Groups) -> Groups:
@@ -220,25 +205,14 @@ def _scaling_chart(group: Group, styles: Styles) -> Figure:
 
 
 def _win(cells: Cells, size: int) -> Win | None:
-    field = sorted((_number(case.median()), name) for (name, x), case in cells.items() if x == size)
-    if len(field) < 2:
-        return Win(field[0][1], None, True) if field else None
-    first, second = (name for _, name in field[:2])
-    lead = paired_ratio(pairs(cells[second, size], cells[first, size]))
-    return Win(first, max(1.0, lead.value), lead.verdict == "slower")
+    found = fastest(case for (_, x), case in cells.items() if x == size)
+    return Win(found.best.record.backend, found.lead, not found.ties) if found else None
 
 
 def _wins(rows: Sequence[Group], sizes: Sequence[int]) -> dict[tuple[int, int], Win]:
     of_row = [_cells(row) for row in rows]
     found = {(row, column): _win(cells, size) for row, cells in enumerate(of_row) for column, size in enumerate(sizes)}
     return {place: win for place, win in found.items() if win}
-
-
-def _labels(rows: Sequence[Record]) -> list[str]:
-    """Labels of the rows of a map: the words that differ, or the ranks if none do."""
-    words = [(row.mode, row.dtype, f"{row.ranks} ranks", f"{row.nodes} nodes") for row in rows]
-    differ = [index for index, column in enumerate(zip(*words, strict=True)) if len(set(column)) > 1]
-    return [" · ".join(row[index] for index in differ or [2]) for row in words]
 
 
 def _order(row: Group) -> tuple[str, str, int, int]:
@@ -250,9 +224,12 @@ def _best_chart(group: Group, styles: Styles) -> Figure:
     rows = sorted(panels(group).values(), key=_order)
     sizes = _sizes(group)
     rivals = sorted({name for row in rows for name in _names(_cells(row))})
-    foot = _foot(group, f"Compared: {', '.join(rivals)}. {LEAD}")
+    first = [row[0].record for row in rows]
+    labels = [words or f"{record.ranks} ranks" for words, record in zip(labels_of(first), first, strict=True)]
+    reading = LEAD if tiles.grid_of(labels, len(sizes)).has_numbers else COLOURS
+    foot = _foot(group, f"Compared: {', '.join(rivals)}. {reading}")
     frame = Frame(f"Fastest backend · {_title(group)}", foot, styles, _warning(group))
-    return drawing.best_chart(frame, _labels([row[0].record for row in rows]), sizes, _wins(rows, sizes))
+    return tiles.best_chart(frame, labels, sizes, _wins(rows, sizes))
 
 
 def _kinds(
@@ -266,8 +243,17 @@ def _kinds(
     yield "best", _maps(panel_groups), lambda group: _best_chart(group, styles)
 
 
-def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[tuple[str, Figure]]:
-    """Every chart of the records, with its name: the kind, and the words that distinguish it from others of the kind.
+@dataclass(frozen=True)
+class Chart:
+    """A figure; ``name`` is its kind and the words that distinguish it from others of the kind, ``rows`` its cases'."""
+
+    name: str
+    figure: Figure
+    rows: tuple[Record, ...]
+
+
+def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[Chart]:
+    """Every chart of the records.
 
     Speed-ups are over ``baseline``, or NCCL, else MPI, else the first backend by name. Raises UsageError if nothing was
     timed, and for a baseline without records. Consume it within ``drawing.look()``, which sets the style.
@@ -278,25 +264,21 @@ def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[t
     names = {record.backend for record in records if not record.is_job}
     chosen = pick("backend", baseline, names) if baseline else None
     for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), chosen):
-        for suffix, group in zip(_suffixes(list(groups)), groups.values(), strict=True):
-            yield f"{kind}{suffix}", draw(group)
+        for suffix, group in zip(suffixes(list(groups)), groups.values(), strict=True):
+            yield Chart(f"{kind}{suffix}", draw(group), tuple(rows_of(group)))
 
 
-def draw_all(records: Sequence[Record], folder: Path, stem: str, baseline: str | None) -> list[Path]:
-    """Draw every chart of the records into ``folder``, as PNG and SVG files named from ``stem``; returns their paths.
+def draw_all(
+    records: Sequence[Record], folder: Path, sources: Mapping[Record, Path], baseline: str | None
+) -> list[Path]:
+    """Draw every chart of the records into ``folder``, as PNG and SVG files; returns their paths.
 
-    Raises UsageError as ``charts`` does, and if the folder cannot be written.
+    Each is named after the files of its rows, from ``sources``.
+
+    Raises UsageError as ``charts`` does and if the folder cannot be written, and OutputError on a full disk.
     """
     paths: list[Path] = []
     with drawing.look():
-        for name, figure in charts(records, baseline):
-            paths += _saved(figure, folder / f"{stem}-{name}")
+        for chart in charts(records, baseline):
+            paths += drawing.save(chart.figure, folder / f"{stem_of(sources[row] for row in chart.rows)}-{chart.name}")
     return paths
-
-
-def _saved(figure: Figure, path: Path) -> list[Path]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return drawing.save(figure, path)
-    except OSError as error:
-        raise UsageError(f"charts cannot be written to {path.parent}: {error.strerror}; give another -o.") from None

@@ -38,9 +38,9 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         One row per case: its columns; the sides ``a`` and ``b`` and their medians over launches, ``a_us`` and
         ``b_us``, in microseconds; ``value``, their ratio (above 1: a is slower), its 95 % interval from ``low`` to
         ``high`` (may be infinite), and ``launches``, the number of pairs; ``verdict``: slower, faster or unclear;
-        ``mismatch``: why the ratio is not meaningful, if so. Cases without a latency on a side come last, with
-        ``a_status``, ``b_status`` and ``reason``, and without ratio and verdict. Text is ``string``, sizes and
-        counts are ``int64`` or ``Int64``, other numbers ``float64``, ``in_place`` is ``bool``.
+        ``mismatch``: why the ratio is not meaningful, if so. Cases without a latency on a side, or of which only a or b
+        has rows, come last, with ``a_status``, ``b_status`` and ``reason``, and without ratio and verdict. Text is
+        ``string``, sizes and counts are ``int64`` or ``Int64``, other numbers ``float64``, ``in_place`` is ``bool``.
 
     Raises UsageError for an unknown backend, for a number of backends other than two, for rows of several runs that
     contain the same case, and if no case was run on both sides.
@@ -55,7 +55,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
     one = records_of(a)
     found = compare_backends(one, names) if b is None else compare_files(one, records_of(b), names)
     rows = plain(found)
-    if not rows:
+    if not (found.judged or found.unjudged):
         raise UsageError("no case was timed on both sides; compare rows that differ only in backend or run.")
     return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=DTYPES[name]) for name in rows[0]})
 
@@ -82,7 +82,7 @@ def plot(frame: pd.DataFrame, baseline: str | None = None) -> dict[str, Figure]:
         >>> figures["latency"].savefig("latency.png")
     """
     with drawing.look():
-        figures = dict(charts(records_of(frame), baseline))
+        figures = {chart.name: chart.figure for chart in charts(records_of(frame), baseline)}
         for figure in figures.values():
             figure.draw_without_rendering()  # creates the ticks while the style is set
     return figures

@@ -22,7 +22,7 @@ def show(found: Comparisons, form: str | None = None) -> str:
     """A titled table for each panel and pair, followed by reasons for missing verdicts; ``form`` may be ``markdown`` or
     ``json``."""
     if form == "json":
-        return json.dumps([_finite(row) for row in plain(found)], indent=1)
+        return json.dumps([_finite(row) for row in plain(found)], indent=1, allow_nan=False)
     groups: dict[tuple[str, str, str], list[Row]] = {}
     rows: list[Row] = [*found.judged, *found.unjudged]
     for row in rows:
@@ -31,7 +31,21 @@ def show(found: Comparisons, form: str | None = None) -> str:
     parts = []
     for (title, a, b), group in groups.items():
         parts += [f"{title} · {a} ÷ {b}\n\n{drawn(_table(group))}", *_reasons(group)]
-    return "\n\n".join([*parts, *_warnings(found.judged), *_caution(found.judged)])
+    return "\n\n".join([*parts, *_only_in("AB", found.alone), *_warnings(found.judged), *_caution(found.judged)])
+
+
+def _only_in(files: str, rows: Sequence[Unjudged]) -> list[str]:
+    """A part for each of two files that has cases which the other lacks: their number and names."""
+    mine, theirs = ([row for row in rows if row.a_case], [row for row in rows if row.b_case])
+    return [_listed(name, only) for name, only in zip(files, (mine, theirs), strict=True) if only]
+
+
+def _listed(name: str, rows: Sequence[Unjudged]) -> str:
+    sizes: dict[str, list[int]] = {}
+    for row in rows:
+        sizes.setdefault(f"{row.record.backend}, {title_of(row.record)}", []).append(row.record.bytes)
+    lines = [f"- {case}: {', '.join(map(format_size, sorted(found)))}" for case, found in sizes.items()]
+    return "\n".join([f"{len(rows)} case{'s' * (len(rows) != 1)} only in {name}:", *lines])
 
 
 def _warnings(rows: Sequence[Comparison]) -> list[str]:
@@ -82,7 +96,7 @@ def plain(found: Comparisons) -> list[dict[str, object]]:
     ``a_us`` and ``b_us`` are medians over launches in microseconds, ``low`` and ``high`` the 95 % interval of the ratio
     ``value`` (``high`` may be infinite), ``a_status`` and ``b_status`` the status of the case on each side.
     """
-    return [*map(_judged, found.judged), *map(_unjudged, found.unjudged)]
+    return [*map(_judged, found.judged), *map(_unjudged, [*found.unjudged, *found.alone])]
 
 
 def _what(record: Record) -> dict[str, object]:
@@ -102,7 +116,7 @@ def _unjudged(row: Unjudged) -> dict[str, object]:
     a_status, b_status = (case.status if case else None for case in (row.a_case, row.b_case))
     sides = {"a": row.a, "b": row.b, "a_us": a_us, "b_us": b_us}
     missing = dict.fromkeys(("value", "low", "high", "launches", "verdict", "mismatch"))
-    reason = "; ".join(_reason(name, case) for name, case in row.without)
+    reason = "; ".join(_reason(name, case) for name, case in row.without) or f"only in {'A' if row.a_case else 'B'}"
     return {**_what(row.record), **sides, **missing, "a_status": a_status, "b_status": b_status, "reason": reason}
 
 

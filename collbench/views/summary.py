@@ -10,6 +10,7 @@ from decimal import Decimal
 from collbench.plan.sizes import format_size
 from collbench.results.cases import CaseResult, cases
 from collbench.results.mismatch import mismatches
+from collbench.results.pairs import fastest
 from collbench.results.panels import panels, rows_of, title_of
 from collbench.results.records import Record
 from collbench.tables import Table, aligned, show_us
@@ -29,31 +30,36 @@ def show_case(case: CaseResult | None) -> str:
 
 
 def latency_table(results: Iterable[CaseResult]) -> Table:
-    """The table of a panel: size, median latency (microseconds) of each backend, the fastest and its bus bandwidth."""
+    """The table of a panel: size, median latency (microseconds) of each backend, the fastest with those that cannot be
+    told from it (``a ≈ b``), and the bus bandwidth of the first."""
     at = {(case.record.bytes, case.record.backend): case for case in results}
     ran = [place for place, case in at.items() if case.status != "skipped"]
     backends = sorted({name for _, name in ran})
     table = [["size", *(f"{name} µs" for name in backends), "fastest", "busbw GB/s"]]
     for size in sorted({size for size, _ in ran}):
         row = [at.get((size, name)) for name in backends]
-        timed = [(us, case) for case in row if case and (us := case.median()) is not None]
-        best = min(timed, key=lambda each: each[0])[1] if timed else None
-        ends = [best.record.backend, _show_gb_s(best)] if best else ["", ""]
-        table.append([format_size(size), *map(show_case, row), *ends])
+        table.append([format_size(size), *map(show_case, row), *_winner(filter(None, row))])
     return table
+
+
+def _winner(row: Iterable[CaseResult]) -> list[str]:
+    found = fastest(row)
+    if found is None:
+        return ["", ""]
+    return [" ≈ ".join(case.record.backend for case in (found.best, *found.ties)), _show_gb_s(found.best)]
 
 
 def why_not(records: Iterable[Record]) -> str:
     """One line for each reason for missing latencies and for each remark, with the number of rows."""
-    counts: dict[tuple[str, str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     for record in records:
         if record.reason:
             remark = record.reason.split(":")[0] if record.status == "ok" else record.reason
-            key = (record.status, record.backend, " ".join(remark.split()))
+            words = " ".join(remark.split())
+            key = (record.status, words if record.is_job else f"{record.backend}: {words}")
             counts[key] = counts.get(key, 0) + 1
     return "\n".join(
-        f"{'note' if status == 'ok' else status} ×{count}: {backend}: {reason}"
-        for (status, backend, reason), count in sorted(counts.items())
+        f"{'note' if status == 'ok' else status} ×{count}: {words}" for (status, words), count in sorted(counts.items())
     )
 
 
@@ -68,4 +74,4 @@ def results(records: Sequence[Record]) -> str:
 
 def as_json(records: Iterable[Record]) -> str:
     """Records as a JSON array; missing values are null."""
-    return json.dumps([dataclasses.asdict(record) for record in records], indent=1)
+    return json.dumps([dataclasses.asdict(record) for record in records], indent=1, allow_nan=False)

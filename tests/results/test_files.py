@@ -9,7 +9,7 @@ import pytest
 from samples import a_file_with, a_record, untimed
 
 from collbench.errors import UsageError
-from collbench.results.files import ResultFile, samples_path, sidecar_path
+from collbench.results.files import ResultFile, load_samples, samples_path, sidecar_path
 from collbench.results.records import Record, dump, load
 
 
@@ -21,7 +21,7 @@ def rows_of(path: Path) -> list[list[str]]:
 def test_rows_and_numbered_samples_are_appended(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "r.csv"
     file = ResultFile.create(path, force=False)
-    records = [a_record(), untimed("skipped", "no GPU"), a_record(launch=1)]
+    records = [a_record(), untimed("skipped", "no GPU", launch=2), a_record(launch=1)]
     for record, samples in zip(records, [(1.25, 2.0), (), (3.0,)], strict=True):
         file.append(record, samples)
     assert load(path) == records
@@ -120,6 +120,19 @@ def test_resume_drops_the_samples_of_rows_that_are_not_there(lost: int | None, t
     path.write_text(dump(records)[:-lost] if lost else dump(records[:1]), encoding="utf-8")
     ResultFile.resume(path)[0].append(a_record(), [7.0])
     assert [row for row in rows_of(samples_path(path)) if row[0] == "1"] == [["1", "0", "7.000"]]
+
+
+@pytest.mark.parametrize("line", ["progress: 3 %", "1,2", "one,0,9.5", "0,0,nan", "0,0,-1", "\udcff"])
+def test_a_stray_line_among_the_samples_is_named(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    a_run(path, 2)
+    with samples_path(path).open("a", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(f"{line}\n")
+    before = samples_path(path).read_bytes()
+    for read in (load_samples, ResultFile.resume):
+        with pytest.raises(UsageError, match=r"r\.samples\.csv(, line 6: .* is not a sample; remove| cannot be read)"):
+            read(path)
+    assert samples_path(path).read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["", "size,time\n8,9.5\n", dump(())[:-1] + ",energy_j\n", a_file_with(bytes="4K")])

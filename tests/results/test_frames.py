@@ -18,16 +18,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from samples import a_record, timed, untimed
+from samples import RECORDS, a_record, timed, untimed
 
 import collbench as cb
 from collbench.cli.main import cli
-from collbench.results.facts import FACTS
 from collbench.results.files import sidecar_path
 from collbench.results.frames import DTYPES, frame_of, records_of
-from collbench.results.records import COLUMNS, JOB, Record, dump, load
+from collbench.results.records import COLUMNS, FACTS, JOB, Record, dump, load
 
 ROOT = Path(__file__).parents[2]
 # Rows of each committed file of schema 1, and how many of them have a latency.
@@ -115,19 +113,8 @@ def test_columns_keep_their_types_when_nothing_is_in_them() -> None:
         assert kinds == {name: DTYPES[name] for name in kinds}
 
 
-WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
-KINDS = {"str": WORDS, "int": st.integers(0, 1 << 50), "bool": st.booleans(), "float": st.floats(allow_nan=False)}
-BUILT = st.builds(
-    Record,
-    **{
-        each.name: st.one_of(*(st.none() if kind == "None" else KINDS[kind] for kind in str(each.type).split(" | ")))
-        for each in fields(Record)
-    },
-)
-
-
 @settings(deadline=None, max_examples=40)
-@given(st.lists(BUILT, max_size=4, unique_by=lambda row: (row.launch, row.identity)))
+@given(RECORDS)
 def test_any_records_come_back_from_a_frame(records: list[Record]) -> None:
     found = records_of(frame_of(records, "here"))
     assert found == records
@@ -170,6 +157,15 @@ def test_files_are_found_by_path_folder_glob_and_list(tmp_path: Path) -> None:
         assert cb.read(*sources).source.tolist() == [one, two]
     assert cb.read(one, f"{tmp_path}/a/../a/x.csv").source.size == 1
     assert cb.read(tmp_path / "a").run_id.tolist() == ["20260102T030405-here", "other"]
+
+
+def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(cb.UsageError, match=r"gone\.csv does not exist"):
+        cb.read(tmp_path)
+    with pytest.raises(cb.UsageError, match=r"cannot be read as a results file: .*File name too long"):
+        cb.read(tmp_path / ("n" * 300))
 
 
 def test_what_is_no_results_file_is_left_out_of_a_glob_with_a_warning(tmp_path: Path) -> None:
@@ -229,8 +225,22 @@ def test_a_sidecar_is_optional_but_never_half_read(tmp_path: Path) -> None:
     assert str(frame.dtypes["started"]) == DTYPES["started"]
     sidecar_path(Path(one)).write_text(json.dumps({"launches": [{"launch": 1}]}))
     assert cb.read(one, sidecar=True).started.isna().all()
-    for text in ("{", "[]", '{"launches": [{}]}', '{"launches": 3}'):
-        sidecar_path(Path(one)).write_text(text)
+    odd = (
+        '"machine": {"cpu": 5}',
+        '"ranks": [{"gpu": 1}]',
+        '"git": {}',
+        '"started": "at noon"',
+        '"started": 7',
+        '"mpi": []',
+        '"ranks": 1',
+    )
+    entries = [f'{{"launches": [{{"launch": 0, {fact}}}]}}' for fact in odd]
+    entries += [
+        '{"launches": [{"launch": 0, "machine": {"cpu": 5}}]}',
+        '{"launches": [{"launch": 0, "ranks": [{"gpu": 1}]}]}',
+    ]
+    for text in ("", "{", "[]", "3", '{"launches": [{}]}', '{"launches": 3}', "\udcff", *entries):
+        sidecar_path(Path(one)).write_text(text, errors="surrogateescape")
         assert len(cb.read(one)) == 2
         with pytest.raises(cb.UsageError, match=r"x\.json is not a sidecar of collbench"):
             cb.read(one, sidecar=True)
@@ -316,6 +326,11 @@ def test_rows_of_two_runs_of_a_case_are_not_mixed(use: Any, tmp_path: Path) -> N
 
 def test_frames_of_something_else_are_usage_errors() -> None:
     frame = frame_of([a_record()])
+    odd: dict[str, Any] = {"latency_us_median": -1.0, "bound_us": float("inf"), "ranks": 0, "bytes": 4096.5}
+    for name, value in odd.items():
+        with pytest.raises(cb.UsageError, match=f"the frame, column {name}: "):
+            cb.plot(frame.assign(**{name: value}))
+    assert records_of(frame.assign(in_place="False", bytes=4096.0)) == [a_record()]
     with pytest.raises(cb.UsageError, match="the frame has no column 'ranks'"):
         cb.plot(frame.drop(columns="ranks"))
     with pytest.raises(cb.UsageError, match="column 'ranks' of the frame has an empty cell"):

@@ -12,7 +12,7 @@ from samples import a_problem, a_record, timed, untimed
 
 from collbench.cli.main import cli
 from collbench.results.cases import cases
-from collbench.results.pairs import pairs
+from collbench.results.pairs import Fastest, fastest, pairs
 from collbench.results.panels import panels
 from collbench.results.records import JOB, Record, dump
 from collbench.tune.finals import finalists, verdicts
@@ -91,6 +91,25 @@ def test_nothing_is_paired_with_a_case_that_went_wrong() -> None:
     assert pairs(*cases([*launched("ok", "ok"), *launched("ok", "failed", backend="nccl")])) == []
 
 
+def test_of_several_cases_the_fastest_is_named_with_those_that_may_be_as_fast() -> None:
+    field = [timed(us, backend=name) for name, us in (("slow", 30.0), ("near", 10.1), ("first", 10.0))]
+    found = fastest(cases([*field, untimed("failed", backend="broken")]))
+    assert found is not None
+    assert (found.best.record.backend, [case.record.backend for case in found.ties]) == ("first", ["near"])
+    assert found.lead == pytest.approx(1.01)
+    (alone,) = cases([timed(1.0)])
+    assert fastest([alone]) == Fastest(alone, (), None)
+    assert fastest(cases([untimed("wrong")])) is None
+
+
+def test_the_last_of_three_may_be_the_fastest_too_if_it_was_timed_badly() -> None:
+    noisy = a_record(backend="noisy", latency_us_median=30.0, latency_us_ci_low=5.0, latency_us_ci_high=40.0)
+    found = fastest(cases([timed(10.0, backend="first"), timed(20.0, backend="second"), noisy]))
+    assert found is not None
+    assert [case.record.backend for case in found.ties] == ["noisy"]
+    assert found.lead == pytest.approx(2)
+
+
 @pytest.mark.parametrize("status", BAD)
 def test_everything_that_judges_says_the_same_of_a_case_with_a_bad_launch(status: str) -> None:
     bad = [*launched("ok", "ok", status, backend="nvrar"), *launched("ok", "ok", "ok", backend="nvrar", bytes=8192)]
@@ -100,12 +119,12 @@ def test_everything_that_judges_says_the_same_of_a_case_with_a_bad_launch(status
     for found in (compare_backends(rows), compare_files(bad, launched("ok", backend="nvrar"))):
         assert [row.record.bytes for row in found.unjudged] == [4096]
         assert 4096 not in [row.record.bytes for row in found.judged]
-    drawn = dict(charts(rows))
+    drawn = {chart.name: chart.figure for chart in charts(rows)}
     colour = drawing.KNOWN["nvrar"][0]
     for axes in drawn["latency"].axes:
         (line,) = (shape for shape in axes.lines if shape.get_color() == colour)
         assert np.isnan(line.get_ydata()).tolist() == [True, False]
-    assert [text.get_text() for text in drawn["best"].axes[0].texts] == ["only", "1.00"]
+    assert [text.get_text() for text in drawn["best"].axes[0].texts] == ["only", "≈1.00"]
     assert all(f"cases without a number: 1 {status}\n" in figure.texts[1].get_text() for figure in drawn.values())
     problem, names = a_problem(), ("nccl", "nvrar")
     assert finalists({problem: names}, rows, 1) == {}
@@ -150,4 +169,4 @@ def test_ranks_that_are_spread_unevenly_are_no_launches_of_those_spread_evenly()
         ["10.00", "5.000"],
         ["20.00", "40.00"],
     ]
-    assert {"latency", "latency-uneven"} <= dict(charts(rows)).keys()
+    assert {"latency", "latency-uneven"} <= {chart.name for chart in charts(rows)}

@@ -121,7 +121,7 @@ def test_a_job_that_ran_out_of_time_is_a_row(stage: Stage) -> None:
     assert [other.status for other in others] == ["ok"] * 3
     assert (row.backend, row.status, row.nodes, row.ranks, row.param["job"]) == ("(job)", "timeout", 2, 4, "102")
     assert row.reason == "job 102 of nodes2.0: TIMEOUT after 00:30:01; 2 rows kept, submit --resume continues"
-    assert "timeout ×1: (job): job 102" in ran.out
+    assert "timeout ×1: job 102" in ran.out
     assert "(job) µs" not in ran.out, "it is no backend that was timed"
     assert ran.out.count("all_reduce · ") == 2
     assert "submit --resume --wait -o r.csv" in ran.err

@@ -102,7 +102,25 @@ def test_files_are_compared_case_by_case() -> None:
     found = compare_files(old, new)
     assert pairs(found) == [("nvrar (A)", "nvrar (B)", 2.0), ("nccl (A)", "nccl (B)", 1.0)]
     assert pairs(compare_files(old, new, ("nccl",))) == [("nccl (A)", "nccl (B)", 1.0)]
-    assert compare_files(old, []) == Comparisons(())
+
+
+def test_cases_of_one_file_only_are_counted_and_named_in_every_form() -> None:
+    mine = [timed(9.0, bytes=size, backend=name) for name in ("nccl", "mpi") for size in (128, 64)]
+    theirs = [timed(9.0, bytes=64), timed(9.0, bytes=256), untimed("skipped", bytes=512)]
+    found = compare_files(mine, theirs)
+    assert len(found.judged) == 1
+    title = "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain"
+    for form in (None, "markdown"):
+        assert f"3 cases only in A:\n- nccl, {title}: 64 B, 128 B\n- mpi, {title}: 128 B\n\n" in show(found, form)
+        assert f"1 case only in B:\n- mpi, {title}: 256 B\n\n" in show(found, form)
+    shown = [row for row in json.loads(show(found, "json"), parse_constant=reject) if row["reason"]]
+    assert [(row["a"], row["bytes"], row["a_status"], row["b_status"], row["reason"]) for row in shown] == [
+        ("nccl (A)", 128, "ok", None, "only in A"),
+        ("nccl (A)", 64, "ok", None, "only in A"),
+        ("mpi (A)", 128, "ok", None, "only in A"),
+        ("mpi (A)", 256, None, "ok", "only in B"),
+    ]
+    assert len(compare_files(mine, theirs, ("nccl",)).alone) == 2
 
 
 @pytest.mark.parametrize(("us", "verdict"), [(11.0, "slower"), (9.0, "faster"), (10.1, "unclear")])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,13 +19,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from collbench.errors import UsageError
+from collbench.errors import OutputError, UsageError
 from collbench.results.mismatch import mismatch
 from collbench.results.panels import title_of
 from collbench.results.records import JOB, Record
-from collbench.views import drawing
-from collbench.views.figures import draw_all
+from collbench.views import drawing, figures
+from collbench.views.tiles import LARGEST, grid_of
 
 SIZES = (4096, 65536, 1 << 18, 1 << 20, 1 << 22)
 Draw = Callable[..., dict[str, Figure]]
@@ -49,6 +52,11 @@ def rows(speeds: Mapping[str, float], **fields: Any) -> list[Record]:
 
 
 TWO = {"nccl": 20.0, "nvrar": 10.0}
+
+
+def draw_all(records: list[Record], folder: Path, stem: str, baseline: str | None) -> list[Path]:
+    """Draw the charts of one results file."""
+    return figures.draw_all(records, folder, dict.fromkeys(records, Path(f"{stem}.csv")), baseline)
 
 
 @pytest.fixture
@@ -140,6 +148,13 @@ def test_same_records_give_the_same_bytes_whatever_the_users_settings(tmp_path: 
     assert "dc:date" not in svg
 
 
+def test_drawing_leaves_the_users_settings_alone(tmp_path: Path) -> None:
+    names = set(mpl.rcParams) - {"backend"}  # which is looked for when it is read
+    before = {name: mpl.rcParams[name] for name in names}
+    draw_all(rows(TWO), tmp_path, "run", None)
+    assert {name: mpl.rcParams[name] for name in names} == before
+
+
 def test_one_more_number_changes_the_bytes(tmp_path: Path) -> None:
     first = draw_all(rows(TWO), tmp_path / "a", "run", None)
     second = draw_all([*rows(TWO)[:-1], row("nvrar", SIZES[-1], 11.0)], tmp_path / "b", "run", None)
@@ -164,6 +179,22 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         draw_all(rows(TWO), tmp_path / "file", "x", None)
+
+
+def test_a_full_disk_is_no_mistake_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "replace", lambda path, target: os.write(os.open("/dev/full", os.O_WRONLY), b"x"))
+    with pytest.raises(OutputError, match=r"x-latency\.png cannot be written: No space left on device"):
+        draw_all(rows(TWO), tmp_path, "x", None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_charts_are_named_after_the_files_of_their_rows(tmp_path: Path) -> None:
+    two, four = (rows(TWO, ranks=ranks, gpus_per_node=ranks) for ranks in (2, 4))
+    sources = {**dict.fromkeys(two, Path("results/a.csv")), **dict.fromkeys(four, Path("results/b.csv"))}
+    names = {path.stem for path in figures.draw_all([*two, *four], tmp_path, sources, None)}
+    assert names == {
+        "a-latency-2r", "b-latency-4r", "a-bandwidth-2r", "b-bandwidth-4r", "a+b-scaling", "a+b-best",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("records", [[], rows({"nccl": 0.0}), [row("nccl", 4096, 9.0, status="wrong")]])
@@ -367,7 +398,7 @@ def test_the_map_shows_who_wins_by_how_much(draw: Draw) -> None:
     shown = tiles(figure)
     assert shown[0, 0] == (drawing.KNOWN["nvrar"][0], "1.50")
     assert shown[0, 1] == (drawing.KNOWN["nvrar"][0], "only")
-    assert shown[1, 0][1] == "1.00"
+    assert shown[1, 0][1] == "≈1.00"
     assert shown[1, 0][0] not in {colour for colour, _ in drawing.KNOWN.values()}  # pale: nobody really won
     assert shown[1, 1][1] == "-"
     assert list(legend(figure)) == ["nccl", "nvrar"]
@@ -383,6 +414,30 @@ def test_a_wrong_answer_never_wins(draw: Draw) -> None:
 def test_a_wrong_answer_in_one_panel_does_not_hide_the_map(draw: Draw) -> None:
     bad = [replace(record, status="wrong") for record in rows(TWO, mode="isolated") if record.backend == "nvrar"]
     assert "x-best" in draw([*rows(TWO), *rows({"nccl": 20.0}, mode="isolated"), *bad])
+
+
+def test_a_map_of_a_thousand_sizes_stays_small_and_its_labels_apart(draw: Draw) -> None:
+    sizes = [4 * (1000 + step) for step in range(1200)]
+    records = [row(name, size, us, mode=mode) for name, us in TWO.items() for size in sizes for mode in ("a", "b")]
+    figure = draw(records)["x-best"]
+    assert figure.get_figwidth() <= LARGEST
+    assert figure.get_figheight() <= LARGEST
+    assert not figure.axes[0].texts
+    assert "Number" not in foot(figure)
+    with drawing.look():
+        figure.draw_without_rendering()
+    for labels, ends in ((figure.axes[0].get_xticklabels(), "x"), (figure.axes[0].get_yticklabels(), "y")):
+        spans = sorted(
+            (getattr(box, f"{ends}0"), getattr(box, f"{ends}1")) for box in map(Text.get_window_extent, labels)
+        )
+        assert len(spans) > 1
+        assert all(one[1] < other[0] for one, other in pairwise(spans))
+
+
+def test_a_map_of_many_rows_stays_small() -> None:
+    grid = grid_of(["chain · bfloat16"] * 400, 15)
+    assert grid.down * 400 <= LARGEST
+    assert not grid.has_numbers
 
 
 def test_no_map_of_one_backend(draw: Draw) -> None:

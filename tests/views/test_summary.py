@@ -8,7 +8,7 @@ import pytest
 from samples import timed, untimed
 
 from collbench.results.cases import cases
-from collbench.results.records import Record
+from collbench.results.records import JOB, Record
 from collbench.tables import Table, markdown, show_us
 from collbench.views.summary import as_json, latency_table, results, why_not
 
@@ -71,10 +71,24 @@ def test_a_row_where_nothing_went_well_names_no_fastest() -> None:
     assert table_of([untimed("failed")])[1] == ["4 KiB", "FAILED", "", ""]
 
 
-def test_the_fastest_is_the_one_with_the_lowest_median_in_the_row() -> None:
+def test_the_fastest_is_the_one_with_the_lowest_median_and_stands_first() -> None:
     lucky = [timed(us, backend="lucky", launch=launch) for launch, us in enumerate((100.0, 300.0, 300.0))]
     steady = [timed(200.0, backend="steady", launch=launch) for launch in range(3)]
-    assert table_of([*lucky, *steady])[1][:4] == ["4 KiB", show_us(300), show_us(200), "steady"]
+    assert table_of([*lucky, *steady])[1][:4] == ["4 KiB", show_us(300), show_us(200), "steady ≈ lucky"]
+
+
+@pytest.mark.parametrize(
+    ("us", "shown"),
+    [
+        ({"b": 200.0, "a": 201.0, "c": 300.0}, "b ≈ a"),
+        ({"b": 200.0, "a": 200.0}, "a ≈ b"),
+        ({"a": 200.0, "b": 202.0, "c": 203.0}, "a ≈ b ≈ c"),
+        ({"a": 200.0, "b": 210.0}, "a"),
+    ],
+)
+def test_what_cannot_be_told_from_the_fastest_stands_beside_it(us: dict[str, float], shown: str) -> None:
+    records = [timed(each, backend=name, busbw_gb_s=each) for name, each in us.items()]
+    assert table_of(records)[1][-2:] == [shown, f"{min(us.values()):.3g}"]
 
 
 def test_a_backend_that_was_wrong_in_a_launch_is_not_the_fastest() -> None:
@@ -109,6 +123,12 @@ def test_reasons_are_counted() -> None:
     ]
 
 
+def test_a_job_that_did_not_finish_is_no_case_of_no_bytes() -> None:
+    job = untimed("timeout", "job 7 of part: TIMEOUT", backend=JOB, bytes=0, collective="", dtype="", mode="")
+    assert results([job, timed(9.0)]).splitlines()[-1] == "timeout ×1: job 7 of part: TIMEOUT"
+    assert "GiB" not in results([job, timed(9.0)])
+
+
 def test_a_reason_of_many_lines_is_shown_in_one() -> None:
     (line,) = why_not([untimed("failed", "Other MPI error, error stack:\nPMPI_Send(163): bad rank\n")]).splitlines()
     assert "error stack" in line
@@ -130,3 +150,8 @@ def test_json_has_every_column_in_base_units_and_null_where_nothing_is() -> None
     (shown,) = json.loads(as_json([timed(10.5, bound_us=None, in_place=True)]), parse_constant=reject)
     assert Record(**shown) == timed(10.5, bound_us=None, in_place=True)
     assert shown["bound_us"] is None
+
+
+def test_json_never_has_what_is_no_number() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        as_json([timed(float("nan"))])

@@ -1,0 +1,35 @@
+"""Names of charts: after the files of their rows, and by the words in which they differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from collbench.results.records import Record
+
+Words = tuple[str, ...]
+
+
+def words_of(record: Record) -> Words:
+    """Words that identify the panel of a record, short enough for a file name."""
+    dtype, shape = record.dtype.replace("float", "f"), (f"{record.ranks}r", f"{record.nodes}n")
+    place, spread = "inplace" if record.in_place else "", "uneven" if record.gpus_per_node is None else ""
+    return (record.collective, record.op, dtype, record.mode, record.cache, place, *shape, spread, record.fabric)
+
+
+def suffixes(keys: Sequence[Words]) -> list[str]:
+    """Endings of file names: the words in which the keys differ, numbered where two would be equal."""
+    differ = [index for index, column in enumerate(zip(*keys, strict=True)) if len(set(column)) > 1]
+    found: list[str] = []
+    for key in keys:
+        words = [re.sub(r"[^A-Za-z0-9_.-]+", "_", key[index]) for index in differ]
+        name = "-".join(["", *filter(None, words)])
+        found.append(name if name not in found else f"{name}-{len(found)}")
+    return found
+
+
+def stem_of(files: Iterable[Path]) -> str:
+    """The names of up to three files, joined by +; of more, the first one and how many others there are."""
+    stems = list(dict.fromkeys(path.stem for path in files))
+    return "+".join(stems if len(stems) <= 3 else [stems[0], f"{len(stems) - 1}_more"])
