@@ -189,9 +189,11 @@ def _warn(ranks: int, quiet: bool) -> None:
 def _report(ended: Ended, as_json: bool) -> None:
     """Print the rows on stdout; the path of the file, and how to continue, on stderr."""
     from collbench.views import summary
+    from collbench.views.conclusions import conclusions
 
     records = ended.records or ()
-    click.echo(summary.as_json(records) if as_json else summary.results(records))
+    parts = [summary.as_json(records)] if as_json else [summary.results(records), "\n".join(conclusions(records))]
+    click.echo("\n\n".join(filter(None, parts)))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {ended.path}", err=True)
     if ended.why:

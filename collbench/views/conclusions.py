@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from collbench.plan.sizes import format_size
 from collbench.results.panels import Panel, labels_of, panel_of
@@ -19,20 +19,32 @@ OPPOSITE = {"faster": "slower", "slower": "faster"}
 def conclusions(records: Sequence[Record]) -> list[str]:
     """A line for each backend and panel that compares it with the baseline, which is that of `compare_backends`.
 
-    Cases with fewer than three launches have no verdict: if there are no others, the only line says so. [] if fewer
-    than two backends were timed, or only over different networks.
+    Cases with fewer than three launches have no verdict: if there are no others, the lines give the mean ratio, and the
+    last one says so. [] if fewer than two backends were timed, or only over different networks.
     """
     rows = [row for row in compare_backends(records).judged if not row.mismatch]
     sure = [row for row in rows if row.ratio.launches >= FEWEST_LAUNCHES]
-    if rows and not sure:
-        launches = max(row.ratio.launches for row in rows)
-        return [f"{_counted(launches, 'launch', 'es')}: no verdict; use --launches {FEWEST_LAUNCHES} or more"]
+    if sure or not rows:
+        return _lines(sure, _line)
+    launches = max(row.ratio.launches for row in rows)
+    caveat = f"{_counted(launches, 'launch', 'es')}: no verdict; use --launches {FEWEST_LAUNCHES} or more"
+    return [*_lines(rows, _observed), caveat]
+
+
+def _lines(rows: Sequence[Comparison], line: Callable[[Sequence[Comparison]], str]) -> list[str]:
     groups: dict[tuple[Panel, str], list[Comparison]] = {}
-    for row in sure:
+    for row in rows:
         groups.setdefault((panel_of(row.record), row.a), []).append(row)
-    labels = _labels(row.record for row in sure)
+    labels = _labels(row.record for row in rows)
     ordered = sorted(groups.items(), key=lambda item: list(labels).index(item[0][0]))
-    return [f"{labels[panel]}{_line(group)}" for (panel, _), group in ordered]
+    return [f"{labels[panel]}{line(group)}" for (panel, _), group in ordered]
+
+
+def _observed(rows: Sequence[Comparison]) -> str:
+    """What few launches show, without a verdict."""
+    ratio = math.exp(math.fsum(math.log(row.ratio.value) for row in rows) / len(rows))
+    mean = " in the geometric mean" if len(rows) > 1 else ""
+    return f"{rows[0].a} took {ratio:.2f}× the time of {rows[0].b} at {_place(rows, len(rows))}{mean}"
 
 
 def _labels(records: Iterable[Record]) -> dict[Panel, str]:
