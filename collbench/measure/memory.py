@@ -39,4 +39,4 @@ def _shortage(needed: int, room: Room) -> str | None:
     free = int(room.bytes * MARGIN)
     if needed <= free:
         return None
-    return f"needs {show_bytes(needed)} per rank, of which {show_bytes(free)} are free {room.where}"
+    return f"needs {show_bytes(needed)} per rank, but {show_bytes(free)} are free {room.where}"

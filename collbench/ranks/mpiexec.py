@@ -57,7 +57,8 @@ def find_mpiexec() -> tuple[Path, str]:
 
 
 def _settings(vendor: str) -> dict[str, str]:
-    """Settings that let Open MPI run as root and with more ranks than cores; both are safe for ranks on one machine."""
+    """Settings that let Open MPI run as root, with more ranks than cores, and without looking for ssh; all are safe for
+    ranks on one machine."""
     if vendor != "Open MPI":
         return {}
     return {
@@ -65,6 +66,8 @@ def _settings(vendor: str) -> dict[str, str]:
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "OMPI_MCA_rmaps_base_oversubscribe": "1",  # Open MPI 4
         "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",  # Open MPI 5
+        "OMPI_MCA_plm_rsh_agent": "false",  # Open MPI 4
+        "PRTE_MCA_plm_ssh_agent": "false",  # Open MPI 5
         "OMPI_MCA_osc": "^ucx",
     }
 

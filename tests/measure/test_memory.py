@@ -29,6 +29,4 @@ def test_only_what_does_not_fit_is_skipped(monkeypatch: pytest.MonkeyPatch) -> N
     with ExitStack() as teardown:
         why = too_large(open_launch(teardown), {"cpu": Cpu()})
     assert why(Case(a_problem(size=4096), "mpi")) is None
-    assert why(Case(a_problem(size=32 * GIB), "mpi")) == (
-        "needs 128 GiB per rank, of which 18 GiB are free in this cgroup"
-    )
+    assert why(Case(a_problem(size=32 * GIB), "mpi")) == ("needs 128 GiB per rank, but 18 GiB are free in this cgroup")
