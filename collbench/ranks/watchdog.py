@@ -41,7 +41,8 @@ class Watchdog:
         self._paused, self._patience = False, 0.0
         self._main = threading.main_thread().ident
         self._over, self._ending = threading.Event(), threading.Lock()
-        # Ranks of other hosts send their errors; only where MPI allows calls from a thread.
+        # Ranks of other hosts send what they know to rank 0; only where MPI allows calls from a thread.
+        self._sends = 0 not in self._beats.ranks and MPI.Query_thread() == MPI.THREAD_MULTIPLE
         self._listens = self._me == 0 and len(set(everyone.hosts)) > 1 and MPI.Query_thread() == MPI.THREAD_MULTIPLE
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -120,10 +121,16 @@ class Watchdog:
 
     def _ended_elsewhere(self) -> tuple[str, str] | None:
         """The status and the reason that another rank gives before it ends the job; None if none does."""
-        if self._listens and self._launch.iprobe(tag=ERROR_TAG):
-            status, reason = self._launch.recv(tag=ERROR_TAG)
-            return status, reason
-        return next(((beat.status, beat.reason) for beat in self._beats.read() if beat.status), None)
+        return self._received() or next(
+            ((beat.status, beat.reason) for beat in self._beats.read() if beat.status), None
+        )
+
+    def _received(self) -> tuple[str, str] | None:
+        """The status and the reason from a rank of another host; None if there is no message."""
+        if not (self._listens and self._launch.iprobe(tag=ERROR_TAG)):
+            return None
+        status, reason = self._launch.recv(tag=ERROR_TAG)
+        return status, reason
 
     def _place(self) -> str:
         """The function in which the main thread is, with its file and line."""
@@ -131,13 +138,30 @@ class Watchdog:
         return place_of(frame) if frame else ""
 
     def _time_out(self) -> None:
-        words = f"no progress for {self._timeout:g} s while {self._doing}; {self._blame(time.monotonic())}"
+        blame = self._blame(time.monotonic())
+        words = f"no progress for {self._timeout:g} s while {self._doing}; {blame}"
         if self._me == min(self._beats.ranks, key=self._is_silent):
             sys.stderr.write(f"collbench: {words}\n")  # one write: ranks of other hosts write too
             sys.stderr.flush()
-        self.finish("timeout", words)
-        time.sleep(GRACE_SECONDS)  # lets every host print its state before the launcher kills all
+            if self._sends:
+                self._launch.isend(("timeout", blame), 0, ERROR_TAG)
+        if self._me == 0:
+            self._collect(words)
+        else:
+            time.sleep(2 * GRACE_SECONDS)  # rank 0 has recorded the case by then
         self._end(Exit.TIMEOUT)
+
+    def _collect(self, words: str) -> None:
+        """Record the case, after ``GRACE_SECONDS`` in which the other hosts report their ranks."""
+        safeguard = threading.Timer(GRACE_SECONDS, self.finish, ("timeout", words))  # MPI may not return
+        safeguard.start()
+        end = time.monotonic() + GRACE_SECONDS / 2
+        while time.monotonic() < end:
+            if found := self._received():
+                words = f"{words}; {found[1]}"
+            time.sleep(POLL_SECONDS / 10)
+        safeguard.cancel()
+        self.finish("timeout", words)
 
     def _is_silent(self, rank: int) -> tuple[bool, int]:
         """A sort key: ranks that are alive first."""

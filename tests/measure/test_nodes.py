@@ -6,13 +6,14 @@ latencies are asserted, with room to spare for clocks that are aligned while oth
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 
 import pytest
 from lab.launch import SETTINGS, ranks_on
 from lab.network import Link, Network, missing, network
-from running import GUARD_SECONDS, PYTHONS, Mpi, Ran, statuses, wait_for_rows
+from running import BROKEN, GUARD_SECONDS, PYTHONS, Mpi, Ran, statuses, wait_for_rows
 
 from collbench.results.records import Record
 
@@ -32,9 +33,9 @@ class Job:
     net: Network
     per_host: int = PER_HOST
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         command = ranks_on(self.net, self.per_host, self.mpi.name, PYTHONS[self.mpi.name].parent, arguments)
-        variables = {**SETTINGS[self.mpi.name], **self.net.environment}
+        variables = {**SETTINGS[self.mpi.name], **self.net.environment, **more}
         return subprocess.Popen(
             command, cwd=self.mpi.folder, env=self.mpi.environment(variables, under_launcher=True),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -94,6 +95,18 @@ def test_a_latency_is_at_least_that_of_its_bytes(mpich: Mpi) -> None:
     assert latency(mpich.rows(), "mpi-ring", 3) > 1.1 * whole_us, "4/3 of the message leave each node"
 
 
+def test_a_rank_that_hangs_on_another_host_is_named(mpi: Mpi) -> None:
+    with network(2, Link(300)) as net:
+        child = Job(mpi, net, per_host=1).start(
+            "sweep", "--sizes", "4K", "--backend", "call-hangs", "--timeout", "6", *QUICK, PYTHONPATH=str(BROKEN)
+        )
+        _, err = child.communicate(timeout=GUARD_SECONDS)
+    assert child.returncode == 5, err
+    assert [row.status for row in mpi.rows()] == ["timeout"], err
+    (row,) = mpi.rows()
+    assert re.search(r"rank 0 on node1 in reduce .*; rank 1 on node2 in <lambda> \(misbehaving\.py", row.reason)
+
+
 def test_a_cut_link_is_a_row_and_exit_5(mpich: Mpi) -> None:  # Open MPI's mpiexec waits for its daemons beyond the cut
     with network(2, Link(300)) as net:
         arguments = ("--sizes", "4K:4M:+4K", "--backend", "mpi-nvrar", "--timeout", "6")  # a thousand cases
@@ -108,4 +121,4 @@ def test_a_cut_link_is_a_row_and_exit_5(mpich: Mpi) -> None:  # Open MPI's mpiex
     *before, last = mpich.rows()
     assert statuses(before) == {"ok"}
     assert (last.status, last.nodes) == ("timeout", 2)
-    assert "made no progress for 6 s while" in last.reason
+    assert "no progress for 6 s while proving: mpi-nvrar" in last.reason or "while timing" in last.reason

@@ -116,7 +116,10 @@ def test_launches_are_merged_and_resumed(mpich: Mpi) -> None:
     assert [launch["launch"] for launch in launches] == [0, 1, 2]
     refused = mpich.run(*arguments, "--launches", "4", "--resume", "--seed", "9")
     assert refused.code == 2
-    assert "measured with --seed 1, not --seed 9; resume with the same options or give another -o." in refused.err
+    assert "r.csv was measured under other conditions: --seed 1, now --seed 9. Give another -o, or add" in refused.err
+    assert mpich.run(*arguments, "--launches", "4", "--resume", "--seed", "9", "--mixed").code == 0
+    launches = json.loads((mpich.folder / "r.json").read_text())["launches"]
+    assert [(launch["launch"], launch["sweep"]["seed"]) for launch in launches] == [(0, 1), (1, 1), (2, 1), (3, 9)]
 
 
 def test_one_launch_a_call_under_a_launcher(mpich: Mpi) -> None:
