@@ -28,6 +28,7 @@ def exit_of(statuses: Collection[str]) -> Exit:
     return Exit.FAILED if "failed" in statuses or "ok" not in statuses else Exit.FINE
 
 
+CANNOT_WRITE = 74  # EX_IOERR of sysexits.h, between ranks and the process that started them; it exits with FAILED
 INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT, 128 + SIGTERM, as a shell reports them
 
 

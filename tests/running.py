@@ -80,9 +80,12 @@ class Mpi:
 
     def run(self, *arguments: str, ranks: int | None = None, **variables: str) -> Ran:
         """Run to its end."""
+        return self.run_command(self.command(*arguments, ranks=ranks), ranks is not None, **variables)
+
+    def run_command(self, command: Sequence[str], under_launcher: bool, **variables: str) -> Ran:
+        """Run another command line to its end."""
         done = subprocess.run(
-            self.command(*arguments, ranks=ranks),
-            cwd=self.folder, env=self.environment(variables, ranks is not None),
+            command, cwd=self.folder, env=self.environment(variables, under_launcher),
             capture_output=True, text=True, timeout=GUARD_SECONDS, check=False,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)

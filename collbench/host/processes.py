@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_BEGAN = 19  # starttime, by its place after the name in /proc/PID/stat (proc_pid_stat(5))
+_STATE, _BEGAN = 0, 19  # by their places after the name in /proc/PID/stat (proc_pid_stat(5))
+_DEAD = ("Z", "X")  # it has ended, though its parent may not have asked how
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,11 @@ class Running:
 
 
 def began(pid: int) -> int | None:
-    """The start of a process in clock ticks since boot; None if there is none of this number."""
+    """The start of a process in clock ticks since boot; None if none of this number is running."""
     with suppress(OSError, ValueError, IndexError):
         after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-        return int(after_name.split()[_BEGAN])
+        fields = after_name.split()
+        return None if fields[_STATE] in _DEAD else int(fields[_BEGAN])
     return None
 
 

@@ -14,7 +14,7 @@ from functools import cache, partial
 from collbench import registry
 from collbench.devices.device import Device
 from collbench.devices.opening import open_device
-from collbench.errors import UsageError
+from collbench.errors import CANNOT_WRITE, Exit, UsageError
 from collbench.host import fabric
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure import conditions, sidecar
@@ -107,7 +107,7 @@ def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and everyone.rank == 0:  # the case is not at fault
                 opened.file.clear()
-            end_all(everyone, dog, error)
+            end_all(everyone, dog, error, CANNOT_WRITE if child else Exit.FAILED)
 
 
 def _run_launch(request: SweepRequest, everyone: World, dog: Watchdog, opened: OpenedFile, progress: Progress) -> None:

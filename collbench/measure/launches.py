@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from collbench.errors import INTERRUPTED, TERMINATED, Exit
+from collbench.errors import CANNOT_WRITE, INTERRUPTED, TERMINATED, Exit
 from collbench.plan.sizes import format_size
 from collbench.ranks.endings import cause, how
 from collbench.ranks.start import launch_ranks
 from collbench.results.files import AGAIN, doing_path, explain, in_progress
 from collbench.results.records import Record, load
 
-_FINAL = (Exit.USAGE, INTERRUPTED, TERMINATED)
+_FINAL = (Exit.USAGE, CANNOT_WRITE, INTERRUPTED, TERMINATED)
 
 
 @dataclass(frozen=True)

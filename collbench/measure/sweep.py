@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from collbench.errors import Exit, UsageError, exit_of
+from collbench.errors import CANNOT_WRITE, Exit, UsageError, exit_of
 from collbench.measure.launches import Launches
 from collbench.measure.next_launch import missing_rows
 from collbench.measure.progress import Followed, Progress
@@ -52,7 +52,9 @@ def on_own_ranks(
         code = launches.run()
         if code == Exit.USAGE:
             return Ended(code, path)
-        records = tuple(load(path))
+        records = tuple(load(path, drop_cut_row=True))
+        if code == CANNOT_WRITE:
+            return Ended(Exit.FAILED, path, records, "The run has ended.")
         return Ended(code or _code_of(records), path, records, cause(code, launches.doing()) if code else "")
     finally:
         held.release(last=True)

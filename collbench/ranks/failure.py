@@ -61,15 +61,16 @@ def _all_hangs(world: World, mine: HangError) -> str:
     return "; ".join(str(hang) for hang in sorted(received, key=lambda hang: hang.call))
 
 
-def end_all(world: World, dog: Watchdog, error: BaseException) -> None:
-    """Print ``error``, record the row of the case that it ended, and abort all ranks with its exit code."""
+def end_all(world: World, dog: Watchdog, error: BaseException, unwritable: int = Exit.FAILED) -> None:
+    """Print ``error``, record the row of the case that it ended, and abort all ranks with its exit code, which is
+    ``unwritable`` for an OutputError."""
     if isinstance(error, HangError):
         _say(f"collbench: {error}\n")
         dog.fail("timeout", _all_hangs(world, error))
         code: int = Exit.TIMEOUT
     elif isinstance(error, OutputError):
         _say(f"collbench: {error}\n")
-        code = Exit.FAILED
+        code = unwritable
     elif isinstance(error, KeyboardInterrupt):
         code = INTERRUPTED
     else:

@@ -1,4 +1,4 @@
-"""Backends that misbehave in one method, on rank 1 or on all ranks; installed by entry points.
+"""Backends that misbehave in one method, on rank 1; installed by entry points.
 
 A name says where and how: ``open-hangs``, ``call-exits``. To add one, name it in entry_points.txt; `tests/faults` then
 expects that it loses its own rows and no others.
@@ -7,6 +7,7 @@ expects that it loses its own rows and no others.
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ HOW: dict[str, Callable[[], object]] = {
     "hangs": lambda: time.sleep(600),
     "quits": lambda: (_ for _ in ()).throw(SystemExit(3)),
     "prints": _print,
+    "fills": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1)),  # as on a full disk; on rank 0, which writes
 }
 
 
@@ -65,7 +67,7 @@ class Tricky:
         self._at("close")
 
     def _at(self, where: str) -> None:
-        if where == self.where and self.session.world.rank == 1:
+        if where == self.where and self.session.world.rank == (0 if self.act is HOW["fills"] else 1):
             self.act()
 
 

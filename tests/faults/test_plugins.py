@@ -15,7 +15,8 @@ import pytest
 from running import BROKEN, Mpi, Ran
 
 POINTS = Distribution.at(BROKEN / "broken_backends-1.dist-info").entry_points
-NAMES = sorted(point.name for point in POINTS if point.value.startswith("misbehaving:"))
+FILLS = "call-fills"  # the disk, which ends the run
+NAMES = sorted(point.name for point in POINTS if point.value.startswith("misbehaving:") and point.name != FILLS)
 # What the reason of the row says, by where and how; the others get a latency.
 REASONS = {
     "open-raises": r"open-raises does not open: rank 1: ArithmeticError: planted",
@@ -56,3 +57,14 @@ def test_the_row_says_what_it_did(sweep: tuple[Ran, dict[str, Any]], name: str) 
     row = sweep[1][name]
     assert row["status"] in ("failed", "timeout")
     assert re.search(REASONS[name], row["reason"], re.DOTALL)
+
+
+def test_a_full_disk_ends_the_run_with_one_sentence(mpich: Mpi) -> None:
+    arguments = ("sweep", "--ranks", "2", "--sizes", "4K,8K", "--samples", "3", "--max-seconds", "0.05", "-o", "r.csv")
+    assert mpich.run(*arguments, "--backend", "mpi").code == 0
+    ran = mpich.run(*arguments, "--backend", f"mpi,{FILLS}", "--resume", PYTHONPATH=str(BROKEN))
+    assert ran.code == 1, ran.err
+    assert ran.err.count("cannot be written: File too large.") == 1
+    assert "Traceback" not in ran.err
+    assert "Finished rows are in r.csv; continue with --resume -o r.csv." in ran.err
+    assert len(mpich.rows()) == 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +18,12 @@ def test_a_process_is_more_than_its_number() -> None:
     me = this_process()
     assert me.is_alive()
     assert not Running(me.pid, me.began + 1).is_alive()
-    with subprocess.Popen(["true"]) as child:
-        child.wait()
+    with subprocess.Popen(["sleep", "600"]) as child:
+        assert began(child.pid) is not None
+        child.kill()
+        while began(child.pid) is not None:
+            time.sleep(0.01)  # a zombie, since nobody has asked how it ended
+        assert Path(f"/proc/{child.pid}").exists()
     assert began(child.pid) is None
 
 
