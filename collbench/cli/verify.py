@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -113,7 +113,7 @@ def _on_ranks(
             stories=stress.story or tuple(STORIES), rounds=stress.rounds, seed=stress.seed, timeout=stress.timeout,
         )  # fmt: skip
         into = Path(os.environ[OUTCOMES]) if child else None
-        proven = on_these_ranks(request, started_by, into, lambda found: _report(found, as_json))
+        proven = on_these_ranks(request, started_by, into, lambda found, out: _report(found, as_json, out))
     if proven.outcomes is not None:
         _report(proven.outcomes, as_json)
     if proven.cut_short:
@@ -145,7 +145,7 @@ def _emulate(
     return exit_code(found.outcomes)
 
 
-def _report(found: Sequence[Outcome], as_json: bool) -> None:
+def _report(found: Sequence[Outcome], as_json: bool, out: TextIO | None = None) -> None:
     from collbench.verify.outcomes import show
 
-    click.echo(show(found, as_json))
+    click.echo(show(found, as_json), file=out)

@@ -59,3 +59,8 @@ def _ascii(name: str) -> codecs.CodecInfo | None:
     real = codecs.lookup("ascii")
     parts = (real.streamreader, real.streamwriter, real.incrementalencoder, real.incrementaldecoder)
     return codecs.CodecInfo(real.encode, real.decode, *parts, name=ASCII)
+
+
+def can_redraw(stream: TextIO) -> bool:
+    """Whether a line on ``stream`` can be drawn again: on a terminal, other than a dumb one."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import time
@@ -16,6 +17,7 @@ from collbench.devices.device import Device
 from collbench.devices.opening import open_device
 from collbench.errors import CANNOT_WRITE, Exit, UsageError
 from collbench.host import fabric
+from collbench.host.load import crowding
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure import conditions, sidecar
 from collbench.measure.memory import too_large
@@ -100,6 +102,8 @@ def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
         dog = Watchdog(everyone, request.sweep.timeout, "" if child else continued)
         teardown.callback(dog.close)  # registered first, so that it also watches the clean-up
         everyone = replace(everyone, patience=dog.patience)
+        if child is None:
+            _warn_of_crowding(everyone)
         try:
             _run_launch(request, everyone, dog, opened, progress)
         except UsageError:
@@ -136,6 +140,15 @@ def _run_launch(request: SweepRequest, everyone: World, dog: Watchdog, opened: O
     if late is not None:
         notes.end(late)
         opened.file.end()
+
+
+def _warn_of_crowding(everyone: World) -> None:
+    """Print a warning on rank 0 if the ranks of its host outnumber the cores that they may use; collective."""
+    cores = everyone.launch.allgather(os.sched_getaffinity(0))
+    here = [mine for mine, host in zip(cores, everyone.hosts, strict=True) if host == everyone.hosts[0]]
+    words = crowding(len(here), set().union(*here), wait=lambda: None)  # they are busy already
+    if words and everyone.rank == 0:
+        print(f"collbench: {words}.", file=sys.stderr)
 
 
 def _choose(request: SweepRequest, opened: OpenedFile, entry: Facts | None) -> tuple[int, Plan]:

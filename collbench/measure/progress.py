@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from collbench.host.terminal import can_redraw
 from collbench.plan.sizes import format_size
 from collbench.results.files import Tail
 from collbench.results.records import Record
@@ -45,7 +46,7 @@ class Progress:
         self.done += 1
         if self.quiet:
             return
-        if self.stream.isatty():
+        if can_redraw(self.stream):
             self._draw(f"{self._bar(total)}  {case_words(record)}")
         else:
             print(f"[{self.done}/{total}] {case_words(record)}: {_result(record)}", file=self.stream, flush=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import click
 
 from collbench.errors import UsageError
+from collbench.host.terminal import can_redraw
 from collbench.slurm import client
 from collbench.slurm.client import Seen
 from collbench.slurm.submission import Part, Submission
@@ -80,7 +81,7 @@ def table(looks: Sequence[Look]) -> str:
 class Screen:
     """Progress on stderr: on a terminal a table that is redrawn in place, otherwise a line for each change of state."""
 
-    live: bool = field(default_factory=sys.stderr.isatty)
+    live: bool = field(default_factory=lambda: can_redraw(sys.stderr))
     height: int = 0
     states: dict[str, str] = field(default_factory=dict)
 

@@ -17,8 +17,9 @@ from collbench.slurm.follow import NOT_SUBMITTED
 from collbench.slurm.submission import Part, Submission, facts
 
 
-def job_row(part: Part, run_id: str, number: str, seen: Seen) -> Record:
-    """The row of a job that did not finish: status ``timeout`` or ``failed``, with the state of the job as reason."""
+def job_row(part: Part, run_id: str, launch: int, number: str, seen: Seen) -> Record:
+    """The row of a job that did not finish: status ``timeout`` or ``failed``, with the state of the job as reason.
+    ``launch`` is its first one."""
     submitted = bool(number) and seen.state != NOT_SUBMITTED
     words = f"job {number} of {part.name}: {seen.state}" if submitted else f"{part.name}: not submitted"
     rows = len(part.records())
@@ -26,7 +27,7 @@ def job_row(part: Part, run_id: str, number: str, seen: Seen) -> Record:
     why = f" ({seen.why})" if seen.why else ""
     return Record(
         run_id=run_id,
-        launch=part.first_launch,
+        launch=launch,
         collective="",
         backend=JOB,
         dtype="",
@@ -55,16 +56,17 @@ def gather(submission: Submission, seen: Mapping[str, Seen]) -> list[Record]:
     _check_place(submission.path)
     run_id = submission.path.stem
     rows: list[tuple[Record, Sequence[float]]] = []
+    first = first_launches(submission)
     for part in submission.parts():
         samples = load_samples(part.csv)
         for index, record in enumerate(part.records()):
-            shifted = replace(record, run_id=run_id, launch=record.launch + part.first_launch)
+            shifted = replace(record, run_id=run_id, launch=record.launch + first[part.name])
             rows.append((shifted, samples.get(index, ())))
         if not part.complete():
-            rows.append((job_row(part, run_id, submission.last_id(part), seen[part.name]), ()))
+            rows.append((job_row(part, run_id, first[part.name], submission.last_id(part), seen[part.name]), ()))
     write_whole(submission.path, rows)
     parts = [_part_facts(part, submission.ids_of(part), seen[part.name]) for part in submission.parts()]
-    launches = [launch for part in submission.parts() for launch in _launches(part)]
+    launches = [launch for part in submission.parts() for launch in _launches(part, first[part.name])]
     content = {"schema": SCHEMA, "run_id": run_id, "submission": {"profile": submission.profile, "parts": parts},
                "launches": launches}  # fmt: skip
     replace_text(sidecar_path(submission.path), json.dumps(content, indent=1) + "\n")
@@ -77,8 +79,17 @@ def _check_place(path: Path) -> None:
         raise UsageError(f"{path} holds another run; move it, then gather with collbench submit --wait -o {path}.")
 
 
-def _launches(part: Part) -> list[dict[str, Any]]:
-    return [{**each, "launch": each["launch"] + part.first_launch, "part": part.name} for each in part.launches()]
+def first_launches(submission: Submission) -> dict[str, int]:
+    """By part, the number of its launch 0, counted across the allocations of its job."""
+    found, after = {}, dict.fromkeys((job.part for job in submission.jobs), 0)
+    for part in submission.parts():
+        found[part.name] = after[part.job.part]
+        after[part.job.part] += part.numbers
+    return found
+
+
+def _launches(part: Part, first: int) -> list[dict[str, Any]]:
+    return [{**each, "launch": each["launch"] + first, "part": part.name} for each in part.launches()]
 
 
 def _part_facts(part: Part, ids: list[str], seen: Seen) -> dict[str, Any]:

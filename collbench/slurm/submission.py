@@ -47,12 +47,12 @@ class Part:
         """Whether the job finished all its launches."""
         if not (self.folder / f"{self.name}.ended").exists() or doing_path(self.csv).exists():
             return False
-        return {record.launch for record in self.records()} == set(range(self.job.launches))
+        return len({record.launch for record in self.records()}) >= self.job.launches
 
     @property
-    def first_launch(self) -> int:
-        """The number of its launch 0, counted across all allocations."""
-        return self.index * self.job.launches
+    def numbers(self) -> int:
+        """How many launches it is numbered for: those of the job, or more where it was requeued to other hosts."""
+        return max([self.job.launches, *(record.launch + 1 for record in self.records())])
 
     def ran(self) -> list[str]:
         """The id of the job that started last, as that job recorded it; [] if none has started."""

@@ -31,13 +31,15 @@ ALL_STORIES = "all stories"
 
 @dataclass(frozen=True)
 class Prover:
-    """Runs the stories of one launch; calls ``emit`` on rank 0 with every outcome."""
+    """Runs the stories of one launch. On rank 0, calls ``emit`` with every outcome, and ``at_end`` before a story ends
+    the job."""
 
     request: VerifyRequest
     everyone: World
     devices: Mapping[str, Device]
     dog: Watchdog
     emit: Emit
+    at_end: Callable[[], object]
     stories: tuple[Story, ...]
 
     def run(self, all_subjects: Sequence[Subject]) -> None:
@@ -101,6 +103,7 @@ class Prover:
 
     def _ended(self, subject: Subject, story: Story, status: str, reason: str) -> None:
         self.emit(outcome(subject, story.name, status, reason))
+        self.at_end()
 
     def _emit(self, stage: Stage, found: Outcome) -> None:
         if stage.world.rank == 0:
@@ -116,8 +119,9 @@ def _plan(request: VerifyRequest, everyone: World) -> list[Subject]:
     return subjects(request, layouts)
 
 
-def run(request: VerifyRequest, emit: Emit) -> None:
-    """Run all stories on the ranks of this launch; collective. Raises UsageError on every rank.
+def run(request: VerifyRequest, emit: Emit, at_end: Callable[[], object]) -> None:
+    """Run all stories on the ranks of this launch; collective. ``emit`` and ``at_end`` are those of ``Prover``. Raises
+    UsageError on every rank.
 
     Any other exception, such as a kernel that times out, ends all ranks at once.
     """
@@ -135,6 +139,6 @@ def run(request: VerifyRequest, emit: Emit) -> None:
                 teardown.callback(device.close)
             stories = tuple(STORIES[name] for name in request.stories)
             with np.errstate(all="ignore"):  # special values overflow by design
-                Prover(request, everyone, devices, dog, emit, stories).run(planned)
+                Prover(request, everyone, devices, dog, emit, at_end, stories).run(planned)
         except BaseException as error:
             end_all(everyone, dog, error)

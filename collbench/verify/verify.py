@@ -6,8 +6,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from collbench.errors import Exit
+from collbench.host.streams import stdout_to_stderr
 from collbench.ranks.launcher import Launcher, check_world
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import launch_ranks
@@ -41,10 +43,16 @@ def on_own_ranks(ranks: int, argv: Sequence[str]) -> Proven:
 
 
 def on_these_ranks(
-    request: VerifyRequest, launcher: Launcher, into: Path | None, at_timeout: Callable[[Sequence[Outcome]], None]
+    request: VerifyRequest,
+    launcher: Launcher,
+    into: Path | None,
+    at_end: Callable[[Sequence[Outcome], TextIO], None],
 ) -> Proven:
-    """Run on the ranks of a launcher. ``into``: if collbench started the ranks, the file from which it reads the
-    outcomes. ``at_timeout`` is called with the outcomes so far before a hung job ends. Collective."""
+    """Run on the ranks of a launcher; collective.
+
+    ``into``: if collbench started the ranks, the file from which it reads the outcomes. Otherwise ``at_end`` is called
+    with the outcomes so far and standard output before a backend ends the job.
+    """
     from mpi4py import MPI
 
     from collbench.verify import launch
@@ -57,10 +65,13 @@ def on_these_ranks(
         found.append(one)
         if into is not None:
             append(into, one)
-        elif one.status == "timeout":
-            at_timeout(found)
 
-    launch.run(request, emit)
+    def report() -> None:
+        if into is None:
+            at_end(found, product)
+
+    with stdout_to_stderr() as product:
+        launch.run(request, emit, report)
     if into is not None:
         return Proven(Exit.FINE)  # the process that started the ranks reads the outcomes and sets the exit code
     code = int(comm.bcast(exit_code(found)))

@@ -41,6 +41,7 @@ def test_quiet_is_silent(stream: io.StringIO) -> None:
 
 def test_a_bar_on_a_terminal_has_no_escapes_and_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     progress = Progress(quiet=False, stream=stream, began=0.0)
     for _ in range(3):
@@ -52,6 +53,13 @@ def test_a_bar_on_a_terminal_has_no_escapes_and_is_removed(monkeypatch: pytest.M
     assert last.startswith("[##################......] 3/4, ")
     assert (blank.strip(), rest) == ("", "")
     assert len(last) <= 79
+
+
+def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    Progress(quiet=False, stream=stream).step(a_record(), 1)
+    assert stream.getvalue() == "[1/1] mpi all_reduce float32 4 KiB on 4 ranks: 10.00 µs\n"
 
 
 def test_time_left_in_words() -> None:

@@ -287,6 +287,16 @@ def test_an_array_is_gathered_and_its_missing_tasks_submitted_again(stage: Stage
     assert reported["preflight"] == [{"what": "MPI"}]
 
 
+def test_a_requeued_part_with_a_launch_more_moves_the_numbers_of_the_next(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "2", "--allocations", "2", "--launches", "2")
+    measured(part(0), [timed(5.0 + launch, nodes=2, launch=launch) for launch in (0, 1, 2)])
+    measured(part(1), [timed(9.0, nodes=2), timed(9.5, nodes=2, launch=1)])
+    assert part(0).complete()
+    stage.set("queue", "101_0|COMPLETED|1:00|n1|None\n101_1|COMPLETED|0:10|n2|None\n")
+    assert stage.run("submit", "--wait", "-o", "r.csv").code == 0
+    assert [row.launch for row in load(Path("r.csv"))] == [0, 1, 2, 3, 4]
+
+
 def test_nothing_is_submitted_again_while_it_waits_or_runs(stage: Stage) -> None:
     stage.run(*SUBMIT, "--nodes", "1,2")
     measured(part(0), [timed(5.0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -167,6 +168,15 @@ def test_an_exception_in_a_call_ends_the_job(mpi: Mpi) -> None:
     assert ran.code == 1
     assert "ArithmeticError: planted" in ran.err
     assert "A rank failed (exit code 1)." in ran.err
+
+
+def test_an_exception_is_the_outcome_of_its_story(mpich: Mpi) -> None:
+    arguments = ("verify", "--sizes", "4K,8K", "--backend", "mpi,raises", "--story", "back-to-back")
+    ran = mpich.run(*arguments, ranks=3, PYTHONPATH=str(BROKEN))
+    assert ran.code == 1
+    assert re.search(
+        r"raises +back-to-back .*rank 1 on .* raised ArithmeticError: planted while proving raises", ran.out
+    )
 
 
 @pytest.mark.parametrize(
