@@ -42,6 +42,11 @@ from collbench.results.records import Record
 MOST_ENDINGS = 2  # cases of one backend that may end the job before its other cases are left out
 
 
+class RefusedError(UsageError):
+    """The results file was measured under other conditions. Raised on all ranks, which then end in good order; other
+    errors end the job."""
+
+
 @dataclass(frozen=True)
 class OpenedFile:
     """On rank 0: the open results file, its rows, the entries of its sidecar, and the worlds of this launch."""
@@ -82,7 +87,7 @@ def _check_options(request: SweepRequest, entries: list[Facts]) -> None:
 
 def _refuse(request: SweepRequest, differences: list[str]) -> None:
     if differences:
-        raise UsageError(
+        raise RefusedError(
             f"{request.path} was measured under other conditions: {'; '.join(differences)}. Give another -o, or add "
             "--mixed to continue with launches under these."
         )
@@ -105,8 +110,9 @@ def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
         if child is None:
             _warn_of_crowding(everyone)
         try:
-            _run_launch(request, everyone, dog, opened, progress)
-        except UsageError:
+            planned = _plan_launch(request, everyone, dog, opened)
+            _run_launch(request, everyone, dog, opened, planned, progress)
+        except RefusedError:
             raise
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and everyone.rank == 0:  # the case is not at fault
@@ -114,18 +120,37 @@ def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
             end_all(everyone, dog, error, CANNOT_WRITE if child else Exit.FAILED)
 
 
-def _run_launch(request: SweepRequest, everyone: World, dog: Watchdog, opened: OpenedFile, progress: Progress) -> None:
+@dataclass(frozen=True)
+class PlannedLaunch:
+    """A launch before its measurements: its devices, its number, its plan, and on rank 0 its entry in the sidecar."""
+
+    devices: Mapping[str, Device]
+    number: int
+    plan: Plan
+    entry: Facts | None
+
+
+def _plan_launch(request: SweepRequest, everyone: World, dog: Watchdog, opened: OpenedFile) -> PlannedLaunch:
+    """Open the devices and plan the launch; collective. Raises RefusedError on every rank where its conditions are not
+    those of the rows that the file has."""
     dog.beat("opening devices")
     devices = _open_devices(everyone, request)
     entry = sidecar.gather_entry(everyone, request.sweep, request.argv, devices)
-    launch, plan = everyone.led(partial(_choose, request, opened, entry))
+    number, plan = everyone.led(partial(_choose, request, opened, entry))
     plan = _without_shared_gpus(plan, everyone, devices)
     plan = leave_out(plan, too_large(everyone, devices))
-    plan = leave_out(plan, _given_up(opened.records, launch))
-    rows = _row_maker(launch, devices, everyone, opened.records)
+    return PlannedLaunch(devices, number, leave_out(plan, _given_up(opened.records, number)), entry)
+
+
+def _run_launch(
+    request: SweepRequest, everyone: World, dog: Watchdog, opened: OpenedFile, planned: PlannedLaunch,
+    progress: Progress,
+) -> None:  # fmt: skip
+    devices, plan = planned.devices, planned.plan
+    rows = _row_maker(planned.number, devices, everyone, opened.records)
     notes = Sidecar(request.path, list(opened.entries))
-    if entry is not None:
-        notes.begin(rows.run_id, {"launch": launch, **entry})
+    if planned.entry is not None:
+        notes.begin(rows.run_id, {"launch": planned.number, **planned.entry})
     total = sum(map(len, plan.groups)) + len(plan.skips)
 
     def emit(row: Row) -> None:
@@ -152,7 +177,7 @@ def _warn_of_crowding(everyone: World) -> None:
 
 
 def _choose(request: SweepRequest, opened: OpenedFile, entry: Facts | None) -> tuple[int, Plan]:
-    """On rank 0: the number and the plan of this launch. Raises UsageError where its conditions are not those of the
+    """On rank 0: the number and the plan of this launch. Raises RefusedError where its conditions are not those of the
     last launch, unless rows of several conditions are wanted."""
     assert entry is not None, "only rank 0 chooses"
     last = opened.entries[-1] if opened.entries else None

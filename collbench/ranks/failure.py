@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from collbench.errors import INTERRUPTED, CannotRunError, Exit, HangError, OutputError
+from collbench.errors import INTERRUPTED, CannotRunError, Exit, HangError, OutputError, UsageError
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World
 
@@ -63,12 +63,12 @@ def _all_hangs(world: World, mine: HangError) -> str:
 
 def end_all(world: World, dog: Watchdog, error: BaseException, unwritable: int = Exit.FAILED) -> None:
     """Print ``error``, record the row of the case that it ended, and abort all ranks with its exit code, which is
-    ``unwritable`` for an OutputError."""
+    ``unwritable`` where a file cannot be written."""
     if isinstance(error, HangError):
         _say(f"collbench: {error}\n")
         dog.fail("timeout", _all_hangs(world, error))
         code: int = Exit.TIMEOUT
-    elif isinstance(error, OutputError):
+    elif isinstance(error, (OutputError, UsageError)):
         _say(f"collbench: {error}\n")
         code = unwritable
     elif isinstance(error, KeyboardInterrupt):

@@ -54,8 +54,12 @@ def replace_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Append to the file and sync it to disk. Raises UsageError or OutputError as ``writing`` does."""
-    with writing(path), path.open("a", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    """Append to an existing file and sync it to disk. Raises OutputError where it cannot be written, or has been
+    removed since it was created."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None

@@ -39,6 +39,12 @@ def test_a_full_disk_is_no_mistake_of_the_user() -> None:
         append_text(Path("/dev/full"), "rows")
 
 
+def test_a_file_that_was_removed_is_not_begun_anew(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"gone\.csv cannot be written: No such file"):
+        append_text(tmp_path / "gone.csv", "rows")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_path_that_cannot_be_written_asks_for_another(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "a.csv", tmp_path / ("n" * 300)):

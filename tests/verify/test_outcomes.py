@@ -14,6 +14,7 @@ ONE = Outcome("1x2", 2, "mpi", "", "all_reduce", "float32", "sum", "plain", 3, "
 
 def test_an_outcome_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "outcomes.jsonl"
+    path.touch()  # by the process that starts the ranks
     append(path, ONE)
     append(path, ONE)
     path.write_text(path.read_text()[:-9])
