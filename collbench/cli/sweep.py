@@ -196,8 +196,10 @@ def _report(ended: Ended, as_json: bool) -> None:
     click.echo("\n\n".join(filter(None, parts)))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {ended.path}", err=True)
-    if ended.why:
+    if ended.why and records:
         click.echo(f"{ended.why} Finished rows are in {ended.path}; continue with --resume -o {ended.path}.", err=True)
+    elif ended.why:
+        click.echo(f"{ended.why} `collbench doctor` checks what may have ended it.", err=True)
 
 
 def sweep_of(

@@ -132,7 +132,12 @@ def _load(content: bytes, mode: int) -> ctypes.CDLL:
     with tempfile.NamedTemporaryFile(prefix="collbench-", suffix=".so") as file:
         file.write(content)
         file.flush()
-        return ctypes.CDLL(file.name, mode=mode)
+        try:
+            return ctypes.CDLL(file.name, mode=mode)
+        except OSError as error:
+            raise KernelError(
+                f"a compiled kernel cannot be loaded ({error}); if its folder is mounted noexec, name another in TMPDIR"
+            ) from None
 
 
 class LoadedKernel:

@@ -14,7 +14,7 @@ _LIKELY = {signal.SIGKILL: "; out of memory is likely", signal.SIGBUS: "; a full
 def signal_of(code: int) -> signal.Signals | None:
     """The signal behind an exit code of mpiexec: 128 plus its number, with MPICH also the number itself; else None."""
     number = code - 128 if code > 128 else code
-    if number not in _NUMBERS or (code == number and code <= max(Exit)):  # small codes are those of collbench
+    if number not in _NUMBERS or (code == number and code <= Exit.TIMEOUT):  # small codes are those of collbench
         return None
     return signal.Signals(number)
 

@@ -16,6 +16,7 @@ DOING = "timing: mpi all_reduce"
         (137, f"A rank was killed (SIGKILL) while {DOING}; out of memory is likely."),  # Open MPI
         (135, f"A rank was killed (SIGBUS) while {DOING}; a full /dev/shm is likely."),
         (139, f"A rank was killed (SIGSEGV) while {DOING}."),
+        (6, f"A rank was killed (SIGABRT, or exit code 6) while {DOING}."),
         (1, f"A rank failed (exit code 1) while {DOING}."),
         (5, f"The ranks made no progress while {DOING}."),
         (130, "The run was stopped (SIGINT)."),
