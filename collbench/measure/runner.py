@@ -17,6 +17,7 @@ from collbench.errors import CannotRunError
 from collbench.host.transports import merged
 from collbench.measure.operation import Operation
 from collbench.measure.rows import Row, RowMaker
+from collbench.measure.steps import Begin, Emit, Steps
 from collbench.measure.timing import Track, add_block, disturbance, take, warm_up
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, case_identity
@@ -25,10 +26,7 @@ from collbench.proof.buffers import Rounds, arena_bytes, rounds_for, trial_round
 from collbench.ranks.failure import on_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, rest_until_all
-from collbench.results.files import ENDED
 
-Emit = Callable[[Row], None]
-Begin = Callable[[Sequence[Row]], None]
 Group = tuple[Case, ...]
 T = TypeVar("T")
 TRIES = 3  # to estimate the latency and the number of calls per sample
@@ -73,7 +71,7 @@ class Runner:
         self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit, begin: Begin
     ) -> None:
         self._sweep, self._rows, self._devices, self._dog = sweep, rows, devices, dog
-        self._emit_row, self._begin = emit, begin
+        self._emit_row, self._steps = emit, Steps(rows, dog, begin, emit)
         self.transports: dict[str, list[str]] = {}
 
     def run(self, plan: Plan, everyone: World) -> None:
@@ -93,8 +91,8 @@ class Runner:
                 self._run_group(world, [Contestant(case, opened[case.backend]) for case in group])
         with self._dog.paused():
             rest_until_all(world.launch)
-        self._dog.beat(f"closing backends on {layout}")
-        for each in opened.values():
+        for name, each in opened.items():
+            self._dog.beat(f"closing {name} on {layout}")
             if each.session is not None:
                 each.session.close()
         for device in self._devices.values():
@@ -106,7 +104,7 @@ class Runner:
         backend = registry.find(name)
         device = self._devices[backend.DEVICE]
         mine = [case for group in groups for case in group if case.backend == name]
-        self._announce(world, f"opening {name}", f"opening {name} on {world.layout}", mine)
+        self._steps.of_backend(world, f"opening {name}", mine)
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
         with nullcontext() if world.member else self._dog.paused():  # the others wait, while members may compile
             made = on_all(everyone, lambda: backend.open(world, device, size))
@@ -132,40 +130,16 @@ class Runner:
         running = [(one, one.track) for one in contestants if one.track]
         self._take_turns(world, running)
         for one, track in running if len(running) > 1 else []:
-            self._step(world, "timing without the other backends", one.case)
+            self._steps.of_case(world, "timing without the other backends", one.case)
             one.remarks.append(disturbance(world, track) or "")
         for one, track in running:
-            self._step(world, "finishing", one.case)
+            self._steps.of_case(world, "finishing", one.case)
             one.phases = self._time_phases(world, one)
             one.transport = self._transport(world, one)
             track.operation.close()
         if world.rank == 0:
             for one in contestants:
                 self._emit(self._finish(one))
-
-    def _step(self, world: World, doing: str, case: Case) -> None:
-        """Announce the next step of a case."""
-        problem = case.problem
-        words = (
-            f"{doing}: {case.backend} {problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B "
-            f"{problem.mode} on {problem.layout}"
-        )
-        self._announce(world, doing, words, [case])
-
-    def _announce(self, world: World, doing: str, words: str, cases: Sequence[Case]) -> None:
-        """Announce the next step to the watchdog, with the rows to record if the job ends in it."""
-        if world.launch.Get_rank() != 0:
-            self._dog.beat(words)
-            return
-        self._begin([self._rows.failed(case, f"{ENDED} while {doing}") for case in cases])
-        self._dog.beat(words, lambda status, reason: self._end(cases, status, reason))
-
-    def _end(self, cases: Sequence[Case], status: str, reason: str) -> None:
-        for case in cases:
-            timed_out = status == "timeout"
-            self._emit_row(
-                self._rows.timeout(case, reason) if timed_out else self._rows.failed(case, f"{reason}; {ENDED}")
-            )
 
     def _get_ready(self, world: World, one: Contestant) -> None:
         """Prove the case, choose the calls per sample and warm up; or set the row that says why it cannot be timed."""
@@ -187,7 +161,7 @@ class Runner:
 
     def _try_out(self, world: World, one: Contestant) -> float:
         """Prove the case on a few calls; returns the seconds of one call."""
-        self._step(world, "proving", one.case)
+        self._steps.of_case(world, "proving", one.case)
         trial = self._prepare(world, one, trial_rounds(one.case.problem, one.opened.device))
         if trial is None:
             return 0.0
@@ -208,7 +182,7 @@ class Runner:
 
     def _warm_up(self, world: World, one: Contestant, rounds: Rounds) -> float:
         """Prepare and warm up the operation to be timed; returns seconds per call."""
-        self._step(world, "warming up", one.case)
+        self._steps.of_case(world, "warming up", one.case)
         one.track = None
         operation = self._prepare(world, one, rounds)
         if operation is None:
@@ -262,7 +236,7 @@ class Runner:
         while left:
             draw.shuffle(left)
             for one, track in list(left):
-                self._step(world, "timing", one.case)
+                self._steps.of_case(world, "timing", one.case)
                 if add_block(world, track, self._sweep):
                     left.remove((one, track))
 
@@ -270,7 +244,7 @@ class Runner:
         """Per phase, the median over samples of the slowest rank's microseconds; empty for calls without phases."""
         if not (self._sweep.phases and isinstance(one.call, DescribedCall) and one.call.marked):
             return {}
-        self._step(world, "timing the phases", one.case)
+        self._steps.of_case(world, "timing the phases", one.case)
         call = one.call.marked()
         sampler = one.opened.device.sampler(world, [call] * PHASE_CALLS, "chain", False)
         found = []

@@ -1,0 +1,51 @@
+"""Announces the steps of a launch: what the ranks are doing, and the rows to record if the job ends meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from collbench.measure.rows import Row, RowMaker
+from collbench.plan.problem import Case
+from collbench.ranks.watchdog import Watchdog
+from collbench.ranks.world import World
+from collbench.results.files import ENDED
+
+Emit = Callable[[Row], None]
+Begin = Callable[[Sequence[Row]], None]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Announces steps to the watchdog.
+
+    On rank 0, ``begin`` is called before each step with the rows to record if the job ends in it without a word, and
+    ``emit`` with the rows of cases that are known to have ended it.
+    """
+
+    rows: RowMaker
+    dog: Watchdog
+    begin: Begin
+    emit: Emit
+
+    def of_case(self, world: World, doing: str, case: Case) -> None:
+        """Announce the next step of a case."""
+        problem = case.problem
+        what = f"{problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B {problem.mode}"
+        self._announce(world, doing, f"{doing}: {case.backend} {what} on {problem.layout}", [case])
+
+    def of_backend(self, world: World, doing: str, cases: Sequence[Case]) -> None:
+        """Announce a step on which all ``cases`` of a backend in this world depend."""
+        self._announce(world, doing, f"{doing} on {world.layout}", cases)
+
+    def _announce(self, world: World, doing: str, words: str, cases: Sequence[Case]) -> None:
+        if world.launch.Get_rank() != 0:
+            self.dog.beat(words)
+            return
+        self.begin([self.rows.failed(case, f"{ENDED} while {doing}") for case in cases])
+        self.dog.beat(words, lambda status, reason: self._end(cases, status, reason))
+
+    def _end(self, cases: Sequence[Case], status: str, reason: str) -> None:
+        for case in cases:
+            hung = status == "timeout"
+            self.emit(self.rows.timeout(case, reason) if hung else self.rows.failed(case, f"{reason}; {ENDED}"))
