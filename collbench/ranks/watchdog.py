@@ -20,6 +20,7 @@ from collbench.ranks.world import World
 POLL_SECONDS, GRACE_SECONDS = 0.5, 1.5
 SILENT = 0.6  # of the timeout: a rank that is silent for longer did not only wait for a core
 ERROR_TAG = 6
+NO_PROGRESS = "no progress"  # the status of a message in which a host reports its ranks
 AtEnd = Callable[[str, str], object]  # of the status of the row ("timeout" or "failed") and its reason
 
 
@@ -107,12 +108,19 @@ class Watchdog:
         while not self._over.wait(POLL_SECONDS):
             self._show()
             if self._me == 0 and (ended := self._ended_elsewhere()):
-                self.finish(*ended)
-                self._end(Exit.TIMEOUT if ended[0] == "timeout" else Exit.FAILED)
+                self._follow(*ended)
                 return
             if not self._paused and time.monotonic() - self._last > max(self._timeout, self._patience):
                 self._time_out()
                 return
+
+    def _follow(self, status: str, reason: str) -> None:
+        """End the job as another rank is about to."""
+        if status == NO_PROGRESS:
+            self._time_out(reason)
+            return
+        self.finish(status, reason)
+        self._end(Exit.TIMEOUT if status == "timeout" else Exit.FAILED)
 
     def _show(self) -> None:
         """This rank's heartbeat, unless it is about to end the job."""
@@ -137,14 +145,16 @@ class Watchdog:
         frame = sys._current_frames().get(self._main or 0)
         return place_of(frame) if frame else ""
 
-    def _time_out(self) -> None:
+    def _time_out(self, elsewhere: str = "") -> None:
+        """End the job without progress; ``elsewhere`` is what another host has reported of its ranks."""
         blame = self._blame(time.monotonic())
-        words = f"no progress for {self._timeout:g} s while {self._doing}; {blame}"
+        known = f"{blame}; {elsewhere}" if elsewhere else blame
+        words = f"no progress for {self._timeout:g} s while {self._doing}; {known}"
         if self._me == min(self._beats.ranks, key=self._is_silent):
             sys.stderr.write(f"collbench: {words}\n")  # one write: ranks of other hosts write too
             sys.stderr.flush()
-            if self._sends:
-                self._launch.isend(("timeout", blame), 0, ERROR_TAG)
+            if self._sends:  # rank 0, whose own time may not be up yet, follows
+                self._launch.isend((NO_PROGRESS, blame), 0, ERROR_TAG)
         if self._me == 0:
             self._collect(words)
         else:
