@@ -3,6 +3,7 @@ quick."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -101,7 +102,22 @@ COUNTS = Parsed("N,...", _counts)
 SIZE = Parsed("size", parse_size)
 SIZES = Parsed("sizes", parse_sizes)
 BACKENDS = Parsed("backend,...", _backends, backend_names)
-POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+class Seconds(click.FloatRange):
+    """A positive, finite number."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return number
+
+
+POSITIVE = Seconds()
 
 only = click.option(
     "--only",

@@ -12,11 +12,12 @@ import click
 
 from collbench.cli import params
 from collbench.cli.groups import Group
-from collbench.errors import UsageError
+from collbench.errors import INTERRUPTED, TERMINATED, UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
 from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
 from collbench.plan.sweep import Contest, Sweep, parse_contests
+from collbench.results.files import check_name
 
 if TYPE_CHECKING:
     from collbench.measure.sweep import Ended
@@ -80,6 +81,19 @@ class TargetOptions:
     force: bool
     resume: bool
     mixed: bool
+
+    def checked(self) -> Path | None:
+        """The results file, if given, without symlinks. Raises UsageError for options that contradict each other."""
+        if self.resume and self.output is None:
+            raise UsageError("--resume continues a results file; name it with -o.")
+        if self.resume and self.force:
+            raise UsageError("--resume continues a file and --force replaces it; give one of them.")
+        if self.mixed and not self.resume:
+            raise UsageError("--mixed is for --resume; give both.")
+        if self.output is None:
+            return None
+        check_name(self.output)
+        return Path(os.path.realpath(self.output)) if self.output.is_symlink() else self.output
 
 
 sizes = Group("sizes", SizeOptions, [
@@ -152,8 +166,7 @@ def sweep(
     from collbench.ranks import lifeline, start
     from collbench.results.files import default_path
 
-    if target.resume and target.output is None:
-        raise UsageError("--resume continues a results file; name it with -o.")
+    path_given = target.checked()
     started_by, child = start.launch_of(os.environ), start.child_of(os.environ)
     if started_by:
         lifeline.end_with_launcher(child.starter if child else None)
@@ -162,28 +175,19 @@ def sweep(
     if dry_run:
         click.echo(preview.show(wanted, topology, ranks or start.ranks_to_start(topology), as_json))
         return
-    path = target.output or default_path(ranks)
+    path = path_given or default_path(ranks)
     request = SweepRequest(wanted, topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:]))
     progress = Progress(quiet or child is not None)
     try:
         if started_by:
             ended = on_these_ranks(request, started_by, child, progress)
         else:
-            _warn(ranks or start.CPU_RANKS, quiet)
             ended = on_own_ranks(request, ranks or start.CPU_RANKS, progress)
     finally:
         progress.end()
     if ended.records is not None:
         _report(ended, as_json)
     context.exit(ended.code)
-
-
-def _warn(ranks: int, quiet: bool) -> None:
-    """Warn if the ranks will wait for cores of this machine."""
-    from collbench.host.load import crowding
-
-    if not quiet and (words := crowding(ranks)):
-        click.echo(f"collbench: {words}.", err=True)
 
 
 def _report(ended: Ended, as_json: bool) -> None:
@@ -196,7 +200,7 @@ def _report(ended: Ended, as_json: bool) -> None:
     click.echo("\n\n".join(filter(None, parts)))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {ended.path}", err=True)
-    if ended.why and records:
+    if ended.why and (records or ended.code in (INTERRUPTED, TERMINATED)):
         click.echo(f"{ended.why} Finished rows are in {ended.path}; continue with --resume -o {ended.path}.", err=True)
     elif ended.why:
         click.echo(f"{ended.why} `collbench doctor` checks what may have ended it.", err=True)

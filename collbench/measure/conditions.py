@@ -16,7 +16,7 @@ def same_hosts(one: Entry, other: Entry) -> bool:
 
 def differences(then: Entry, now: Entry) -> list[str]:
     """What differs between two launches whose rows must not mix, in words; facts that only one of them has do not."""
-    found = [*_options(then, now), *_hardware(then, now), *_versions(then, now)]
+    found = [*changed_options(then, now), *_hardware(then, now), *_versions(then, now)]
     for name, what in (("source_sha256", "the source of collbench"), ("kernels_sha256", "the source of the kernels")):
         if name in then and name in now and _differ(then[name], now[name]):
             found.append(f"{what} has changed")
@@ -27,11 +27,11 @@ def _of_ranks(entry: Entry, name: str) -> list[Any]:
     return [rank.get(name) for rank in entry.get("ranks", ())]
 
 
-def _options(then: Entry, now: Entry) -> Iterable[str]:
+def changed_options(then: Entry, now: Entry) -> list[str]:
+    """The options that differ and change results, in words."""
     one, other = then.get("sweep", {}), now.get("sweep", {})
-    for knob in KNOBS:
-        if knob in one and knob in other and one[knob] != other[knob]:
-            yield f"{option(knob, one[knob])}, now {option(knob, other[knob])}"
+    changed = [knob for knob in KNOBS if knob in one and knob in other and one[knob] != other[knob]]
+    return [f"{option(knob, one[knob])}, now {option(knob, other[knob])}" for knob in changed]
 
 
 def option(knob: str, value: object) -> str:

@@ -8,18 +8,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from collbench import registry
 from collbench.devices.device import Device
 from collbench.devices.opening import open_device
-from collbench.errors import CANNOT_WRITE, Exit, UsageError
+from collbench.errors import CANNOT_WRITE, Exit, OutputError, UsageError
 from collbench.host import fabric
 from collbench.host.load import crowding
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure import conditions, sidecar
+from collbench.measure.continuing import RefusedError, check_options, read_launches, refuse
 from collbench.measure.memory import too_large
 from collbench.measure.next_launch import next_launch
 from collbench.measure.progress import Progress
@@ -42,11 +43,6 @@ from collbench.results.records import Record
 MOST_ENDINGS = 2  # cases of one backend that may end the job before its other cases are left out
 
 
-class RefusedError(UsageError):
-    """The results file was measured under other conditions. Raised on all ranks, which then end in good order; other
-    errors end the job."""
-
-
 @dataclass(frozen=True)
 class OpenedFile:
     """On rank 0: the open results file, its rows, the entries of its sidecar, and the worlds of this launch."""
@@ -63,34 +59,18 @@ def _open_file(request: SweepRequest, everyone: World, child: Child | None) -> O
     for misfit in misfits:
         print(f"collbench: skipped: {misfit}", file=sys.stderr)
     held = lock.take(request.path, (lock.RANKS,) if child else (lock.COMMAND, lock.RANKS))
-    everyone.teardown.callback(held.release, last=child is None)
+    everyone.teardown.callback(held.release, remove_file=child is None)
     records: list[Record] = []
-    entries = sidecar.read_launches(request.path) if request.resume else []
+    entries = read_launches(request.path) if request.resume else []
     if request.resume and request.path.exists():
-        _check_options(request, entries)
+        check_options(request, entries)
         file, records = ResultFile.resume(request.path)
     else:
         file = ResultFile.create(request.path, request.force)
     if next_launch(request.sweep, layouts, records, ()) is None:
         file.end()
         return None
-    file.start()
     return OpenedFile(file, tuple(records), tuple(entries), layouts)
-
-
-def _check_options(request: SweepRequest, entries: list[Facts]) -> None:
-    """Refuse options that the last launch did not have, before anything is opened."""
-    now: Facts = {"sweep": {knob: getattr(request.sweep, knob) for knob in conditions.KNOBS}}
-    if entries and not request.mixed:
-        _refuse(request, conditions.differences({"sweep": entries[-1].get("sweep", {})}, now))
-
-
-def _refuse(request: SweepRequest, differences: list[str]) -> None:
-    if differences:
-        raise RefusedError(
-            f"{request.path} was measured under other conditions: {'; '.join(differences)}. Give another -o, or add "
-            "--mixed to continue with launches under these."
-        )
 
 
 def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
@@ -115,8 +95,9 @@ def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
         except RefusedError:
             raise
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and everyone.rank == 0:  # the case is not at fault
-                opened.file.clear()
+            if isinstance(error, (KeyboardInterrupt, OutputError, UsageError)) and everyone.rank == 0:
+                with suppress(OutputError, UsageError):
+                    opened.file.clear()  # the case is not at fault
             end_all(everyone, dog, error, CANNOT_WRITE if child else Exit.FAILED)
 
 
@@ -150,6 +131,7 @@ def _run_launch(
     rows = _row_maker(planned.number, devices, everyone, opened.records)
     notes = Sidecar(request.path, list(opened.entries))
     if planned.entry is not None:
+        opened.file.start()
         notes.begin(rows.run_id, {"launch": planned.number, **planned.entry})
     total = sum(map(len, plan.groups)) + len(plan.skips)
 
@@ -182,7 +164,7 @@ def _choose(request: SweepRequest, opened: OpenedFile, entry: Facts | None) -> t
     assert entry is not None, "only rank 0 chooses"
     last = opened.entries[-1] if opened.entries else None
     if opened.records and not request.mixed:
-        _refuse(request, conditions.differences(last, entry) if last else ["it has no sidecar that says which"])
+        refuse(request, conditions.differences(last, entry) if last else ["it has no sidecar that says which"])
     like_now = [
         each["launch"]
         for each in opened.entries

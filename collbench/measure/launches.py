@@ -17,6 +17,7 @@ from collbench.ranks.endings import cause, how
 from collbench.ranks.start import launch_ranks
 from collbench.results.files import AGAIN, doing_path, explain, in_progress
 from collbench.results.records import Record, load
+from collbench.tables import counted
 
 _FINAL = (Exit.USAGE, CANNOT_WRITE, INTERRUPTED, TERMINATED)
 
@@ -36,22 +37,29 @@ class Launches:
     watch: Callable[[], object]
 
     def run(self) -> int:
-        """Run launches until no row is missing; returns 0, or the exit code of a launch after which others are in vain:
-        it was interrupted, or it added nothing."""
-        before = self._state()
-        while self.missing(load(self.path, drop_cut_row=True)):
+        """Run launches until no row is missing; returns 0, or the exit code of the last one if its ranks ended early.
+
+        A launch after which further ones are pointless is the last: it was interrupted, it could not write, or it added
+        nothing.
+        """
+        before, code, missing = self._state(), 0, self._missing()
+        while missing:
             code = launch_ranks(self.ranks, self.arguments, watch=self.watch)
             after = self._state()
-            if code in (INTERRUPTED, TERMINATED):
+            if code in (INTERRUPTED, TERMINATED, CANNOT_WRITE):
                 doing_path(self.path).unlink(missing_ok=True)  # the case is not at fault and may be retried
             if code in _FINAL or after == before:
                 return code or Exit.FAILED
-            if code:
-                print(f"collbench: {cause(code, self.doing())} Starting the ranks again.", file=sys.stderr)
+            before, missing = after, self._missing()
+            if code or self.doing():
+                again = "Starting the ranks again." if missing else "No case is left."
+                print(f"collbench: {cause(code, self.doing())} {again}", file=sys.stderr)
                 explain(self.path, how(code))
-            before = after
         doing_path(self.path).unlink(missing_ok=True)
-        return Exit.FINE
+        return code
+
+    def _missing(self) -> int:
+        return self.missing(load(self.path, drop_cut_row=True))
 
     def doing(self) -> str:
         """The step in which the ranks ended, and its case or its backend; "" between cases."""
@@ -60,7 +68,7 @@ class Launches:
             return ""
         one = cases[0]
         step = one.reason.removesuffix(AGAIN).partition(" while ")[2].partition(": ")[0]
-        what = f": {one.backend} {one.collective} {one.dtype}, {format_size(one.bytes)} on {one.ranks} ranks"
+        what = f": {one.backend} {one.collective} {one.dtype}, {format_size(one.bytes)} on {counted(one.ranks, 'rank')}"
         return step if step.startswith("opening") else f"{step}{what}"
 
     def _state(self) -> tuple[str, ...]:

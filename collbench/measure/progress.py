@@ -6,22 +6,25 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from collbench.errors import UsageError
 from collbench.host.terminal import can_redraw
 from collbench.plan.sizes import format_size
 from collbench.results.files import Tail
 from collbench.results.records import Record
-from collbench.tables import show_us
+from collbench.tables import counted, show_us
 
 WIDTH = 24  # of the bar, in characters
 
 
 def case_words(record: Record) -> str:
     """The case of a row in words."""
-    return f"{record.backend} {record.collective} {record.dtype} {format_size(record.bytes)} on {record.ranks} ranks"
+    what = f"{record.backend} {record.collective} {record.dtype} {format_size(record.bytes)}"
+    return f"{what} on {counted(record.ranks, 'rank')}"
 
 
 def _result(record: Record) -> str:
@@ -86,6 +89,7 @@ class Followed:
         self._total = missing(self._tail.new())
 
     def look(self) -> None:
-        """Report the rows since the last look."""
-        for record in self._tail.new():
-            self._progress.step(record, max(self._total, self._progress.done + 1))
+        """Report the rows since the last look; nothing where the file cannot be read, which its writer reports."""
+        with suppress(UsageError):
+            for record in self._tail.new():
+                self._progress.step(record, max(self._total, self._progress.done + 1))

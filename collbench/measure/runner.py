@@ -95,6 +95,7 @@ class Runner:
             self._dog.beat(f"closing {name} on {layout}")
             if each.session is not None:
                 each.session.close()
+            world.launch.Barrier()  # whatever ends a rank until here is of this backend
         for device in self._devices.values():
             device.leave(world)
         world.free()
@@ -120,8 +121,8 @@ class Runner:
             raise RuntimeError(f"the {device.kind} is unusable in this process: {gone}")
 
     def _emit(self, row: Row) -> None:
-        self._emit_row(row)
-        self._dog.beat("between cases")  # this row is written: a later hang must not replace it
+        self._dog.done(lambda: self._emit_row(row))
+        self._dog.beat("between cases")
 
     def _run_group(self, world: World, contestants: list[Contestant]) -> None:
         """Run all backends on one problem: prove each, then time them in interleaved blocks."""
@@ -137,6 +138,7 @@ class Runner:
             one.phases = self._time_phases(world, one)
             one.transport = self._transport(world, one)
             track.operation.close()
+            world.comm.Barrier()  # whatever ends a rank until here is of this case
         if world.rank == 0:
             for one in contestants:
                 self._emit(self._finish(one))

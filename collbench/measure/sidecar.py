@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from collbench.devices.device import Device
-from collbench.errors import UsageError
 from collbench.host import probes
 from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
 from collbench.host.git import git_revision
@@ -60,20 +59,6 @@ def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
 Facts = dict[str, Any]
 
 
-def read_launches(results: Path) -> list[Facts]:
-    """The entries of the launches in a sidecar, [] if there is none. Raises UsageError for one that cannot be read."""
-    path = sidecar_path(results)
-    try:
-        launches = json.loads(path.read_text(encoding="utf-8"))["launches"]
-        if all(isinstance(each["launch"], int) for each in launches):
-            return list(launches)
-        raise ValueError("a launch has no number")
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is not a sidecar of collbench ({error}); restore it, or give another -o.") from None
-
-
 @dataclass
 class Sidecar:
     """The sidecar during one launch, on rank 0; its file is valid JSON at any time. A launch that is continued keeps
@@ -104,7 +89,7 @@ class Sidecar:
 
     def _write(self) -> None:
         content = {"schema": SCHEMA, "run_id": self.run_id, "launches": self.launches}
-        replace_text(sidecar_path(self.results), json.dumps(content, indent=1) + "\n")
+        replace_text(sidecar_path(self.results), json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def gather_entry(everyone: World, sweep: Sweep, argv: tuple[str, ...], devices: Mapping[str, Device]) -> Facts | None:

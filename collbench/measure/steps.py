@@ -19,8 +19,8 @@ Begin = Callable[[Sequence[Row]], None]
 class Steps:
     """Announces steps to the watchdog.
 
-    On rank 0, ``begin`` is called before each step with the rows to record if the job ends in it without a word, and
-    ``emit`` with the rows of cases that are known to have ended it.
+    On rank 0, ``begin`` is called before each step with the rows to record if the job ends during it without a message,
+    and ``emit`` with the rows of cases that are known to have ended it.
     """
 
     rows: RowMaker

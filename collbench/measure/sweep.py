@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from collbench.errors import CANNOT_WRITE, Exit, UsageError, exit_of
+from collbench.host.load import crowding
+from collbench.measure.continuing import check_options, read_launches
 from collbench.measure.launches import Launches
 from collbench.measure.next_launch import missing_rows
 from collbench.measure.progress import Followed, Progress
@@ -43,21 +46,31 @@ def on_own_ranks(
     """
     find_mpiexec()
     path = request.path
-    held = lock.take(path, (lock.COMMAND,))
+    held = lock.take(path, (lock.COMMAND, lock.RANKS))
     try:
-        if not (request.resume and path.exists()):
+        if request.resume and path.exists():
+            check_options(request, read_launches(path))
+        else:
             ResultFile.create(path, request.force)
-        words = [*(_repeatable(request.argv) if arguments is None else arguments), "-o", str(path), "--resume"]
-        launches = _launches(request, ranks, words, progress)
-        code = launches.run()
-        if code == Exit.USAGE:
-            return Ended(code, path)
-        records = tuple(load(path, drop_cut_row=True))
-        if code == CANNOT_WRITE:
-            return Ended(Exit.FAILED, path, records, "The run has ended.")
-        return Ended(code or _code_of(records), path, records, cause(code, launches.doing()) if code else "")
+        if not progress.quiet and (words := crowding(ranks)):
+            print(f"collbench: {words}.", file=sys.stderr)
+        held.hand_over()
+        command, *rest = _repeatable(request.argv) if arguments is None else arguments
+        launches = _launches(request, ranks, [command, "-o", str(path), "--resume", *rest], progress)
+        return _ended(path, launches.run(), launches)
     finally:
-        held.release(last=True)
+        held.release(remove_file=True)
+
+
+def _ended(path: Path, code: int, launches: Launches) -> Ended:
+    if code == Exit.USAGE or (code == CANNOT_WRITE and not path.exists()):
+        return Ended(Exit.USAGE if code == Exit.USAGE else Exit.FAILED, path)
+    records = tuple(load(path, drop_cut_row=True))
+    if code == CANNOT_WRITE:
+        return Ended(Exit.FAILED, path, records, "The results could not be written.")
+    if code and launches.missing(records):
+        return Ended(code, path, records, cause(code, launches.doing()))
+    return Ended(_code_of(records) or (Exit.FAILED if code else Exit.FINE), path, records)
 
 
 def _launches(request: SweepRequest, ranks: int, arguments: Sequence[str], progress: Progress) -> Launches:

@@ -146,6 +146,7 @@ def make_plan(
 
 def leave_out(plan: Plan, why: Callable[[Case], str | None]) -> Plan:
     """The plan, in which cases for which ``why`` returns a reason are skipped."""
-    groups = [tuple(case for case in group if not why(case)) for group in plan.groups]
-    skips = [Skip(case, reason) for group in plan.groups for case in group if (reason := why(case))]
+    reasons = {case: why(case) for group in plan.groups for case in group}
+    groups = (tuple(case for case in group if not reasons[case]) for group in plan.groups)
+    skips = (Skip(case, reason) for case, reason in reasons.items() if reason)
     return Plan(tuple(group for group in groups if group), (*plan.skips, *skips))

@@ -6,7 +6,7 @@ import signal
 
 from collbench.errors import Exit
 
-_STOPPED = (signal.SIGINT, signal.SIGTERM)  # sent by the user or by a job scheduler
+_STOPPED: tuple[signal.Signals | None, ...] = (signal.SIGINT, signal.SIGTERM)  # by the user or by a job scheduler
 _NUMBERS = frozenset(int(each) for each in signal.Signals)
 _LIKELY = {signal.SIGKILL: "; out of memory is likely", signal.SIGBUS: "; a full /dev/shm is likely"}
 
@@ -22,11 +22,11 @@ def signal_of(code: int) -> signal.Signals | None:
 def how(code: int) -> str:
     """How the ranks ended, from the exit code of mpiexec."""
     found = signal_of(code)
-    if found in _STOPPED and found is not None:
+    if found is None:
+        return "the ranks made no progress" if code == Exit.TIMEOUT else f"a rank failed (exit code {code})"
+    if found in _STOPPED:
         return f"the run was stopped ({found.name})"
-    if found is not None:
-        return f"a rank was killed ({found.name}{'' if code > 128 else f', or exit code {code}'})"
-    return "the ranks made no progress" if code == Exit.TIMEOUT else f"a rank failed (exit code {code})"
+    return f"a rank was killed ({found.name}{'' if code > 128 else f', or exit code {code}'})"
 
 
 def cause(code: int, doing: str = "") -> str:

@@ -72,6 +72,7 @@ def end_all(world: World, dog: Watchdog, error: BaseException, unwritable: int =
         _say(f"collbench: {error}\n")
         code = unwritable
     elif isinstance(error, KeyboardInterrupt):
+        dog.say_how_to_continue()
         code = INTERRUPTED
     else:
         _say("".join(traceback.format_exception(error)))

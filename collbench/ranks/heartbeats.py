@@ -44,9 +44,9 @@ class Heartbeats:
     def write(self, beat: Heartbeat) -> None:
         """Record the heartbeat of ``beat.rank``."""
         texts = [text.encode()[:_TEXT] for text in (beat.doing, beat.place, beat.status, beat.reason)]
-        content = _HEAD.pack(beat.seconds, *map(len, texts)) + b"".join(texts)
-        at = self.ranks.index(beat.rank) * _SLOT
-        self.memory[at : at + len(content)] = content
+        at, body = self.ranks.index(beat.rank) * _SLOT, b"".join(texts)
+        self.memory[at + _HEAD.size : at + _HEAD.size + len(body)] = body  # before the lengths by which it is read
+        self.memory[at : at + _HEAD.size] = _HEAD.pack(beat.seconds, *map(len, texts))
 
     def read(self) -> list[Heartbeat]:
         """The last heartbeat of every rank of this host."""

@@ -1,5 +1,5 @@
-"""Ranks end when the process that started them does: a launcher that is killed cannot end them, and what they would go
-on writing belongs to a run that may have been resumed."""
+"""Ends this rank when its launcher, or the process that started the launch, has ended: a launcher that is killed cannot
+end its ranks, which would go on writing to a file that may have been resumed."""
 
 from __future__ import annotations
 

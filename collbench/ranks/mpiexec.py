@@ -95,7 +95,7 @@ def python_command() -> list[str]:
     """
     checkout = str(Path(__file__).parents[2])
     elsewhere = {os.path.realpath(folder) for folder in sys.path[1:] if folder}
-    is_here = not sys.flags.safe_path and os.path.realpath(sys.path[0] or ".") == checkout == os.getcwd()
+    is_here = not sys.flags.safe_path and os.path.realpath(sys.path[0] or ".") == checkout == os.path.realpath(".")
     return [sys.executable, *([] if is_here and checkout not in elsewhere else ["-P"]), "-m", "collbench"]
 
 
@@ -118,9 +118,14 @@ def run_ranks(
         seen.append(number)
         child.send_signal(number)
 
-    previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, forward) for number in heard}
     try:
         code = _wait(child, seen, watch)
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

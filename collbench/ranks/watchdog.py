@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from mpi4py import MPI
 
@@ -28,20 +29,22 @@ class Watchdog:
     """A thread that ends all ranks with exit code 5 when ``beat`` has not been called for ``timeout`` seconds, and with
     exit code 1 when a rank reports an error.
 
-    Every rank runs one. Creating one is collective over the launch. ``farewell`` is a line that rank 0 prints when the
-    job ends, such as how to continue.
+    Every rank runs one. Creating one is collective over the launch. ``how_to_continue`` is a line that rank 0 prints
+    when the job ends.
     """
 
-    def __init__(self, everyone: World, timeout: float, farewell: str = "") -> None:
+    def __init__(self, everyone: World, timeout: float, how_to_continue: str = "") -> None:
         self._me, self._name = everyone.launch.Get_rank(), everyone.name_of_rank()
         self._names = [f"rank {rank} on {host}" for rank, host in enumerate(everyone.hosts)]
-        self._launch, self._timeout, self._farewell = everyone.launch, timeout, farewell
+        self._launch, self._timeout, self._how_to_continue = everyone.launch, timeout, how_to_continue
         self._beats: Heartbeats = open_heartbeats(everyone)
         self._last, self._doing = time.monotonic(), "starting"
         self._at_end: AtEnd | None = None
         self._paused, self._patience = False, 0.0
         self._main = threading.main_thread().ident
-        self._over, self._ending = threading.Event(), threading.Lock()
+        self._over, self._ended = threading.Event(), False
+        self._lock = threading.RLock()  # the steps and their rows are written by one thread at a time
+        self._sent: Any = None  # a request, which keeps its message until it has been sent
         # Ranks of other hosts send what they know to rank 0; only where MPI allows calls from a thread.
         self._sends = 0 not in self._beats.ranks and MPI.Query_thread() == MPI.THREAD_MULTIPLE
         self._listens = self._me == 0 and len(set(everyone.hosts)) > 1 and MPI.Query_thread() == MPI.THREAD_MULTIPLE
@@ -51,8 +54,17 @@ class Watchdog:
     def beat(self, doing: str, at_end: AtEnd | None = None) -> None:
         """Restart the clock before the step ``doing``. If the step ends the job, ``at_end`` is called before with the
         status and the reason, for example to write the row of the case."""
-        self._at_end = at_end
-        self._last, self._doing = time.monotonic(), doing
+        with self._lock:
+            self._at_end = at_end
+            self._last, self._doing = time.monotonic(), doing
+
+    def done(self, record: Callable[[], object]) -> None:
+        """Call ``record``, which writes the row of the current step: the end of the job no longer concerns that row."""
+        with self._lock:
+            if self._ended:
+                return  # the row that names the end has been written
+            self._at_end = None
+            record()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -61,8 +73,8 @@ class Watchdog:
         try:
             yield
         finally:
-            self._paused = False
             self.beat("resuming")
+            self._paused = False
 
     @contextmanager
     def patience(self, seconds: float) -> Iterator[None]:
@@ -72,7 +84,8 @@ class Watchdog:
         try:
             yield
         finally:
-            self._patience, self._last = 0.0, time.monotonic()
+            self._last = time.monotonic()
+            self._patience = 0.0
 
     def close(self) -> None:
         """Stop the thread."""
@@ -80,13 +93,19 @@ class Watchdog:
         self._thread.join()
 
     def finish(self, status: str, reason: str) -> None:
-        """Call ``at_end`` of the current step, if any, and print the farewell; once, whichever thread comes first."""
-        if not self._ending.acquire(blocking=False):
-            return
-        if self._at_end is not None:
-            self._at_end(status, reason)
-        if self._me == 0 and self._farewell:
-            sys.stderr.write(f"collbench: {self._farewell}\n")
+        """Call ``at_end`` of the current step, if any, and say how to continue; once, whichever thread comes first."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+            if self._at_end is not None:
+                self._at_end(status, reason)
+        self.say_how_to_continue()
+
+    def say_how_to_continue(self) -> None:
+        """Print ``how_to_continue`` on rank 0."""
+        if self._me == 0 and self._how_to_continue:
+            sys.stderr.write(f"collbench: {self._how_to_continue}\n")
             sys.stderr.flush()
 
     def fail(self, status: str, reason: str) -> None:
@@ -95,10 +114,15 @@ class Watchdog:
             self.finish(status, reason)
             return
         if 0 in self._beats.ranks:
-            self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, "", status, reason))
+            with self._lock:
+                self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, "", status, reason))
         else:
-            self._launch.isend((status, reason), 0, ERROR_TAG)
+            self._send(status, reason)
         time.sleep(2 * POLL_SECONDS)  # until rank 0 has seen it
+
+    def _send(self, status: str, reason: str) -> None:
+        self._sent = self._launch.isend((status, reason), 0, ERROR_TAG)
+        self._sent.Test()
 
     def raised(self, error: str) -> str:
         """The reason for a row whose case ends with ``error`` on this rank."""
@@ -124,8 +148,10 @@ class Watchdog:
 
     def _show(self) -> None:
         """This rank's heartbeat, unless it is about to end the job."""
-        if not any(beat.status for beat in self._beats.read() if beat.rank == self._me):
-            self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, self._place()))
+        place = self._place()
+        with self._lock:
+            if not any(beat.status for beat in self._beats.read() if beat.rank == self._me):
+                self._beats.write(Heartbeat(self._me, time.monotonic(), self._doing, place))
 
     def _ended_elsewhere(self) -> tuple[str, str] | None:
         """The status and the reason that another rank gives before it ends the job; None if none does."""
@@ -149,12 +175,13 @@ class Watchdog:
         """End the job without progress; ``elsewhere`` is what another host has reported of its ranks."""
         blame = self._blame(time.monotonic())
         known = f"{blame}; {elsewhere}" if elsewhere else blame
-        words = f"no progress for {self._timeout:g} s while {self._doing}; {known}"
+        limit = max(self._timeout, self._patience)
+        words = f"no progress for {limit:g} s while {self._doing}; {known}"
         if self._me == min(self._beats.ranks, key=self._is_silent):
             sys.stderr.write(f"collbench: {words}\n")  # one write: ranks of other hosts write too
             sys.stderr.flush()
             if self._sends:  # rank 0, whose own time may not be up yet, follows
-                self._launch.isend((NO_PROGRESS, blame), 0, ERROR_TAG)
+                self._send(NO_PROGRESS, blame)
         if self._me == 0:
             self._collect(words)
         else:
@@ -192,7 +219,8 @@ class Watchdog:
             )
         places: dict[str, list[str]] = {}
         for beat in self._beats.read():
-            places.setdefault(beat.place, []).append(self._names[beat.rank])
+            other = f", {beat.doing}" if beat.doing not in ("", self._doing) else ""
+            places.setdefault(f"{beat.place}{other}", []).append(self._names[beat.rank])
         return "; ".join(f"{', '.join(names)} in {place}" for place, names in places.items())
 
     def _end(self, code: Exit) -> None:

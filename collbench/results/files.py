@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +14,11 @@ from pathlib import Path
 from collbench.errors import UsageError
 from collbench.results.records import Record, dump, parse, read
 from collbench.results.samples import sample_lines
-from collbench.results.writing import append_text, replace_text
+from collbench.results.writing import append_text, replace_text, writing
 
 SCHEMA = 1  # of the sidecar
 ENDED = "the job ended"
+LONGEST_NAME = 240  # bytes; those beside it have a longer name, and file systems allow 255
 AGAIN = ", for the second time"
 HEAD = "row,sample,latency_us\n"
 
@@ -33,6 +36,37 @@ def sidecar_path(path: Path) -> Path:
 def doing_path(path: Path) -> Path:
     """Path of the note that holds the cases in progress; empty between cases, removed when the launch is complete."""
     return path.with_suffix(".doing")
+
+
+def check_name(path: Path) -> None:
+    """Raise UsageError where ``path`` cannot name a results file and the files beside it."""
+    if path.suffix != ".csv" or path.stem.endswith(".samples"):
+        raise UsageError(f"{path} does not name a results file: it ends in .csv, but not in .samples.csv.")
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise UsageError(f"{path} has too long a name; the files beside it have longer ones.")
+
+
+def _how_to_go_on(path: Path, taken: Path) -> str:
+    if taken == path:
+        return f"{taken} exists; give another -o, --resume to continue it, or --force to replace it."
+    return f"{taken} exists, but {path} does not; restore it, give another -o, or --force to begin anew."
+
+
+def _check_sidecar(path: Path) -> None:
+    """Raise UsageError where a file of the sidecar's name is something else, which must not be replaced."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a damaged one may be replaced
+        return
+    except OSError as error:
+        raise UsageError(f"{path} cannot be replaced: {error.strerror}; move it, or give another -o.") from None
+    if not (isinstance(content, dict) and "launches" in content):
+        raise UsageError(f"{path} is not a sidecar of collbench and would be replaced; move it, or give another -o.")
+
+
+def _remove(path: Path) -> None:
+    with writing(path):
+        path.unlink(missing_ok=True)
 
 
 def ended_job(record: Record) -> bool:
@@ -93,15 +127,15 @@ class ResultFile:
     @classmethod
     def create(cls, path: Path, force: bool) -> ResultFile:
         """A new results file at ``path``; UsageError if one exists, unless ``force``."""
-        if path.suffix != ".csv":
-            raise UsageError(f"{path} does not end in .csv; its samples and sidecar are named after it.")
+        check_name(path)
         taken = next((each for each in (path, samples_path(path), sidecar_path(path)) if each.exists()), None)
         if taken and not force:
-            raise UsageError(f"{taken} exists; give another -o, --resume to continue it, or --force to replace it.")
+            raise UsageError(_how_to_go_on(path, taken))
+        _check_sidecar(sidecar_path(path))
+        for leftover in (sidecar_path(path), doing_path(path)):
+            _remove(leftover)
         replace_text(samples_path(path), HEAD)
         replace_text(path, dump(()))
-        for leftover in (sidecar_path(path), doing_path(path)):
-            leftover.unlink(missing_ok=True)
         return cls(path)
 
     @classmethod
@@ -111,6 +145,8 @@ class ResultFile:
         records = parse(text, path, drop_cut_row=True)
         if dump(records) != text:
             replace_text(path, dump(records))
+        if not samples_path(path).exists():
+            replace_text(samples_path(path), HEAD)
         _drop_samples(samples_path(path), len(records))
         file = cls(path, len(records))
         noted = in_progress(path)
@@ -147,7 +183,7 @@ class ResultFile:
 
     def end(self) -> None:
         """End the launch: remove the note."""
-        doing_path(self.path).unlink(missing_ok=True)
+        _remove(doing_path(self.path))
 
 
 class Tail:

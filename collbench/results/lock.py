@@ -25,54 +25,71 @@ _REST_SECONDS = 0.1
 
 def lock_path(path: Path) -> Path:
     """Path of the lock of the results file ``path``; it exists while a run may write there."""
-    return path.with_suffix(".lock")
+    return path.with_name(f".{path.name}.lock")
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that this process holds, as an open file."""
+    """A lock that this process holds, as an open file; ``works`` where the file system supports locks."""
 
     path: Path
     handle: int
+    works: bool = True
 
-    def release(self, last: bool) -> None:
-        """Release the lock; ``last`` removes its file, where nobody else of the run may still write."""
-        if last:
+    def release(self, remove_file: bool) -> None:
+        """Release the lock. ``remove_file``: unless another process holds a part of it."""
+        if remove_file and (not self.works or _acquire(self, (COMMAND, RANKS))):
             self.path.unlink(missing_ok=True)
         os.close(self.handle)
+
+    def hand_over(self) -> None:
+        """Release the ranks' part, for ranks that are about to start."""
+        if self.works:
+            fcntl.lockf(self.handle, fcntl.LOCK_UN, 1, RANKS)
 
 
 def take(results: Path, parts: Iterable[int]) -> Lock:
     """Lock ``parts`` (COMMAND, RANKS) of a results file for this process.
 
     Raises UsageError with the holder where another process still holds one of them after PATIENCE_SECONDS. On a file
-    system without locks, a warning is printed instead.
+    system that does not support locks, a warning is printed instead.
     """
     path, deadline = lock_path(results), time.monotonic() + PATIENCE_SECONDS
     while True:
         lock = _open(path)
         try:
-            for part in parts:
-                fcntl.lockf(lock.handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, part)
-        except BlockingIOError:
+            held = _acquire(lock, parts)
+        except OSError as error:
+            print(
+                f"collbench: {path.parent} does not support file locks ({error.strerror}); let only one run write "
+                f"{results}.",
+                file=sys.stderr,
+            )
+            return Lock(path, lock.handle, works=False)
+        if not held:
             holder = os.pread(lock.handle, 200, 0).decode(errors="replace").strip()
-            lock.release(last=False)
+            lock.release(remove_file=False)
             if time.monotonic() > deadline:
                 raise UsageError(
                     f"{results} is being written by {holder or 'another run'}; wait for it, or give another -o."
-                ) from None
+                )
             time.sleep(_REST_SECONDS)
             continue
-        except OSError as error:
-            print(
-                f"collbench: {path.parent} has no file locks ({error.strerror}); let only one run write {results}.",
-                file=sys.stderr,
-            )
-            return lock
         if _is_current(lock):
             _sign(lock)
             return lock
-        lock.release(last=False)  # its last holder has removed it meanwhile
+        lock.release(remove_file=False)  # its last holder has removed it meanwhile
+
+
+def _acquire(lock: Lock, parts: Iterable[int]) -> bool:
+    """Lock ``parts``, unless another process holds one of them; returns whether this process holds all. Raises OSError
+    on a file system that does not support locks."""
+    try:
+        for part in parts:
+            fcntl.lockf(lock.handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, part)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _open(path: Path) -> Lock:

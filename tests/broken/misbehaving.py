@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ def _raise() -> None:
 
 def _print() -> None:
     print("planted on stdout")
-    os.write(1, b"planted on descriptor 1\\n")
+    os.write(1, b"planted on descriptor 1\n")
 
 
 HOW: dict[str, Callable[[], object]] = {
@@ -62,6 +63,8 @@ class Tricky:
 
     def release(self) -> None:
         self._at("release")
+        if any(frame.name == "_run_group" for frame in traceback.extract_stack(limit=4)):  # after the last sample
+            self._at("finish")
 
     def close(self) -> None:
         self._at("close")

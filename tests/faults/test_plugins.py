@@ -30,6 +30,7 @@ REASONS = {
     "call-leaves": r"the job ended|no progress",
     "call-hangs": r"no progress for 5 s while proving: call-hangs .*rank 1 on .* in .*misbehaving\.py",
     "call-quits": r"rank 1 on .* raised SystemExit: 3 while proving",
+    "finish-raises": r"rank 1 on .* raised ArithmeticError: planted while finishing: finish-raises",
     "release-raises": r"rank 1 on .* raised ArithmeticError: planted while proving: release-raises",
 }
 
@@ -57,6 +58,27 @@ def test_the_row_says_what_it_did(sweep: tuple[Ran, dict[str, Any]], name: str) 
     row = sweep[1][name]
     assert row["status"] in ("failed", "timeout")
     assert re.search(REASONS[name], row["reason"], re.DOTALL)
+
+
+@pytest.mark.parametrize("how", ["raises", "exits"])
+def test_a_backend_that_fails_to_close_keeps_its_rows(mpich: Mpi, how: str) -> None:
+    arguments = ("sweep", "--ranks", "2", "--sizes", "4K", "--samples", "3", "--max-seconds", "0.05", "-o", "r.csv")
+    ran = mpich.run(*arguments, "--backend", f"close-{how}", PYTHONPATH=str(BROKEN))
+    assert ran.code == 1, ran.err
+    assert [row.status for row in mpich.rows()] == ["ok"]
+    assert "No case is left." in ran.err
+
+
+def test_what_ends_a_rank_late_is_charged_to_the_right_case_once(mpich: Mpi) -> None:
+    arguments = ("sweep", "--ranks", "2", "--sizes", "4K,8K", "--samples", "3", "--max-seconds", "0.05", "-o", "r.csv")
+    ran = mpich.run(*arguments, "--backend", "mpi,mpi-ring,finish-raises", PYTHONPATH=str(BROKEN))
+    assert ran.code == 1, ran.err
+    rows = mpich.rows()
+    assert {row.status for row in rows if row.backend.startswith("mpi")} == {"ok"}
+    assert [
+        (row.status, "while finishing: finish-raises" in row.reason) for row in rows if row.backend == "finish-raises"
+    ] == [("failed", True), ("failed", True)]
+    assert len(rows) == 6
 
 
 def test_a_full_disk_ends_the_run_with_one_sentence(mpich: Mpi) -> None:

@@ -49,7 +49,7 @@ def test_results_are_never_overwritten(tmp_path: Path) -> None:
 def test_force_replaces_rows_samples_and_sidecar(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     ResultFile.create(path, force=False).append(a_record(), [1.0])
-    sidecar_path(path).write_text("{}")
+    sidecar_path(path).write_text('{"launches": []}')
     assert ResultFile.create(path, force=True).rows == 0
     assert (load(path), rows_of(samples_path(path)), sidecar_path(path).exists()) == ([], [], False)
 

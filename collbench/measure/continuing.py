@@ -1,0 +1,61 @@
+"""Continuing a results file: the launches that its sidecar describes, and the refusal of other conditions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from collbench.errors import UsageError
+from collbench.measure import conditions
+from collbench.measure.request import SweepRequest
+from collbench.results.files import sidecar_path
+
+Facts = dict[str, Any]
+_SHAPES: Mapping[str, type] = {"launch": int, "sweep": dict, "mpi": dict, "versions": dict, "ranks": list}
+
+
+class RefusedError(UsageError):
+    """The results file was measured under other conditions. Raised on all ranks, which then end in good order; other
+    errors end the job."""
+
+
+def read_launches(results: Path) -> list[Facts]:
+    """The entries of the launches in a sidecar, [] if there is none. Raises UsageError for one that cannot be read."""
+    path = sidecar_path(results)
+    try:
+        launches = json.loads(path.read_text(encoding="utf-8"))["launches"]
+        for entry in launches:
+            _check_entry(entry)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not a sidecar of collbench ({error}); restore it, or give another -o.") from None
+    return list(launches)
+
+
+def _check_entry(entry: Any) -> None:
+    """Raise TypeError or KeyError for an entry without the facts that conditions are compared by."""
+    for name, shape in _SHAPES.items():
+        if type(entry[name]) is not shape:
+            raise TypeError(f"{name!r} of a launch is not of its type")
+    for rank in entry["ranks"]:
+        if not all(isinstance(each, dict) for each in (rank, rank.get("gpu", {}), rank.get("cpu", {}))):
+            raise TypeError("a rank is not of its type")
+
+
+def check_options(request: SweepRequest, entries: Sequence[Facts]) -> None:
+    """Raise RefusedError where the last launch had other options, before anything is opened."""
+    if entries and not request.mixed:
+        now = {knob: getattr(request.sweep, knob) for knob in conditions.KNOBS}
+        refuse(request, conditions.changed_options(entries[-1], {"sweep": now}))
+
+
+def refuse(request: SweepRequest, differences: Sequence[str]) -> None:
+    """Raise RefusedError with the ``differences``, if there are any."""
+    if differences:
+        raise RefusedError(
+            f"{request.path} was measured under other conditions: {'; '.join(differences)}. Give another -o, or add "
+            "--mixed to continue with launches under these."
+        )
