@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from collbench.results.verdicts import FEWEST_LAUNCHES, LIKE_THESE, Ratio, confidence_of, counted_launches
 
 OTHER_RUNS = (
-    "Runs differ beyond their launches (standard deviation 0.4 to 0.7 % on GPUs), which no interval here covers:\n"
-    "a difference of that size may be one between two runs of the same code."
+    "Runs differ beyond their launches (on GPUs by 0.4 to 0.7 % standard deviation, up to 3.9 %), which no interval\n"
+    "here covers: below about 4 %, a verdict is on these two runs, not on their code."
 )
 
 
