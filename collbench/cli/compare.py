@@ -20,8 +20,9 @@ from collbench.errors import UsageError
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
 @click.option("--markdown", "form", flag_value="markdown", help="Markdown instead of a plain table.")
 def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
-    """Print how many times slower A is than B, with a 95 % interval, for every case that both have.
+    """Print how many times slower A is than B, with an interval over launches, for every case that both have.
 
+    A verdict needs three launches, and holds for launches like these; two files may differ more than their launches do.
     Cases that were wrong, failed or timed out in any launch are listed with the reason and without a verdict; of two
     files, also the cases that only one of them has.
     """

@@ -8,57 +8,80 @@ from dataclasses import dataclass
 
 from collbench.results.cases import CaseResult
 from collbench.results.records import Record
-from collbench.results.statistics import Ratio, Timing, ratio
+from collbench.results.verdicts import FEWEST_LAUNCHES, Ratio, paired_ratio, unpaired_ratio
 
 Pair = tuple[Record, Record]
 
 
 def pairs(a: CaseResult, b: CaseResult) -> list[Pair]:
-    """The rows of the same run and launch on both sides; if there are none, the rows in order, up to the shorter side.
-
-    Empty if a side has no latency.
-    """
+    """The rows of the same run and launch on both sides; [] if there are none, or if a side has no latency."""
     mine, theirs = ({(row.run_id, row.launch): row for row in case.timed} for case in (a, b))
-    shared = [(row, theirs[key]) for key, row in mine.items() if key in theirs]
-    return shared or list(zip(a.timed, b.timed, strict=False))
+    return [(row, theirs[key]) for key, row in mine.items() if key in theirs]
 
 
-def timing(row: Record) -> Timing:
-    """Median and interval of a row's latency in microseconds; a missing bound is 0 or infinity."""
-    low, high = row.latency_us_ci_low, row.latency_us_ci_high
-    middle = math.nan if row.latency_us_median is None else row.latency_us_median
-    return Timing(middle, low or 0.0, math.inf if high is None else high)
+def ratio_within(a: CaseResult, b: CaseResult, together: int) -> Ratio:
+    """The ratio a/b of two timed cases of one file, over the launches in which both ran; if there are none, over all
+    launches of each, as `ratio_between` has it. ``together`` ratios are judged at once."""
+    found = pairs(a, b)
+    if not found:
+        return ratio_between(a, b, together)
+    return paired_ratio(_latencies(mine for mine, _ in found), _latencies(theirs for _, theirs in found), together)
 
 
-def paired_ratio(found: Sequence[Pair]) -> Ratio:
-    """The ratio of the first of each pair to the second, over at least one pair."""
-    return ratio([timing(mine) for mine, _ in found], [timing(theirs) for _, theirs in found])
+def ratio_between(a: CaseResult, b: CaseResult, together: int) -> Ratio:
+    """The ratio a/b of two timed cases of two runs. ``together`` ratios are judged at once."""
+    return unpaired_ratio(_latencies(a.timed), _latencies(b.timed), together)
+
+
+def _latencies(rows: Iterable[Record]) -> list[float]:
+    return [row.latency_us_median for row in rows if row.latency_us_median is not None]
 
 
 @dataclass(frozen=True)
 class Fastest:
-    """The case with the lowest median, and those that cannot be told from it (``ties``), by median.
-
-    ``lead``: how many times faster the best is than the next by median, at least 1; None if it is alone.
-    """
+    """The case with the lowest median of those at one size, and its ``rivals`` by median, each with its ratio to it."""
 
     best: CaseResult
-    ties: tuple[CaseResult, ...]
-    lead: float | None
+    rivals: tuple[tuple[CaseResult, Ratio], ...] = ()
+
+    @property
+    def ratios(self) -> tuple[Ratio, ...]:
+        """The ratios of the rivals to the best."""
+        return tuple(ratio for _, ratio in self.rivals)
+
+    @property
+    def lead(self) -> float | None:
+        """How many times faster the best is than the next by median, at least 1; None if it is alone."""
+        return max(1.0, self.ratios[0].value) if self.rivals else None
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether there are rivals, but for some too few launches for a verdict."""
+        return any(ratio.launches < FEWEST_LAUNCHES for ratio in self.ratios)
+
+    @property
+    def ties(self) -> tuple[CaseResult, ...]:
+        """The rivals that are not slower for certain; none if it is a guess, since nothing can then be told apart."""
+        return () if self.is_guess else tuple(case for case, ratio in self.rivals if ratio.verdict != "slower")
 
 
-def fastest(field: Iterable[CaseResult]) -> Fastest | None:
-    """The fastest of several cases of one problem; None if none has a latency.
+def fastest(panel: Iterable[CaseResult]) -> dict[int, Fastest]:
+    """The fastest at each size (bytes) at which a case of one panel has a latency.
 
-    A case cannot be told from the best if the interval of their ratio includes 1.
+    All pairs at all sizes are judged together, since the data choose which of them are looked at: of equal backends,
+    any is called slower than another in at most 5 % of panels.
     """
-    timed = sorted((case for case in field if case.timed), key=_by_median)
-    if not timed:
-        return None
-    best, *rest = timed
-    ratios = [paired_ratio(pairs(case, best)) for case in rest]
-    ties = tuple(case for case, found in zip(rest, ratios, strict=True) if found.verdict != "slower")
-    return Fastest(best, ties, max(1.0, ratios[0].value) if ratios else None)
+    fields: dict[int, list[CaseResult]] = {}
+    for case in panel:
+        if case.timed:
+            fields.setdefault(case.record.bytes, []).append(case)
+    together = sum(math.comb(len(field), 2) for field in fields.values())
+    return {size: _fastest(field, together) for size, field in fields.items()}
+
+
+def _fastest(timed: Sequence[CaseResult], together: int) -> Fastest:
+    best, *rest = sorted(timed, key=_by_median)
+    return Fastest(best, tuple((case, ratio_within(case, best, together)) for case in rest))
 
 
 def _by_median(case: CaseResult) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""Statistics of samples and of ratios, independent of clocks, files and backends."""
+"""Statistics of samples and of means, independent of clocks, files and backends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -67,86 +68,22 @@ def summarise(samples: ArrayLike) -> Summary:
     return Summary(median, low, high, float(values.min()), p05, p95, p99, float(values.max()))
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """Ratio of the latencies a/b with its 95 % interval, from ``launches`` independent pairs."""
+def student_quantile(confidence: float, freedom: float) -> float:
+    """The t with P(|T| <= t) = ``confidence`` for ``freedom`` degrees of freedom, which need not be whole."""
+    from scipy.special import stdtrit  # a tenth of a second, which ranks and --help need not wait for
 
-    value: float
-    low: float
-    high: float
-    launches: int
-
-    @property
-    def verdict(self) -> str:
-        """``slower`` or ``faster`` for a, or ``unclear`` if the interval contains 1."""
-        if self.low > 1:
-            return "slower"
-        return "faster" if self.high < 1 else "unclear"
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Median and interval of one launch, in any unit."""
-
-    median: float
-    low: float
-    high: float
+def spread(values: Sequence[float]) -> float:
+    """The standard deviation of what at least two values are drawn from. `statistics.stdev` takes ten times as long."""
+    middle = fmean(values)
+    return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1))
 
 
-def _middle(side: Sequence[Timing]) -> Timing:
-    """Median over launches, with the interval over launches from six on, else the hull of those within launches."""
-    medians = [timing.median for timing in side]
-    if len(medians) >= FEWEST_FOR_INTERVAL:
-        return Timing(float(np.median(medians)), *median_interval(medians))
-    return Timing(float(np.median(medians)), min(t.low for t in side), max(t.high for t in side))
-
-
-def unpaired_ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
-    """Ratio a/b of medians over unpaired launches, such as those of two runs."""
-    one, other = _middle(a), _middle(b)
-    high = one.high / other.low if other.low else math.inf
-    return Ratio(one.median / other.median, one.low / other.high, high, min(len(a), len(b)))
-
-
-def ratio(a: Sequence[Timing], b: Sequence[Timing]) -> Ratio:
-    """Ratio a/b of per-launch medians, launch i of a against launch i of b.
-
-    From six launches on, the interval is that of the median ratio over launches, which covers the noise between
-    launches. With fewer, it is the widest that the intervals within the launches allow: it does not cover the noise
-    between launches; ``launches`` shows which one it is.
-    """
-    ratios = [x.median / y.median for x, y in zip(a, b, strict=False)]
-    value = float(np.exp(np.median(np.log(ratios))))
-    if len(ratios) >= FEWEST_FOR_INTERVAL:
-        return Ratio(value, *median_interval(ratios), len(ratios))
-    pairs = list(zip(a, b, strict=False))
-    low = min(x.low / y.high for x, y in pairs)
-    high = max(x.high / y.low if y.low else math.inf for x, y in pairs)
-    return Ratio(value, low, high, len(ratios))
-
-
-def _student_within(angle: float, freedom: int) -> float:
-    """P(|T| <= sqrt(freedom) tan(angle)) for Student's t, a finite sum (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
-    first = freedom % 2
-    term, total = math.cos(angle) ** first, 0.0
-    for power in range(first, freedom - 1, 2):
-        term *= math.cos(angle) ** 2 * (power - 1) / power if power > first else 1.0
-        total += term
-    value = math.sin(angle) * total
-    return 2 / math.pi * (angle + value) if first else value
-
-
-def student_quantile(confidence: float, freedom: int) -> float:
-    """The t with P(|T| <= t) = ``confidence`` for ``freedom`` degrees of freedom, found by bisection."""
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student_within(middle, freedom) < confidence else (low, middle)
-    return math.sqrt(freedom) * math.tan(low)
-
-
-def mean_interval(values: Sequence[float], confidence: float) -> tuple[float, float]:
-    """Student's t interval of the mean of at least two values."""
-    middle, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+def mean_interval(values: Sequence[float], confidence: float, least_spread: float = 0.0) -> tuple[float, float]:
+    """Student's t interval of the mean of at least two values, whose standard deviation counts as no less than
+    ``least_spread``."""
+    middle, error = fmean(values), max(spread(values), least_spread) / math.sqrt(len(values))
     reach = student_quantile(confidence, len(values) - 1) * error
     return middle - reach, middle + reach

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from collbench.errors import UsageError, pick
 from collbench.results.cases import LATENCY, CaseResult, cases, median_over
 from collbench.results.mismatch import mismatch_of
-from collbench.results.pairs import paired_ratio, pairs, timing
+from collbench.results.pairs import pairs, ratio_between, ratio_within
+from collbench.results.panels import panel_of
 from collbench.results.records import Record
-from collbench.results.statistics import Ratio, unpaired_ratio
+from collbench.results.verdicts import Ratio
 
 BASELINES = ("nccl", "mpi")
 Key = tuple[object, ...]
 Side = Mapping[Key, CaseResult]  # the cases of one side, by the key that both sides share
-Judge = Callable[[str, str, CaseResult, CaseResult], "Comparison"]
+Match = tuple[str, str, CaseResult | None, CaseResult | None]  # the names of two sides and their cases of one problem
+Judge = Callable[[str, str, CaseResult, CaseResult, int], "Comparison"]  # the number: how many are judged together
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One case on two sides. ``record`` is a row of side a; medians over launches are in microseconds; ``paired`` sides
-    ran in the same launches; ``mismatch`` is why the ratio is not meaningful, or ""."""
+    """One case on two sides. ``record`` is a row of side a; medians over launches are in microseconds; ``mismatch`` is
+    why the ratio is not meaningful, or ""."""
 
     record: Record
     a: str
@@ -29,7 +32,6 @@ class Comparison:
     a_us: float
     b_us: float
     ratio: Ratio
-    paired: bool = True
     mismatch: str = ""
 
 
@@ -70,27 +72,28 @@ def default_baseline(names: Iterable[str]) -> str | None:
     return next((name for name in BASELINES if name in have), have[0] if have else None)
 
 
-def _paired(a: str, b: str, mine: CaseResult, theirs: CaseResult) -> Comparison:
-    """Compare two backends of one run, by the launches in which both ran."""
+def _within(a: str, b: str, mine: CaseResult, theirs: CaseResult, together: int) -> Comparison:
+    """Compare two backends of one file, by the launches in which both ran, if there are any."""
     found = pairs(mine, theirs)
-    left, right = ([pair[side] for pair in found] for side in (0, 1))
-    return _comparison(a, b, left, right, paired_ratio(found), True)
+    left, right = [row for row, _ in found] or list(mine.timed), [row for _, row in found] or list(theirs.timed)
+    return _comparison(a, b, left, right, ratio_within(mine, theirs, together))
 
 
-def _unpaired(a: str, b: str, mine: CaseResult, theirs: CaseResult) -> Comparison:
+def _between(a: str, b: str, mine: CaseResult, theirs: CaseResult, together: int) -> Comparison:
     """Compare two runs, whose launches are independent."""
-    left, right = (list(case.timed) for case in (mine, theirs))
-    return _comparison(a, b, left, right, unpaired_ratio([*map(timing, left)], [*map(timing, right)]), False)
+    return _comparison(a, b, list(mine.timed), list(theirs.timed), ratio_between(mine, theirs, together))
 
 
-def _comparison(a: str, b: str, mine: list[Record], theirs: list[Record], found: Ratio, paired: bool) -> Comparison:
+def _comparison(a: str, b: str, mine: list[Record], theirs: list[Record], found: Ratio) -> Comparison:
     words = mismatch_of([*((a, record) for record in mine), *((b, record) for record in theirs)])
     a_us, b_us = (median_over(side, LATENCY) or 0.0 for side in (mine, theirs))
-    return Comparison(mine[0], a, b, a_us, b_us, found, paired, words)
+    return Comparison(mine[0], a, b, a_us, b_us, found, words)
 
 
 def _is_missed(mine: CaseResult | None, theirs: CaseResult | None) -> bool:
     """Whether to report a case without a ratio: a side is bad, or both have rows and not both were skipped."""
+    if all(case and case.timed for case in (mine, theirs)):
+        return False
     have = [case for case in (mine, theirs) if case]
     return any(case.is_bad for case in have) or (len(have) == 2 and any(case.status != "skipped" for case in have))
 
@@ -100,18 +103,15 @@ def _is_alone(mine: CaseResult | None, theirs: CaseResult | None) -> bool:
     return None in (mine, theirs) and any(case and case.timed for case in (mine, theirs))
 
 
-def _result(
-    judge: Judge, a: str, b: str, mine: CaseResult | None, theirs: CaseResult | None
-) -> Comparison | Unjudged | None:
-    if mine and theirs and mine.timed and theirs.timed:
-        return judge(a, b, mine, theirs)
-    return Unjudged(a, b, mine, theirs) if _is_missed(mine, theirs) else None
-
-
-def _collected(found: Iterable[Comparison | Unjudged | None]) -> Comparisons:
-    rows = list(found)
-    judged = tuple(row for row in rows if isinstance(row, Comparison))
-    return Comparisons(judged, tuple(row for row in rows if isinstance(row, Unjudged)))
+def _collected(matches: Iterable[Match], judge: Judge) -> Comparisons:
+    """Judge the cases with a latency on both sides, those of each panel and pair together."""
+    sides = list(matches)
+    both = [(a, b, mine, theirs) for a, b, mine, theirs in sides if mine and mine.timed and theirs and theirs.timed]
+    tables = [(panel_of(mine.timed[0]), a, b) for a, b, mine, _ in both]
+    sizes = Counter(tables)
+    judged = tuple(judge(*match, sizes[table]) for match, table in zip(both, tables, strict=True))
+    missed = (match for match in sides if _is_missed(*match[2:]))
+    return Comparisons(judged, tuple(Unjudged(*match) for match in missed))
 
 
 def names_of(backends: str | Sequence[str]) -> tuple[str, ...]:
@@ -137,11 +137,12 @@ def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> Co
         sides.setdefault(case.record.backend, {})[case.record.identity[:-1]] = case
     ran = {name for name, side in sides.items() if any(case.status != "skipped" for case in side.values())}
     base = names[1] if names else default_baseline(ran) or ""
-    return _collected(
-        _result(_paired, name, base, sides[name].get(key), sides[base].get(key))
+    matches = (
+        (name, base, sides[name].get(key), sides[base].get(key))
         for name in (names[:1] or sorted(ran - {base}))
         for key in _either(sides[name], sides[base])
     )
+    return _collected(matches, _within)
 
 
 def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str] = ()) -> Comparisons:
@@ -151,7 +152,7 @@ def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str]
     keys = [key for key in _either(mine, theirs) if not names or key[-1] in names]
     sides = [(f"{key[-1]} (A)", f"{key[-1]} (B)", mine.get(key), theirs.get(key)) for key in keys]
     alone = tuple(Unjudged(*each) for each in sides if _is_alone(*each[2:]))
-    return replace(_collected(_result(_unpaired, *each) for each in sides), alone=alone)
+    return replace(_collected(sides, _between), alone=alone)
 
 
 def _either(mine: Side, theirs: Side) -> list[Key]:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from collbench.plan.sizes import format_size
 from collbench.results.panels import Panel, labels_of, panel_of
 from collbench.results.records import Record
+from collbench.results.verdicts import FEWEST_LAUNCHES, counted_launches
 from collbench.tables import show_factor
 from collbench.views.comparison import Comparison, compare_backends
 
-FEWEST_LAUNCHES = 3
 SMALL = 1 << 20  # bytes; up to here latency counts for more than bandwidth
 OPPOSITE = {"faster": "slower", "slower": "faster"}
 
@@ -27,7 +27,7 @@ def conclusions(records: Sequence[Record]) -> list[str]:
     if sure or not rows:
         return _lines(sure, _line)
     launches = max(row.ratio.launches for row in rows)
-    caveat = f"{_counted(launches, 'launch', 'es')}: no verdict; use --launches {FEWEST_LAUNCHES} or more"
+    caveat = f"{counted_launches(launches)}: no verdict; use --launches {FEWEST_LAUNCHES} or more"
     return [*_lines(rows, _observed), caveat]
 
 
@@ -63,7 +63,7 @@ def _line(rows: Sequence[Comparison]) -> str:
         return f"{pair[0]} cannot be told from {pair[1]} at {_place(rows, count)}"
     direction, most, fewest = ("faster", won, lost) if won >= lost else ("slower", lost, won)
     also = f" and {OPPOSITE[direction]} at {fewest}" if fewest else ""
-    tied = f"; {_counted(ties, 'tie', 's')}" if ties else ""
+    tied = f"; {ties} tie{'s' * (ties != 1)}" if ties else ""
     return f"{pair[0]} is {direction} than {pair[1]} at {_place(rows, most)}{also}, {_by(rows, direction)}{tied}"
 
 
@@ -91,7 +91,3 @@ def _factor(rows: Sequence[Comparison], direction: str) -> str:
     factor = f"{show_factor(math.exp(abs(gain)))}×"
     against = (gain > 0) != (direction == "faster") and factor != "1.00×"
     return f"{factor} {OPPOSITE[direction]}" if against else factor
-
-
-def _counted(count: int, what: str, plural: str) -> str:
-    return f"{count} {what}{plural * (count != 1)}"

@@ -197,7 +197,7 @@ def _latency_axis(axes: Axes, curves: Iterable[Curve]) -> None:
     rungs = [step * 10.0**power for power in powers for step in steps]
     low = max(rung for rung in rungs if rung <= least * 1.001)
     high = min(rung for rung in rungs if rung >= most / 1.001)
-    axes.set_ylabel("latency (µs)\nmedian and 5 to 95 % band")
+    axes.set_ylabel("latency (µs)\nmedian and 5 to 95 % of iterations")
     axes.set_yscale("log")
     axes.set_ylim(low / 1.05, high * 1.05)
     _ticks(axes.yaxis, [rung for rung in rungs if low <= rung <= high], "{:,.10g}".format)
@@ -222,7 +222,8 @@ def _draw_speedups(axes: Axes, frame: Frame, speedups: Sequence[Curve], baseline
     ratios = _finite(curve.y for curve in speedups)
     _ratio_axis(axes, ratios)
     cut = ";\nfar slower is cut off" if min(ratios) < SLOWEST_SHOWN else ""
-    axes.set_ylabel(f"speed-up over {baseline}\nabove 1 is faster{cut}")
+    band = "\n95 % band over launches" if any(curve.low for curve in speedups) else ""
+    axes.set_ylabel(f"speed-up over {baseline}\nabove 1 is faster{cut}{band}")
 
 
 def latency_chart(

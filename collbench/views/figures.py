@@ -15,10 +15,10 @@ from collbench.errors import UsageError, pick
 from collbench.plan.layout import VIRTUAL
 from collbench.results.cases import LATENCY, CaseResult, cases, median_over
 from collbench.results.mismatch import mismatches
-from collbench.results.pairs import fastest, paired_ratio, pairs
+from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import labels_of, panels, rows_of
 from collbench.results.records import Record
-from collbench.views import drawing, tiles
+from collbench.views import drawing, speedups, tiles, winners
 from collbench.views.comparison import default_baseline
 from collbench.views.drawing import Curve, Frame
 from collbench.views.naming import Words, stem_of, suffixes, words_of
@@ -30,11 +30,10 @@ Styles = Mapping[str, drawing.Style]
 Cells = Mapping[tuple[str, int], CaseResult]  # the case behind one point, by backend and size or ranks
 MIB = 1 << 20
 # How to read each kind of chart, for its foot.
-LATENCIES = "Median over launches of each launch's median; bands: 5th to 95th percentile of the iterations."
+LATENCIES = "Median over launches of each launch's median; bands: 5th to 95th percentile of the iterations of a launch."
 BANDWIDTH = "Median over launches of each launch's bus bandwidth, as nccl-tests defines it."
-TIES = "pale: another may be as fast (the 95 % interval of their ratio includes 1)"
-LEAD = f"Number: times faster than the next best; ≈ and {TIES}; only: no other; -: none was timed."
-COLOURS = f"Colour: the fastest; {TIES}; grey: none was timed."
+LEAD = "Number: time of the next best over that of the best; only: no other; -: none was timed."
+COLOURS = "Grey: none was timed."
 
 
 def _cells(group: Iterable[CaseResult], x: str = "bytes") -> Cells:
@@ -72,17 +71,6 @@ def _bounds(group: Group, sizes: Sequence[int]) -> list[Curve]:
     rows = rows_of(group)
     y = [_number(median_over((row for row in rows if row.bytes == size), "bound_us")) for size in sizes]
     return [curve for curve in [Curve("lower bound", sizes, y)] if _has_numbers(curve)]
-
-
-def _speedups(cells: Cells, xs: Sequence[int], baseline: str) -> list[Curve]:
-    """Speed-up of every other backend over ``baseline``; a backend that shares no size with it is omitted."""
-
-    def at(name: str, x: int) -> float:
-        slow, fast = cells.get((baseline, x)), cells.get((name, x))
-        return paired_ratio(pairs(slow, fast)).value if slow and fast else math.nan
-
-    curves = (Curve(name, xs, [at(name, x) for x in xs]) for name in _names(cells) if name != baseline)
-    return [curve for curve in curves if _has_numbers(curve)]
 
 
 def _same(values: Iterable[str]) -> str:
@@ -184,9 +172,11 @@ def _scaling_sizes(group: Group) -> list[int]:
 def _latency_chart(group: Group, styles: Styles, baseline: str | None) -> Figure:
     sizes, cells = _sizes(group), _cells(group)
     base = baseline or default_baseline(_names(cells)) or ""
-    frame = Frame(_title(group), _foot(group, LATENCIES), styles, _warning(group))
-    speedups = _speedups(cells, sizes, base)
-    return drawing.latency_chart(frame, _latency(cells, sizes), _bounds(group, sizes), speedups, base)
+    found = speedups.speedups(cells, base)
+    foot = _foot(group, "\n".join(filter(None, [LATENCIES, speedups.reading(found)])))
+    frame = Frame(_title(group), foot, styles, _warning(group))
+    below = speedups.curves(found, sizes)
+    return drawing.latency_chart(frame, _latency(cells, sizes), _bounds(group, sizes), below, base)
 
 
 def _bandwidth_chart(group: Group, styles: Styles) -> Figure:
@@ -204,15 +194,13 @@ def _scaling_chart(group: Group, styles: Styles) -> Figure:
     return drawing.scaling_chart(frame, {size: _latency(cells[size], ranks) for size in sizes}, differing)
 
 
-def _win(cells: Cells, size: int) -> Win | None:
-    found = fastest(case for (_, x), case in cells.items() if x == size)
-    return Win(found.best.record.backend, found.lead, not found.ties) if found else None
+def _wins(rows: Sequence[Group], sizes: Sequence[int]) -> dict[tuple[int, int], Fastest]:
+    """The fastest of each tile, by row and column."""
+    return {(row, sizes.index(size)): found for row, group in enumerate(rows) for size, found in fastest(group).items()}
 
 
-def _wins(rows: Sequence[Group], sizes: Sequence[int]) -> dict[tuple[int, int], Win]:
-    of_row = [_cells(row) for row in rows]
-    found = {(row, column): _win(cells, size) for row, cells in enumerate(of_row) for column, size in enumerate(sizes)}
-    return {place: win for place, win in found.items() if win}
+def _win(found: Fastest, among_verdicts: bool) -> Win:
+    return Win(found.best.record.backend, found.lead, winners.mark(found, among_verdicts))
 
 
 def _order(row: Group) -> tuple[str, str, int, int]:
@@ -226,10 +214,18 @@ def _best_chart(group: Group, styles: Styles) -> Figure:
     rivals = sorted({name for row in rows for name in _names(_cells(row))})
     first = [row[0].record for row in rows]
     labels = [words or f"{record.ranks} ranks" for words, record in zip(labels_of(first), first, strict=True)]
-    reading = LEAD if tiles.grid_of(labels, len(sizes)).has_numbers else COLOURS
+    wins = _wins(rows, sizes)
+    reading = _reading_of_map(wins.values(), tiles.grid_of(labels, len(sizes)).has_numbers)
     foot = _foot(group, f"Compared: {', '.join(rivals)}. {reading}")
-    frame = Frame(f"Fastest backend · {_title(group)}", foot, styles, _warning(group))
-    return tiles.best_chart(frame, labels, sizes, _wins(rows, sizes))
+    heading = winners.heading(wins.values(), "Fastest backend").capitalize()
+    frame = Frame(f"{heading} · {_title(group)}", foot, styles, _warning(group))
+    among_verdicts = winners.has_verdicts(wins.values())
+    return tiles.best_chart(frame, labels, sizes, {at: _win(found, among_verdicts) for at, found in wins.items()})
+
+
+def _reading_of_map(found: Iterable[Fastest], has_numbers: bool) -> str:
+    marks = ("≈ and pale", "? and pale") if has_numbers else ("pale", "also pale")
+    return " ".join([LEAD if has_numbers else COLOURS, *winners.reading(found, "row", *marks)])
 
 
 def _kinds(

@@ -14,14 +14,14 @@ from collbench.views.comparison import compare_backends, compare_files, names_of
 from collbench.views.figures import charts
 from collbench.views.ratios import plain
 
-_TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "a", "b", "verdict", "mismatch", "a_status",
+_TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "a", "b", "verdict", "covers", "mismatch", "a_status",
          "b_status", "reason")  # fmt: skip
 DTYPES = {
     **dict.fromkeys(_TEXT, "string"),
     **dict.fromkeys(("bytes", "ranks", "nodes"), "int64"),
-    **dict.fromkeys(("a_us", "b_us", "value", "low", "high"), "float64"),
+    **dict.fromkeys(("a_us", "b_us", "value", "low", "high", "confidence"), "float64"),
     "in_place": "bool",
-    "launches": "Int64",
+    **dict.fromkeys(("launches", "together"), "Int64"),
 }
 
 
@@ -36,11 +36,16 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
 
     Returns:
         One row per case: its columns; the sides ``a`` and ``b`` and their medians over launches, ``a_us`` and
-        ``b_us``, in microseconds; ``value``, their ratio (above 1: a is slower), its 95 % interval from ``low`` to
-        ``high`` (may be infinite), and ``launches``, the number of pairs; ``verdict``: slower, faster or unclear;
-        ``mismatch``: why the ratio is not meaningful, if so. Cases without a latency on a side, or of which only a or b
-        has rows, come last, with ``a_status``, ``b_status`` and ``reason``, and without ratio and verdict. Text is
-        ``string``, sizes and counts are ``int64`` or ``Int64``, other numbers ``float64``, ``in_place`` is ``bool``.
+        ``b_us``, in microseconds; ``value``, their ratio (above 1: a is slower), a geometric mean over launches, and
+        its interval from ``low`` to ``high``: Student's t of the log ratios, or Welch's between two runs;
+        ``confidence``, that of each interval: all intervals of a table, ``together`` in number, hold with 95 %;
+        ``launches``, the number of pairs, or of launches of the shorter run; ``verdict``: slower, faster or unclear,
+        and below three launches, where there is no interval, ``unclear (1 launch)`` or ``unclear (2 launches)``;
+        ``covers``: what the interval holds for, launches like these; between two runs it does not cover what varies
+        from run to run; ``mismatch``: why the ratio is not meaningful, if so. Cases without a latency on a side, or of
+        which only a or b has rows, come last, with ``a_status``, ``b_status`` and ``reason``, and without ratio and
+        verdict. Text is ``string``, sizes and counts are ``int64`` or ``Int64``, other numbers ``float64``,
+        ``in_place`` is ``bool``.
 
     Raises UsageError for an unknown backend, for a number of backends other than two, for rows of several runs that
     contain the same case, and if no case was run on both sides.

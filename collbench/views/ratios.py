@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 
 from collbench.plan.sizes import format_size
 from collbench.results.cases import CaseResult
-from collbench.results.panels import title_of
+from collbench.results.panels import Panel, panel_of, title_of
 from collbench.results.records import Record
 from collbench.tables import Table, aligned, markdown, show_us
+from collbench.views import coverage
 from collbench.views.comparison import Comparison, Comparisons, Unjudged
 from collbench.views.summary import show_case
 
 Row = Comparison | Unjudged
+RATIO = ("value", "low", "high", "confidence", "together", "launches", "verdict")
 
 
 def show(found: Comparisons, form: str | None = None) -> str:
-    """A titled table for each panel and pair, followed by reasons for missing verdicts; ``form`` may be ``markdown`` or
-    ``json``."""
+    """A titled table for each panel and pair, reasons for missing verdicts, and how to read the ratios; ``form`` may be
+    ``markdown`` or ``json``."""
     if form == "json":
-        return json.dumps([_finite(row) for row in plain(found)], indent=1, allow_nan=False)
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+        return json.dumps(plain(found), indent=1, allow_nan=False)
+    groups: dict[tuple[Panel, str, str], list[Row]] = {}
     rows: list[Row] = [*found.judged, *found.unjudged]
     for row in rows:
-        groups.setdefault((title_of(row.record), row.a, row.b), []).append(row)
+        groups.setdefault((panel_of(row.record), row.a, row.b), []).append(row)
     drawn = markdown if form == "markdown" else aligned
     parts = []
-    for (title, a, b), group in groups.items():
-        parts += [f"{title} · {a} ÷ {b}\n\n{drawn(_table(group))}", *_reasons(group)]
-    return "\n\n".join([*parts, *_only_in("AB", found.alone), *_warnings(found.judged), *_caution(found.judged)])
+    for (_, a, b), group in groups.items():
+        parts += [f"{title_of(group[0].record)} · {a} ÷ {b}\n\n{drawn(_table(group))}", *_reasons(group)]
+    return "\n\n".join([*parts, *_only_in("AB", found.alone), *_warnings(found.judged), *_reading(found.judged)])
 
 
 def _only_in(files: str, rows: Sequence[Unjudged]) -> list[str]:
@@ -54,7 +54,7 @@ def _warnings(rows: Sequence[Comparison]) -> list[str]:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    head = ["size", f"{rows[0].a} µs", f"{rows[0].b} µs", "ratio", "95 % interval", f"{rows[0].a} is"]
+    head = ["size", f"{rows[0].a} µs", f"{rows[0].b} µs", "ratio", "95 % over launches", f"{rows[0].a} is"]
     return [head, *map(_cells, sorted(rows, key=lambda row: row.record.bytes))]
 
 
@@ -62,7 +62,8 @@ def _cells(row: Row) -> list[str]:
     size = format_size(row.record.bytes)
     if isinstance(row, Unjudged):
         return [size, show_case(row.a_case), show_case(row.b_case), "", "", "no verdict"]
-    interval = f"{row.ratio.low:.3f} to {row.ratio.high:.3f}"
+    bounds = (row.ratio.low, row.ratio.high)
+    interval = " to ".join(f"{bound:.3f}" for bound in bounds if bound is not None)
     return [size, show_us(row.a_us), show_us(row.b_us), f"{row.ratio.value:.3f}", interval, row.ratio.verdict]
 
 
@@ -78,23 +79,17 @@ def _reason(name: str, case: CaseResult) -> str:
     return f"{name} {format_size(case.record.bytes)}: {case.status}{why}"
 
 
-def _caution(rows: Sequence[Comparison]) -> list[str]:
-    """What the intervals cover; [] if there are none."""
-    if not rows:
-        return []
-    launches = min(row.ratio.launches for row in rows)
-    what = "Of several launches, the ratio is the median of their ratios.\n" if rows[0].paired else ""
-    if launches >= 6:
-        return [f"{what}Intervals over {launches} launches hold for another launch too."]
-    times = f"{launches} launch{'es' if launches > 1 else ''}"
-    return [f"{what}Intervals inside {times}: another may differ by more than they say, six (--launches 6) tell."]
+def _reading(rows: Sequence[Comparison]) -> list[str]:
+    """One part that says how to read the ratios; [] if there are none."""
+    return ["\n".join(coverage.reading([row.ratio for row in rows]))] if rows else []
 
 
 def plain(found: Comparisons) -> list[dict[str, object]]:
     """A row for each case, those with a verdict first: its columns, both sides and the ratio; missing values are None.
 
-    ``a_us`` and ``b_us`` are medians over launches in microseconds, ``low`` and ``high`` the 95 % interval of the ratio
-    ``value`` (``high`` may be infinite), ``a_status`` and ``b_status`` the status of the case on each side.
+    ``a_us`` and ``b_us`` are medians over launches in microseconds, ``low`` and ``high`` the interval of the ratio
+    ``value`` at ``confidence``, ``covers`` what it holds for, ``together`` the number of sizes that are judged at once,
+    ``a_status`` and ``b_status`` the status of the case on each side.
     """
     return [*map(_judged, found.judged), *map(_unjudged, [*found.unjudged, *found.alone])]
 
@@ -107,19 +102,15 @@ def _what(record: Record) -> dict[str, object]:
 def _judged(row: Comparison) -> dict[str, object]:
     sides = {"a": row.a, "b": row.b, "a_us": row.a_us, "b_us": row.b_us}
     ends = {"a_status": "ok", "b_status": "ok", "reason": None}
-    verdict = {"verdict": row.ratio.verdict, "mismatch": row.mismatch or None}
-    return {**_what(row.record), **sides, **asdict(row.ratio), **verdict, **ends}
+    found = {name: getattr(row.ratio, name) for name in RATIO}
+    return {**_what(row.record), **sides, **found, "covers": row.ratio.covers or None,
+            "mismatch": row.mismatch or None, **ends}  # fmt: skip
 
 
 def _unjudged(row: Unjudged) -> dict[str, object]:
     a_us, b_us = (case.median() if case else None for case in (row.a_case, row.b_case))
     a_status, b_status = (case.status if case else None for case in (row.a_case, row.b_case))
     sides = {"a": row.a, "b": row.b, "a_us": a_us, "b_us": b_us}
-    missing = dict.fromkeys(("value", "low", "high", "launches", "verdict", "mismatch"))
+    missing = dict.fromkeys((*RATIO, "covers", "mismatch"))
     reason = "; ".join(_reason(name, case) for name, case in row.without) or f"only in {'A' if row.a_case else 'B'}"
     return {**_what(row.record), **sides, **missing, "a_status": a_status, "b_status": b_status, "reason": reason}
-
-
-def _finite(row: dict[str, object]) -> dict[str, object]:
-    """The row with infinities as None: JSON has no infinity."""
-    return {name: None if isinstance(value, float) and math.isinf(value) else value for name, value in row.items()}

@@ -10,10 +10,11 @@ from decimal import Decimal
 from collbench.plan.sizes import format_size
 from collbench.results.cases import CaseResult, cases
 from collbench.results.mismatch import mismatches
-from collbench.results.pairs import fastest
+from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import panels, rows_of, title_of
 from collbench.results.records import Record
 from collbench.tables import Table, aligned, show_us
+from collbench.views import winners
 
 
 def _show_gb_s(case: CaseResult) -> str:
@@ -31,22 +32,33 @@ def show_case(case: CaseResult | None) -> str:
 
 def latency_table(results: Iterable[CaseResult]) -> Table:
     """The table of a panel: size, median latency (microseconds) of each backend, the fastest with those that cannot be
-    told from it (``a ≈ b``), and the bus bandwidth of the first."""
+    told from it (``a ≈ b``), and the bus bandwidth of the first. If launches are too few for a verdict at any size, the
+    heading says so; if only at some, ``?`` marks these."""
     at = {(case.record.bytes, case.record.backend): case for case in results}
     ran = [place for place, case in at.items() if case.status != "skipped"]
     backends = sorted({name for _, name in ran})
-    table = [["size", *(f"{name} µs" for name in backends), "fastest", "busbw GB/s"]]
+    best = fastest(at.values())
+    table = [["size", *(f"{name} µs" for name in backends), winners.heading(best.values(), "fastest"), "busbw GB/s"]]
+    verdicts = winners.has_verdicts(best.values())
     for size in sorted({size for size, _ in ran}):
         row = [at.get((size, name)) for name in backends]
-        table.append([format_size(size), *map(show_case, row), *_winner(filter(None, row))])
+        table.append([format_size(size), *map(show_case, row), *_winner(best.get(size), verdicts)])
     return table
 
 
-def _winner(row: Iterable[CaseResult]) -> list[str]:
-    found = fastest(row)
+def _winner(found: Fastest | None, among_verdicts: bool) -> list[str]:
     if found is None:
         return ["", ""]
-    return [" ≈ ".join(case.record.backend for case in (found.best, *found.ties)), _show_gb_s(found.best)]
+    names = " ≈ ".join(case.record.backend for case in (found.best, *found.ties))
+    guess = "? " if winners.mark(found, among_verdicts) == "?" else ""
+    return [guess + names, _show_gb_s(found.best)]
+
+
+def _reading(groups: Iterable[Iterable[CaseResult]]) -> str:
+    """How the fastest of these panels were told from the others; "" if there are no verdicts."""
+    tables = [fastest(group).values() for group in groups]
+    found = [each for table in tables if winners.has_verdicts(table) for each in table]
+    return "\n".join(winners.reading(found, "table", "a ≈ b", "?"))
 
 
 def why_not(records: Iterable[Record]) -> str:
@@ -64,12 +76,12 @@ def why_not(records: Iterable[Record]) -> str:
 
 
 def results(records: Sequence[Record]) -> str:
-    """Every panel as a titled table, then mismatches, then reasons for missing latencies."""
+    """Every panel as a titled table, then how to read them, mismatches, and reasons for missing latencies."""
     groups = panels(cases(records)).values()
     tables = [(title_of(group[0].record), latency_table(group)) for group in groups]
     parts = [f"{title}\n\n{aligned(table)}" for title, table in tables if len(table) > 1]
     warnings = [f"MISMATCH: {words}" for words in mismatches(map(rows_of, groups))]
-    return "\n\n".join([*parts, *warnings, *filter(None, [why_not(records)])])
+    return "\n\n".join(filter(None, [*parts, _reading(groups), *warnings, why_not(records)]))
 
 
 def as_json(records: Iterable[Record]) -> str:

@@ -21,12 +21,12 @@ DOTS = 110.0  # points of font size that a character of a label has in an inch
 
 @dataclass(frozen=True)
 class Win:
-    """The fastest backend, its lead over the next as a factor (None: no other), and whether every other is slower for
-    certain."""
+    """The fastest backend, its lead over the next as a factor (None: no other), and what makes it uncertain: ``≈``,
+    another may be as fast; ``?``, no verdict; or ""."""
 
     name: str
     factor: float | None
-    clear: bool
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _label(axes: Axes, grid: Grid, rows: Sequence[str], sizes: Sequence[str]) ->
 
 def _tile(axes: Axes, frame: Frame, grid: Grid, place: tuple[int, int], win: Win | None) -> None:
     row, column = place
-    paper = _mixed(frame.styles[win.name][0], 1.0 if win.clear else 0.35) if win else (0.95, 0.95, 0.95)
+    paper = _mixed(frame.styles[win.name][0], 0.35 if win.mark else 1.0) if win else (0.95, 0.95, 0.95)
     edge = min(1.5, 0.08 * 72 * min(grid.across, grid.down))
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=paper, edgecolor="white", linewidth=edge))
     if grid.has_numbers:
@@ -95,7 +95,7 @@ def _text(win: Win | None) -> str:
         return "-"
     if win.factor is None:
         return "only"
-    return show_factor(win.factor) if win.clear else f"≈{show_factor(win.factor)}"
+    return f"{win.mark}{show_factor(win.factor)}"
 
 
 def _mixed(colour: str, share: float) -> tuple[float, ...]:

@@ -276,12 +276,22 @@ def test_compare_of_two_runs_has_the_numbers_of_the_command() -> None:
     found = cb.compare(one, other, backends=["nccl", "nvrar"])
     assert set(found.a) == {"nccl (A)", "nvrar (A)"}
     assert found.value.tolist() == [row["value"] for row in shown]
+    assert set(found.covers) == {"launches like these, of these two runs"}
 
 
-def test_an_open_interval_is_infinite() -> None:
-    rows = [a_record(backend=name, latency_us_ci_low=None, latency_us_ci_high=None) for name in ("nvrar", "nccl")]
-    (found,) = cb.compare(frame_of(rows)).to_dict("records")
-    assert (found["low"], found["high"], found["verdict"]) == (0.0, float("inf"), "unclear")
+def test_one_launch_has_no_interval_and_no_verdict() -> None:
+    (found,) = cb.compare(frame_of([timed(us, backend=name) for us, name in ((5.0, "nvrar"), (9.0, "nccl"))])).to_dict(
+        "records"
+    )
+    assert (found["launches"], found["verdict"]) == (1, "unclear (1 launch)")
+    assert pd.isna([found["low"], found["high"], found["covers"]]).all()
+
+
+def test_an_interval_says_what_it_covers_and_with_what_confidence() -> None:
+    found = cb.compare(cb.read(ROOT / "results" / "h200x4-nvrar.csv"), backends="nvrar,nccl")
+    assert set(found.covers) == {"launches like these"}
+    assert set(found.together) == {15}
+    assert found.confidence.round(4).unique().tolist() == [0.9967]
 
 
 def test_cases_without_a_verdict_are_rows_with_a_reason() -> None:

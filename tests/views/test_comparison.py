@@ -11,7 +11,7 @@ from samples import a_record, timed, untimed
 from collbench.errors import UsageError
 from collbench.results.cases import cases
 from collbench.results.records import Record, load
-from collbench.results.statistics import Ratio
+from collbench.results.verdicts import Ratio
 from collbench.tables import show_us
 from collbench.views.comparison import (
     Comparison,
@@ -123,10 +123,41 @@ def test_cases_of_one_file_only_are_counted_and_named_in_every_form() -> None:
     assert len(compare_files(mine, theirs, ("nccl",)).alone) == 2
 
 
-@pytest.mark.parametrize(("us", "verdict"), [(11.0, "slower"), (9.0, "faster"), (10.1, "unclear")])
-def test_verdicts_of_one_launch_go_by_its_intervals(us: float, verdict: str) -> None:
-    (found,) = compare_files([timed(us)], [timed(10.0)]).judged
-    assert (found.ratio.verdict, found.ratio.launches) == (verdict, 1)
+@pytest.mark.parametrize("count", [1, 2])
+def test_below_three_launches_there_is_no_verdict_however_far_apart_they_are(count: int) -> None:
+    words = f"unclear ({count} launch{'es' * (count > 1)})"
+    mine, theirs = launches("nvrar", *[1.0] * count), launches("nccl", *[10.0] * count)
+    for found in (compare_backends([*mine, *theirs]), compare_files(mine, launches("nvrar", *[10.0] * 9))):
+        (row,) = found.judged
+        assert (row.ratio.verdict, row.ratio.launches, row.ratio.low, row.ratio.high) == (words, count, None, None)
+        assert words in show(found)
+        assert f"{words.split('(')[1][:-1]}: no verdict, and no interval over launches; --launches 3" in show(found)
+
+
+def test_the_sizes_of_a_panel_and_a_pair_are_judged_together() -> None:
+    cases = [(64, "chain"), (128, "chain"), (64, "isolated")]
+    rows = [
+        timed(10.0, backend=name, bytes=size, mode=mode, launch=launch)
+        for size, mode in cases
+        for name in ("mpi", "nvrar", "nccl")
+        for launch in range(3)
+    ]
+    found = compare_backends(
+        [*rows, untimed("wrong", backend="nvrar", bytes=256), timed(1.0, backend="nccl", bytes=256)]
+    )
+    together = [(row.a, row.record.bytes, row.record.mode, row.ratio.together) for row in found.judged]
+    assert together == [(name, *case, 1 + (case[1] == "chain")) for name in ("mpi", "nvrar") for case in cases]
+
+
+def test_two_files_are_judged_without_pairs_and_no_interval_covers_other_runs() -> None:
+    drifting = [10.0 * 1.1**launch for launch in range(4)]
+    found = compare_files(launches("nvrar", *(1.01 * us for us in drifting)), launches("nvrar", *drifting))
+    assert found.judged[0].ratio.verdict == "unclear"  # it would be slower in pairs
+    text = show(found)
+    assert "Welch's t, launches unpaired, for launches like these" in text
+    assert "Runs differ beyond their launches" in text
+    assert json.loads(show(found, "json"))[0]["covers"] == "launches like these, of these two runs"
+    assert "a verdict is on these two runs, not on their code" in text
 
 
 def test_six_launches_are_judged_by_how_they_scatter() -> None:
@@ -141,7 +172,7 @@ def test_launches_are_paired_whatever_their_order_in_the_file() -> None:
     drifting = [10.0 * 2**launch for launch in range(6)]
     mine = launches("nvrar", *(2 * us for us in drifting))
     (found,) = compare_backends([*reversed(mine), *launches("nccl", *drifting)]).judged
-    assert (round(found.ratio.low, 6), round(found.ratio.high, 6)) == (2.0, 2.0)
+    assert (found.ratio.low, found.ratio.high) == pytest.approx((2, 2), rel=1e-3)
 
 
 # Launch 1 of a side belongs to launch 1 of the other, whatever position it has among those with a number.
@@ -183,7 +214,7 @@ def test_a_case_without_a_verdict_keeps_its_row_beside_the_others() -> None:
     _, table, reasons, _ = text.split("\n\n")
     first, second = table.splitlines()[2:]
     assert first.split() == ["4", "KiB", "FAILED", show_us(10), "no", "verdict"]
-    assert second.endswith("faster")
+    assert second.endswith("unclear (1 launch)")
     assert reasons == "no verdict: nvrar 4 KiB: failed (broke)"
 
 
@@ -197,7 +228,7 @@ def test_a_backend_that_could_run_nothing_is_neither_baseline_nor_rival() -> Non
 def test_rows_without_an_interval_are_compared_without_a_verdict() -> None:
     rows = [a_record(backend=name, latency_us_ci_low=None, latency_us_ci_high=None) for name in ("nvrar", "nccl")]
     (found,) = compare_backends(rows).judged
-    assert (found.ratio.value, found.ratio.verdict) == (1.0, "unclear")
+    assert (found.ratio.value, found.ratio.verdict) == (1.0, "unclear (1 launch)")
 
 
 def a_comparison(ratio: Ratio, **changes: object) -> Comparison:
@@ -211,11 +242,10 @@ def test_a_table_shows_both_sides_the_interval_and_the_verdict() -> None:
     assert title.endswith("4 ranks on 2 virtual nodes (nvlink-virtual) · chain · nvrar ÷ nccl")
     head, _, row = table.splitlines()
     assert head.split("  ")[0] == " size"
-    assert all(word in head for word in ("nvrar µs", "nccl µs", "ratio", "95 % interval", "nvrar is"))
+    assert all(word in head for word in ("nvrar µs", "nccl µs", "ratio", "95 % over launches", "nvrar is"))
     assert row.split()[0] == "4"
     assert all(word in row for word in ("4 KiB", show_us(12), show_us(10), "1.200", "1.100 to 1.300", "slower"))
-    assert "the median of their ratios" in caution
-    assert "Intervals over 6 launches hold for another launch too." in caution
+    assert caution == "Ratio: geometric mean over 6 launches.\nInterval: Student's t, for launches like these; 95 %."
 
 
 def test_a_table_in_markdown_has_the_same_cells() -> None:
@@ -233,10 +263,15 @@ def test_sizes_ascend_and_panels_and_pairs_have_tables_of_their_own() -> None:
     assert len(second.splitlines()) == 3
 
 
-@pytest.mark.parametrize(("count", "words"), [(1, "inside 1 launch:"), (5, "inside 5 launches:")])
-def test_few_launches_are_cautioned_about(count: int, words: str) -> None:
-    rows = [a_comparison(Ratio(1.2, 1.1, 1.3, launches)) for launches in (count, 9)]
-    assert words in show(Comparisons(tuple(rows)))
+def test_tables_of_several_lengths_say_once_how_confident_they_are() -> None:
+    ratios = [Ratio(1.2, 1.1, 1.3, 3, 5), Ratio(1.2, 1.1, 1.3, 6, 1000), Ratio(1.2, None, None, 2, 1000)]
+    *_, caution = show(Comparisons(tuple(map(a_comparison, ratios)))).split("\n\n")
+    assert caution.splitlines() == [
+        "Ratio: geometric mean over 2 to 6 launches.",
+        "Interval: Student's t, for launches like these; 95 % for all 5 to 1000 sizes of a table together, "
+        "99.00 to 99.9950 % each.",
+        "2 launches: no verdict, and no interval over launches; --launches 3 or more give both.",
+    ]
 
 
 def test_json_has_case_sides_and_ratio() -> None:
@@ -244,14 +279,16 @@ def test_json_has_case_sides_and_ratio() -> None:
     assert shown == {
         "collective": "all_reduce", "dtype": "float32", "op": "sum", "bytes": 4096, "ranks": 4, "nodes": 1,
         "fabric": "shm", "mode": "chain", "in_place": False, "cache": "hot", "a": "nvrar", "b": "nccl",
-        "a_us": 12.0, "b_us": 10.0, "value": 1.2, "low": 1.1, "high": 1.3, "launches": 6, "verdict": "slower",
+        "a_us": 12.0, "b_us": 10.0, "value": 1.2, "low": 1.1, "high": 1.3, "confidence": 0.95, "together": 1,
+        "launches": 6, "verdict": "slower", "covers": "launches like these",
         "mismatch": None, "a_status": "ok", "b_status": "ok", "reason": None,
     }  # fmt: skip
 
 
-def test_json_of_an_open_interval_is_json() -> None:
-    text = show(Comparisons((a_comparison(Ratio(1.2, 0.0, float("inf"), 1)),)), "json")
-    assert json.loads(text, parse_constant=reject)[0]["high"] is None
+def test_json_without_an_interval_is_json() -> None:
+    text = show(Comparisons((a_comparison(Ratio(1.2, None, None, 1)),)), "json")
+    (row,) = json.loads(text, parse_constant=reject)
+    assert (row["low"], row["high"], row["covers"], row["verdict"]) == (None, None, None, "unclear (1 launch)")
 
 
 def test_what_went_wrong_is_reported() -> None:

@@ -86,6 +86,11 @@ def foot(figure: Figure) -> str:
     return figure.texts[1].get_text()
 
 
+def words(figure: Figure) -> str:
+    """The foot in one line."""
+    return " ".join(foot(figure).split())
+
+
 def numbers(values: Any) -> list[float]:
     return [float(value) for value in values]
 
@@ -298,7 +303,23 @@ def test_speed_up_pairs_the_launches(draw: Draw) -> None:
     us = {"nccl": (10.0, 20.0, 30.0), "nvrar": (1.0, 20.0, 10.0)}
     order = [("nccl", 0), ("nvrar", 2), ("nccl", 1), ("nccl", 2), ("nvrar", 0), ("nvrar", 1)]
     records = [row(name, 4096, us[name][launch], launch=launch) for name, launch in order]
-    assert line(draw(records)["x-latency"], "nvrar", axes=1) == pytest.approx([3.0])  # of 10, 1, 3; not 20 / 10
+    shown = line(draw(records)["x-latency"], "nvrar", axes=1)
+    assert shown == pytest.approx([30 ** (1 / 3)])  # the mean of 10, 1 and 3; not 20 / 10
+
+
+def test_speed_ups_have_a_band_over_launches_from_three_on(draw: Draw) -> None:
+    def figure(launches: int) -> Figure:
+        us = {"nccl": (20.0, 21.0, 20.0), "nvrar": (10.0, 10.0, 10.1)}
+        return draw(
+            [row(name, size, us[name][at], launch=at) for name in us for at in range(launches) for size in SIZES]
+        )["x-latency"]
+
+    three, two = figure(3), figure(2)
+    assert [len(each.axes[1].collections) for each in (three, two)] == [1, 0]
+    assert "95 % band over launches" in three.axes[1].get_ylabel()
+    assert "95 %" not in two.axes[1].get_ylabel()
+    assert "band: Student's t, for launches like these; 95 % for all 5 sizes of a curve together" in words(three)
+    assert "Speed-up: geometric mean over launches; 2 launches: no verdict." in words(two)
 
 
 def test_no_speed_up_without_a_second_backend_or_a_shared_size(draw: Draw) -> None:
@@ -392,8 +413,11 @@ def test_scaling_keeps_shapes_of_nodes_and_virtual_nodes_apart(draw: Draw) -> No
 
 def test_the_map_shows_who_wins_by_how_much(draw: Draw) -> None:
     chain = [row("nccl", 4096, 30.0), row("nvrar", 4096, 10.0), row("nvshmem", 4096, 15.0), row("nvrar", 8192, 10.0)]
-    isolated = [row("nccl", 4096, 30.0, mode="isolated"), row("nvrar", 4096, 30.1, mode="isolated")]
-    figure = draw([*chain, *isolated])["x-best"]
+    isolated = [row("nccl", 4096, 30.0, mode="isolated"), row("nvrar", 4096, 30.01, mode="isolated")]
+    records = [replace(each, launch=launch) for launch in range(3) for each in (*chain, *isolated)]
+    figure = draw(records)["x-best"]
+    assert title(figure).startswith("Fastest backend · ")
+    assert "another may be as fast (Student's t, for launches like these; 95 % for all 1 to 3 pairs" in words(figure)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["chain", "isolated"]
     shown = tiles(figure)
     assert shown[0, 0] == (drawing.KNOWN["nvrar"][0], "1.50")
@@ -403,6 +427,21 @@ def test_the_map_shows_who_wins_by_how_much(draw: Draw) -> None:
     assert shown[1, 1][1] == "-"
     assert list(legend(figure)) == ["nccl", "nvrar"]
     assert "Compared: nccl, nvrar, nvshmem." in foot(figure)
+
+
+def test_a_map_of_one_launch_shows_the_lowest_medians_without_a_verdict(draw: Draw) -> None:
+    figure = draw([row(name, 4096, us) for name, us in {"nccl": 30.0, "nvrar": 29.9}.items()])["x-best"]
+    assert title(figure).startswith("Lowest median (1 launch: no verdict) · ")
+    assert tiles(figure)[0, 0] == (drawing.KNOWN["nvrar"][0], "1.00")
+    assert "may be as fast" not in words(figure)
+
+
+def test_a_tile_without_a_verdict_is_marked_beside_others(draw: Draw) -> None:
+    us = {"nccl": 30.0, "nvrar": 10.0}
+    full = [row(name, 4096, us[name], launch=launch) for name in us for launch in range(3)]
+    shown = tiles(figure := draw([*full, *(row(name, 8192, us[name]) for name in us)])["x-best"])
+    assert (shown[0, 0][1], shown[0, 1][1]) == ("3.00", "?3.00")
+    assert "? and pale: 1 launch: no verdict." in words(figure)
 
 
 def test_a_wrong_answer_never_wins(draw: Draw) -> None:

@@ -35,7 +35,7 @@ def test_a_table_has_a_row_a_size_and_a_column_a_backend() -> None:
         timed(50.0, bytes=4096, backend="mpi", busbw_gb_s=0.25),
     ]
     assert table_of(records) == [
-        ["size", "mpi µs", "nccl µs", "fastest", "busbw GB/s"],
+        ["size", "mpi µs", "nccl µs", "lowest median (1 launch: no verdict)", "busbw GB/s"],
         ["4 KiB", show_us(50), show_us(100), "mpi", "0.25"],
         ["1 MiB", show_us(300), show_us(200), "nccl", "52.4"],
     ]
@@ -80,15 +80,29 @@ def test_the_fastest_is_the_one_with_the_lowest_median_and_stands_first() -> Non
 @pytest.mark.parametrize(
     ("us", "shown"),
     [
-        ({"b": 200.0, "a": 201.0, "c": 300.0}, "b ≈ a"),
+        ({"b": 200.0, "a": 200.2, "c": 300.0}, "b ≈ a"),
         ({"b": 200.0, "a": 200.0}, "a ≈ b"),
-        ({"a": 200.0, "b": 202.0, "c": 203.0}, "a ≈ b ≈ c"),
+        ({"a": 200.0, "b": 200.2, "c": 200.3}, "a ≈ b ≈ c"),
         ({"a": 200.0, "b": 210.0}, "a"),
     ],
 )
 def test_what_cannot_be_told_from_the_fastest_stands_beside_it(us: dict[str, float], shown: str) -> None:
-    records = [timed(each, backend=name, busbw_gb_s=each) for name, each in us.items()]
+    records = [timed(each, backend=name, busbw_gb_s=each, launch=at) for name, each in us.items() for at in range(3)]
+    assert table_of(records)[0][-2] == "fastest"
     assert table_of(records)[1][-2:] == [shown, f"{min(us.values()):.3g}"]
+
+
+def test_sizes_with_too_few_launches_are_marked_beside_others() -> None:
+    full = [timed(us, backend=name, launch=at) for name, us in (("a", 1.0), ("b", 2.0)) for at in range(3)]
+    few = [timed(us, backend=name, bytes=8192) for name, us in (("a", 1.0), ("b", 2.0))]
+    assert [row[-2] for row in table_of([*full, *few])] == ["fastest", "a", "? a"]
+    *_, reading = results([*full, *few]).split("\n\n")
+    assert reading.splitlines() == [
+        "a ≈ b: another may be as fast (Student's t, for launches like these; 95 % for all 2 pairs of a table "
+        "together, 97.50 % each).",
+        "?: 1 launch: no verdict.",
+    ]
+    assert "?" not in results(few)
 
 
 def test_a_backend_that_was_wrong_in_a_launch_is_not_the_fastest() -> None:
