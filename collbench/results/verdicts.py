@@ -15,6 +15,7 @@ from collbench.results.statistics import CONFIDENCE, mean_interval, spread, stud
 
 FEWEST_LAUNCHES = 3
 LEAST_SPREAD = 0.0005  # of log latencies between launches: a few equal medians do not prove that nothing varies
+RUNS_DIFFER = 0.04  # two runs of the same code were up to 3.9 % apart; launches of one run do not show it
 LIKE_THESE = "launches like these"
 
 
@@ -52,12 +53,14 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """``slower`` or ``faster`` for a, or ``unclear`` if the interval contains 1, or there is none."""
+        """``slower`` or ``faster`` for a, or ``unclear`` if the interval contains 1, or there is none; unpaired, only
+        beyond what two runs of the same code differ by."""
         if self.low is None or self.high is None:
             return f"unclear ({counted_launches(self.launches)})"
-        if self.low > 1:
+        most = 1.0 if self.paired else 1 + RUNS_DIFFER
+        if self.low > most:
             return "slower"
-        return "faster" if self.high < 1 else "unclear"
+        return "faster" if self.high < 1 / most else "unclear"
 
 
 def counted_launches(count: int) -> str:

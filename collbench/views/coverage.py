@@ -8,7 +8,7 @@ from collbench.results.verdicts import FEWEST_LAUNCHES, LIKE_THESE, Ratio, confi
 
 OTHER_RUNS = (
     "Runs differ beyond their launches (on GPUs by 0.4 to 0.7 % standard deviation, up to 3.9 %), which no interval\n"
-    "here covers: below about 4 %, a verdict is on these two runs, not on their code."
+    "here covers: a verdict needs more than 4 %."
 )
 
 
