@@ -169,8 +169,8 @@ def change_of(mean: float, reach: float) -> Change:
 
 
 def per_cent(log: float) -> float:
-    """A log ratio as a change in per cent; infinite where it is too large for a float."""
-    return 100 * math.expm1(log) if log < 700 else math.inf
+    """A log ratio as a change in per cent, which is always finite."""
+    return 100 * math.expm1(min(log, 700))
 
 
 def launches_needed(logs: Floats, margin: float, sizes: int) -> int | None:

@@ -128,6 +128,10 @@ def test_a_launch_that_lacks_a_side_does_not_count() -> None:
     lacking = Series(whole.base_us, (*whole.candidate_us[:6], math.nan))
     (one,) = decide([lacking], RULE.until(7)).findings
     assert (one.verdict, one.launches) == (Verdict.SLOWER, 5)
+    alone = Series((10.0, math.nan, *[10.0] * 3), (11.0, 99.0, *[11.0] * 3))
+    (one,) = decide([alone], RULE).findings
+    assert one.launches == 4
+    assert one.candidate_us == pytest.approx(11)
     gaps = Series((10.0,) * 20, (*[math.nan] * 18, 10.0, 20.0))
     (one,) = decide([Series((10.0,), (11.0,)), gaps], RULE).findings[:1]
     assert (one.verdict, one.reason, one.change) == (Verdict.UNCLEAR, "1 launch", None)
@@ -160,6 +164,14 @@ def test_the_number_of_launches_is_the_least_that_decides(mean: float, sizes: in
 def test_a_change_on_the_margin_is_never_decided() -> None:
     (one,) = decide([series(0.02)], RULE).findings
     assert one.reason == ON_THE_MARGIN
+
+
+def test_bounds_are_numbers_however_wide() -> None:
+    (one,) = decide([Series((1.0, 1.0), (1.0, 1e40))], RULE.until(2)).findings
+    assert one.change is not None
+    assert one.reason == "2 launches"
+    assert one.change.low == pytest.approx(-100)
+    assert math.isfinite(one.change.high)
 
 
 def test_odd_launches_are_named() -> None:

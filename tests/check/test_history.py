@@ -58,7 +58,7 @@ def test_a_run_counts_with_the_median_of_its_launches() -> None:
 
 @pytest.mark.parametrize("launches", [1, 2])
 def test_one_launch_has_no_verdict(launches: int) -> None:
-    few = Sides([BASE[:launches]], [BASE])
+    few = Sides([BASE[:launches]], [scaled(9)])
     with pytest.raises(UsageError, match="at least 3 launches of a size on either side"):
         judge_runs([few])
     found = judge_runs([few, Sides([BASE], [BASE])])[0]
@@ -72,6 +72,14 @@ def test_a_size_that_a_side_lacks_is_missing() -> None:
     assert (found.verdict, found.reason, found.candidate_us) == (Verdict.MISSING, "no row of candidate", None)
     with pytest.raises(UsageError, match="no size has them"):
         judge_runs([lacking])
+
+
+def test_more_sizes_make_bounds_wider() -> None:
+    one = Sides([BASE], [scaled(1.1)])
+    alone, among = (judge_runs([one] * sizes)[0].change for sizes in (1, 15))
+    assert alone is not None
+    assert among is not None
+    assert among.high - among.low > 1.5 * (alone.high - alone.low)
 
 
 def test_the_timer_widens_the_margin() -> None:
