@@ -5,125 +5,23 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib as mpl
-import numpy as np
 import pytest
+from charts import SIZES, TWO, Draw, band, draw_all, foot, legend, line, numbers, row, rows, title, words
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from collbench.errors import OutputError, UsageError
 from collbench.results.mismatch import mismatch
 from collbench.results.panels import title_of
 from collbench.results.records import JOB, Record
 from collbench.views import drawing, figures
-from collbench.views.tiles import LARGEST, grid_of
-
-SIZES = (4096, 65536, 1 << 18, 1 << 20, 1 << 22)
-Draw = Callable[..., dict[str, Figure]]
-
-
-def row(backend: str, size: int, us: float | None, **fields: Any) -> Record:
-    """A record of an all-reduce on 4 ranks; without a latency where ``us`` is None."""
-    plain = Record(
-        run_id="run", launch=0, collective="all_reduce", backend=backend, dtype="float32", op="sum", bytes=size,
-        count=size // 4, ranks=4, nodes=1, gpus_per_node=4, fabric="nvlink", mode="chain", in_place=False,
-        params="cache=hot", status="ok" if us else "skipped", reason="",
-    )  # fmt: skip
-    if us:
-        times = {"median": us, "ci_low": us * 0.99, "ci_high": us * 1.01, "p05": us * 0.9, "p95": us * 1.2}
-        numbers: dict[str, Any] = {f"latency_us_{name}": value for name, value in times.items()}
-        plain = replace(plain, busbw_gb_s=size / us / 1e3, **numbers)
-    return replace(plain, **fields)
-
-
-def rows(speeds: Mapping[str, float], **fields: Any) -> list[Record]:
-    """Every size on every backend, each with one latency for all sizes."""
-    return [row(name, size, us, **fields) for name, us in speeds.items() for size in SIZES]
-
-
-TWO = {"nccl": 20.0, "nvrar": 10.0}
-
-
-def draw_all(records: list[Record], folder: Path, stem: str, baseline: str | None) -> list[Path]:
-    """Draw the charts of one results file."""
-    return figures.draw_all(records, folder, dict.fromkeys(records, Path(f"{stem}.csv")), baseline)
-
-
-@pytest.fixture
-def draw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Draw:
-    """Draws and returns the figures by the names of their files, instead of saving them."""
-
-    def figures(records: list[Record], baseline: str | None = None) -> dict[str, Figure]:
-        found: dict[str, Figure] = {}
-
-        def keep(figure: Figure, path: Path) -> list[Path]:
-            assert path.name not in found
-            found[path.name] = figure
-            return [path]
-
-        monkeypatch.setattr(drawing, "save", keep)
-        draw_all(records, tmp_path, "x", baseline)
-        return found
-
-    return figures
-
-
-def title(figure: Figure) -> str:
-    return figure.texts[0].get_text()
-
-
-def foot(figure: Figure) -> str:
-    return figure.texts[1].get_text()
-
-
-def words(figure: Figure) -> str:
-    """The foot in one line."""
-    return " ".join(foot(figure).split())
-
-
-def numbers(values: Any) -> list[float]:
-    return [float(value) for value in values]
-
-
-def line(figure: Figure, backend: str, axes: int = 0) -> list[float]:
-    """The y values of a backend's line."""
-    colour = drawing.styles([backend])[backend][0]
-    found = [shape for shape in figure.axes[axes].lines if same_color(shape.get_color(), colour)]
-    assert len(found) == 1
-    return numbers(found[0].get_ydata())
-
-
-def band(figure: Figure) -> tuple[float, float]:
-    """From where to where everything but lines reaches."""
-    paths = [path for shape in figure.axes[0].collections for path in shape.get_paths()]
-    heights = [height for path in paths for height in np.asarray(path.vertices)[:, 1].tolist()]
-    return min(heights), max(heights)
-
-
-def legend(figure: Figure) -> dict[str, Any]:
-    """The keys of the legend by their labels."""
-    assert figure.legends
-    return {str(key.get_label()): key for key in figure.legends[0].legend_handles if key}
-
-
-def tiles(figure: Figure) -> dict[tuple[int, int], tuple[str, str]]:
-    """Colour and text of a map by row and column."""
-    axes = figure.axes[0]
-    papers = [to_hex(patch.get_facecolor()).upper() for patch in axes.patches]
-    places = [(round(text.get_position()[1]), round(text.get_position()[0])) for text in axes.texts]
-    words = [text.get_text() for text in axes.texts]
-    return dict(zip(places, zip(papers, words, strict=True), strict=True))
-
 
 # Files
 
@@ -406,81 +304,6 @@ def test_scaling_keeps_shapes_of_nodes_and_virtual_nodes_apart(draw: Draw) -> No
     assert [label.get_text() for label in axis.get_ticklabels()] == ["8\non 2", "16\non 4"]
     both = draw([*layout(2, 2, "slingshot"), *layout(2, 4, "slingshot"), *layout(4, 2, "slingshot")])
     assert {name for name in both if "scaling" in name} == {"x-scaling-2n", "x-scaling-2each"}
-
-
-# The map
-
-
-def test_the_map_shows_who_wins_by_how_much(draw: Draw) -> None:
-    chain = [row("nccl", 4096, 30.0), row("nvrar", 4096, 10.0), row("nvshmem", 4096, 15.0), row("nvrar", 8192, 10.0)]
-    isolated = [row("nccl", 4096, 30.0, mode="isolated"), row("nvrar", 4096, 30.01, mode="isolated")]
-    records = [replace(each, launch=launch) for launch in range(3) for each in (*chain, *isolated)]
-    figure = draw(records)["x-best"]
-    assert title(figure).startswith("Fastest backend · ")
-    assert "another may be as fast (Student's t, for launches like these; 95 % for all 1 to 3 pairs" in words(figure)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["chain", "isolated"]
-    shown = tiles(figure)
-    assert shown[0, 0] == (drawing.KNOWN["nvrar"][0], "1.50")
-    assert shown[0, 1] == (drawing.KNOWN["nvrar"][0], "only")
-    assert shown[1, 0][1] == "≈1.00"
-    assert shown[1, 0][0] not in {colour for colour, _ in drawing.KNOWN.values()}  # pale: nobody really won
-    assert shown[1, 1][1] == "-"
-    assert list(legend(figure)) == ["nccl", "nvrar"]
-    assert "Compared: nccl, nvrar, nvshmem." in foot(figure)
-
-
-def test_a_map_of_one_launch_shows_the_lowest_medians_without_a_verdict(draw: Draw) -> None:
-    figure = draw([row(name, 4096, us) for name, us in {"nccl": 30.0, "nvrar": 29.9}.items()])["x-best"]
-    assert title(figure).startswith("Lowest median (1 launch: no verdict) · ")
-    assert tiles(figure)[0, 0] == (drawing.KNOWN["nvrar"][0], "1.00")
-    assert "may be as fast" not in words(figure)
-
-
-def test_a_tile_without_a_verdict_is_marked_beside_others(draw: Draw) -> None:
-    us = {"nccl": 30.0, "nvrar": 10.0}
-    full = [row(name, 4096, us[name], launch=launch) for name in us for launch in range(3)]
-    shown = tiles(figure := draw([*full, *(row(name, 8192, us[name]) for name in us)])["x-best"])
-    assert (shown[0, 0][1], shown[0, 1][1]) == ("3.00", "?3.00")
-    assert "? and pale: 1 launch: no verdict." in words(figure)
-
-
-def test_a_wrong_answer_never_wins(draw: Draw) -> None:
-    fast = row("nvrar", 4096, 1.0, status="wrong")
-    shown = tiles(draw([row("nccl", 4096, 30.0), row("nvshmem", 4096, 60.0), fast])["x-best"])
-    assert shown[0, 0] == (drawing.KNOWN["nccl"][0], "2.00")
-
-
-def test_a_wrong_answer_in_one_panel_does_not_hide_the_map(draw: Draw) -> None:
-    bad = [replace(record, status="wrong") for record in rows(TWO, mode="isolated") if record.backend == "nvrar"]
-    assert "x-best" in draw([*rows(TWO), *rows({"nccl": 20.0}, mode="isolated"), *bad])
-
-
-def test_a_map_of_a_thousand_sizes_stays_small_and_its_labels_apart(draw: Draw) -> None:
-    sizes = [4 * (1000 + step) for step in range(1200)]
-    records = [row(name, size, us, mode=mode) for name, us in TWO.items() for size in sizes for mode in ("a", "b")]
-    figure = draw(records)["x-best"]
-    assert figure.get_figwidth() <= LARGEST
-    assert figure.get_figheight() <= LARGEST
-    assert not figure.axes[0].texts
-    assert "Number" not in foot(figure)
-    with drawing.look():
-        figure.draw_without_rendering()
-    for labels, ends in ((figure.axes[0].get_xticklabels(), "x"), (figure.axes[0].get_yticklabels(), "y")):
-        spans = sorted(
-            (getattr(box, f"{ends}0"), getattr(box, f"{ends}1")) for box in map(Text.get_window_extent, labels)
-        )
-        assert len(spans) > 1
-        assert all(one[1] < other[0] for one, other in pairwise(spans))
-
-
-def test_a_map_of_many_rows_stays_small() -> None:
-    grid = grid_of(["chain · bfloat16"] * 400, 15)
-    assert grid.down * 400 <= LARGEST
-    assert not grid.has_numbers
-
-
-def test_no_map_of_one_backend(draw: Draw) -> None:
-    assert not any("best" in name for name in draw(rows({"nccl": 10.0})))
 
 
 def alarms(figure: Figure) -> list[str]:

@@ -1,0 +1,31 @@
+"""Fixtures of charts and maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from charts import Draw, draw_all
+from matplotlib.figure import Figure
+
+from collbench.results.records import Record
+from collbench.views import drawing
+
+
+@pytest.fixture
+def draw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Draw:
+    """Draws and returns the figures by the names of their files, instead of saving them."""
+
+    def figures(records: list[Record], baseline: str | None = None) -> dict[str, Figure]:
+        found: dict[str, Figure] = {}
+
+        def keep(figure: Figure, path: Path) -> list[Path]:
+            assert path.name not in found
+            found[path.name] = figure
+            return [path]
+
+        monkeypatch.setattr(drawing, "save", keep)
+        draw_all(records, tmp_path, "x", baseline)
+        return found
+
+    return figures
