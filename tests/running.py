@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -101,10 +103,12 @@ class Mpi:
         return json.loads(done.stdout)
 
     def start(self, *arguments: str, ranks: int | None = None, **variables: str) -> subprocess.Popen[str]:
-        """Start in a session of its own, so that it can be interrupted as a terminal does it."""
+        """Start in a session of its own, so that it can be interrupted as a terminal does it, even where these tests
+        run in the background and ignore interrupts."""
         return subprocess.Popen(
             self.command(*arguments, ranks=ranks),
             cwd=self.folder, env=self.environment(variables, ranks is not None), start_new_session=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
