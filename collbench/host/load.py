@@ -26,23 +26,27 @@ def crowding(
     ranks: int,
     cores: Collection[int] | None = None,
     root: Path = ROOT,
-    wait: Callable[[], object] = _watch,
+    wait: Callable[[], object] | None = _watch,
 ) -> str | None:
     """One sentence that warns if ``ranks`` ranks of this host will wait for a core, else None; takes about 0.2 s.
 
     ``cores``: those that the ranks may use, by default this process's. Call it before the ranks run, since they count
-    as busy.
+    as busy; without ``wait``, what is busy is not looked at, and their number alone counts.
     """
     own = os.sched_getaffinity(0) if cores is None else cores
-    before = _times(root)
-    wait()
-    busy = _busy(before, _times(root), own)
+    busy = _busy_during(wait, root, own) if wait else 0.0
     usable = min(float(len(own)), _quota(root))
     if ranks <= usable and ranks <= len(own) - busy + SLACK:
         return None
     verb = "shares" if ranks == 1 else "share"
     taken = f", of which {busy:.1f} are busy" if busy >= SLACK else ""
     return f"{counted(ranks, 'rank')} {verb} {counted(usable, 'core')}{taken}; latencies include waiting for a core"
+
+
+def _busy_during(wait: Callable[[], object], root: Path, cores: Collection[int]) -> float:
+    before = _times(root)
+    wait()
+    return _busy(before, _times(root), cores)
 
 
 def _times(root: Path) -> dict[int, list[int]]:

@@ -153,7 +153,7 @@ def _warn_of_crowding(everyone: World) -> None:
     """Print a warning on rank 0 if the ranks of its host outnumber the cores that they may use; collective."""
     cores = everyone.launch.allgather(os.sched_getaffinity(0))
     here = [mine for mine, host in zip(cores, everyone.hosts, strict=True) if host == everyone.hosts[0]]
-    words = crowding(len(here), set().union(*here), wait=lambda: None)  # they are busy already
+    words = crowding(len(here), set().union(*here), wait=None)  # they are busy already
     if words and everyone.rank == 0:
         print(f"collbench: {words}.", file=sys.stderr)
 

@@ -83,3 +83,9 @@ def test_a_machine_that_reports_nothing_is_judged_by_its_cores(tmp_path: Path) -
 
 def test_ten_thousand_ranks_crowd_this_machine() -> None:
     assert "10000 ranks share" in (crowding(10_000) or "")
+
+
+def test_without_a_look_at_what_is_busy_numbers_alone_count(tmp_path: Path) -> None:
+    plant(tmp_path, {"proc/stat": "cpu0 9 0 0 0 0 0 0 0\ncpu1 9 0 0 0 0 0 0 0\n"})
+    assert crowding(2, {0, 1}, tmp_path, None) is None
+    assert crowding(3, {0, 1}, tmp_path, None) == f"3 ranks share 2 cores; {WAITING}"
