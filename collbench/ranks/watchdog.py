@@ -14,7 +14,7 @@ from typing import Any
 
 from mpi4py import MPI
 
-from collbench.errors import Exit
+from collbench.errors import Exit, OutputError, UsageError
 from collbench.ranks.heartbeats import Heartbeat, Heartbeats, open_heartbeats, silent
 from collbench.ranks.world import World
 
@@ -98,8 +98,11 @@ class Watchdog:
             if self._ended:
                 return
             self._ended = True
-            if self._at_end is not None:
-                self._at_end(status, reason)
+            try:
+                if self._at_end is not None:
+                    self._at_end(status, reason)
+            except (OutputError, UsageError) as error:  # the job must end all the same
+                sys.stderr.write(f"collbench: {error}\n")
         self.say_how_to_continue()
 
     def say_how_to_continue(self) -> None:

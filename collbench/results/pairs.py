@@ -61,7 +61,7 @@ class Fastest:
 
     @property
     def ties(self) -> tuple[CaseResult, ...]:
-        """The rivals that are not slower for certain; none if it is a guess, since nothing can then be told apart."""
+        """The rivals that are not certainly slower; none without a verdict, since any of them may then be as fast."""
         return () if self.is_guess else tuple(case for case, ratio in self.rivals if ratio.verdict != "slower")
 
 

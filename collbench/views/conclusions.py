@@ -60,7 +60,7 @@ def _line(rows: Sequence[Comparison]) -> str:
     pair, count = (rows[0].a, rows[0].b), len(rows)
     won, lost, ties = (sum(row.ratio.verdict == verdict for row in rows) for verdict in ("faster", "slower", "unclear"))
     if ties == count:
-        return f"{pair[0]} cannot be told from {pair[1]} at {_place(rows, count)}"
+        return f"{pair[0]} is indistinguishable from {pair[1]} at {_place(rows, count)}"
     direction, most, fewest = ("faster", won, lost) if won >= lost else ("slower", lost, won)
     also = f" and {OPPOSITE[direction]} at {fewest}" if fewest else ""
     tied = f"; {ties} tie{'s' * (ties != 1)}" if ties else ""

@@ -31,8 +31,8 @@ def show_case(case: CaseResult | None) -> str:
 
 
 def latency_table(results: Iterable[CaseResult]) -> Table:
-    """The table of a panel: size, median latency (microseconds) of each backend, the fastest with those that cannot be
-    told from it (``a ≈ b``), and the bus bandwidth of the first. If launches are too few for a verdict at any size, the
+    """The table of a panel: size, median latency (microseconds) of each backend, the fastest with those that may be as
+    fast (``a ≈ b``), and the bus bandwidth of the first. If launches are too few for a verdict at any size, the
     heading says so; if only at some, ``?`` marks these."""
     at = {(case.record.bytes, case.record.backend): case for case in results}
     ran = [place for place, case in at.items() if case.status != "skipped"]
@@ -55,7 +55,7 @@ def _winner(found: Fastest | None, among_verdicts: bool) -> list[str]:
 
 
 def _reading(groups: Iterable[Iterable[CaseResult]]) -> str:
-    """How the fastest of these panels were told from the others; "" if there are no verdicts."""
+    """How the fastest of these panels were determined; "" if there are no verdicts."""
     tables = [fastest(group).values() for group in groups]
     found = [each for table in tables if winners.has_verdicts(table) for each in table]
     return "\n".join(winners.reading(found, "table", "a ≈ b", "?"))

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from broken_session import Mistake, Session, message, reduce
+from broken_session import AllReduce, Mistake, Session, message, reduce
 from waiting_backends import CLOCK
 
-from collbench.backends import Array, Call, Device, ExactOrder, HangError, Problem
+from collbench.backends import Array, Call, Device, HangError, Problem
 
 
 @dataclass(frozen=True)
-class Broken:
+class Broken(AllReduce):
     """A backend with one mistake. ``shared`` is a memory that all its sessions use until one is released;
     ``listens`` observes the calls of the device."""
 
@@ -29,19 +29,8 @@ class Broken:
     DEVICE: str = "cpu"
     SUMMARY: str = "wrong on purpose"
 
-    def missing(self) -> str | None:
-        return None
-
     def refuses(self, problem: Problem) -> str | None:
-        if problem.in_place and not self.in_place:
-            return "never in place"
-        return None if problem.collective.name == "all_reduce" else "all-reduce only"
-
-    def exact_order(self, problem: Problem) -> ExactOrder | None:
-        return None
-
-    def wire_bytes(self, problem: Problem) -> float | None:
-        return None
+        return "never in place" if problem.in_place and not self.in_place else super().refuses(problem)
 
     def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
         memory: list[Any] = [] if self.shared is None else self.shared

@@ -8,9 +8,25 @@ from typing import Any
 
 from mpi4py import MPI
 
-from collbench.backends import Array, Call, Problem
+from collbench.backends import Array, Call, ExactOrder, Problem
 
 Mistake = Callable[["Session", Problem, Array, Array], Call]
+
+
+class AllReduce:
+    """What all backends here have in common: an all-reduce that runs everywhere, of an unknown order of additions."""
+
+    def missing(self) -> str | None:
+        return None
+
+    def refuses(self, problem: Problem) -> str | None:
+        return None if problem.collective.name == "all_reduce" else "all-reduce only"
+
+    def exact_order(self, problem: Problem) -> ExactOrder | None:
+        return None
+
+    def wire_bytes(self, problem: Problem) -> float | None:
+        return None
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from broken_session import Session, reduce
+from broken_session import AllReduce, Session, reduce
 
-from collbench.backends import Array, Call, Device, ExactOrder, Problem
+from collbench.backends import Array, Call, Device, Problem
 
 
 def _raise() -> None:
@@ -75,25 +75,13 @@ class Tricky:
 
 
 @dataclass(frozen=True)
-class Misbehaving:
+class Misbehaving(AllReduce):
     """Right, until ``where``, where rank 1 does what ``how`` says."""
 
     where: str
     how: str
     DEVICE: str = "cpu"
     SUMMARY: str = "misbehaves on purpose"
-
-    def missing(self) -> str | None:
-        return None
-
-    def refuses(self, problem: Problem) -> str | None:
-        return None if problem.collective.name == "all_reduce" else "all-reduce only"
-
-    def exact_order(self, problem: Problem) -> ExactOrder | None:
-        return None
-
-    def wire_bytes(self, problem: Problem) -> float | None:
-        return None
 
     def open(self, world: Any, device: Device, arena_bytes: int) -> Tricky:
         act = HOW[self.how]

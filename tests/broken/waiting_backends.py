@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from broken_session import Mistake, Session, reduce
+from broken_session import AllReduce, Mistake, Session, reduce
 
-from collbench.backends import Array, Call, Device, ExactOrder, Problem, pick
+from collbench.backends import Array, Call, Device, Problem, pick
 
 
 class Clock:
@@ -37,7 +37,7 @@ CLOCK = Clock()
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Waiting(AllReduce):
     """Right, but by its own clock each call takes ``ms`` milliseconds; with 0 a call does nothing. ``choices`` are its
     candidates when tuned, the default first."""
 
@@ -54,18 +54,6 @@ class Waiting:
 
     def candidates(self, problem: Problem) -> tuple[str, ...]:
         return tuple(f"{self.name}:ms={each}" for each in self.choices) if problem.bytes >= 4096 else (self.name,)
-
-    def missing(self) -> str | None:
-        return None
-
-    def refuses(self, problem: Problem) -> str | None:
-        return None if problem.collective.name == "all_reduce" else "all-reduce only"
-
-    def exact_order(self, problem: Problem) -> ExactOrder | None:
-        return None
-
-    def wire_bytes(self, problem: Problem) -> float | None:
-        return None
 
     def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
         CLOCK.install()

@@ -1,4 +1,4 @@
-"""Signals at each stage: whoever is stopped is named, whoever is killed takes no row along, and one run writes."""
+"""Signals at each stage: a stopped rank is named, a killed process costs no finished row, and one run writes."""
 
 from __future__ import annotations
 

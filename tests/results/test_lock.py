@@ -1,4 +1,4 @@
-"""One writer: whoever comes second learns who is first, and a lock ends with its process."""
+"""One writer: a second one is refused with the name of the first, and a lock ends with its process."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def run(speeds: dict[int, float], launches: int = 3, **changes: object) -> list[
         ({8: 2.0, 16: 2.0, 32: 2.0}, "nvrar is faster than nccl at all 3 sizes, 2.00× in the geometric mean"),
         ({8: 0.5, 16: 0.5}, "nvrar is slower than nccl at both sizes, 2.00× in the geometric mean"),
         ({8: 0.05}, "nvrar is slower than nccl at 8 B, 20×"),
-        ({8: 1.0}, "nvrar cannot be told from nccl at 8 B"),
-        ({8: 1.0, 16: 1.0}, "nvrar cannot be told from nccl at both sizes"),
+        ({8: 1.0}, "nvrar is indistinguishable from nccl at 8 B"),
+        ({8: 1.0, 16: 1.0}, "nvrar is indistinguishable from nccl at both sizes"),
         ({8: 1.1, 16: 1.1, 32: 0.1, 64: 1.0, 128: 1.0}, "nvrar is faster than nccl at 2 of 5 sizes and slower at 1, "
          "but 1.53× slower in the geometric mean; 2 ties"),
     ],
