@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from running import GUARD_SECONDS
 
 from collbench.host.processes import Running, began, this_process
 from collbench.ranks import lifeline
@@ -21,7 +22,9 @@ def test_a_process_is_more_than_its_number() -> None:
     with subprocess.Popen(["sleep", "600"]) as child:
         assert began(child.pid) is not None
         child.kill()
+        deadline = time.monotonic() + GUARD_SECONDS
         while began(child.pid) is not None:
+            assert time.monotonic() < deadline
             time.sleep(0.01)  # a zombie, since nobody has asked how it ended
         assert Path(f"/proc/{child.pid}").exists()
     assert began(child.pid) is None
