@@ -107,5 +107,6 @@ def _results(
                 block = waiting.pop(one)
                 yield block, None if isinstance(one.exception(), BrokenProcessPool) else one.result()
         for process in multiprocessing.active_children() if waiting else []:
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+            process.kill()
+        # Waited for: at exit, Python 3.11 writes to the pipe of a thread that is just closing it.
+        pool.shutdown(wait=True, cancel_futures=True)
