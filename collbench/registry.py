@@ -54,7 +54,7 @@ def names() -> list[str]:
 
 def is_of_kernels(spec: str) -> bool:
     """Whether a backend is a kernel or selects among kernels."""
-    name = split(spec)[0]
+    name = split(spec).name
     return name == "nvrar" or name in find_kernels()
 
 
@@ -108,10 +108,14 @@ def find(spec: str) -> Backend:
     Returns ``Unusable`` for a backend that cannot be loaded or configured; those of other distributions are
     ``Guarded``. Raises UsageError for parameters that are not valid or that the backend does not take.
     """
-    name, parameters = split(spec)
+    parts = split(spec)
+    if parts.label:
+        raise UsageError(f"backend {parts.name} has no form {parts.label!r}; omit @{parts.label}.")
     try:
-        backend = _load(name)
-        return _configured(name, backend, parameters) if parameters and not isinstance(backend, Unusable) else backend
+        backend = _load(parts.name)
+        if parts.parameters and not isinstance(backend, Unusable):
+            return _configured(parts.name, backend, parts.parameters)
+        return backend
     except ForeignError as error:
         return Unusable(str(error))
 

@@ -48,11 +48,11 @@ def own_names() -> list[str]:
 
 def find(spec: str) -> KernelBackend:
     """The kernel and parameters that ``spec`` names; raises UsageError where the kernel cannot be used."""
-    name, parameters = split(spec)
-    file = find_kernels()[name]
+    parts = split(spec)
+    file = find_kernels()[parts.name]
     if isinstance(file, Broken):
         raise UsageError(file.reason)
-    return KernelBackend(Kernel(file).configured(parameters))
+    return KernelBackend(Kernel(file).configured(parts.parameters))
 
 
 def flat_sum(inputs: Values, layout: Layout, op: str) -> Values:

@@ -1,19 +1,33 @@
-"""Parses the specs in which users name a backend and its parameters."""
+"""Parses the specs in which users name a backend, a label of it, and its parameters."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from collbench.errors import UsageError
 
 
-def split(spec: str) -> tuple[str, dict[str, str]]:
-    """Name and parameters of ``NAME`` or ``NAME:KEY=VALUE:...``; raises UsageError for an invalid spec."""
-    name, *words = spec.split(":")
+@dataclass(frozen=True)
+class Spec:
+    """``NAME[@LABEL][:KEY=VALUE...]``: a backend, which form of it ("" for the present one), and its parameters."""
+
+    name: str
+    label: str
+    parameters: dict[str, str]
+
+
+def split(spec: str) -> Spec:
+    """The parts of a spec; raises UsageError for an invalid one."""
+    whole, *words = spec.split(":")
+    name, at, label = whole.partition("@")
+    if at and not label:
+        raise UsageError(f"backend {spec!r} names nothing after @; write {name}@LABEL, or omit the @.")
     parameters: dict[str, str] = {}
     for word in words:
         key, sign, value = word.partition("=")
         if not (key and sign and value):
-            raise UsageError(f"{word!r} in backend {spec!r} is not a parameter; write {name}:KEY=VALUE:KEY=VALUE.")
+            raise UsageError(f"{word!r} in backend {spec!r} is not a parameter; write {whole}:KEY=VALUE:KEY=VALUE.")
         if key in parameters:
             raise UsageError(f"backend {spec!r} gives {key} twice; give it once.")
         parameters[key] = value
-    return name, parameters
+    return Spec(name, label, parameters)

@@ -71,7 +71,7 @@ def backend_spec(text: str) -> str:
     """Check a backend's name, with or without parameters (``NAME:KEY=VALUE:...``). Raises UsageError."""
     from collbench.backends._specs import split
 
-    pick("backend", split(text)[0], backend_names())
+    pick("backend", split(text).name, backend_names())
     return text
 
 

@@ -74,14 +74,14 @@ def test_candidates_can_run_and_the_default_is_first(layout: Layout, dtype: str)
         specs = nvrar.candidates(problem)
         assert specs[0] == nvrar.default(problem)
         assert len(set(specs)) == len(specs) > 1
-        names = {split(spec)[0] for spec in specs}
+        names = {split(spec).name for spec in specs}
         assert names <= set(_kernels.own_names())
         assert all(kernel(name).refuses(problem) is None for name in names)
 
 
 def tried(layout: Layout, size: int) -> set[str]:
     """Names of the candidates' kernels."""
-    return {split(spec)[0] for spec in nvrar.candidates(a_problem(layout=layout, size=size))}
+    return {split(spec).name for spec in nvrar.candidates(a_problem(layout=layout, size=size))}
 
 
 def test_kernels_that_know_no_nodes_are_not_tried_on_several() -> None:
@@ -134,7 +134,7 @@ def test_its_order_is_that_of_the_three_phases_and_of_every_candidate(layout: La
     problem, inputs = a_problem(dtype="bfloat16", layout=layout), noise(layout.size)
     expected = bits(problem, nvrar, inputs)
     assert expected == mpi_nvrar.three_phases(inputs, layout, "sum").view(np.uint16).tolist()
-    for name in {split(spec)[0] for spec in nvrar.candidates(problem)}:
+    for name in {split(spec).name for spec in nvrar.candidates(problem)}:
         assert bits(problem, registry.find(name), inputs) == expected, name
 
 

@@ -158,7 +158,7 @@ def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
         assert len({first, *others}) == len(others) + 1
         specs.update(others)
     for spec in specs:
-        asked = {key: int(text) for key, text in split(spec)[1].items()}
+        asked = {key: int(text) for key, text in split(spec).parameters.items()}
         assert ours(spec).file == backend.file
         shape = ours(spec).shape(a_problem())
         assert {plain(key): number for key, number in shape.items()} == {**asked, "pdl": 1}
@@ -171,7 +171,7 @@ def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
     tried = {}
     for size in (64, 128 << 10, 64 << 20):
         specs = ours(name).candidates(a_problem(size=size, ranks=8))[1:]
-        tried[size] = {split(spec)[1]["blocks"] for spec in specs}
+        tried[size] = {split(spec).parameters["blocks"] for spec in specs}
     most = max(ours(name).file.blocks)
     assert tried[64] <= {str(min(ours(name).file.blocks))}, "more would have nothing to do"
     assert {int(blocks) for blocks in tried[64 << 20]} == {each for each in ours(name).file.blocks if 2 * each >= most}
