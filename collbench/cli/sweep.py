@@ -161,6 +161,7 @@ def sweep(
     Under mpiexec or srun, use the launcher's ranks; otherwise start ranks on this machine.
     """
     from collbench.measure import preview
+    from collbench.measure.goal import Fixed
     from collbench.measure.progress import Progress
     from collbench.measure.sweep import SweepRequest, on_own_ranks, on_these_ranks
     from collbench.ranks import lifeline, start
@@ -176,7 +177,9 @@ def sweep(
         click.echo(preview.show(wanted, topology, ranks or start.ranks_to_start(topology), as_json))
         return
     path = path_given or default_path(ranks)
-    request = SweepRequest(wanted, topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:]))
+    request = SweepRequest(
+        wanted, Fixed(wanted.launches), topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:])
+    )
     progress = Progress(quiet or child is not None)
     try:
         if started_by:

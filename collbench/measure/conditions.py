@@ -7,6 +7,7 @@ from typing import Any
 
 Entry = Mapping[str, Any]  # of a launch, in the sidecar
 KNOBS = ("warmup", "samples", "max_seconds", "seed", "verify")
+PLAN = ("collectives", "backends", "sizes", "dtypes", "ops", "modes", "caches", "in_place")
 
 
 def same_hosts(one: Entry, other: Entry) -> bool:
@@ -30,8 +31,22 @@ def _of_ranks(entry: Entry, name: str) -> list[Any]:
 def changed_options(then: Entry, now: Entry) -> list[str]:
     """The options that differ and change results, in words."""
     one, other = then.get("sweep", {}), now.get("sweep", {})
-    changed = [knob for knob in KNOBS if knob in one and knob in other and one[knob] != other[knob]]
-    return [f"{option(knob, one[knob])}, now {option(knob, other[knob])}" for knob in changed]
+    knobs = [knob for knob in KNOBS if knob in one and knob in other]
+    changed = [
+        f"{option(knob, one[knob])}, now {option(knob, other[knob])}" for knob in knobs if one[knob] != other[knob]
+    ]
+    return [*changed, *_changed_goal(then, now)]
+
+
+def _changed_goal(then: Entry, now: Entry) -> list[str]:
+    """The options of a check that differ, in words: with others, or with other cases, it does not hold its error."""
+    one, other = then.get("goal") or {}, now.get("goal") or {}
+    if not one or not other:
+        return ["the launches of a sweep, now of a check" if other else "those of a check"] if one or other else []
+    changed = [name for name in one if one[name] != other.get(name)]
+    words = [f"{option(name, one[name])}, now {option(name, other.get(name))}" for name in changed]
+    kinds = [kind for kind in PLAN if [*then["sweep"].get(kind, ())] != [*now["sweep"].get(kind, ())]]
+    return [*words, *(f"other {kind.replace('_', ' ')}" for kind in kinds)]
 
 
 def option(knob: str, value: object) -> str:

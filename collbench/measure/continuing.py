@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def _check_entry(entry: Any) -> None:
 def check_options(request: SweepRequest, entries: Sequence[Facts]) -> None:
     """Raise RefusedError where the last launch had other options, before anything is opened."""
     if entries and not request.mixed:
-        now = {knob: getattr(request.sweep, knob) for knob in conditions.KNOBS}
-        refuse(request, conditions.changed_options(entries[-1], {"sweep": now}))
+        now = {"sweep": asdict(request.sweep), "goal": request.goal.facts}
+        refuse(request, conditions.changed_options(entries[-1], now))
 
 
 def refuse(request: SweepRequest, differences: Sequence[str]) -> None:

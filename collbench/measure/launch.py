@@ -67,7 +67,7 @@ def _open_file(request: SweepRequest, everyone: World, child: Child | None) -> O
         file, records = ResultFile.resume(request.path)
     else:
         file = ResultFile.create(request.path, request.force)
-    if next_launch(request.sweep, layouts, records, ()) is None:
+    if next_launch(request.sweep, layouts, records, (), request.goal) is None:
         file.end()
         return None
     return OpenedFile(file, tuple(records), tuple(entries), layouts)
@@ -116,7 +116,7 @@ def _plan_launch(request: SweepRequest, everyone: World, dog: Watchdog, opened: 
     those of the rows that the file has."""
     dog.beat("opening devices")
     devices = _open_devices(everyone, request)
-    entry = sidecar.gather_entry(everyone, request.sweep, request.argv, devices)
+    entry = sidecar.gather_entry(everyone, request, devices)
     number, plan = everyone.led(partial(_choose, request, opened, entry))
     plan = _without_shared_gpus(plan, everyone, devices)
     plan = leave_out(plan, too_large(everyone, devices))
@@ -170,7 +170,7 @@ def _choose(request: SweepRequest, opened: OpenedFile, entry: Facts | None) -> t
         for each in opened.entries
         if conditions.same_hosts(each, entry) and not conditions.differences(each, entry)
     ]
-    found = next_launch(request.sweep, opened.layouts, opened.records, like_now)
+    found = next_launch(request.sweep, opened.layouts, opened.records, like_now, request.goal)
     assert found is not None, "something was left to do when the file was opened"
     return found
 

@@ -27,7 +27,7 @@ class Launches:
     """Launches by ``collbench ARGUMENTS`` on ``ranks`` ranks, which append to ``path``.
 
     ``missing`` returns the number of rows that the file lacks, given those that it has; ``watch`` is called about twice
-    per second meanwhile.
+    per second meanwhile, ``report`` with the rows after each launch.
     """
 
     path: Path
@@ -35,6 +35,7 @@ class Launches:
     arguments: Sequence[str]
     missing: Callable[[Sequence[Record]], int]
     watch: Callable[[], object]
+    report: Callable[[Sequence[Record]], None]
 
     def run(self) -> int:
         """Run launches until no row is missing; returns 0, or the exit code of the last one if its ranks ended early.
@@ -51,6 +52,7 @@ class Launches:
             if code in _FINAL or after == before:
                 return code or Exit.FAILED
             before, missing = after, self._missing()
+            self.report(self._rows())
             if code or self.doing():
                 again = "Starting the ranks again." if missing else "No case is left."
                 print(f"collbench: {cause(code, self.doing())} {again}", file=sys.stderr)
@@ -59,7 +61,10 @@ class Launches:
         return code
 
     def _missing(self) -> int:
-        return self.missing(load(self.path, drop_cut_row=True))
+        return self.missing(self._rows())
+
+    def _rows(self) -> list[Record]:
+        return load(self.path, drop_cut_row=True)
 
     def doing(self) -> str:
         """The step in which the ranks ended, and its case or its backend; "" between cases."""

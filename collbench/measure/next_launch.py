@@ -3,16 +3,15 @@ refusals."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from collbench import registry
+from collbench.measure.goal import Goal, Identity
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, case_identity
 from collbench.plan.sweep import Plan, Sweep, make_plan
 from collbench.results.records import Record
-
-Identity = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -39,25 +38,25 @@ def finished(records: Iterable[Record]) -> Finished:
     return Finished(found)
 
 
-def missing_rows(sweep: Sweep, layouts: tuple[Layout, ...], records: Iterable[Record]) -> int:
-    """The number of rows that the sweep still lacks, over all of its launches."""
-    have = finished(records)
+def missing_rows(sweep: Sweep, layouts: tuple[Layout, ...], records: Sequence[Record], goal: Goal) -> int:
+    """The number of rows that the sweep still lacks to reach its goal, as far as the rows so far tell."""
+    have, wanted = finished(records), goal.wanted(records)
     cases = _cases(make_plan(sweep, layouts, 0))
-    return sum(max(0, sweep.launches - len(have.of(case))) for case in cases)
+    return sum(max(0, wanted(case_identity(case)) - len(have.of(case))) for case in cases)
 
 
 def next_launch(
-    sweep: Sweep, layouts: tuple[Layout, ...], records: Iterable[Record], like_now: Collection[int]
+    sweep: Sweep, layouts: tuple[Layout, ...], records: Sequence[Record], like_now: Collection[int], goal: Goal
 ) -> tuple[int, Plan] | None:
-    """The number of the next launch and its plan; None where every case has a row in ``sweep.launches`` launches.
+    """The number of the next launch and its plan; None where every case has a row in as many launches as its goal asks.
 
     ``like_now`` are the numbers of launches under the present conditions on the present hosts: of these the first that
     lacks a case is continued. Otherwise a new launch begins, in which a problem that lacks some of its backends is
     timed with all of them: backends are compared within a launch.
     """
-    have = finished(records)
+    have, asked = finished(records), goal.wanted(records)
     everything = make_plan(sweep, layouts, 0)
-    wanted = {case for case in _cases(everything) if len(have.of(case)) < sweep.launches}
+    wanted = {case for case in _cases(everything) if len(have.of(case)) < asked(case_identity(case))}
     if not wanted:
         return None
     for number in sorted(like_now):

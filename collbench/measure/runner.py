@@ -26,6 +26,7 @@ from collbench.proof.buffers import Rounds, arena_bytes, rounds_for, trial_round
 from collbench.ranks.failure import on_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, rest_until_all
+from collbench.results.records import THROTTLED
 
 Group = tuple[Case, ...]
 T = TypeVar("T")
@@ -276,7 +277,7 @@ class Runner:
             return self._rows.failed(one.case, LATE)
         if track.wrong:
             return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
-        remarks = [*one.remarks, f"clocks throttled: {track.throttled}" if track.throttled else ""]
+        remarks = [*one.remarks, f"{THROTTLED}: {track.throttled}" if track.throttled else ""]
         backend, problem = one.opened.backend, one.case.problem
         way = {"transport": one.transport} if one.transport else {}
         described = one.call if isinstance(one.call, DescribedCall) else None

@@ -16,7 +16,7 @@ from collbench.host import probes
 from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
 from collbench.host.git import git_revision
 from collbench.kernels import files as kernel_files
-from collbench.plan.sweep import Sweep
+from collbench.measure.request import SweepRequest
 from collbench.ranks.world import World, mpi_facts
 from collbench.results.files import SCHEMA, sidecar_path
 from collbench.results.writing import replace_text
@@ -92,7 +92,7 @@ class Sidecar:
         replace_text(sidecar_path(self.results), json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def gather_entry(everyone: World, sweep: Sweep, argv: tuple[str, ...], devices: Mapping[str, Device]) -> Facts | None:
+def gather_entry(everyone: World, request: SweepRequest, devices: Mapping[str, Device]) -> Facts | None:
     """On rank 0, the facts of this launch, without its number; collective."""
     ranks = everyone.launch.gather(_rank_facts(devices))
     node = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None
@@ -100,9 +100,10 @@ def gather_entry(everyone: World, sweep: Sweep, argv: tuple[str, ...], devices: 
     if ranks is None or nodes is None:  # not rank 0
         return None
     return launch_facts(
-        list(argv),
+        list(request.argv),
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        sweep=asdict(sweep),
+        sweep=asdict(request.sweep),
+        **({"goal": dict(request.goal.facts)} if request.goal.facts else {}),
         mpi=mpi_facts(),
         nodes=[each for each in nodes if each],
         ranks=[{"rank": rank, "host": everyone.hosts[rank], **facts} for rank, facts in enumerate(ranks)],

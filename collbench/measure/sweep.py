@@ -77,9 +77,14 @@ def _launches(request: SweepRequest, ranks: int, arguments: Sequence[str], progr
     layouts, _ = layouts_for(request.topology, ["here"] * ranks)
 
     def missing(records: Sequence[Record]) -> int:
-        return missing_rows(request.sweep, layouts, records)
+        return missing_rows(request.sweep, layouts, records, request.goal)
 
-    return Launches(request.path, ranks, arguments, missing, Followed(request.path, progress, missing).look)
+    def report(records: Sequence[Record]) -> None:
+        if words := request.goal.state(records):
+            progress.say(words)
+
+    watch = Followed(request.path, progress, missing).look
+    return Launches(request.path, ranks, arguments, missing, watch, report)
 
 
 def _repeatable(argv: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ import click
 from collbench import registry
 from collbench.errors import UsageError, exit_of
 from collbench.host.gpus import gpu_missing
+from collbench.measure.goal import Fixed
 from collbench.measure.progress import Progress
 from collbench.measure.request import SweepRequest
 from collbench.measure.sweep import Ended, on_own_ranks
@@ -115,7 +116,7 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     cases, fresh = counted(sum(map(len, field.values())), "case"), "launches" if launches > 1 else "launch"
     click.echo(f"stage {number}: {cases}, {launches} {fresh}, results in {path}", err=True)
     sweep = replace(request.sweep, launches=launches, contests=listed)
-    stage = SweepRequest(sweep, request.topology, path, resume=True, mixed=False, force=False, argv=())
+    stage = SweepRequest(sweep, Fixed(launches), request.topology, path, resume=True, mixed=False, force=False, argv=())
     progress = Progress(quiet=False)
     ended = on_own_ranks(stage, request.ranks, progress, _arguments(request, contests, launches))
     progress.end()

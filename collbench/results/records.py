@@ -19,6 +19,7 @@ from collbench.results.limits import flaw
 from collbench.results.lines import Line, lines_of, other_separator, value_of
 
 SAMPLES = ".samples.csv"  # the end of the name of the file of samples beside a results file
+THROTTLED = "clocks throttled"  # in the reason of a row whose clocks were
 JOB = "(job)"  # the backend of a row that describes a job, not a case
 
 

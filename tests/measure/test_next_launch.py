@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from samples import a_layout, a_record, a_sweep
 
+from collbench.measure.goal import Fixed
 from collbench.measure.next_launch import missing_rows, next_launch
 from collbench.results.records import Record
 
@@ -18,7 +19,7 @@ def rows(*cases: tuple[int, str, int]) -> list[Record]:
 
 def following(records: list[Record], *like_now: int) -> tuple[int, list[tuple[str, int]]] | None:
     """The next launch: its number, and its cases as (backend, bytes), sorted."""
-    found = next_launch(SWEEP, LAYOUTS, records, like_now)
+    found = next_launch(SWEEP, LAYOUTS, records, like_now, Fixed(2))
     if found is None:
         return None
     number, plan = found
@@ -54,14 +55,14 @@ def test_an_added_backend_joins_the_launches_that_there_are() -> None:
 
 
 def test_rows_that_are_missing_are_counted_over_all_launches() -> None:
-    assert missing_rows(SWEEP, LAYOUTS, []) == 8
-    assert missing_rows(SWEEP, LAYOUTS, [*FIRST, *rows((1, "mpi", 4096))]) == 3
-    assert missing_rows(SWEEP, LAYOUTS, [*FIRST, *rows(*((1, *case) for case in ALL), (2, "mpi", 4096))]) == 0
+    assert missing_rows(SWEEP, LAYOUTS, [], Fixed(2)) == 8
+    assert missing_rows(SWEEP, LAYOUTS, [*FIRST, *rows((1, "mpi", 4096))], Fixed(2)) == 3
+    assert missing_rows(SWEEP, LAYOUTS, [*FIRST, *rows(*((1, *case) for case in ALL), (2, "mpi", 4096))], Fixed(2)) == 0
 
 
 def test_what_no_backend_can_run_needs_a_row_too() -> None:
     tiny = a_sweep(backends=("mpi",), sizes=(1,), launches=1)
-    assert missing_rows(tiny, LAYOUTS, []) == 1
-    found = next_launch(tiny, LAYOUTS, [], ())
+    assert missing_rows(tiny, LAYOUTS, [], Fixed(1)) == 1
+    found = next_launch(tiny, LAYOUTS, [], (), Fixed(1))
     assert found is not None
     assert [skip.reason for skip in found[1].skips] == ["1 B is too small for one float32"]

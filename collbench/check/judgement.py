@@ -1,0 +1,102 @@
+"""The judgement of a check: a verdict for each case, what forbids one, and the exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collbench.check.decision import Finding, decide
+from collbench.check.exits import exit_of
+from collbench.check.history import judge_runs
+from collbench.check.rule import Rule, Verdict
+from collbench.check.trials import Trial
+from collbench.errors import Exit
+from collbench.results.mismatch import mismatches
+from collbench.results.records import THROTTLED, Record
+
+FINAL = ("timeout", "wrong")  # statuses of a row after which no verdict matters
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One case and what was found of it."""
+
+    trial: Trial
+    finding: Finding
+
+    @property
+    def record(self) -> Record:
+        """A row, for the columns that all share."""
+        return self.trial.record
+
+    @property
+    def reason(self) -> str:
+        """Why there is no verdict: what is wrong with a side, else why it is unclear or missing."""
+        return (self.trial.ill if self.finding.verdict is Verdict.MISSING else "") or self.finding.reason
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All cases of a check with their findings.
+
+    ``refusals`` say why the rows cannot be compared at all; ``next_look`` is the number of launches at which an
+    undecided case is looked at again, None if the check is over; ``paired``: whether both sides shared their launches.
+    """
+
+    base: str
+    candidate: str
+    cases: tuple[Judged, ...]
+    margin: float
+    refusals: tuple[str, ...]
+    next_look: int | None
+    paired: bool
+
+    @property
+    def statuses(self) -> set[str]:
+        """The statuses of all rows."""
+        return {row.status for each in self.cases for row in each.trial.rows}
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """How many cases have each verdict."""
+        return Counter(each.finding.verdict for each in self.cases)
+
+    @property
+    def undecided(self) -> tuple[Judged, ...]:
+        """The cases that are measured on; () if the check is over."""
+        return (
+            ()
+            if self.next_look is None
+            else tuple(each for each in self.cases if each.finding.verdict is Verdict.UNCLEAR)
+        )
+
+    @property
+    def code(self) -> Exit:
+        """The exit code."""
+        return exit_of([each.finding.verdict for each in self.cases], self.statuses, self.refusals)
+
+
+def judge_launches(trials: Sequence[Trial], names: tuple[str, str], rule: Rule) -> Judgement:
+    """The judgement of launches in which base and candidate (``names``) ran together, so far; at least one trial."""
+    decision = decide([trial.series() for trial in trials], rule)
+    found = tuple(map(Judged, trials, decision.findings))
+    over = any(row.status in FINAL for trial in trials for row in trial.rows)
+    return Judgement(*names, found, rule.margin, refusals_of(trials), None if over else decision.next_look, True)
+
+
+def judge_files(trials: Sequence[Trial], names: tuple[str, str], margin: float, refusals: Sequence[str]) -> Judgement:
+    """The judgement of runs at different times; at least one trial. Raises UsageError as ``judge_runs`` does.
+
+    ``refusals`` are those that the rows themselves do not show."""
+    findings = judge_runs([trial.sides() for trial in trials], margin)
+    all_refusals = (*refusals, *refusals_of(trials))
+    return Judgement(*names, tuple(map(Judged, trials, findings)), margin, all_refusals, None, False)
+
+
+def refusals_of(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """Why the rows of these trials do not compare the two sides: they used different networks, or clocks were
+    throttled."""
+    throttled = [row for trial in trials for row in trial.rows if THROTTLED in row.reason]
+    slow = [f"{len(throttled)} rows have {throttled[0].reason}; let the machine cool down"] if throttled else []
+    return (*mismatches(trial.rows for trial in trials), *slow)
