@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from collbench.cli import params
+from collbench.cli import forms, params
 from collbench.errors import UsageError
+from collbench.printer.forms import printed
 
 
 @click.command(short_help="Compare two backends, or two files.")
@@ -17,9 +18,10 @@ from collbench.errors import UsageError
               help="With one file: the two backends to compare, A,B.  [default: all against nccl, or mpi "
               "without it]  With two files: the backends to compare.  [default: all]")  # fmt: skip
 @params.only
-@click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
-@click.option("--markdown", "form", flag_value="markdown", help="Markdown instead of a plain table.")
-def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
+@forms.form
+def compare(
+    a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: forms.FormOptions
+) -> None:
     """Print how many times slower A is than B, with an interval over launches, for every case that both have.
 
     A verdict needs three launches, and holds for launches like these; two files may differ more than their launches do.
@@ -29,14 +31,15 @@ def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, s
     from collbench.results.records import jobs, load, without_samples
     from collbench.results.selection import select
     from collbench.views.comparison import compare_backends, compare_files, names_of
-    from collbench.views.ratios import show
+    from collbench.views.ratios import page, plain
 
     chosen = names_of(names or "")
     paths = without_samples(path for path in (a, b) if path)
     one, *other = [select(load(path), only) for path in paths]
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if found.judged or found.unjudged or found.alone:
-        click.echo(show(found, form))
+        shown = page(found)
+        click.echo(printed(shown, plain(found), form.chosen))
     for words in jobs([*one, *(other[0] if other else [])]):
         click.echo(f"skipped: {words}", err=True)
     if not found.judged:

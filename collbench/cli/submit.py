@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from collbench.cli import params
+from collbench.cli import forms, params
 from collbench.cli.groups import Group
 from collbench.cli.sweep import cases, sizes, sweep
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.plan.worlds import Topology
+from collbench.printer.forms import Form
+from collbench.printer.plain import plain_page
 from collbench.slurm.scripts import Shape
 
 if TYPE_CHECKING:
@@ -123,9 +125,10 @@ def submit(
 def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:
     """The worlds of the sweep. Raises UsageError for options that the sweep, or a job, would refuse."""
     values = sweep.make_context(context.command_path, list(words)).params
-    if values["as_json"] or values["force"] or cases.of(values).contests:
+    if forms.form.of(values).chosen is not Form.PLAIN or values["force"] or cases.of(values).contests:
         raise UsageError(
-            "--json, --force and --contests do not apply to jobs; omit them, and use another -o instead of --force."
+            "--json, --markdown, --latex, --force and --contests do not apply to jobs; omit them, and use another -o "
+            "instead of --force."
         )
     _ = sizes.of(values).chosen
     return params.worlds.of(values).topology
@@ -219,7 +222,7 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
         click.echo(f"\nThe jobs continue; to follow them: collbench submit --wait -o {submission.path}", err=True)
         return INTERRUPTED
     click.echo(err=True)
-    click.echo(summary.results(records))
+    click.echo(plain_page(summary.page(records)))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {submission.path}, jobs in {sidecar_path(submission.path)}", err=True)
     if any(record.is_job for record in records):

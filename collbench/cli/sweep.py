@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import params
+from collbench.cli import forms, params
 from collbench.cli.groups import Group
 from collbench.errors import INTERRUPTED, TERMINATED, UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
 from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
 from collbench.plan.sweep import Contest, Sweep, parse_contests
+from collbench.printer.forms import Form, printed
 from collbench.results.files import check_name
 
 if TYPE_CHECKING:
@@ -147,14 +148,14 @@ target = Group("target", TargetOptions, [
 @timing
 @params.ordering
 @target
-@click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout instead of the table.")
+@forms.form
 @click.option("--quiet", is_flag=True, help="Do not report progress.")
 @click.option("--dry-run", is_flag=True, help="Print the cases without running them.")
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
     worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions, target: TargetOptions,
-    as_json: bool, quiet: bool, dry_run: bool,
+    form: forms.FormOptions, quiet: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; write CSV and sidecar to results/ and print a table.
 
@@ -174,7 +175,9 @@ def sweep(
     wanted, topology = sweep_of(collective, sizes, cases, timing, ordering), worlds.topology
     ranks = started_by.size if started_by else start.ranks_to_start(topology)
     if dry_run:
-        click.echo(preview.show(wanted, topology, ranks or start.ranks_to_start(topology), as_json))
+        planned_ranks = ranks or start.ranks_to_start(topology)
+        facts = preview.facts(wanted, topology, planned_ranks)
+        click.echo(printed(preview.page(facts, planned_ranks), facts, form.chosen))
         return
     path = path_given or default_path(ranks)
     request = SweepRequest(
@@ -189,18 +192,18 @@ def sweep(
     finally:
         progress.end()
     if ended.records is not None:
-        _report(ended, as_json)
+        _report(ended, form.chosen)
     context.exit(ended.code)
 
 
-def _report(ended: Ended, as_json: bool) -> None:
+def _report(ended: Ended, form: Form) -> None:
     """Print the rows on stdout; the path of the file, and how to continue, on stderr."""
     from collbench.views import summary
     from collbench.views.conclusions import conclusions
 
     records = ended.records or ()
-    parts = [summary.as_json(records)] if as_json else [summary.results(records), "\n".join(conclusions(records))]
-    click.echo("\n\n".join(filter(None, parts)))
+    page = summary.page(records, conclusions(records))
+    click.echo(printed(page, summary.plain(records), form))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {ended.path}", err=True)
     if ended.why and (records or ended.code in (INTERRUPTED, TERMINATED)):

@@ -89,7 +89,7 @@ def _launches(request: SweepRequest, ranks: int, arguments: Sequence[str], progr
 
 def _repeatable(argv: Sequence[str]) -> list[str]:
     """The arguments of the command that its ranks take too."""
-    return [word for word in argv if word not in ("--force", "--json", "--quiet")]
+    return [word for word in argv if word not in ("--force", "--json", "--markdown", "--latex", "--quiet")]
 
 
 def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None, progress: Progress) -> Ended:

@@ -122,8 +122,9 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     progress.end()
     records = list(ended.records or ())
     # Remarks on timed rows matter in the finals; those of all candidates would be too many.
-    if reasons := summary.why_not(record for record in records if record.status != "ok" or launches > 1):
-        click.echo(reasons, err=True)
+    reasons = summary.why_not(record for record in records if record.status != "ok" or launches > 1)
+    if reasons:
+        click.echo("\n".join(reasons), err=True)
     if ended.records is None or ended.why:
         raise EndedEarlyError(ended)
     return path, records

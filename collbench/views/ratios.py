@@ -1,15 +1,14 @@
-"""Comparisons as text: a table for each panel and pair, for a terminal or in Markdown, or JSON."""
+"""Comparisons as a table for each panel and pair, and as values for JSON."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from collbench.plan.sizes import format_size
 from collbench.results.cases import CaseResult
 from collbench.results.panels import Panel, panel_of, title_of
 from collbench.results.records import Record
-from collbench.tables import Table, aligned, markdown, show_us
+from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
 from collbench.views import coverage
 from collbench.views.comparison import Comparison, Comparisons, Unjudged
 from collbench.views.summary import show_case
@@ -18,44 +17,40 @@ Row = Comparison | Unjudged
 RATIO = ("value", "low", "high", "confidence", "together", "launches", "verdict")
 
 
-def show(found: Comparisons, form: str | None = None) -> str:
-    """A titled table for each panel and pair, reasons for missing verdicts, and how to read the ratios; ``form`` may be
-    ``markdown`` or ``json``."""
-    if form == "json":
-        return json.dumps(plain(found), indent=1, allow_nan=False)
+def page(found: Comparisons) -> Page:
+    """A titled table for each panel and pair with reasons for missing verdicts, then how to read the ratios."""
     groups: dict[tuple[Panel, str, str], list[Row]] = {}
     rows: list[Row] = [*found.judged, *found.unjudged]
     for row in rows:
         groups.setdefault((panel_of(row.record), row.a, row.b), []).append(row)
-    drawn = markdown if form == "markdown" else aligned
-    parts = []
-    for (_, a, b), group in groups.items():
-        parts += [f"{title_of(group[0].record)} · {a} ÷ {b}\n\n{drawn(_table(group))}", *_reasons(group)]
-    return "\n\n".join([*parts, *_only_in("AB", found.alone), *_warnings(found.judged), *_reading(found.judged)])
+    notes = [*_only_in("AB", found.alone), *_warnings(found.judged), _reading(found.judged)]
+    return Page(tuple(map(_table, groups.values())), notes_of(*notes))
 
 
-def _only_in(files: str, rows: Sequence[Unjudged]) -> list[str]:
-    """A part for each of two files that has cases which the other lacks: their number and names."""
+def _only_in(files: str, rows: Sequence[Unjudged]) -> list[list[str]]:
+    """A note for each of two files that has cases which the other lacks: their number and names."""
     mine, theirs = ([row for row in rows if row.a_case], [row for row in rows if row.b_case])
     return [_listed(name, only) for name, only in zip(files, (mine, theirs), strict=True) if only]
 
 
-def _listed(name: str, rows: Sequence[Unjudged]) -> str:
+def _listed(name: str, rows: Sequence[Unjudged]) -> list[str]:
     sizes: dict[str, list[int]] = {}
     for row in rows:
         sizes.setdefault(f"{row.record.backend}, {title_of(row.record)}", []).append(row.record.bytes)
     lines = [f"- {case}: {', '.join(map(format_size, sorted(found)))}" for case, found in sizes.items()]
-    return "\n".join([f"{len(rows)} case{'s' * (len(rows) != 1)} only in {name}:", *lines])
+    return [f"{len(rows)} case{'s' * (len(rows) != 1)} only in {name}:", *lines]
 
 
-def _warnings(rows: Sequence[Comparison]) -> list[str]:
-    """Why ratios are not meaningful, without repeats."""
-    return list(dict.fromkeys(f"MISMATCH: {row.mismatch}" for row in rows if row.mismatch))
+def _warnings(rows: Sequence[Comparison]) -> list[list[str]]:
+    """Notes why ratios are not meaningful, without repeats."""
+    return [[text] for text in dict.fromkeys(f"MISMATCH: {row.mismatch}" for row in rows if row.mismatch)]
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    head = ["size", f"{rows[0].a} µs", f"{rows[0].b} µs", "ratio", "95 % over launches", f"{rows[0].a} is"]
-    return [head, *map(_cells, sorted(rows, key=lambda row: row.record.bytes))]
+    a, b = rows[0].a, rows[0].b
+    ordered = sorted(rows, key=lambda row: row.record.bytes)
+    columns = [*numbers("size", f"{a} µs", f"{b} µs", "ratio", "95 % over launches"), *words(f"{a} is")]
+    return table_of(f"{title_of(rows[0].record)} · {a} ÷ {b}", columns, map(_cells, ordered), _reasons(ordered))
 
 
 def _cells(row: Row) -> list[str]:
@@ -68,10 +63,9 @@ def _cells(row: Row) -> list[str]:
 
 
 def _reasons(rows: Iterable[Row]) -> list[str]:
-    """One part with a line for each case without a verdict; [] if there are none."""
-    missed = sorted((row for row in rows if isinstance(row, Unjudged)), key=lambda row: row.record.bytes)
-    lines = [f"no verdict: {_reason(name, case)}" for row in missed for name, case in row.without]
-    return ["\n".join(lines)] if lines else []
+    """A line for each case without a verdict."""
+    missed = (row for row in rows if isinstance(row, Unjudged))
+    return [f"no verdict: {_reason(name, case)}" for row in missed for name, case in row.without]
 
 
 def _reason(name: str, case: CaseResult) -> str:
@@ -80,8 +74,8 @@ def _reason(name: str, case: CaseResult) -> str:
 
 
 def _reading(rows: Sequence[Comparison]) -> list[str]:
-    """One part that says how to read the ratios; [] if there are none."""
-    return ["\n".join(coverage.reading([row.ratio for row in rows]))] if rows else []
+    """How to read the ratios; [] if there are none."""
+    return coverage.reading([row.ratio for row in rows]) if rows else []
 
 
 def plain(found: Comparisons) -> list[dict[str, object]]:

@@ -1,0 +1,60 @@
+"""The forms of what commands print, spelled alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from running import Here
+from samples import timed, untimed
+
+from collbench.cli.main import cli
+from collbench.results.records import dump
+from collbench.tables import Page, table_of, words
+
+FLAGS = ("--json", "--markdown", "--latex")
+WITH_FORMS = ("sweep", "compare", "tune", "verify", "list", "doctor")
+SUMMARY = "GITHUB_STEP_SUMMARY"
+QUICK = ("sweep", "--sizes", "4K", "--backend", "mpi", "--samples", "2", "--max-seconds", "0.05", "-o", "r.csv")
+PAGE = Page((table_of("t", words("a"), [("b",)]),))
+
+
+def a_file(folder: Path) -> str:
+    """A results file of two backends, one of which failed for a reason that is hostile to Markdown and LaTeX."""
+    rows = [timed(us, backend=name, launch=launch) for name, us in (("mpi", 9.0), ("a_b", 5.0)) for launch in range(3)]
+    bad = untimed("failed", "a|b & $c$\n#1", backend="a_b", bytes=8192)
+    (folder / "a_b.csv").write_text(dump([*rows, bad, timed(9.0, bytes=8192)]), encoding="utf-8")
+    return "a_b.csv"
+
+
+@pytest.mark.parametrize("name", WITH_FORMS)
+def test_every_command_spells_its_forms_alike(name: str) -> None:
+    known = [word for option in cli.commands[name].params for word in option.opts]
+    assert [word for word in known if word in FLAGS] == list(FLAGS)
+
+
+@pytest.mark.parametrize("two", [FLAGS[:2], FLAGS[1:], FLAGS[::2]])
+def test_forms_exclude_each_other(here: Here, tmp_path: Path, two: tuple[str, str]) -> None:
+    for command in (("compare", a_file(tmp_path)), ("sweep", "--dry-run"), ("list",)):
+        ran = here(*command, *two)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err == "collbench: --json, --markdown and --latex exclude each other; give one of them.\n"
+
+
+def test_compare_prints_every_form(here: Here, tmp_path: Path) -> None:
+    path = a_file(tmp_path)
+    plain, markdown, latex = (here("compare", path, *form).out for form in ([], ["--markdown"], ["--latex"]))
+    assert "no verdict: a_b 8 KiB: failed (a|b & $c$ #1)" in plain
+    assert "| 4 KiB | 5.000 | 9.000 | 0.556 | 0.555 to 0.556 | faster |" in markdown
+    assert r"no verdict: a_b 8 KiB: failed (a\|b \& \$c\$ #1)" in markdown
+    assert r"4 KiB & 5.000 & 9.000 & 0.556 & 0.555 to 0.556 & faster \\" in latex
+    assert r"size & a\_b \textmu{}s & mpi \textmu{}s" in latex
+    assert r"failed (a\textbar{}b \& \$c\$ \#1)" in latex
+    assert json.loads(here("compare", path, "--json").out)[1]["reason"] == "a_b 8 KiB: failed (a|b & $c$ #1)"
+
+
+@pytest.mark.parametrize("command", [("sweep", "--dry-run", "--sizes", "4K", "--backend", "mpi"), ("list",)])
+def test_other_commands_print_tables_too(here: Here, command: tuple[str, ...]) -> None:
+    assert "| --- |" in here(*command, "--markdown").out
+    assert r"\toprule" in here(*command, "--latex").out
