@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from collbench.check.judgement import Judgement, judge_launches
 from collbench.check.rule import Rule, Verdict
 from collbench.check.trials import trials_within
+from collbench.errors import Exit
 from collbench.plan.sizes import format_size
 from collbench.results.records import Record
 from collbench.tables import counted
@@ -42,6 +43,11 @@ class Gate:
             each.record.identity[:-1] for each in found.cases if each.finding.verdict is not Verdict.UNCLEAR
         } if found else set()  # fmt: skip
         return lambda identity: 0 if until is None or identity[:-1] in decided else until
+
+    def code(self, records: Sequence[Record]) -> Exit:
+        """That of the judgement; NO_VERDICT without a row."""
+        found = self.judge(records)
+        return found.code if found else Exit.NO_VERDICT
 
     def state(self, records: Sequence[Record]) -> str:
         """How many cases have which verdict after the launches so far, and which are measured on."""

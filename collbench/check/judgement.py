@@ -41,7 +41,7 @@ class Judgement:
     """All cases of a check with their findings.
 
     ``refusals`` say why the rows cannot be compared at all; ``next_look`` is the number of launches at which an
-    undecided case is looked at again, None if the check is over; ``paired``: whether both sides shared their launches.
+    undecided case is looked at again, None if the check is over; ``rule`` is None for runs at different times.
     """
 
     base: str
@@ -50,7 +50,7 @@ class Judgement:
     margin: float
     refusals: tuple[str, ...]
     next_look: int | None
-    paired: bool
+    rule: Rule | None
 
     @property
     def statuses(self) -> set[str]:
@@ -82,7 +82,7 @@ def judge_launches(trials: Sequence[Trial], names: tuple[str, str], rule: Rule) 
     decision = decide([trial.series() for trial in trials], rule)
     found = tuple(map(Judged, trials, decision.findings))
     over = any(row.status in FINAL for trial in trials for row in trial.rows)
-    return Judgement(*names, found, rule.margin, refusals_of(trials), None if over else decision.next_look, True)
+    return Judgement(*names, found, rule.margin, refusals_of(trials), None if over else decision.next_look, rule)
 
 
 def judge_files(trials: Sequence[Trial], names: tuple[str, str], margin: float, refusals: Sequence[str]) -> Judgement:
@@ -91,7 +91,7 @@ def judge_files(trials: Sequence[Trial], names: tuple[str, str], margin: float, 
     ``refusals`` are those that the rows themselves do not show."""
     findings = judge_runs([trial.sides() for trial in trials], margin)
     all_refusals = (*refusals, *refusals_of(trials))
-    return Judgement(*names, tuple(map(Judged, trials, findings)), margin, all_refusals, None, False)
+    return Judgement(*names, tuple(map(Judged, trials, findings)), margin, all_refusals, None, None)
 
 
 def refusals_of(trials: Sequence[Trial]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from collbench import __version__
+from collbench.cli.check import check
 from collbench.cli.compare import compare
 from collbench.cli.doctor import doctor
 from collbench.cli.list_ import list_
@@ -28,5 +29,5 @@ def cli() -> None:
     """
 
 
-for command in (sweep, tune, submit, verify, plot, compare, list_, doctor):
+for command in (sweep, tune, submit, verify, check, plot, compare, list_, doctor):
     cli.add_command(command)

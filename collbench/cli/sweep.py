@@ -12,6 +12,7 @@ import click
 
 from collbench.cli import forms, params
 from collbench.cli.groups import Group
+from collbench.cli.ranks import ranks_for
 from collbench.errors import INTERRUPTED, TERMINATED, UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
@@ -51,10 +52,16 @@ class SizeOptions:
 
 @dataclass(frozen=True)
 class CaseOptions:
-    """The options that select cases; None for those not given."""
+    """The options that select backends; None for those not given."""
 
     backend: tuple[str, ...] | None
     contests: Path | None
+
+
+@dataclass(frozen=True)
+class KindOptions:
+    """The options that select kinds of calls; None for those not given."""
+
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
     mode: tuple[str, ...]
@@ -109,6 +116,8 @@ cases = Group("cases", CaseOptions, [
                  "(NAME:KEY=VALUE:...).  [default: all that can run here, on GPUs if there are any, else on CPUs]"),
     click.option("--contests", hidden=True, type=click.Path(path_type=Path, dir_okay=False),
                  help="File written by tune with the backends to time on each problem."),
+])  # fmt: skip
+kinds = Group("kinds", KindOptions, [
     params.dtype,
     params.op,
     click.option("--mode", default="chain", show_default=True, type=params.names("mode", lambda: MODES),
@@ -144,6 +153,7 @@ target = Group("target", TargetOptions, [
               type=params.names("collective", lambda: list(COLLECTIVES)))  # fmt: skip
 @sizes
 @cases
+@kinds
 @params.worlds
 @timing
 @params.ordering
@@ -154,8 +164,8 @@ target = Group("target", TargetOptions, [
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
-    worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions, target: TargetOptions,
-    form: forms.FormOptions, quiet: bool, dry_run: bool,
+    kinds: KindOptions, worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions,
+    target: TargetOptions, form: forms.FormOptions, quiet: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; write CSV and sidecar to results/ and print a table.
 
@@ -163,34 +173,23 @@ def sweep(
     """
     from collbench.measure import preview
     from collbench.measure.goal import Fixed
-    from collbench.measure.progress import Progress
-    from collbench.measure.sweep import SweepRequest, on_own_ranks, on_these_ranks
-    from collbench.ranks import lifeline, start
+    from collbench.measure.request import SweepRequest
+    from collbench.ranks.start import ranks_to_start
     from collbench.results.files import default_path
 
     path_given = target.checked()
-    started_by, child = start.launch_of(os.environ), start.child_of(os.environ)
-    if started_by:
-        lifeline.end_with_launcher(child.starter if child else None)
-    wanted, topology = sweep_of(collective, sizes, cases, timing, ordering), worlds.topology
-    ranks = started_by.size if started_by else start.ranks_to_start(topology)
+    wanted, topology = sweep_of(collective, sizes, cases, kinds, timing, ordering), worlds.topology
+    ranks = ranks_for(topology)
     if dry_run:
-        planned_ranks = ranks or start.ranks_to_start(topology)
+        planned_ranks = ranks.number or ranks_to_start(topology)
         facts = preview.facts(wanted, topology, planned_ranks)
         click.echo(printed(preview.page(facts, planned_ranks), facts, form.chosen))
         return
-    path = path_given or default_path(ranks)
+    path = path_given or default_path(ranks.number)
     request = SweepRequest(
         wanted, Fixed(wanted.launches), topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:])
     )
-    progress = Progress(quiet or child is not None)
-    try:
-        if started_by:
-            ended = on_these_ranks(request, started_by, child, progress)
-        else:
-            ended = on_own_ranks(request, ranks or start.CPU_RANKS, progress)
-    finally:
-        progress.end()
+    ended = ranks.run(request, quiet)
     if ended.records is not None:
         _report(ended, form.chosen)
     context.exit(ended.code)
@@ -216,6 +215,7 @@ def sweep_of(
     collective: tuple[str, ...],
     sizes: SizeOptions,
     cases: CaseOptions,
+    kinds: KindOptions,
     timing: TimingOptions,
     ordering: params.OrderingOptions,
 ) -> Sweep:
@@ -229,11 +229,11 @@ def sweep_of(
         collectives=collective,
         backends=backends,
         sizes=sizes.chosen,
-        dtypes=cases.dtype or default_dtypes(backends),
-        ops=cases.op,
-        modes=cases.mode,
-        caches=cases.cache,
-        in_place=(cases.in_place,),
+        dtypes=kinds.dtype or default_dtypes(backends),
+        ops=kinds.op,
+        modes=kinds.mode,
+        caches=kinds.cache,
+        in_place=(kinds.in_place,),
         warmup=timing.warmup,
         samples=timing.samples,
         max_seconds=timing.max_seconds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Entry = Mapping[str, Any]  # of a launch, in the sidecar
@@ -17,7 +17,7 @@ def same_hosts(one: Entry, other: Entry) -> bool:
 
 def differences(then: Entry, now: Entry) -> list[str]:
     """What differs between two launches whose rows must not mix, in words; facts that only one of them has do not."""
-    found = [*changed_options(then, now), *_hardware(then, now), *_versions(then, now)]
+    found = [*changed_options(then, now), *processors(then, now), *libraries(then, now)]
     for name, what in (("source_sha256", "the source of collbench"), ("kernels_sha256", "the source of the kernels")):
         if name in then and name in now and _differ(then[name], now[name]):
             found.append(f"{what} has changed")
@@ -57,8 +57,13 @@ def option(knob: str, value: object) -> str:
     return f"the default {name}" if value is None else f"{name} {value}"
 
 
-def _hardware(then: Entry, now: Entry) -> Iterable[str]:
-    facts = (("GPU", "gpu", "name"), ("driver", "gpu", "driver"), ("NCCL", "gpu", "nccl"), ("processor", "cpu", "name"))
+def processors(then: Entry, now: Entry) -> Iterator[str]:
+    """The processors that differ, in words."""
+    return _of_kinds(then, now, (("GPU", "gpu", "name"), ("processor", "cpu", "name")))
+
+
+def _of_kinds(then: Entry, now: Entry, facts: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """The facts about the ranks' devices that differ, each given as (what, kind of device, name of the fact)."""
     for what, kind, name in facts:
         one, other = (
             {str(fact[name]) for fact in _of_ranks(entry, kind) if fact and name in fact} for entry in (then, now)
@@ -67,7 +72,9 @@ def _hardware(then: Entry, now: Entry) -> Iterable[str]:
             yield f"{what} {', '.join(sorted(one))}, now {', '.join(sorted(other))}"
 
 
-def _versions(then: Entry, now: Entry) -> Iterable[str]:
+def libraries(then: Entry, now: Entry) -> Iterator[str]:
+    """The drivers and libraries that differ, in words."""
+    yield from _of_kinds(then, now, (("driver", "gpu", "driver"), ("NCCL", "gpu", "nccl")))
     one, other = then.get("mpi", {}).get("library"), now.get("mpi", {}).get("library")
     if one and other and one != other:
         yield f"{one}, now {other}"

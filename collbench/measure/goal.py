@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from collbench.errors import Exit, exit_of
 from collbench.results.records import Record
 
 Identity = tuple[object, ...]  # of a case, as in ``Record.identity``
@@ -26,6 +27,9 @@ class Goal(Protocol):
     def state(self, records: Sequence[Record]) -> str:
         """What the rows say so far, as a line to be printed after a launch; "" where there is nothing to say."""
 
+    def code(self, records: Sequence[Record]) -> Exit:
+        """The exit code that the rows stand for."""
+
 
 @dataclass(frozen=True)
 class Fixed:
@@ -45,3 +49,7 @@ class Fixed:
     def state(self, records: Sequence[Record]) -> str:
         """Nothing."""
         return ""
+
+    def code(self, records: Sequence[Record]) -> Exit:
+        """That of the worst row."""
+        return exit_of({record.status for record in records})

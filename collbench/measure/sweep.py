@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from collbench.errors import CANNOT_WRITE, Exit, UsageError, exit_of
+from collbench.errors import CANNOT_WRITE, Exit, UsageError
 from collbench.host.load import crowding
 from collbench.measure.continuing import check_options, read_launches
 from collbench.measure.launches import Launches
@@ -57,12 +57,13 @@ def on_own_ranks(
         held.hand_over()
         command, *rest = _repeatable(request.argv) if arguments is None else arguments
         launches = _launches(request, ranks, [command, "-o", str(path), "--resume", *rest], progress)
-        return _ended(path, launches.run(), launches)
+        return _ended(request, launches.run(), launches)
     finally:
         held.release(remove_file=True)
 
 
-def _ended(path: Path, code: int, launches: Launches) -> Ended:
+def _ended(request: SweepRequest, code: int, launches: Launches) -> Ended:
+    path = request.path
     if code == Exit.USAGE or (code == CANNOT_WRITE and not path.exists()):
         return Ended(Exit.USAGE if code == Exit.USAGE else Exit.FAILED, path)
     records = tuple(load(path, drop_cut_row=True))
@@ -70,7 +71,7 @@ def _ended(path: Path, code: int, launches: Launches) -> Ended:
         return Ended(Exit.FAILED, path, records, "The results could not be written.")
     if code and launches.missing(records):
         return Ended(code, path, records, cause(code, launches.doing()))
-    return Ended(_code_of(records) or (Exit.FAILED if code else Exit.FINE), path, records)
+    return Ended(request.goal.code(records) or (Exit.FAILED if code else Exit.FINE), path, records)
 
 
 def _launches(request: SweepRequest, ranks: int, arguments: Sequence[str], progress: Progress) -> Launches:
@@ -110,25 +111,20 @@ def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | Non
     launch.run(request, progress, child)
     if child:
         return Ended(Exit.FINE, request.path)  # the parent process reads the rows and reports
-    return _judged(request.path)
+    return _judged(request)
 
 
-def _judged(path: Path) -> Ended:
+def _judged(request: SweepRequest) -> Ended:
     """The outcome that rank 0 reads from the file; other ranks get its exit code and no rows. Collective."""
     from mpi4py import MPI
 
     records, error = None, None
     if MPI.COMM_WORLD.Get_rank() == 0:
         try:
-            records = tuple(load(path))
+            records = tuple(load(request.path))
         except UsageError as mistake:  # raised below, on all ranks
             error = mistake
-    code, error = MPI.COMM_WORLD.bcast((_code_of(records or ()), error))
+    code, error = MPI.COMM_WORLD.bcast((request.goal.code(records or ()), error))
     if error is not None:
         raise error
-    return Ended(code, path, records)
-
-
-def _code_of(records: tuple[Record, ...]) -> Exit:
-    """The exit code of the worst row."""
-    return exit_of({record.status for record in records})
+    return Ended(code, request.path, records)

@@ -1,0 +1,165 @@
+"""The options of the command ``check``."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from collbench.cli import params
+from collbench.cli.groups import Group
+from collbench.errors import UsageError
+from collbench.results.files import check_name
+
+CHARTS = (".png", ".svg", ".pdf")
+
+
+@dataclass(frozen=True)
+class SideOptions:
+    """The options that name the two sides; None or () for those not given."""
+
+    baseline: str | None
+    candidate: str | None
+    baseline_files: tuple[str, ...]
+    candidate_files: tuple[str, ...]
+
+    @property
+    def given_files(self) -> bool:
+        """Whether files of a side are named."""
+        return bool(self.baseline_files or self.candidate_files)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The backends to measure: baseline and candidate. Raises UsageError."""
+        if not self.baseline or not self.candidate:
+            raise UsageError(
+                "a check needs two sides: --baseline and --candidate, or BASE.csv CANDIDATE.csv of earlier runs."
+            )
+        if self.baseline == self.candidate:
+            raise UsageError(f"--baseline and --candidate are both {self.baseline}; name two.")
+        return self.baseline, self.candidate
+
+    @property
+    def backends(self) -> tuple[str, str] | None:
+        """The backends to compare between files; None for each with itself."""
+        one, other = self.baseline or self.candidate, self.candidate or self.baseline
+        return (one, other) if one and other else None
+
+    def files(self, given: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
+        """The results files of base and candidate, from two arguments or from the options. Raises UsageError."""
+        if given and self.given_files:
+            raise UsageError("name the files as arguments, or with --baseline-files and --candidate-files; not both.")
+        if not given and not (self.baseline_files and self.candidate_files):
+            raise UsageError("--baseline-files and --candidate-files belong together; give both.")
+        if given and len(given) != 2:
+            raise UsageError(f"a check of files needs two, BASE.csv CANDIDATE.csv, not {len(given)}.")
+        base, candidate = (
+            ([given[0]], [given[1]]) if given else map(_found, (self.baseline_files, self.candidate_files))
+        )
+        both = {os.path.realpath(path) for path in base} & {os.path.realpath(path) for path in candidate}
+        if both:
+            raise UsageError(f"{sorted(both)[0]} is on both sides; name another file.")
+        return base, candidate
+
+
+@dataclass(frozen=True)
+class RuleOptions:
+    """The options that fix when a check decides what; ``margin`` is a relative change."""
+
+    margin: float | None
+    max_launches: int
+    fail_fast: bool
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """The options of the measurement."""
+
+    warmup: int
+    samples: int | None
+    max_seconds: float
+    verify: bool
+
+
+@dataclass(frozen=True)
+class CheckTargetOptions:
+    """The options for the files of a check."""
+
+    output: Path | None
+    force: bool
+    resume: bool
+    junit: Path | None
+    chart: Path | None
+
+    def checked(self) -> Path | None:
+        """The results file, if given, without symlinks. Raises UsageError for options that contradict each other."""
+        if self.resume and self.output is None:
+            raise UsageError("--resume continues a results file; name it with -o.")
+        if self.resume and self.force:
+            raise UsageError("--resume continues a file and --force replaces it; give one of them.")
+        if self.output is None:
+            return None
+        check_name(self.output)
+        return Path(os.path.realpath(self.output)) if self.output.is_symlink() else self.output
+
+
+def _found(globs: Sequence[str]) -> list[Path]:
+    """The results files that match. Raises UsageError where nothing does."""
+    from collbench.results.records import without_samples
+
+    paths = without_samples(Path(name) for text in globs for name in sorted(glob.glob(text)))
+    if not paths:
+        raise UsageError(f"no results file matches {' '.join(globs)}.")
+    return list(dict.fromkeys(paths))
+
+
+def _margin(text: str) -> float:
+    """A relative change from ``2%`` or ``0.02``."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a margin; write a percentage such as 2%.") from None
+    if not 0 < value <= 10:
+        raise UsageError(f"a margin of {text} is not above 0 and at most 1000%; write one such as 2%.")
+    return value
+
+
+SPEC = params.Parsed("backend", params.backend_spec, params.backend_names)
+sides = Group("sides", SideOptions, [
+    click.option("--baseline", type=SPEC, help="Backend to compare with, NAME[:KEY=VALUE:...]."),
+    click.option("--candidate", type=SPEC, help="Backend to judge.  [default: the baseline's, with a --...-ref]"),
+    click.option("--baseline-files", multiple=True, metavar="GLOB", help="Results files of the baseline, instead of "
+                 "measuring; each is a replicate."),
+    click.option("--candidate-files", multiple=True, metavar="GLOB", help="Results files of the candidate."),
+])  # fmt: skip
+rule = Group("rule", RuleOptions, [
+    click.option("--margin", type=params.Parsed("percent", _margin), help="Change that does not matter yet.  "
+                 "[default: 2%; for files 4%]"),
+    click.option("--max-launches", default=20, show_default=True, type=click.IntRange(min=1),
+                 help="Launches after which what is undecided stays unclear."),
+    click.option("--fail-fast", is_flag=True, help="End at the first look that finds a case slower."),
+])  # fmt: skip
+sampling = Group("sampling", SamplingOptions, [
+    click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),
+                 help="Minimum number of calls before timing."),
+    click.option("--samples", type=click.IntRange(min=1), help="Samples per case and launch.  [default: until the "
+                 "median is known to 1 %]"),
+    click.option("--max-seconds", default=0.3, show_default=True, type=params.POSITIVE,
+                 help="Time limit for the samples of one case in one launch, in seconds."),
+    click.option("--verify/--no-verify", default=True, help="Prove every answer.  [default: verify]"),
+])  # fmt: skip
+target = Group("target", CheckTargetOptions, [
+    click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file.  "
+                 "[default: results/<time>-<machine>-<ranks>r-check.csv]"),
+    click.option("--force", is_flag=True, help="Replace the results file."),
+    click.option("--resume", is_flag=True, help="Continue the check of the results file."),
+    click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write a JUnit report, a test case "
+                 "for each case of the check."),
+    click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="Draw changes with their intervals "
+                 "and the margin; .png, .svg or .pdf."),
+])  # fmt: skip
