@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -40,6 +41,7 @@ def compare(
     if found.judged or found.unjudged or found.alone:
         shown = page(found)
         click.echo(printed(shown, plain(found), form.chosen))
+        forms.publish(f"collbench compare: {', '.join(map(str, paths))}", shown, os.environ)
     for words in jobs([*one, *(other[0] if other else [])]):
         click.echo(f"skipped: {words}", err=True)
     if not found.judged:

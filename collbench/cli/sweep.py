@@ -196,13 +196,14 @@ def sweep(
 
 
 def _report(ended: Ended, form: Form) -> None:
-    """Print the rows on stdout; the path of the file, and how to continue, on stderr."""
+    """Print the rows on stdout, and in the summary of a step; the path of the file, and how to continue, on stderr."""
     from collbench.views import summary
     from collbench.views.conclusions import conclusions
 
     records = ended.records or ()
     page = summary.page(records, conclusions(records))
     click.echo(printed(page, summary.plain(records), form))
+    forms.publish(f"collbench sweep: {ended.path}", page, os.environ)
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {ended.path}", err=True)
     if ended.why and (records or ended.code in (INTERRUPTED, TERMINATED)):

@@ -1,4 +1,4 @@
-"""The forms of what commands print, spelled alike."""
+"""The forms of what commands print, spelled alike, and the summary of a step of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from running import Here
+from running import Here, Mpi
 from samples import timed, untimed
 
+from collbench.cli.forms import publish
 from collbench.cli.main import cli
+from collbench.host.environment import CHILD
+from collbench.ranks import launcher
 from collbench.results.records import dump
 from collbench.tables import Page, table_of, words
 
@@ -58,3 +61,51 @@ def test_compare_prints_every_form(here: Here, tmp_path: Path) -> None:
 def test_other_commands_print_tables_too(here: Here, command: tuple[str, ...]) -> None:
     assert "| --- |" in here(*command, "--markdown").out
     assert r"\toprule" in here(*command, "--latex").out
+
+
+def test_compare_appends_its_table_to_the_summary_whatever_it_prints(here: Here, tmp_path: Path) -> None:
+    path, summary = a_file(tmp_path), tmp_path / "summary.md"
+    markdown = here("compare", path, "--markdown").out
+    for form in ("--json", "--latex"):
+        here("compare", path, form, **{SUMMARY: str(summary)})
+    assert summary.read_text() == f"## collbench compare: a_b.csv\n\n{markdown}\n" * 2
+
+
+def test_a_summary_that_cannot_be_written_is_a_warning(here: Here, tmp_path: Path) -> None:
+    path = a_file(tmp_path)
+    fine = here("compare", path)
+    ran = here("compare", path, **{SUMMARY: str(tmp_path)})
+    assert (ran.code, ran.out) == (fine.code, fine.out)
+    assert ran.err == f"collbench: {tmp_path}, which {SUMMARY} names, cannot be written: Is a directory.\n"
+
+
+def test_only_a_process_that_prints_writes_a_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "_answers", lambda *_: True)
+    monkeypatch.setattr(launcher, "_DAEMONS", ("",))  # whatever started this process counts as a daemon
+    summary = tmp_path / "summary.md"
+    child = {CHILD: "{}"}
+    ranks = [{"PMI_RANK": str(rank), "PMI_SIZE": "2"} for rank in range(2)]
+    for variables in (ranks[1], child, {**child, **ranks[0]}):
+        publish("s", PAGE, {**variables, SUMMARY: str(summary)})
+    publish("s", Page(), {SUMMARY: str(summary)})
+    publish("s", PAGE, {SUMMARY: ""})
+    assert not summary.exists()
+    publish("s", PAGE, {**ranks[0], SUMMARY: str(summary)})
+    assert summary.read_text().count("## s") == 1
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_a_sweep_writes_one_summary(mpich: Mpi, ranks: int | None) -> None:
+    count = [] if ranks else ["--ranks", "2"]
+    ran = mpich.run(*QUICK, *count, "--markdown", ranks=ranks, **{SUMMARY: "summary.md"})
+    assert ran.code == 0, ran.err
+    text = (mpich.folder / "summary.md").read_text()
+    assert text == f"## collbench sweep: r.csv\n\n{ran.out}\n"
+    assert "| size | mpi µs | fastest | busbw GB/s |\n| ---: | ---: | --- | ---: |" in text
+
+
+def test_ranks_of_a_launcher_compare_once(mpich: Mpi) -> None:
+    path = a_file(mpich.folder)
+    ran = mpich.run("compare", path, ranks=2, **{SUMMARY: "summary.md"})
+    assert ran.code == 0, ran.err
+    assert (mpich.folder / "summary.md").read_text().count("## collbench compare") == 1
