@@ -33,10 +33,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Page:
-    """What a command prints: tables, and notes that stand below all of them."""
+    """What a command prints: tables, notes that stand below all of them, and the ``result`` in one line, if any."""
 
     tables: tuple[Table, ...] = ()
     notes: tuple[Note, ...] = ()
+    result: str = ""
 
     def __bool__(self) -> bool:
         """Whether there is anything to print."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from collbench.check.decision import Change, band_change
 from collbench.check.judgement import FINAL, Judged, Judgement
@@ -32,11 +32,28 @@ def _what(each: Judged) -> str:
 
 
 def _of(some: Sequence[Judged], found: Judgement) -> str:
-    sizes = {each.record.bytes for each in some}
-    noun = "size" if len({panel_of(each.record) for each in found.cases}) == 1 else "case"
-    names = ", ".join(format_size(size) for size in sorted(sizes)) if noun == "size" else ""
-    several = f" ({names})" if names and 0 < len(some) < len(found.cases) else ""
-    return f"{len(some)} of {counted(len(found.cases), noun)}{several}"
+    """How many of the cases these are, and their sizes if not all."""
+    one_table = len({(panel_of(each.record), _backend(each, found)) for each in found.cases}) == 1
+    number = f"{len(some)} of {counted(len(found.cases), 'size' if one_table else 'case')}"
+    return f"{number} ({_sizes(some, found)})" if one_table and len(some) < len(found.cases) else number
+
+
+def _sizes(some: Sequence[Judged], found: Judgement) -> str:
+    """The sizes of these cases of one table, in ranges of those that are beside each other: ``4 KiB, 1 to 4 MiB``."""
+    steps = sorted({each.record.bytes for each in found.cases})
+    places = sorted({steps.index(each.record.bytes) for each in some})
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and runs[-1][-1] == place - 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return ", ".join(_range(steps[run[0]], steps[run[-1]], len(run)) for run in runs)
+
+
+def _range(first: int, last: int, number: int) -> str:
+    names = [format_size(first), format_size(last)]
+    return names[0] if number == 1 else (", " if number == 2 else " to ").join(names)
 
 
 def _counted(verdict: Verdict, found: Judgement) -> str:
@@ -58,12 +75,12 @@ def show_percent(value: float) -> str:
 
 
 def page(found: Judgement) -> Page:
-    """A table for each panel, and how to read them."""
+    """A table for each panel, how to read them, and the result."""
     groups: dict[tuple[Panel, str], list[Judged]] = {}
     for each in found.cases:
         groups.setdefault((panel_of(each.record), _backend(each, found)), []).append(each)
     tables = tuple(_table(group, found) for group in groups.values())
-    return Page(tables, notes_of([f"REFUSED: {words}." for words in found.refusals], _reading(found)))
+    return Page(tables, notes_of([f"REFUSED: {words}." for words in found.refusals], _reading(found)), headline(found))
 
 
 def _backend(each: Judged, found: Judgement) -> str:
@@ -74,11 +91,12 @@ def _backend(each: Judged, found: Judgement) -> str:
 def _table(group: Sequence[Judged], found: Judgement) -> Table:
     backend = _backend(group[0], found)
     title = " · ".join(filter(None, (backend, title_of(group[0].record), f"{found.candidate} against {found.base}")))
+    sides = (found.base, found.candidate) if found.rule else ("base", "candidate")
     columns: tuple[Column, ...] = (
-        *numbers("size", f"{found.base} µs", f"{found.candidate} µs", "change %", "interval %"), *words("verdict"),
+        *numbers("size", *(f"{side} µs" for side in sides), "change %", "interval %"), *words("verdict"),
         *numbers("launches"),
     )  # fmt: skip
-    return table_of(title, columns, map(_cells, group), _remarks(group), _bands(group, found))
+    return table_of(title, columns, map(_cells, group), _remarks(group, found), _bands(group, found))
 
 
 def _cells(each: Judged) -> list[str]:
@@ -94,17 +112,17 @@ def _interval(change: Change | None) -> str:
     return f"{change.low:+.2f} to {change.high:+.2f}" if change else ""
 
 
-def _remarks(group: Iterable[Judged]) -> list[str]:
-    """Why verdicts are missing, larger margins, and launches far from the others: a line for each case."""
-    lines = []
+def _remarks(group: Sequence[Judged], found: Judgement) -> list[str]:
+    """Why verdicts are missing, and launches far from the others: a line for each reason."""
+    reasons: dict[str, list[Judged]] = {}
     for each in group:
-        size, finding = format_size(each.record.bytes), each.finding
         if each.reason:
-            lines.append(f"- {size} {finding.verdict}: {' '.join(each.reason.split())}")
-        if finding.odd:
-            launches = ", ".join(str(number + 1) for number in finding.odd)
-            lines.append(f"- {size}: far from the other launches: {launches}; a mode that is rare may be missed")
-    return lines
+            reasons.setdefault(f"{each.finding.verdict}: {' '.join(each.reason.split())}", []).append(each)
+        if each.finding.odd:
+            launches = ", ".join(str(number + 1) for number in each.finding.odd)
+            words = f"far from the other launches: {launches}; a mode that is rare may be missed"
+            reasons.setdefault(words, []).append(each)
+    return [f"- {_sizes(some, found)} {words}" for words, some in reasons.items()]
 
 
 def _bands(group: Sequence[Judged], found: Judgement) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,6 +146,11 @@ def _of_files(files: tuple[Path, ...], sides: SideOptions, rule: RuleOptions) ->
     trials = trials_between([load(path) for path in base], [load(path) for path in candidate], sides.backends)
     if not any(trial.base and trial.candidate for trial in trials):
         raise UsageError("no case is on both sides; collbench list and --baseline, --candidate name backends.")
+    if files and two_runs.are_swapped(*files):
+        raise UsageError(
+            f"{files[1]} was measured before {files[0]}; give BASE.csv CANDIDATE.csv, or name the sides with "
+            "--baseline-files and --candidate-files."
+        )
     for words in two_runs.other_libraries(base, candidate):
         click.echo(f"note: {words}", err=True)
     names = (_named(base), _named(candidate))
@@ -162,8 +168,8 @@ def _conclude(found: Judgement, form: forms.FormOptions, target: CheckTargetOpti
     from collbench.check.junit import junit
     from collbench.results.writing import replace_text
 
-    result, page = report.headline(found), report.page(found)
+    page = report.page(found)
     click.echo(printed(page, report.plain(found), form.chosen))
-    click.echo(result)
+    forms.publish(page.result, page, os.environ)
     if target.junit:
         replace_text(target.junit, junit(found))

@@ -28,10 +28,11 @@ _MINUS = re.compile(r"(?<![\w\-])-(?=[\d.])")
 
 
 def latex_page(page: Page) -> str:
-    """Every table in an environment ``table`` with its title as caption, then the notes of the page, in small type."""
+    """Every table in an environment ``table`` with its title as caption, then notes in small type, and the result."""
     tables = [part for at, table in enumerate(page.tables) for part in (*_placed(at), latex_table(table))]
     notes = [rf"\par\noindent{{\footnotesize {_lines(note)}\par}}" for note in page.notes]
-    return "\n\n".join([NEEDS, *tables, *notes])
+    result = [rf"\par\noindent {escaped(page.result)}\par"] if page.result else []
+    return "\n\n".join([NEEDS, *tables, *notes, *result])
 
 
 def _placed(before: int) -> list[str]:

@@ -13,8 +13,15 @@ _BLOCK = re.compile(r"^(?:(?=[-+=#])|(\d+)(?=[.)](?:\s|$)))")  # what makes a li
 
 
 def markdown_page(page: Page) -> str:
-    """Titles in bold, tables and their notes, then the notes of the page, an empty line between them."""
-    return "\n\n".join([*map(markdown_table, page.tables), *markdown_notes(page.notes)])
+    """Titles in bold, tables and their notes, then the notes of the page, an empty line between them; all folded below
+    the result, if there is one."""
+    body = "\n\n".join([*map(markdown_table, page.tables), *markdown_notes(page.notes)])
+    return f"**{escaped(page.result)}**\n\n{folded('Details', body)}" if page.result else body
+
+
+def folded(name: str, text: str) -> str:
+    """``text``, which GitHub shows when ``name`` is clicked."""
+    return f"<details><summary>{name}</summary>\n\n{text}\n\n</details>"
 
 
 def markdown_table(table: Table) -> str:

@@ -9,9 +9,9 @@ from collbench.tables import Note, Page, Table
 
 
 def plain_page(page: Page) -> str:
-    """Tables with their notes, then the notes of the page, an empty line between them."""
+    """Tables with their notes, then the notes of the page and its result, an empty line between them."""
     parts = [part for table in page.tables for part in (_titled(table), *map(_paragraph, table.notes))]
-    return "\n\n".join([*parts, *map(_paragraph, page.notes)])
+    return "\n\n".join([*parts, *map(_paragraph, page.notes), *([one_line(page.result)] if page.result else [])])
 
 
 def plain_table(table: Table) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from collbench.printer.markdown import escaped, markdown_notes, markdown_table
+from collbench.printer.markdown import escaped, folded, markdown_notes, markdown_table
 from collbench.tables import Note, Page, Table
 
 VARIABLE = "GITHUB_STEP_SUMMARY"  # names the file
@@ -41,4 +41,4 @@ def _table(table: Table) -> str:
 
 def _folded(notes: Sequence[Note]) -> str:
     text = "\n\n".join(markdown_notes(notes))
-    return f"<details><summary>Notes</summary>\n\n{text}\n\n</details>" if sum(map(len, notes)) > LONG else text
+    return folded("Notes", text) if sum(map(len, notes)) > LONG else text
