@@ -11,7 +11,6 @@ from collbench.check.trials import trials_within
 from collbench.errors import Exit
 from collbench.plan.sizes import format_size
 from collbench.results.records import Record
-from collbench.tables import counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Gate:
             return ""
         launches = 1 + max(record.launch for record in records)
         if launches < self.rule.looks[0]:
-            return f"{counted(launches, 'launch')} of {self.rule.looks[0]} before the first look"
+            return f"{launches} of the {self.rule.looks[0]} launches before the first look"
         known = ", ".join(f"{number} {verdict}" for verdict, number in found.counts.items())
         sizes = ", ".join(format_size(each.record.bytes) for each in found.undecided)
         return f"after {launches} launches {known}; next look at {found.next_look} ({sizes})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collbench.check.decision import Finding, decide
 from collbench.check.exits import exit_of
@@ -14,26 +14,30 @@ from collbench.check.trials import Trial
 from collbench.errors import Exit
 from collbench.results.mismatch import mismatches
 from collbench.results.records import THROTTLED, Record
+from collbench.tables import counted
 
 FINAL = ("timeout", "wrong")  # statuses of a row after which no verdict matters
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One case and what was found of it."""
+    """One case and what was found of it; it is missing where a row was wrong or timed out, whatever its latencies."""
 
     trial: Trial
     finding: Finding
+
+    @classmethod
+    def of(cls, trial: Trial, finding: Finding) -> Judged:
+        """The case, with what is wrong with a side as the reason for a missing verdict."""
+        final = any(row.status in FINAL for row in trial.rows)
+        if trial.ill and (final or finding.verdict is Verdict.MISSING):
+            return cls(trial, replace(finding, verdict=Verdict.MISSING, reason=trial.ill))
+        return cls(trial, finding)
 
     @property
     def record(self) -> Record:
         """A row, for the columns that all share."""
         return self.trial.record
-
-    @property
-    def reason(self) -> str:
-        """Why there is no verdict: what is wrong with a side, else why it is unclear or missing."""
-        return (self.trial.ill if self.finding.verdict is Verdict.MISSING else "") or self.finding.reason
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Judgement:
 def judge_launches(trials: Sequence[Trial], names: tuple[str, str], rule: Rule) -> Judgement:
     """The judgement of launches in which base and candidate (``names``) ran together, so far; at least one trial."""
     decision = decide([trial.series() for trial in trials], rule)
-    found = tuple(map(Judged, trials, decision.findings))
+    found = tuple(map(Judged.of, trials, decision.findings))
     over = any(row.status in FINAL for trial in trials for row in trial.rows)
     return Judgement(*names, found, rule.margin, refusals_of(trials), None if over else decision.next_look, rule)
 
@@ -91,12 +95,12 @@ def judge_files(trials: Sequence[Trial], names: tuple[str, str], margin: float, 
     ``refusals`` are those that the rows themselves do not show."""
     findings = judge_runs([trial.sides() for trial in trials], margin)
     all_refusals = (*refusals, *refusals_of(trials))
-    return Judgement(*names, tuple(map(Judged, trials, findings)), margin, all_refusals, None, None)
+    return Judgement(*names, tuple(map(Judged.of, trials, findings)), margin, all_refusals, None, None)
 
 
 def refusals_of(trials: Sequence[Trial]) -> tuple[str, ...]:
     """Why the rows of these trials do not compare the two sides: they used different networks, or clocks were
     throttled."""
     throttled = [row for trial in trials for row in trial.rows if THROTTLED in row.reason]
-    slow = [f"{len(throttled)} rows have {throttled[0].reason}; let the machine cool down"] if throttled else []
+    slow = [f"{throttled[0].reason} ({counted(len(throttled), 'row')}); let the machine cool down"] if throttled else []
     return (*mismatches(trial.rows for trial in trials), *slow)

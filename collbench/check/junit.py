@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from xml.etree import ElementTree
 
-from collbench.check.judgement import FINAL, Judged, Judgement
+from collbench.check.judgement import Judged, Judgement
 from collbench.check.report import headline
 from collbench.check.rule import Verdict
 from collbench.plan.sizes import format_size
@@ -33,11 +33,10 @@ def junit(found: Judgement) -> str:
 
 
 def _add_case(suite: ElementTree.Element, each: Judged) -> str:
-    ill = any(row.status in FINAL for row in each.trial.rows)
-    kind = "error" if ill else ELEMENTS.get(each.finding.verdict, "")
+    kind = ELEMENTS.get(each.finding.verdict, "")
     change = each.finding.change
     by = f" by {change.value:+.2f} % ({change.low:+.2f} to {change.high:+.2f})" if change else ""
-    reason = f": {each.reason}" if each.reason else ""
+    reason = f": {each.finding.reason}" if each.finding.reason else ""
     title = f"{title_of(each.record)} · {each.record.backend}"
     _add(suite, title, format_size(each.record.bytes), kind, f"{each.finding.verdict}{by}{reason}")
     return kind

@@ -116,8 +116,8 @@ def _remarks(group: Sequence[Judged], found: Judgement) -> list[str]:
     """Why verdicts are missing, and launches far from the others: a line for each reason."""
     reasons: dict[str, list[Judged]] = {}
     for each in group:
-        if each.reason:
-            reasons.setdefault(f"{each.finding.verdict}: {' '.join(each.reason.split())}", []).append(each)
+        if each.finding.reason:
+            reasons.setdefault(f"{each.finding.verdict}: {' '.join(each.finding.reason.split())}", []).append(each)
         if each.finding.odd:
             launches = ", ".join(str(number + 1) for number in each.finding.odd)
             words = f"far from the other launches: {launches}; a mode that is rare may be missed"
@@ -169,6 +169,6 @@ def _plain(each: Judged) -> dict[str, object]:
         **{name: getattr(each.record, name) for name in names}, "base_us": finding.base_us,
         "candidate_us": finding.candidate_us, "change_percent": change and change.value,
         "low_percent": change and change.low, "high_percent": change and change.high,
-        "margin_percent": finding.margin, "verdict": str(finding.verdict), "reason": each.reason or None,
+        "margin_percent": finding.margin, "verdict": str(finding.verdict), "reason": each.finding.reason or None,
         "launches": finding.launches, "odd_launches": list(finding.odd),
     }  # fmt: skip

@@ -41,7 +41,7 @@ class SideOptions:
             )
         if self.baseline == self.candidate:
             raise UsageError(f"--baseline and --candidate are both {self.baseline}; name two.")
-        return self.baseline, self.candidate
+        return params.backend_spec(self.baseline), params.backend_spec(self.candidate)
 
     @property
     def backends(self) -> tuple[str, str] | None:
@@ -129,10 +129,10 @@ def _margin(text: str) -> float:
     return value
 
 
-SPEC = params.Parsed("backend", params.backend_spec, params.backend_names)
 sides = Group("sides", SideOptions, [
-    click.option("--baseline", type=SPEC, help="Backend to compare with, NAME[:KEY=VALUE:...]."),
-    click.option("--candidate", type=SPEC, help="Backend to judge.  [default: the baseline's, with a --...-ref]"),
+    click.option("--baseline", shell_complete=params.complete_backend, help="Backend to compare with, NAME[:KEY=VALUE:...]; of files, "
+                 "one of theirs."),
+    click.option("--candidate", shell_complete=params.complete_backend, help="Backend to judge.  [default: the baseline's, with a --...-ref]"),
     click.option("--baseline-files", multiple=True, metavar="GLOB", help="Results files of the baseline, instead of "
                  "measuring; each is a replicate."),
     click.option("--candidate-files", multiple=True, metavar="GLOB", help="Results files of the candidate."),
