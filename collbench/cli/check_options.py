@@ -130,9 +130,10 @@ def _margin(text: str) -> float:
 
 
 sides = Group("sides", SideOptions, [
-    click.option("--baseline", shell_complete=params.complete_backend, help="Backend to compare with, NAME[:KEY=VALUE:...]; of files, "
-                 "one of theirs."),
-    click.option("--candidate", shell_complete=params.complete_backend, help="Backend to judge.  [default: the baseline's, with a --...-ref]"),
+    click.option("--baseline", shell_complete=params.complete_backend, help="Backend to compare with, "
+                 "NAME[:KEY=VALUE:...]; of files, one of theirs."),
+    click.option("--candidate", shell_complete=params.complete_backend, help="Backend to judge.  "
+                 "[default: the baseline's, with a --...-ref]"),
     click.option("--baseline-files", multiple=True, metavar="GLOB", help="Results files of the baseline, instead of "
                  "measuring; each is a replicate."),
     click.option("--candidate-files", multiple=True, metavar="GLOB", help="Results files of the candidate."),

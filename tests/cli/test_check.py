@@ -43,7 +43,7 @@ def test_two_files_are_judged_with_the_margin_by_which_runs_differ(here: Here, t
     named = ("--baseline", "old", "--candidate", "new")
     ran = here("check", str(base), str(new), *named, "--junit", str(tmp_path / "j.xml"))
     assert ran.code == 4, ran.err
-    assert ran.out.splitlines()[-1] == "b against a: slower at 3 of 3 sizes, by 5.9 to 6.1 % (margin 4 %)"
+    assert ran.out.splitlines()[-1] == "b against a: slower at 3 of 3 sizes, by 6.0 to 6.1 % (margin 4 %)"
     assert ElementTree.parse(tmp_path / "j.xml").getroot().get("failures") == "3"
     assert here("check", str(base), str(new), *named, "--margin", "10%").code == 6, "never the same with a run a side"
     found = json.loads(here("check", str(base), str(new), *named, "--json").out)
