@@ -176,7 +176,8 @@ def sweep(
         click.echo(preview.show(wanted, topology, ranks or start.ranks_to_start(topology), as_json))
         return
     path = path_given or default_path(ranks)
-    request = SweepRequest(wanted, topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:]))
+    argv = tuple(params.canonical_words(sys.argv[1:]))
+    request = SweepRequest(wanted, topology, path, target.resume, target.mixed, target.force, argv)
     progress = Progress(quiet or child is not None)
     try:
         if started_by:

@@ -18,6 +18,7 @@ from collbench.host.git import git_revision
 from collbench.kernels import files as kernel_files
 from collbench.plan.sweep import Sweep
 from collbench.ranks.world import World, mpi_facts
+from collbench.registry import commits
 from collbench.results.files import SCHEMA, sidecar_path
 from collbench.results.writing import replace_text
 
@@ -103,6 +104,7 @@ def gather_entry(everyone: World, sweep: Sweep, argv: tuple[str, ...], devices: 
         list(argv),
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         sweep=asdict(sweep),
+        revisions=commits(sweep.backends),
         mpi=mpi_facts(),
         nodes=[each for each in nodes if each],
         ranks=[{"rank": rank, "host": everyone.hosts[rank], **facts} for rank, facts in enumerate(ranks)],
