@@ -29,14 +29,16 @@ def compare(
     Cases that were wrong, failed or timed out in any launch are listed with the reason and without a verdict; of two
     files, also the cases that only one of them has.
     """
+    from collbench.registry import form_in
     from collbench.results.records import jobs, load, without_samples
     from collbench.results.selection import select
     from collbench.views.comparison import compare_backends, compare_files, names_of
     from collbench.views.ratios import page, plain
 
-    chosen = names_of(names or "")
     paths = without_samples(path for path in (a, b) if path)
     one, *other = [select(load(path), only) for path in paths]
+    known = {record.backend for record in [*one, *(other[0] if other else [])]}
+    chosen = tuple(form_in(name, known) for name in names_of(names or ""))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if found.judged or found.unjudged or found.alone:
         shown = page(found)

@@ -4,6 +4,8 @@ quick."""
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +22,7 @@ from collbench.plan.layout import parse_layout
 from collbench.plan.sizes import DEFAULT_SIZES, parse_size, parse_sizes
 from collbench.plan.worlds import Topology
 
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
@@ -68,11 +71,33 @@ def names(what: str, known: Callable[[], Sequence[str]], aliases: Mapping[str, s
 
 
 def backend_spec(text: str) -> str:
-    """Check a backend's name, with or without parameters (``NAME:KEY=VALUE:...``). Raises UsageError."""
+    """Check a backend's name, with or without label and parameters (``NAME@LABEL:KEY=VALUE:...``), and return it with
+    a git revision as its commit. Raises UsageError; a rank gives an unknown commit its rows instead, since the command
+    that started it may have known the commit."""
     from collbench.backends._specs import split
+    from collbench.ranks.start import launch_of
+    from collbench.registry import Unusable, canonical, find
 
-    pick("backend", split(text).name, backend_names())
-    return text
+    parts = split(text)
+    pick("backend", parts.name, backend_names())
+    try:
+        return canonical(text)
+    except UsageError:
+        if launch_of(os.environ) and _COMMIT.fullmatch(parts.label) and isinstance(find(text), Unusable):
+            return text
+        raise
+
+
+def canonical_words(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with each value of --backend as ``backend_spec`` gives it: ranks and jobs that start
+    later then take the revisions of now."""
+    found = list(words)
+    for at, word in enumerate(words):
+        if at and words[at - 1] == "--backend":
+            found[at] = ",".join(_backends(word))
+        elif word.startswith("--backend="):
+            found[at] = f"--backend={','.join(_backends(word.partition('=')[2]))}"
+    return found
 
 
 def _backends(text: str) -> tuple[str, ...]:

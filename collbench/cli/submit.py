@@ -119,7 +119,7 @@ def submit(
         context.exit(_continue(shape, directives.given, steps, words))
     if steps.resume:
         raise UsageError("--resume continues what was submitted; omit --profile.")
-    context.exit(_begin(profile, shape, directives.given, steps, words, topology))
+    context.exit(_begin(profile, shape, directives.given, steps, params.canonical_words(words), topology))
 
 
 def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:

@@ -186,8 +186,9 @@ def sweep(
         click.echo(printed(preview.page(facts, planned_ranks), facts, form.chosen))
         return
     path = path_given or default_path(ranks.number)
+    argv = tuple(params.canonical_words(sys.argv[1:]))
     request = SweepRequest(
-        wanted, Fixed(wanted.launches), topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:])
+        wanted, Fixed(wanted.launches), topology, path, target.resume, target.mixed, target.force, argv
     )
     ended = ranks.run(request, quiet)
     if ended.records is not None:

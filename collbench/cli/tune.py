@@ -132,9 +132,13 @@ def tune(
 
 
 def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: params.OrderingOptions) -> Sweep:
-    """The sweep of all candidates: chained calls on hot buffers, out of place, as in LLM decoding."""
+    """The sweep of all candidates: chained calls on hot buffers, out of place, as in LLM decoding. Raises UsageError
+    for a form of a backend, since a table is read for the present one."""
+    from collbench.backends._specs import split
     from collbench.registry import default_dtypes
 
+    if label := split(contenders.backend).label:
+        raise UsageError(f"tune finds parameters for backends as they are; omit @{label}.")
     return Sweep(
         collectives=(contenders.collective,),
         backends=(contenders.backend,),

@@ -104,7 +104,7 @@ def _on_ranks(
 
     started_by, child = start.launch_of(os.environ), start.child_of(os.environ)
     if started_by is None:
-        proven = on_own_ranks(start.ranks_to_start(worlds.topology), sys.argv[1:])
+        proven = on_own_ranks(start.ranks_to_start(worlds.topology), params.canonical_words(sys.argv[1:]))
     else:
         lifeline.end_with_launcher(child.starter if child else None)
         names = backend or default_backends()

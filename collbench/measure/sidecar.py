@@ -18,6 +18,7 @@ from collbench.host.git import git_revision
 from collbench.kernels import files as kernel_files
 from collbench.measure.request import SweepRequest
 from collbench.ranks.world import World, mpi_facts
+from collbench.registry import commits
 from collbench.results.files import SCHEMA, sidecar_path
 from collbench.results.writing import replace_text
 
@@ -103,6 +104,7 @@ def gather_entry(everyone: World, request: SweepRequest, devices: Mapping[str, D
         list(request.argv),
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         sweep=asdict(request.sweep),
+        revisions=commits(request.sweep.backends),
         **({"goal": dict(request.goal.facts)} if request.goal.facts else {}),
         mpi=mpi_facts(),
         nodes=[each for each in nodes if each],
