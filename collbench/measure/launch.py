@@ -225,7 +225,7 @@ def _row_maker(launch: int, devices: Mapping[str, Device], everyone: World, fini
 
     names = {kind: device.name for kind, device in devices.items()}
     run_id = finished[0].run_id if finished else everyone.bcast(new_run_id())
-    return RowMaker(run_id, launch, names, fabric_of)
+    return RowMaker(run_id, launch, names, fabric_of, everyone.hosts)
 
 
 def new_run_id() -> str:

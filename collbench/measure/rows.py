@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, Problem
 from collbench.plan.sweep import Skip
 from collbench.results.records import Record
+from collbench.results.slowest import slowest_of
 from collbench.results.statistics import summarise
 
 MICRO = 1e6
@@ -31,12 +33,13 @@ class Row:
 @dataclass(frozen=True)
 class RowMaker:
     """Makes the rows of one launch. ``fabric`` returns the name of the interconnect of a layout for a kind of device;
-    ``devices`` maps each kind to the name of its processor."""
+    ``devices`` maps each kind to the name of its processor, ``hosts`` each rank of the launch to its host."""
 
     run_id: str
     launch: int
     devices: Mapping[str, str]
     fabric: Callable[[str, Layout], str]
+    hosts: tuple[str, ...]
 
     def _blank(self, case: Case, status: str, reason: str) -> Record:
         problem = case.problem
@@ -117,8 +120,20 @@ class RowMaker:
             bound_us=self._bound(problem, backend.DEVICE),
             error_units=track.units if proven else None,
             wrong=0 if proven else None,
+            **self._slowest(problem.layout, track),
         )
         return Row(record, tuple(float(value) for value in samples * MICRO))
+
+    def _slowest(self, layout: Layout, track: Track) -> dict[str, Any]:
+        """The columns of the slowest rank; {} where none stands out."""
+        found = slowest_of(np.array(track.by_rank))
+        if found is None:
+            return {}
+        rank = layout.members[found.rank]
+        return {
+            "slowest_rank": rank, "slowest_host": self.hosts[rank], "slowest_share": found.share,
+            "slowest_ratio": found.ratio,
+        }  # fmt: skip
 
     def _bound(self, problem: Problem, kind: str) -> float | None:
         link = find_link(self.devices[kind], self.fabric(kind, problem.layout))
