@@ -31,6 +31,7 @@ def compare(
     from collbench.results.records import jobs, load, without_samples
     from collbench.results.selection import select
     from collbench.views.comparison import compare_backends, compare_files, names_of
+    from collbench.views.multicast import remark
     from collbench.views.ratios import page, plain
 
     chosen = names_of(names or "")
@@ -38,7 +39,7 @@ def compare(
     one, *other = [select(load(path), only) for path in paths]
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if found.judged or found.unjudged or found.alone:
-        shown = page(found)
+        shown = page(found, remark([*one, *(other[0] if other else [])]))
         click.echo(printed(shown, plain(found), form.chosen))
     for words in jobs([*one, *(other[0] if other else [])]):
         click.echo(f"skipped: {words}", err=True)
