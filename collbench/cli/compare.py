@@ -33,6 +33,7 @@ def compare(
     from collbench.results.records import jobs, load, without_samples
     from collbench.results.selection import select
     from collbench.views.comparison import compare_backends, compare_files, names_of
+    from collbench.views.multicast import remark
     from collbench.views.ratios import page, plain
 
     paths = without_samples(path for path in (a, b) if path)
@@ -41,7 +42,7 @@ def compare(
     chosen = tuple(form_in(name, known) for name in names_of(names or ""))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if found.judged or found.unjudged or found.alone:
-        shown = page(found)
+        shown = page(found, remark([*one, *(other[0] if other else [])]))
         click.echo(printed(shown, plain(found), form.chosen))
         forms.publish(f"collbench compare: {', '.join(map(str, paths))}", shown, os.environ)
     for words in jobs([*one, *(other[0] if other else [])]):

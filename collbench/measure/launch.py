@@ -18,6 +18,7 @@ from collbench.devices.opening import open_device
 from collbench.errors import CANNOT_WRITE, Exit, OutputError, UsageError
 from collbench.host import fabric
 from collbench.host.load import crowding
+from collbench.host.multicast import unused_by
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure import conditions, sidecar
 from collbench.measure.continuing import RefusedError, check_options, read_launches, refuse
@@ -128,7 +129,7 @@ def _run_launch(
     progress: Progress,
 ) -> None:  # fmt: skip
     devices, plan = planned.devices, planned.plan
-    rows = _row_maker(planned.number, devices, everyone, opened.records)
+    rows = _row_maker(planned, everyone, opened.records)
     notes = Sidecar(request.path, list(opened.entries))
     if planned.entry is not None:
         opened.file.start()
@@ -216,16 +217,17 @@ def _without_shared_gpus(plan: Plan, everyone: World, devices: Mapping[str, Devi
     return leave_out(plan, lambda case: reason if registry.find(case.backend).DEVICE == "gpu" else None)
 
 
-def _row_maker(launch: int, devices: Mapping[str, Device], everyone: World, finished: tuple[Record, ...]) -> RowMaker:
+def _row_maker(planned: PlannedLaunch, everyone: World, finished: tuple[Record, ...]) -> RowMaker:
     name = cache(fabric.fabric_name)
 
     def fabric_of(kind: str, layout: Layout) -> str:
         hosts = {everyone.hosts[rank] for rank in layout.members}
         return name(kind, len(hosts) == 1, layout.virtual)
 
-    names = {kind: device.name for kind, device in devices.items()}
+    names = {kind: device.name for kind, device in planned.devices.items()}
     run_id = finished[0].run_id if finished else everyone.bcast(new_run_id())
-    return RowMaker(run_id, launch, names, fabric_of)
+    unused = unused_by(planned.entry["ranks"] if planned.entry else ())
+    return RowMaker(run_id, planned.number, names, fabric_of, everyone.hosts, unused)
 
 
 def new_run_id() -> str:

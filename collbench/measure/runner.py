@@ -177,7 +177,7 @@ class Runner:
             one.row = self._start_sampling(world, one, trial)
         seconds: list[float] = []
         for _ in range(0 if one.row else TRIES):
-            seconds = seconds or take(world, Track(trial), 5)[0]
+            seconds = seconds or take(world, Track(trial), 5).seconds
         trial.close()
         if not seconds and not one.row:
             one.row = self._rows.failed(one.case, LATE)

@@ -20,7 +20,7 @@ from collbench.ranks.launcher import Launcher, check_world
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import Child
 from collbench.results import lock
-from collbench.results.files import ResultFile
+from collbench.results.files import ResultFile, renew
 from collbench.results.records import Record, load
 
 __all__ = ["Ended", "SweepRequest", "on_own_ranks", "on_these_ranks"]
@@ -50,6 +50,7 @@ def on_own_ranks(
     try:
         if request.resume and path.exists():
             check_options(request, read_launches(path))
+            renew(path)  # before anybody follows it
         else:
             ResultFile.create(path, request.force)
         if not progress.quiet and (words := crowding(ranks)):

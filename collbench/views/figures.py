@@ -21,6 +21,7 @@ from collbench.results.records import Record
 from collbench.views import drawing, speedups, tiles, winners
 from collbench.views.comparison import default_baseline
 from collbench.views.drawing import Curve, Frame
+from collbench.views.multicast import remark
 from collbench.views.naming import Words, stem_of, suffixes, words_of
 from collbench.views.tiles import Win
 
@@ -112,7 +113,8 @@ def _foot(group: Group, reading: str) -> str:
     more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
     source = f"run {', '.join(runs[:3])}{more} · {launches} launch{'es' * (launches > 1)}"
     missing = _missing(group)
-    return f"{source}{f' · cases without a number: {missing}' if missing else ''}\n{reading}"
+    missed = f" · cases without a number: {missing}" if missing else ""
+    return "\n".join([f"{source}{missed}", reading, *remark(rows)])
 
 
 def _warning(group: Group) -> str:

@@ -17,13 +17,14 @@ Row = Comparison | Unjudged
 RATIO = ("value", "low", "high", "confidence", "together", "launches", "verdict")
 
 
-def page(found: Comparisons) -> Page:
-    """A titled table for each panel and pair with reasons for missing verdicts, then how to read the ratios."""
+def page(found: Comparisons, closing: Sequence[str] = ()) -> Page:
+    """A titled table for each panel and pair with reasons for missing verdicts; how to read the ratios, then
+    ``closing``."""
     groups: dict[tuple[Panel, str, str], list[Row]] = {}
     rows: list[Row] = [*found.judged, *found.unjudged]
     for row in rows:
         groups.setdefault((panel_of(row.record), row.a, row.b), []).append(row)
-    notes = [*_only_in("AB", found.alone), *_warnings(found.judged), _reading(found.judged)]
+    notes = [*_only_in("AB", found.alone), *_warnings(found.judged), _reading(found.judged), closing]
     return Page(tuple(map(_table, groups.values())), notes_of(*notes))
 
 

@@ -13,7 +13,7 @@ from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import panels, rows_of, title_of
 from collbench.results.records import Record
 from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
-from collbench.views import winners
+from collbench.views import multicast, winners
 
 
 def _show_gb_s(case: CaseResult) -> str:
@@ -81,7 +81,7 @@ def page(records: Sequence[Record], closing: Sequence[str] = ()) -> Page:
     groups = panels(cases(records)).values()
     tables = [latency_table(group, title_of(group[0].record)) for group in groups]
     warnings = [[f"MISMATCH: {text}"] for text in mismatches(map(rows_of, groups))]
-    notes = notes_of(_reading(groups), *warnings, why_not(records), closing)
+    notes = notes_of(_reading(groups), *warnings, multicast.remark(records), why_not(records), closing)
     return Page(tuple(table for table in tables if table.rows), notes)
 
 
