@@ -35,9 +35,10 @@ sweep=(@sweep@)
 timeout -k 30 300 "${launch[@]}" "${collbench[@]}" doctor --json > "$part.doctor.json" ||
   echo "collbench: doctor reports problems, see $part.doctor.json" >&2
 
-# Each launch starts new ranks, and removes $part.doing when it is complete. An incomplete one (a case crashed the
-# ranks, or they did not start) is started again with --resume, which skips finished cases.
-left=@launches@ again=9 worst=0
+# Each launch starts new ranks for all plain backends and for each variant, one after another; they remove $part.doing
+# when they are done. If they are not (a case crashed them, or they did not start), they are started again with --resume,
+# which skips finished cases.
+left=@legs@ again=9 worst=0
 while ((left > 0)); do
   code=0
   touch "$part.doing"

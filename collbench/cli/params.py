@@ -20,6 +20,7 @@ from collbench.plan.collectives import OPS
 from collbench.plan.dtypes import ALIASES, DTYPES
 from collbench.plan.layout import parse_layout
 from collbench.plan.sizes import DEFAULT_SIZES, parse_size, parse_sizes
+from collbench.plan.variants import Variant, parse_variant
 from collbench.plan.worlds import Topology
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -104,6 +105,12 @@ def _backends(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(backend_spec(part.strip()) for part in text.split(",")))
 
 
+def _variant(text: str) -> Variant:
+    found = parse_variant(text)
+    backend_spec(found.backend)
+    return found
+
+
 def _counts(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     bad = next((part for part in parts if not part.isdecimal() or int(part) == 0), None)
@@ -127,6 +134,7 @@ COUNTS = Parsed("N,...", _counts)
 SIZE = Parsed("size", parse_size)
 SIZES = Parsed("sizes", parse_sizes)
 BACKENDS = Parsed("backend,...", _backends, backend_names)
+VARIANT = Parsed("LABEL='BACKEND VARIABLE=VALUE ...'", _variant)
 
 
 class Seconds(click.FloatRange):

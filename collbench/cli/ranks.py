@@ -22,6 +22,11 @@ class Ranks:
     child: Child | None
     number: int | None
 
+    @property
+    def launcher(self) -> str:
+        """The launcher that a user started them with; "" where collbench starts them."""
+        return self.started_by.name if self.started_by and self.child is None else ""
+
     def run(self, request: SweepRequest, quiet: bool) -> Ended:
         """Run the request on these ranks, and report progress unless ``quiet``."""
         from collbench.measure.progress import Progress

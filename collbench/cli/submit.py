@@ -16,6 +16,7 @@ from collbench.cli import forms, params
 from collbench.cli.groups import Group
 from collbench.cli.sweep import cases, sizes, sweep
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
+from collbench.plan.variants import Variant, check_names
 from collbench.plan.worlds import Topology
 from collbench.printer.forms import Form
 from collbench.printer.plain import plain_page
@@ -114,16 +115,19 @@ def submit(
     collbench submit --wait -o results/RUN.csv       follow the jobs again, and gather
     collbench submit --resume -o results/RUN.csv     resubmit unfinished jobs
     """
-    topology = _topology_of(context, words)
+    topology, variants = _checked(context, words)
     if profile is None:
         context.exit(_continue(shape, directives.given, steps, words))
     if steps.resume:
         raise UsageError("--resume continues what was submitted; omit --profile.")
-    context.exit(_begin(profile, shape, directives.given, steps, params.canonical_words(words), topology))
+    words = tuple(params.canonical_words(words))
+    context.exit(_begin(profile, shape, directives.given, steps, words, topology, 1 + len(variants)))
 
 
-def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:
-    """The worlds of the sweep. Raises UsageError for options that the sweep, or a job, would refuse."""
+def _checked(context: click.Context, words: Sequence[str]) -> tuple[Topology, tuple[Variant, ...]]:
+    """The worlds and variants of the sweep. Raises UsageError for options that the sweep, or a job, would refuse."""
+    from collbench.ranks.variables import check_variables
+
     values = sweep.make_context(context.command_path, list(words)).params
     if forms.form.of(values).chosen is not Form.PLAIN or values["force"] or cases.of(values).contests:
         raise UsageError(
@@ -131,16 +135,25 @@ def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:
             "instead of --force."
         )
     _ = sizes.of(values).chosen
-    return params.worlds.of(values).topology
+    chosen = cases.of(values)
+    check_names(chosen.variant, chosen.backend or ())
+    check_variables(chosen.variant, "a job's launcher")
+    return params.worlds.of(values).topology, chosen.variant
 
 
 def _begin(
-    profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str], topology: Topology
+    profile: str,
+    shape: Shape,
+    asked: Mapping[str, str],
+    steps: StepOptions,
+    words: Sequence[str],
+    topology: Topology,
+    legs: int,
 ) -> int:
     """Create, submit and, with --wait, follow a new submission; return the exit code."""
     from collbench.slurm.submit import create, planned
 
-    submission, texts = planned(profile, shape, asked, words, topology, steps.output)
+    submission, texts = planned(profile, shape, asked, words, topology, steps.output, legs)
     if steps.dry_run:
         click.echo("\n".join(texts.values()), nl=False)
         return Exit.FINE

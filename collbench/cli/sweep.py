@@ -18,6 +18,7 @@ from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
 from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
 from collbench.plan.sweep import Contest, Sweep, parse_contests
+from collbench.plan.variants import Variant, check_names
 from collbench.printer.forms import Form, printed
 from collbench.results.files import check_name
 
@@ -55,6 +56,7 @@ class CaseOptions:
     """The options that select backends; None for those not given."""
 
     backend: tuple[str, ...] | None
+    variant: tuple[Variant, ...]
     contests: Path | None
 
 
@@ -114,6 +116,8 @@ sizes = Group("sizes", SizeOptions, [
 cases = Group("cases", CaseOptions, [
     click.option("--backend", type=params.BACKENDS, help="Backends to time, with optional parameters "
                  "(NAME:KEY=VALUE:...).  [default: all that can run here, on GPUs if there are any, else on CPUs]"),
+    click.option("--variant", multiple=True, type=params.VARIANT, help="Also time a backend under these environment "
+                 "variables, as BACKEND@LABEL, in processes of its own in every launch. Repeatable."),
     click.option("--contests", hidden=True, type=click.Path(path_type=Path, dir_okay=False),
                  help="File written by tune with the backends to time on each problem."),
 ])  # fmt: skip
@@ -175,11 +179,13 @@ def sweep(
     from collbench.measure.goal import Fixed
     from collbench.measure.request import SweepRequest
     from collbench.ranks.start import ranks_to_start
+    from collbench.ranks.variables import check_variables
     from collbench.results.files import default_path
 
     path_given = target.checked()
     wanted, topology = sweep_of(collective, sizes, cases, kinds, timing, ordering), worlds.topology
     ranks = ranks_for(topology)
+    check_variables(wanted.variants, ranks.launcher)
     if dry_run:
         planned_ranks = ranks.number or ranks_to_start(topology)
         facts = preview.facts(wanted, topology, planned_ranks)
@@ -227,11 +233,12 @@ def sweep_of(
     contests = _read_contests(cases.contests) if cases.contests else ()
     competing = tuple(dict.fromkeys(name for contest in contests for name in contest.backends))
     backends = competing or cases.backend or default_backends()
+    check_names(cases.variant, backends)
     return Sweep(
         collectives=collective,
         backends=backends,
         sizes=sizes.chosen,
-        dtypes=kinds.dtype or default_dtypes(backends),
+        dtypes=kinds.dtype or default_dtypes([*backends, *(variant.backend for variant in cases.variant)]),
         ops=kinds.op,
         modes=kinds.mode,
         caches=kinds.cache,
@@ -245,6 +252,7 @@ def sweep_of(
         verify=timing.verify,
         phases=timing.phases,
         contests=contests,
+        variants=cases.variant,
     )
 
 

@@ -59,7 +59,7 @@ class RowMaker:
             ranks=problem.layout.size,
             nodes=problem.layout.node_count,
             gpus_per_node=problem.layout.per_node,
-            fabric=self.fabric(registry.find(case.backend).DEVICE, problem.layout),
+            fabric=self.fabric(registry.find(case.spec).DEVICE, problem.layout),
             mode=problem.mode,
             in_place=problem.in_place,
             params=f"cache={problem.cache}",

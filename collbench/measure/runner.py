@@ -103,9 +103,9 @@ class Runner:
 
     def _open(self, world: World, everyone: World, name: str, groups: Sequence[Group]) -> Open:
         """Open a backend, on all ranks or on none; collective over the launch."""
-        backend = registry.find(name)
-        device = self._devices[backend.DEVICE]
         mine = [case for group in groups for case in group if case.backend == name]
+        backend = registry.find(mine[0].spec)
+        device = self._devices[backend.DEVICE]
         self._steps.of_backend(world, f"opening {name}", mine)
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
         with nullcontext() if world.member else self._dog.paused():  # the others wait, while members may compile

@@ -62,8 +62,8 @@ Facts = dict[str, Any]
 
 @dataclass
 class Sidecar:
-    """The sidecar during one launch, on rank 0; its file is valid JSON at any time. A launch that is continued keeps
-    its entry."""
+    """The sidecar during one launch, on rank 0; its file is valid JSON at any time. A launch has an entry for its plain
+    backends and one for each variant, and one that is continued keeps its entry."""
 
     results: Path
     launches: list[Facts]
@@ -71,9 +71,10 @@ class Sidecar:
     entry: Facts = field(default_factory=dict)
 
     def begin(self, run_id: str, entry: Facts) -> None:
-        """Write the facts of the launch ``entry["launch"]`` that are known before the measurements."""
+        """Write the facts of the launch ``entry["launch"]``, or of a variant in it, that are known before the
+        measurements."""
         self.run_id = run_id
-        same = next((each for each in self.launches if each["launch"] == entry["launch"]), None)
+        same = next((each for each in self.launches if _key(each) == _key(entry)), None)
         if same is None:
             self.launches.append(entry)
         else:
@@ -91,6 +92,11 @@ class Sidecar:
     def _write(self) -> None:
         content = {"schema": SCHEMA, "run_id": self.run_id, "launches": self.launches}
         replace_text(sidecar_path(self.results), json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _key(entry: Facts) -> tuple[int, str]:
+    """What identifies an entry: its launch, and its variant if it has one."""
+    return entry["launch"], entry.get("variant", {}).get("name", "")
 
 
 def gather_entry(everyone: World, request: SweepRequest, devices: Mapping[str, Device]) -> Facts | None:

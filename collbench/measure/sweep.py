@@ -14,6 +14,7 @@ from collbench.measure.launches import Launches
 from collbench.measure.next_launch import missing_rows
 from collbench.measure.progress import Followed, Progress
 from collbench.measure.request import SweepRequest
+from collbench.plan.sweep import Sweep
 from collbench.plan.worlds import layouts_for
 from collbench.ranks.endings import cause
 from collbench.ranks.launcher import Launcher, check_world
@@ -86,7 +87,7 @@ def _launches(request: SweepRequest, ranks: int, arguments: Sequence[str], progr
             progress.say(words)
 
     watch = Followed(request.path, progress, missing).look
-    return Launches(request.path, ranks, arguments, missing, watch, report)
+    return Launches(request, ranks, arguments, layouts, watch, report)
 
 
 def _repeatable(argv: Sequence[str]) -> list[str]:
@@ -102,17 +103,24 @@ def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | Non
 
     comm = MPI.COMM_WORLD
     check_world(launcher, comm.Get_size())
-    if request.sweep.launches > 1 and not request.resume:
+    if (times := _commands(request.sweep)) > 1 and not request.resume:
+        wanted = f"--launches {request.sweep.launches}"
+        if request.sweep.variants:
+            wanted = f"the {times} that {wanted} of plain backends and of each variant are"
         raise UsageError(
-            f"{launcher.name} starts one launch, not --launches {request.sweep.launches}; run this command "
-            f"{request.sweep.launches} times with --resume and the same -o, or omit the launcher so that collbench "
-            "starts the ranks."
+            f"{launcher.name} starts one launch, not {wanted}; run this command {times} times with --resume and the "
+            "same -o, or omit the launcher so that collbench starts the ranks."
         )
     request = replace(request, path=comm.bcast(request.path))
     launch.run(request, progress, child)
     if child:
         return Ended(Exit.FINE, request.path)  # the parent process reads the rows and reports
     return _judged(request)
+
+
+def _commands(sweep: Sweep) -> int:
+    """The number of sets of ranks that time a sweep."""
+    return sweep.launches * len(sweep.legs(0))
 
 
 def _judged(request: SweepRequest) -> Ended:

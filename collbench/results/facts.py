@@ -12,25 +12,44 @@ from collbench.errors import UsageError
 from collbench.results.files import sidecar_path
 from collbench.results.records import FACTS
 
+PLAIN = ""  # in place of the backend: an entry of all backends that are no variants
 Facts = Mapping[str, str | None]  # by the names in FACTS; None if missing from the sidecar
 
 
 def facts_of(results: Path) -> dict[int, Facts]:
     """The facts of each launch of a results file; {} if it has no sidecar.
 
-    Facts of several jobs of a submission that share a launch number are joined by commas. Raises UsageError for a
-    sidecar that cannot be read.
+    Facts of several jobs of a submission that share a launch number, and of plain backends and variants, are joined by
+    commas. Raises UsageError for a sidecar that cannot be read.
     """
+    found: dict[int, list[Facts]] = {}
+    for (launch, _), facts in _by_leg(results).items():
+        found.setdefault(launch, []).extend(facts)
+    return {launch: _merged(facts) for launch, facts in found.items()}
+
+
+def facts_of_rows(results: Path, rows: Iterable[tuple[int, str]]) -> list[Facts]:
+    """The facts of the processes that timed each row, given its launch and backend: those of a variant are its own.
+
+    {} without an entry in the sidecar. Raises UsageError for a sidecar that cannot be read.
+    """
+    found = {leg: _merged(facts) for leg, facts in _by_leg(results).items()}
+    return [found.get((launch, backend), found.get((launch, PLAIN), {})) for launch, backend in rows]
+
+
+def _by_leg(results: Path) -> dict[tuple[int, str], list[Facts]]:
+    """The facts of each entry by its launch and, for a variant, the backend of its rows; {} if there is no sidecar."""
     path = sidecar_path(results)
     if not path.exists():
         return {}
-    found: dict[int, list[Facts]] = {}
+    found: dict[tuple[int, str], list[Facts]] = {}
     try:
         for entry in json.loads(path.read_text(encoding="utf-8"))["launches"]:
-            found.setdefault(int(entry["launch"]), []).append(_facts(entry))
+            leg = int(entry["launch"]), str(entry.get("variant", {}).get("backend", PLAIN))
+            found.setdefault(leg, []).append(_facts(entry))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a sidecar of collbench ({error}); read the results without it.") from None
-    return {launch: _merged(facts) for launch, facts in found.items()}
+    return found
 
 
 def _facts(entry: Mapping[str, Any]) -> Facts:

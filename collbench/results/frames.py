@@ -15,7 +15,7 @@ import pandas as pd
 
 from collbench.errors import UsageError
 from collbench.results.cases import cases
-from collbench.results.facts import facts_of
+from collbench.results.facts import facts_of_rows
 from collbench.results.lines import value_of
 from collbench.results.records import (
     ADDED,
@@ -184,8 +184,8 @@ def _with_facts(frame: pd.DataFrame, source: str, sidecar: bool) -> pd.DataFrame
     """The frame with the facts of each launch from the sidecar of its file, if ``sidecar``."""
     if not sidecar:
         return frame
-    facts = facts_of(Path(source))
-    found = {name: [facts.get(launch, {}).get(name) for launch in frame["launch"]] for name in FACTS}
+    facts = facts_of_rows(Path(source), zip(frame["launch"], frame["backend"], strict=True))
+    found = {name: [each.get(name) for each in facts] for name in FACTS}
     texts = {name: pd.Series(values, dtype="string") for name, values in found.items()}
     started = pd.to_datetime(texts["started"], utc=True, format="ISO8601")
     started = pd.to_datetime(texts["started"], utc=True, format="ISO8601")

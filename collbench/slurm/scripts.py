@@ -39,7 +39,8 @@ class Shape:
 @dataclass(frozen=True)
 class Job:
     """One job script: ``launches`` of a sweep (the arguments of ``collbench sweep``) on ``nodes`` nodes of
-    ``ranks_per_node`` ranks, in each of the ``allocations``. ``asked``: directives that the user gave, by name."""
+    ``ranks_per_node`` ranks, in each of the ``allocations``. ``asked``: directives that the user gave, by name;
+    ``legs``: the sets of ranks of a launch, one for plain backends and one for each variant."""
 
     name: str
     nodes: int
@@ -50,6 +51,7 @@ class Job:
     at_once: bool
     sweep: tuple[str, ...]
     asked: Mapping[str, str] = field(default_factory=dict)
+    legs: int = 1
 
     @property
     def part(self) -> str:
@@ -129,6 +131,7 @@ def script(job: Job, profile: Profile) -> str:
         "collbench": words(profile.collbench or (sys.executable, "-P", "-m", "collbench")),
         "sweep": words(job.sweep),
         "launches": str(job.launches),
+        "legs": str(job.launches * job.legs),
         "ranks": str(job.ranks_per_node),
     }
     template = (profiles.folder() / TEMPLATE).read_text(encoding="utf-8")

@@ -34,11 +34,13 @@ def planned(
     words: Sequence[str],
     topology: Topology,
     path: Path | None,
+    legs: int = 1,
 ) -> tuple[Submission, dict[Path, str]]:
     """A new submission, not yet on disk, and the texts of its scripts by path.
 
-    ``asked``: the user's directives; ``words``: the options of the sweep; ``topology``: its worlds. Raises UsageError
-    for whatever the sweep would refuse, so that no job fails on it after hours in the queue.
+    ``asked``: the user's directives; ``words``: the options of the sweep; ``topology``: its worlds; ``legs``: its sets
+    of ranks in a launch. Raises UsageError for whatever the sweep would refuse, so that no job fails on it after hours
+    in the queue.
     """
     profile = _with_own_kernels(profiles.find(profile_name))
     if not shape.nodes:
@@ -56,7 +58,7 @@ def planned(
         )
     jobs = tuple(
         Job(f"collbench-{path.stem}", nodes, ranks, gpus, shape.launches, shape.allocations, shape.at_once,
-            tuple(words), dict(asked))
+            tuple(words), dict(asked), legs)
         for nodes in shape.nodes
     )  # fmt: skip
     submission = Submission(path, profile.name, jobs)

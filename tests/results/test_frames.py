@@ -267,6 +267,22 @@ def test_jobs_that_share_a_launch_number_share_their_facts(tmp_path: Path) -> No
     assert (row["host"], row["started"]) == ("vm, other", pd.Timestamp(launch["started"]))
 
 
+def test_rows_of_a_variant_have_the_facts_of_its_own_processes(tmp_path: Path) -> None:
+    rows = [a_record(backend=name) for name in ("mpi", "mpi@a", "nvrar@main")]
+    one = written(tmp_path / "x.csv", *rows)
+    plain = LATER["launches"][0]
+    variant = {"name": "a", "backend": "mpi@a", "variables": {"MPICH_X": "1"}}
+    other = {**plain, "variant": variant, "mpi": {"library": "another"}, "started": "2027-01-01T00:00:00+0000"}
+    for entries in ([plain, other], [other, plain]):
+        sidecar_path(Path(one)).write_text(json.dumps({"launches": entries}))
+        found = cb.read(one, sidecar=True)
+        began = [pd.Timestamp(entry["started"]) for entry in (plain, other, plain)]
+        assert found["started"].tolist() == began
+        assert (found["mpi"] == "another").tolist() == [False, True, False]
+    sidecar_path(Path(one)).write_text(json.dumps({"launches": [other]}))
+    assert cb.read(one, sidecar=True).started.isna().tolist() == [True, False, True]
+
+
 # compare
 
 
