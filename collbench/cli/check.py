@@ -16,6 +16,7 @@ from collbench.cli.check_options import (
     RuleOptions,
     SamplingOptions,
     SideOptions,
+    fixed_words,
     rule,
     sampling,
     sides,
@@ -26,6 +27,7 @@ from collbench.cli.sweep import KindOptions, SizeOptions, kinds, sizes
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.sweep import Sweep
+from collbench.plan.variants import Variant
 from collbench.printer.forms import printed
 from collbench.tables import counted
 
@@ -70,14 +72,19 @@ def check(
     collbench check --candidate nvrar --baseline-ref main
     collbench check BASE.csv CANDIDATE.csv
     """
+    from collbench.ranks.variables import check_variables
+
     path = target.checked()
     if files or sides.given_files:
         found = _of_files(files, sides, rule)
         _conclude(found, form, target)
         context.exit(found.code)
     gate = _gate(sides, rule)
-    request = _request(gate, _sweep(gate, collective, sizes, kinds, sampling, ordering), worlds.topology, path, target)
-    ended = ranks_for(request.topology).run(request, quiet)
+    sweep = _sweep(gate, sides.variant, collective, sizes, kinds, sampling, ordering)
+    request = _request(gate, sweep, worlds.topology, path, target)
+    ranks = ranks_for(request.topology)
+    check_variables(sweep.variants, ranks.launcher)
+    ended = ranks.run(request, quiet)
     rows = ended.records or ()
     if ended.why:
         click.echo(f"{ended.why} Finished rows are in {ended.path}; continue with --resume -o {ended.path}.", err=True)
@@ -98,18 +105,20 @@ def _gate(sides: SideOptions, rule: RuleOptions) -> Gate:
 
 
 def _sweep(
-    gate: Gate, collective: tuple[str, ...], sizes: SizeOptions, kinds: KindOptions, sampling: SamplingOptions,
-    ordering: params.OrderingOptions,
+    gate: Gate, variants: tuple[Variant, ...], collective: tuple[str, ...], sizes: SizeOptions, kinds: KindOptions,
+    sampling: SamplingOptions, ordering: params.OrderingOptions,
 ) -> Sweep:  # fmt: skip
     """The cases of both sides."""
     from collbench.registry import default_dtypes
 
-    backends = (gate.base, gate.candidate)
+    both = (gate.base, gate.candidate)
+    mine = tuple(variant for variant in variants if variant.name in both)
+    backends = tuple(name for name in both if name not in {variant.name for variant in mine})
     return Sweep(
         collectives=collective,
         backends=backends,
         sizes=sizes.chosen,
-        dtypes=kinds.dtype or default_dtypes(backends),
+        dtypes=kinds.dtype or default_dtypes([*backends, *(variant.backend for variant in mine)]),
         ops=kinds.op,
         modes=kinds.mode,
         caches=kinds.cache,
@@ -120,6 +129,7 @@ def _sweep(
         seed=ordering.seed,
         timeout=ordering.timeout,
         verify=sampling.verify,
+        variants=mine,
     )
 
 
@@ -129,9 +139,10 @@ def _request(
     from collbench.measure.request import SweepRequest
     from collbench.results.files import default_path
 
+    argv = fixed_words(sys.argv[1:], gate.base, gate.candidate)
     unnamed = default_path(None)
     path = path or unnamed.with_name(f"{unnamed.stem}-check.csv")
-    return SweepRequest(sweep, gate, topology, path, target.resume, False, target.force, tuple(sys.argv[1:]))
+    return SweepRequest(sweep, gate, topology, path, target.resume, False, target.force, argv)
 
 
 def _of_files(files: tuple[Path, ...], sides: SideOptions, rule: RuleOptions) -> Judgement:

@@ -13,6 +13,7 @@ import click
 from collbench.cli import params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError
+from collbench.plan.variants import Variant, check_names
 from collbench.results.files import check_name
 
 CHARTS = (".png", ".svg", ".pdf")
@@ -24,6 +25,9 @@ class SideOptions:
 
     baseline: str | None
     candidate: str | None
+    baseline_ref: str | None
+    candidate_ref: str | None
+    variant: tuple[Variant, ...]
     baseline_files: tuple[str, ...]
     candidate_files: tuple[str, ...]
 
@@ -34,14 +38,26 @@ class SideOptions:
 
     @property
     def names(self) -> tuple[str, str]:
-        """The backends to measure: baseline and candidate. Raises UsageError."""
-        if not self.baseline or not self.candidate:
+        """The backends to measure: baseline and candidate, each as of its revision. Raises UsageError."""
+        check_names(self.variant, ())
+        one, other = self.baseline or self.candidate, self.candidate or self.baseline
+        if not one or not other or not ((self.baseline and self.candidate) or self.baseline_ref or self.candidate_ref):
             raise UsageError(
-                "a check needs two sides: --baseline and --candidate, or BASE.csv CANDIDATE.csv of earlier runs."
+                "a check needs two sides: --baseline and --candidate, one of them with --baseline-ref or "
+                "--candidate-ref, or BASE.csv CANDIDATE.csv of earlier runs."
             )
-        if self.baseline == self.candidate:
-            raise UsageError(f"--baseline and --candidate are both {self.baseline}; name two.")
-        return params.backend_spec(self.baseline), params.backend_spec(self.candidate)
+        base, candidate = self._form(one, self.baseline_ref), self._form(other, self.candidate_ref)
+        if base == candidate:
+            raise UsageError(f"--baseline and --candidate are both {base}; name two.")
+        return base, candidate
+
+    def _form(self, spec: str, revision: str | None) -> str:
+        """A backend as of a git revision, or one of the variants, as rows name it."""
+        from collbench.registry import at_revision
+
+        if any(spec == variant.name for variant in self.variant):
+            return spec
+        return at_revision(params.backend_spec(spec), revision) if revision else params.backend_spec(spec)
 
     @property
     def backends(self) -> tuple[str, str] | None:
@@ -107,6 +123,15 @@ class CheckTargetOptions:
         return Path(os.path.realpath(self.output)) if self.output.is_symlink() else self.output
 
 
+def fixed_words(words: Sequence[str], base: str, candidate: str) -> tuple[str, ...]:
+    """The words of a command line with the sides as they are named here: ranks that start later then take the
+    revisions of now."""
+    named = ("--baseline", "--candidate", "--baseline-ref", "--candidate-ref")
+    pairs = zip(("", *words), words, strict=False)
+    kept = [word for before, word in pairs if before not in named and word.partition("=")[0] not in named]
+    return (*kept, "--baseline", base, "--candidate", candidate)
+
+
 def _found(globs: Sequence[str]) -> list[Path]:
     """The results files that match. Raises UsageError where nothing does."""
     from collbench.results.records import without_samples
@@ -134,6 +159,9 @@ sides = Group("sides", SideOptions, [
                  "NAME[:KEY=VALUE:...]; of files, one of theirs."),
     click.option("--candidate", shell_complete=params.complete_backend, help="Backend to judge.  "
                  "[default: the baseline's, with a --...-ref]"),
+    click.option("--baseline-ref", metavar="REV", help="Take the baseline's kernels as of this git revision."),
+    click.option("--candidate-ref", metavar="REV", help="Take the candidate's kernels as of this git revision."),
+    params.variant,
     click.option("--baseline-files", multiple=True, metavar="GLOB", help="Results files of the baseline, instead of "
                  "measuring; each is a replicate."),
     click.option("--candidate-files", multiple=True, metavar="GLOB", help="Results files of the candidate."),

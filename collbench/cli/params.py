@@ -166,6 +166,13 @@ dtype = click.option(
     type=names("dtype", lambda: list(DTYPES), ALIASES),
     help=f"Element types: {', '.join(DTYPES)}.  [default: bfloat16 on GPUs, float32 on CPU ranks]",
 )
+variant = click.option(
+    "--variant",
+    multiple=True,
+    type=VARIANT,
+    help="Also time a backend under these environment "
+    "variables, as BACKEND@LABEL, in processes of its own in every launch. Repeatable.",
+)
 op = click.option(
     "--op", default="sum", show_default=True, type=names("op", lambda: OPS), help=f"Reductions: {', '.join(OPS)}."
 )

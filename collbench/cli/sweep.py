@@ -116,8 +116,7 @@ sizes = Group("sizes", SizeOptions, [
 cases = Group("cases", CaseOptions, [
     click.option("--backend", type=params.BACKENDS, help="Backends to time, with optional parameters "
                  "(NAME:KEY=VALUE:...).  [default: all that can run here, on GPUs if there are any, else on CPUs]"),
-    click.option("--variant", multiple=True, type=params.VARIANT, help="Also time a backend under these environment "
-                 "variables, as BACKEND@LABEL, in processes of its own in every launch. Repeatable."),
+    params.variant,
     click.option("--contests", hidden=True, type=click.Path(path_type=Path, dir_okay=False),
                  help="File written by tune with the backends to time on each problem."),
 ])  # fmt: skip
