@@ -79,7 +79,7 @@ def check(
         found = _of_files(files, sides, rule)
         _conclude(found, form, target)
         context.exit(found.code)
-    gate = _gate(sides, rule)
+    gate = gate_of(sides, rule)
     sweep = _sweep(gate, sides.variant, collective, sizes, kinds, sampling, ordering)
     request = _request(gate, sweep, worlds.topology, path, target)
     ranks = ranks_for(request.topology)
@@ -95,7 +95,7 @@ def check(
     context.exit(ended.code)
 
 
-def _gate(sides: SideOptions, rule: RuleOptions) -> Gate:
+def gate_of(sides: SideOptions, rule: RuleOptions) -> Gate:
     """The sides and the rule. Raises UsageError."""
     from collbench.check.gate import Gate
     from collbench.check.rule import MARGIN, rule_of

@@ -34,7 +34,7 @@ def test_scripts_are_written_and_submitted_in_their_folder(stage: Stage) -> None
     assert ran.code == 0, ran.err
     assert stage.calls() == [["--parsable", "nodes1.sh"], ["--parsable", "nodes2.sh"]]
     assert stage.read("folder").strip() == str(stage.folder / "r.jobs")
-    assert "sweep=(--sizes 4K)" in Path("r.jobs/nodes2.sh").read_text()
+    assert "options=(--sizes 4K --launches 1)" in Path("r.jobs/nodes2.sh").read_text()
     assert os.access("r.jobs/nodes2.sh", os.X_OK)
     assert "nodes1.0: job 101\nnodes2.0: job 102\n" in ran.err
     assert reopen(Path("r.csv")).ids == {"nodes1.0": ("101",), "nodes2.0": ("102",)}
@@ -349,11 +349,11 @@ def test_variants_reach_the_sweep_as_they_were_written(stage: Stage) -> None:
     assert (job.legs, [word for word in job.sweep if "mpi" in word]) == (3, list(variants))
     text = Path("r.jobs/nodes1.sh").read_text()
     assert "left=6 " in text
-    (line,) = [line for line in text.splitlines() if line.startswith("sweep=")]
+    (line,) = [line for line in text.splitlines() if line.startswith("options=")]
     shown = subprocess.run(
-        ["bash", "-c", f'{line}; printf "%s\\0" "${{sweep[@]}}"'], capture_output=True, text=True, check=True
+        ["bash", "-c", f'{line}; printf "%s\\0" "${{options[@]}}"'], capture_output=True, text=True, check=True
     )
-    assert shown.stdout.split("\0")[:-1] == ["--sizes", "4K", *words]
+    assert shown.stdout.split("\0")[:-1] == ["--sizes", "4K", *words, "--launches", "2"]
     assert not Path("x").exists()
 
 
