@@ -41,7 +41,7 @@ class Page:
 
     def __bool__(self) -> bool:
         """Whether there is anything to print."""
-        return bool(self.tables or self.notes)
+        return bool(self.tables or self.notes or self.result)
 
 
 def words(*heads: str) -> tuple[Column, ...]:

@@ -17,9 +17,9 @@ TEXTS = st.one_of(st.sampled_from(STRINGS), st.text(max_size=9), st.text("\\|`*_
 
 
 def a_page(*texts: str) -> Page:
-    """Each text as the title of a table, as a heading, in cells, and in notes."""
+    """Each text as the title of a table, as a heading, in cells, in notes and in the result."""
     tables = [
         table_of(text, [*numbers(text), *words("b")], [(each, text) for each in texts], [text, *texts])
         for text in texts
     ]
-    return Page(tuple(tables), notes_of(texts, [f"- {text}" for text in texts]))
+    return Page(tuple(tables), notes_of(texts, [f"- {text}" for text in texts]), " ".join(texts))

@@ -38,9 +38,8 @@ PERMISSIONS = {
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without what a launcher, an earlier test or a runner left in it, but with the cache of these
-    tests."""
-    left = ("PMI", "OMPI", "SLURM", "COLLBENCH", "GITHUB_STEP_SUMMARY")
+    """The environment without what a launcher or an earlier test left in it, but with the cache of these tests."""
+    left = ("PMI", "OMPI", "SLURM", "COLLBENCH")
     kept = {name: value for name, value in os.environ.items() if name == CACHE or not name.startswith(left)}
     return {**kept, **more}
 

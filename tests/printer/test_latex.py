@@ -38,7 +38,7 @@ def read(latex: str) -> str:
 def test_a_table_has_rules_a_caption_and_its_notes() -> None:
     columns = [*numbers("size", "nvrar µs"), *words("fastest")]
     table = table_of("all_reduce · 50 % ÷ 2", columns, [("4 KiB", "9.5", "nvrar ≈ nccl"), ("8 KiB", "-1", "")], ["no"])
-    assert latex_page(Page((table,), notes_of(["95 %", "- one"]))).splitlines() == [
+    assert latex_page(Page((table,), notes_of(["95 %", "- one"]), "a_b: slower")).splitlines() == [
         r"% \usepackage{booktabs,textcomp}",
         "",
         r"\begin{table}[htbp]",
@@ -57,6 +57,8 @@ def test_a_table_has_rules_a_caption_and_its_notes() -> None:
         "",
         r"\par\noindent{\footnotesize 95 \%\\",
         r"  -- one\par}",
+        "",
+        r"\par\noindent a\_b: slower\par",
     ]
 
 

@@ -52,6 +52,14 @@ def test_lines_of_notes_stay_lines_and_lists_lists() -> None:
     ]  # fmt: skip
 
 
+def test_a_result_stands_first_and_all_else_is_folded_below_it() -> None:
+    page = Page((table_of("t", words("a"), [("b",)]),), notes_of(["c"]), "1 of 2\n*slower*")
+    assert markdown_page(page).split("\n\n") == [
+        "**1 of 2 \\*slower\\***", "<details><summary>Details</summary>", "**t**",
+        "| a |\n| --- |\n| b |", "c", "</details>",
+    ]  # fmt: skip
+
+
 def test_no_line_of_a_note_begins_a_block() -> None:
     page = Page((), notes_of(*([text] for text in STRINGS)))
     assert not re.search(r"(?m)^(?:[-+=#>|]|\d+[.)](?:\s|$)|\s|```)", markdown_page(page).replace("\n\n", "\\\n"))

@@ -30,6 +30,7 @@ def test_titles_notes_and_tables_stand_apart() -> None:
         "latency", plain_table(TABLE), "t", "a\n─\nb", "no verdict: x\nno verdict: y", "c\n─", "how to read\nit",
     ]  # fmt: skip
     assert plain_page(Page()) == ""
+    assert plain_page(Page((TABLE,), result="slower\n")) == f"latency\n\n{plain_table(TABLE)}\n\nslower"
 
 
 @given(TEXTS)
@@ -39,6 +40,11 @@ def test_no_text_breaks_a_row_or_moves_the_cursor(text: str) -> None:
     shown = plain_page(a_page(text, *STRINGS))
     assert all(each.isprintable() or each == "\n" for each in shown)
     shown.encode()
+
+
+def test_a_page_is_empty_without_tables_notes_and_result() -> None:
+    pages = (Page(), Page((TABLE,)), Page(notes=(("a",),)), Page(result="a"))
+    assert list(map(bool, pages)) == [False, True, True, True]
 
 
 def test_a_row_has_as_many_cells_as_there_are_columns() -> None:
