@@ -196,7 +196,7 @@ def form_in(spec: str, known: Collection[str]) -> str:
     if not (parts.label and is_of_kernels(spec)):
         return spec
     revision, (_, colon, parameters) = _revision(parts.name, parts.label), spec.partition(":")
-    for name in known:
+    for name in sorted(known):
         form, _, its_parameters = name.partition(":")
         its_name, _, label = form.partition("@")
         alike = (its_name, its_parameters) == (parts.name, parameters)

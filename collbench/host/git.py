@@ -106,9 +106,12 @@ def contents_of(top: Path, blobs: Iterable[Blob]) -> list[bytes]:
     text = _asked(top, "cat-file", "--batch", given="".join(f"{blob.id}\n" for blob in wanted).encode())
     found, at = [], 0
     for blob in wanted:
-        begin = text.index(b"\n", at) + 1
-        found.append(text[begin : begin + blob.bytes])
-        at = begin + blob.bytes + 1
+        head = f"{blob.id} blob {blob.bytes}\n".encode()
+        if not text.startswith(head, at):
+            raise UsageError(f"{top} lacks files of this revision, as a partial clone may; fetch them: git fetch.")
+        at += len(head)
+        found.append(text[at : at + blob.bytes])
+        at += blob.bytes + 1
     return found
 
 

@@ -28,10 +28,16 @@ class Revision:
 
 
 @lru_cache(maxsize=256)
+def _checkout_of(folder: Path) -> git.Checkout:
+    """``git.checkout_of``, asked once for a folder."""
+    return git.checkout_of(folder)
+
+
+@lru_cache(maxsize=256)
 def revision_of(folder: Path, text: str) -> Revision:
     """The commit that ``text`` (a branch, a tag, a hash, HEAD~3) names in the checkout that tracks ``folder``, once for
     this process. Raises UsageError."""
-    checkout = git.checkout_of(folder)
+    checkout = _checkout_of(folder)
     commit = git.commit_of(checkout.top, text)
     return Revision(checkout, commit, git.short_of(checkout.top, commit))
 
@@ -95,7 +101,7 @@ def _headers(revision: Revision) -> Path:
     """The folder of the headers that come with collbench, for a kernel of ``revision``: of the same revision where they
     are in the same checkout, else the present one."""
     try:
-        ours = git.checkout_of(own_folder())
+        ours = _checkout_of(own_folder().resolve())
     except UsageError:  # collbench is installed
         return own_folder()
     return exported(ours, revision.commit) if ours.top == revision.checkout.top else own_folder()

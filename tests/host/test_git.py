@@ -10,6 +10,7 @@ from checkouts import git
 
 from collbench.errors import UsageError
 from collbench.host.git import (
+    Blob,
     Checkout,
     blobs_of,
     checkout_of,
@@ -141,6 +142,12 @@ def test_files_of_a_revision_are_read_as_they_are_stored(tree: Path) -> None:
     assert found == {**files, "one.cu": git_stores(tree, "kernels/one.cu")}
     assert ((tree / ".git" / "index").read_bytes(), git(tree, "status", "--porcelain")) == (index, before)
     assert "has no folder kernels" in refusal(tree_of, checkout, commit_of(tree, "HEAD~1"))
+
+
+def test_a_file_that_the_repository_lacks_is_a_mistake(tree: Path) -> None:
+    blobs = blobs_of(tree, tree_of(checkout_of(tree), commit_of(tree, "HEAD")))
+    for gone in (Blob("1" * 40, 3), Blob(blobs["file"].id, 4)):
+        assert "lacks files of this revision" in refusal(contents_of, tree, [blobs["file"], gone, blobs["file"]])
 
 
 def git_stores(tree: Path, path: str) -> bytes:

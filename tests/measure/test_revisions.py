@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from checkouts import Tree, a_tree, git
 from emulated import needs_compiler
 from running import Mpi, Ran
 
+from collbench.host.shipped import shipped
 from collbench.tune import table as tuned
 from collbench.tune.table import Choice
 
@@ -118,6 +120,21 @@ def test_ranks_give_a_commit_that_their_host_lacks_its_rows(mpich: Mpi, tree: Tr
     assert rows["oneshot"][0] == "ok"
     assert rows["oneshot@1234567"][0] == "skipped"
     assert "has no revision '1234567'" in rows["oneshot@1234567"][1]
+
+
+def test_jobs_take_the_commits_of_the_day_they_are_submitted(mpich: Mpi, tree: Tree) -> None:
+    shutil.copytree(shipped("jobs"), tree.top / "jobs")
+    words = ("--profile", "local", "--nodes", "1", "--dry-run", "--backend", "oneshot@HEAD,mpi", "--sizes", "4K")
+    ran = run(mpich, tree, "submit", *words)
+    assert ran.code == 0, ran.err
+    assert f"(--backend 'oneshot@{short(tree, 'HEAD')},mpi' --sizes 4K)" in ran.out
+    assert "@HEAD" not in ran.out
+
+
+def test_tune_takes_backends_as_they_are(mpich: Mpi, tree: Tree) -> None:
+    ran = run(mpich, tree, "tune", "--backend", "oneshot@HEAD", "--dry-run", "--ranks", "2")
+    assert (ran.code, ran.err.count("\n")) == (2, 1), ran.err
+    assert f"omit @{short(tree, 'HEAD')}" in ran.err
 
 
 MISTAKES = {
