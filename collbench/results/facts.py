@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from collbench.errors import UsageError
 from collbench.results.files import sidecar_path
 from collbench.results.records import FACTS
 
+T = TypeVar("T")
 Facts = Mapping[str, str | None]  # by the names in FACTS; None if missing from the sidecar
 
 
@@ -21,16 +22,27 @@ def facts_of(results: Path) -> dict[int, Facts]:
     Facts of several jobs of a submission that share a launch number are joined by commas. Raises UsageError for a
     sidecar that cannot be read.
     """
+    found: dict[int, list[Facts]] = {}
+    for launch, facts in _entries(results, lambda entry: (int(entry["launch"]), _facts(entry))):
+        found.setdefault(launch, []).append(facts)
+    return {launch: _merged(facts) for launch, facts in found.items()}
+
+
+def sources_of(results: Path) -> list[str]:
+    """The hash of the code's source of each launch that has one, without repeats; errors as in `facts_of`."""
+    hashes = _entries(results, lambda entry: _text(entry.get("source_sha256")))
+    return list(dict.fromkeys(filter(None, hashes)))
+
+
+def _entries(results: Path, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
+    """What ``read`` makes of the launches in the sidecar; [] without one."""
     path = sidecar_path(results)
     if not path.exists():
-        return {}
-    found: dict[int, list[Facts]] = {}
+        return []
     try:
-        for entry in json.loads(path.read_text(encoding="utf-8"))["launches"]:
-            found.setdefault(int(entry["launch"]), []).append(_facts(entry))
+        return [read(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["launches"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a sidecar of collbench ({error}); read the results without it.") from None
-    return {launch: _merged(facts) for launch, facts in found.items()}
 
 
 def _facts(entry: Mapping[str, Any]) -> Facts:
