@@ -52,7 +52,7 @@ def nights_in(folder: Path) -> Nights:
         paths = sorted(path for path in folder.iterdir() if not path.is_dir())
     except OSError as error:
         raise UsageError(f"{folder} cannot be listed: {error.strerror}; give a folder of results files.") from None
-    remarks = [f"{path} is left out: it is compressed; unpack it." for path in paths if path.name.endswith(PACKED)]
+    remarks = [f"left out: {path} is compressed; unpack it." for path in paths if path.name.endswith(PACKED)]
     nights: list[Night] = []
     seen: dict[tuple[object, ...], Path] = {}
     for path in paths:
@@ -71,18 +71,18 @@ def _night(path: Path, seen: dict[tuple[object, ...], Path]) -> tuple[Night | No
     try:
         records = load(path)
     except UsageError as error:
-        return None, [f"{path} is left out: {error}"]
+        return None, [f"left out: {error}"]
     said = [f"{path}: {words}" for words in jobs(records)]
     cases = tuple(record for record in records if not record.is_job)
     if not cases:
-        return None, [*said, f"{path} is left out: it has no row of a case."]
+        return None, [*said, f"left out: {path} has no row of a case."]
     keys = [(record.run_id, record.launch, *record.identity) for record in cases]
     if other := next((seen[key] for key in keys if key in seen), None):
-        return None, [*said, f"{path} is left out: {other} has launches of the same run; keep one of them."]
+        return None, [*said, f"left out: {path} has launches of the same run as {other}; keep one of them."]
     facts, lacks = _facts(path, {record.launch for record in cases})
     time = _started(facts) or _time_of(cases[0].run_id)
     if time is None:
-        return None, [*said, f"{path} is left out: {lacks}, and its run_id {cases[0].run_id!r} is no time."]
+        return None, [*said, f"left out: {path} has no time: {lacks}, and its run_id is {cases[0].run_id!r}."]
     seen.update(dict.fromkeys(keys, path))
     if lacks:
         said.append(f"{path}: {lacks}; its time is that of its run_id, taken as UTC, and what is missing is unknown.")

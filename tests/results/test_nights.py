@@ -90,7 +90,7 @@ def test_what_is_no_night_is_left_out_with_a_sentence(tmp_path: Path) -> None:
     found, said = read(tmp_path)
     assert [night.path.name for night in found.nights] == [good.name]
     for name, words in {
-        "copy.csv": f"{good.name} has launches of the same run",
+        "copy.csv": f"has launches of the same run as {good}",
         "foreign.csv": "no column 'run_id'",
         "empty.csv": "is empty",
         "header.csv": "no row of a case",
@@ -98,8 +98,8 @@ def test_what_is_no_night_is_left_out_with_a_sentence(tmp_path: Path) -> None:
         "binary.csv": "cannot be read",
         "packed.csv.gz": "compressed; unpack it",
         "gone.csv": "does not exist",
-        "timeless.csv": "its run_id 'nightly' is no time",
-        "month13.csv": "is no time",
+        "timeless.csv": "has no time: timeless.json does not exist, and its run_id is 'nightly'",
+        "month13.csv": "has no time",
         "job.csv": "timeout: job 7: TIMEOUT",
     }.items():
         assert any(words in line for line in found.remarks if f"/{name}" in line), name
