@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,29 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import params
+from collbench.cli import forms, params
 from collbench.errors import Exit, UsageError, pick
+from collbench.printer.forms import printed
 
 if TYPE_CHECKING:
     from collbench.results.nights import Night
     from collbench.results.series import Series
 
 
-def _margin(text: str) -> float:
-    number, percent, rest = text.partition("%")
-    try:
-        found = float(number) / (100 if percent else 1)
-    except ValueError:
-        found = math.nan
-    if rest.strip() or not 0 < found < math.inf:
-        raise UsageError(f"{text!r} is not a margin above 0; write one such as 2%.")
-    return found
-
-
 @click.command(short_help="Follow cases over nights, one results file a night.")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--alarm", is_flag=True, help="Exit with 4 if a case is slower, with 6 if no case has a verdict.")
-@click.option("--margin", default="2%", show_default=True, type=params.Parsed("percent", _margin),
+@click.option("--margin", default="2%", show_default=True, type=params.MARGIN,
               help="Slower by less does not count; more is needed where nights differ more.")  # fmt: skip
 @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), metavar="DATE",
               help="Leave out nights before this date (UTC), for example after a change that is accepted.")  # fmt: skip
@@ -44,8 +33,7 @@ def _margin(text: str) -> float:
 @click.option("--csv", "table", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a row for each night and a column for each case, for tools that find change points such as "
               "Apache Otava.")  # fmt: skip
-@click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
-@click.option("--markdown", "form", flag_value="markdown", help="Markdown instead of a plain table.")
+@forms.form
 def history(
     folder: Path,
     alarm: bool,
@@ -55,7 +43,7 @@ def history(
     only: tuple[tuple[str, str], ...],
     charts: Path | None,
     table: Path | None,
-    form: str | None,
+    form: forms.FormOptions,
 ) -> None:
     """Print how each case does over the nights in DIR, and whether the last two nights are slower than what came
     before.
@@ -67,7 +55,7 @@ def history(
     of 4 % in 99 %.
     """
     from collbench.results.nights import nights_in
-    from collbench.views.history import show
+    from collbench.views.history import page, plain
 
     found = nights_in(folder)
     for words in found.remarks:
@@ -78,7 +66,9 @@ def history(
         _draw(series, charts, folder)
     if table:
         _export(nights, series, table)
-    click.echo(show(series, form))
+    shown = page(series)
+    click.echo(printed(shown, [plain(each) for each in series], form.chosen))
+    forms.publish(f"collbench history: {shown.result}", shown, os.environ)
     if alarm and (code := _exit_of(series)):
         raise click.exceptions.Exit(code)
 

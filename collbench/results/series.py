@@ -96,13 +96,12 @@ class Series:
 
     @property
     def onset(self) -> tuple[Point, Point] | None:
-        """The last night that was not slower, and the first since which every one is; None if the last one is not."""
-        if self.judgement is None:
+        """Of a slower case, the last night that was not slower and the one after it; else None."""
+        if self.judgement is None or not self.is_slower:
             return None
         most = self.judgement.before_us * (1 + self.judgement.margin)
-        slower = [(point.us or 0.0) > most for point in self.alike]
-        start = len(slower) - (slower[::-1].index(False) if False in slower else len(slower))
-        return (self.alike[start - 1], self.alike[start]) if 0 < start < len(slower) else None
+        last = max(place for place, point in enumerate(self.alike) if point.us is not None and point.us <= most)
+        return self.alike[last], self.alike[last + 1]
 
     @property
     def is_slower(self) -> bool:

@@ -1,8 +1,7 @@
-"""Series of nights as text: a table for each machine and panel, remarks on nights, or JSON."""
+"""Series of nights as a table for each machine and panel, remarks on nights, and values for JSON."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from collbench.plan.sizes import format_size
@@ -10,31 +9,40 @@ from collbench.results.panels import Panel, panel_of, title_of
 from collbench.results.series import Point, Series, date_of
 from collbench.results.trends import FEWEST, WINDOW
 from collbench.results.verdicts import counted_launches
-from collbench.tables import Table, aligned, counted, markdown, show_us
+from collbench.tables import Page, Table, counted, notes_of, numbers, show_us, table_of, words
 
 Effect = tuple[float, str]  # a relative change, and the case that it is of
 Remark = tuple[str, str, Series]  # a date, what is to be said of it, and a case of which it is true
-HEAD = ["backend", "size", "nights", "first", "last", "µs", "before µs", "change", "margin", "verdict"]
 MOST_NAMES, MOST_LINES = 4, 10
 READING = (
-    f"A night is the median over its launches. Before: the lowest median of {WINDOW} consecutive earlier nights with\n"
-    f"the same versions (of all while there are fewer, at least {FEWEST}). Slower: each of the last two nights is\n"
-    "above it by more than the margin, which is larger where nights differ more. No verdict covers a change of\n"
-    "versions."
+    f"A night is the median over its launches. Before: the lowest median of {WINDOW} consecutive earlier nights with",
+    f"the same versions (of all while there are fewer, at least {FEWEST}). Slower: each of the last two nights is",
+    "above it by more than the margin, which is larger where nights differ more. No verdict covers new versions.",
 )
 
 
-def show(series: Sequence[Series], form: str | None = None) -> str:
-    """A titled table for each machine and panel, what is to be said of nights, and how to read the tables; ``form`` may
-    be ``markdown`` or ``json``."""
-    if form == "json":
-        return json.dumps([plain(each) for each in series], indent=1, allow_nan=False)
+def page(series: Sequence[Series]) -> Page:
+    """A table for each machine and panel with what is to be said of its nights, how to read them, and the result."""
     groups: dict[tuple[str, Panel], list[Series]] = {}
     for each in series:
         groups.setdefault((each.machine, panel_of(each.record)), []).append(each)
-    drawn = markdown if form == "markdown" else aligned
-    tables = [f"{heading(group[0])}\n\n{drawn(_table(group))}" for group in groups.values()]
-    return "\n\n".join([*tables, *filter(None, map("\n".join, _remarks(series))), READING])
+    tables = tuple(map(_table, groups.values()))
+    return Page(tables, notes_of(READING), _result(series, names=len(tables) == 1))
+
+
+def _result(series: Sequence[Series], names: bool) -> str:
+    """The result in one line, with the ``names`` of slower cases where they are of one table."""
+    judged, slower = sum(each.judgement is not None for each in series), losses(series)
+    if not judged:
+        return f"no verdict on any of {counted(len(series), 'case')}"
+    if not slower:
+        return f"none of {counted(judged, 'case')} with a verdict is slower"
+    return f"slower: {len(slower)} of {counted(judged, 'case')} with a verdict{f' ({few(slower)})' if names else ''}"
+
+
+def losses(series: Iterable[Series]) -> list[str]:
+    """The slower cases, each with its change."""
+    return [f"{name_of(each)} {signed(each.judgement.change)}" for each in series if each.is_slower and each.judgement]
 
 
 def heading(series: Series) -> str:
@@ -47,8 +55,13 @@ def name_of(series: Series) -> str:
     return f"{series.record.backend} {format_size(series.record.bytes)}"
 
 
-def _table(group: Iterable[Series]) -> Table:
-    return [HEAD, *map(_cells, sorted(group, key=lambda each: (each.record.backend, each.record.bytes)))]
+def _table(group: Sequence[Series]) -> Table:
+    columns = [
+        *words("backend"), *numbers("size", "nights"), *words("first", "last"),
+        *numbers("µs", "before µs", "change %", "margin %"), *words("verdict"),
+    ]  # fmt: skip
+    ordered = sorted(group, key=lambda each: (each.record.backend, each.record.bytes))
+    return table_of(heading(group[0]), columns, map(_cells, ordered), *_remarks(ordered))
 
 
 def _cells(series: Series) -> list[str]:
@@ -63,7 +76,8 @@ def _verdict(series: Series) -> list[str]:
     found = series.judgement
     if found is None:
         return ["", "", "", f"no verdict: {series.reason}"]
-    return [show_us(found.before_us), f"{signed(found.change):>8}", f"{100 * found.margin:.1f} %", found.trend.value]
+    change, margin = f"{100 * found.change:+.1f}", f"{100 * found.margin:.1f}"
+    return [show_us(found.before_us), change, margin, found.trend.value]
 
 
 def signed(change: float) -> str:
@@ -73,19 +87,24 @@ def signed(change: float) -> str:
 
 def _remarks(series: Sequence[Series]) -> Iterator[list[str]]:
     """Lines on slower cases, changes of versions, nights without a point and nights with fewer launches than usual."""
-    yield [f"- slower: {name_of(each)}, {_onset(each)}" for each in series if each.is_slower]
-    yield _latest(f"- {words}; {_effect(effects)}" for words, effects in sorted(_effects(series).items()))
+    yield [f"- slower {since}: {few(losses(found))}" for since, found in _onsets(series).items()]
+    yield _latest(f"- {change}; {_effect(effects)}" for change, effects in sorted(_effects(series).items()))
     yield _by_date((date_of(point), point.case.status, each) for each in series for point in each.untimed)
     yield _by_date((date_of(point), _fewer(each, point), each) for each in series for point in few_launches(each))
 
 
-def _onset(series: Series) -> str:
-    change = signed(series.judgement.change) if series.judgement else ""
-    if series.onset is None:
-        return change
-    before, first = (point.night.commit or "unknown" for point in series.onset)
-    commits = f"commit {first}" if before == first else f"commits {before} → {first}"
-    return f"{change} since {date_of(series.onset[1])}, {commits}"
+def _onsets(series: Iterable[Series]) -> dict[str, list[Series]]:
+    """The slower cases by date and commits of their onset."""
+    found: dict[str, list[Series]] = {}
+    for each in series:
+        if each.onset:
+            found.setdefault(_since(*each.onset), []).append(each)
+    return found
+
+
+def _since(before: Point, first: Point) -> str:
+    commits = dict.fromkeys(point.night.commit or "unknown" for point in (before, first))
+    return f"since {date_of(first)}, commit{'s' * (len(commits) - 1)} {' → '.join(commits)}"
 
 
 def _effects(series: Iterable[Series]) -> dict[str, list[Effect]]:
@@ -116,9 +135,9 @@ def _fewer(series: Series, point: Point) -> str:
 def _by_date(remarks: Iterable[Remark]) -> list[str]:
     """A line for each date and sentence, with the cases of which it is true."""
     found: dict[tuple[str, str], list[Series]] = {}
-    for date, words, series in remarks:
-        found.setdefault((date, words), []).append(series)
-    return _latest(f"- {date}: {words}: {_listed(each)}" for (date, words), each in sorted(found.items(), key=_key))
+    for date, what, series in remarks:
+        found.setdefault((date, what), []).append(series)
+    return _latest(f"- {date}: {what}: {_listed(each)}" for (date, what), each in sorted(found.items(), key=_key))
 
 
 def _key(item: tuple[tuple[str, str], object]) -> tuple[str, str]:
@@ -133,7 +152,11 @@ def _latest(lines: Iterable[str]) -> list[str]:
 
 
 def _listed(series: Sequence[Series]) -> str:
-    names = [name_of(each) for each in series]
+    return few([name_of(each) for each in series])
+
+
+def few(names: Sequence[str]) -> str:
+    """The names, or the first ones of many and how many others there are."""
     more = len(names) - MOST_NAMES
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:MOST_NAMES])} and {counted(more, 'more case')}"
 

@@ -22,7 +22,7 @@ from collbench.results.trends import LAST
 from collbench.tables import show_us
 from collbench.views import drawing
 from collbench.views.drawing import GREY, MOST_MARKERS, RED, Frame, Style, new_figure
-from collbench.views.history import few_launches, heading, name_of, signed
+from collbench.views.history import few, few_launches, heading, losses
 from collbench.views.naming import suffixes, words_of
 
 DATES: Any = dates  # its functions have no types
@@ -126,8 +126,8 @@ def _foot(group: Sequence[Series], sizes: Sequence[int], marks: Marks) -> str:
 
 
 def _warning(group: Iterable[Series]) -> str:
-    slower = [f"{name_of(each)} {signed(each.judgement.change)}" for each in group if each.is_slower and each.judgement]
-    return f"Slower: {', '.join(slower)}" if slower else ""
+    slower = losses(group)
+    return f"Slower: {few(slower)}" if slower else ""
 
 
 def _pane(axes: Axes, group: Sequence[Series], styles: Mapping[str, Style], marks: Marks) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from nights import a_night, launches_of, nights_of
 from samples import untimed
+from shown import nights as show
 
+from collbench.printer.forms import Form
 from collbench.results.nights import nights_in
 from collbench.results.series import Series, series_of
-from collbench.views.history import show
 
 STEADY = [10.0] * 8
 
@@ -23,12 +24,13 @@ def series_in(folder: Path) -> list[Series]:
 def test_a_slower_case_has_its_change_and_the_commits_between_which_it_came(tmp_path: Path) -> None:
     for day, us in enumerate([*STEADY, 11.0, 11.1]):
         a_night(tmp_path, day, launches_of(us), commit=f"c{day}")
-    title, table, slower, _ = show(series_in(tmp_path)).split("\n\n")
+    title, table, slower, _, result = show(series_in(tmp_path)).split("\n\n")
     assert title == "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain · H200"
     assert table.splitlines()[-1].split() == [
-        "mpi", "4", "KiB", "10", "2026-09-01", "2026-09-10", "11.10", "10.00", "+11.0", "%", "2.0", "%", "slower",
+        "mpi", "4", "KiB", "10", "2026-09-01", "2026-09-10", "11.10", "10.00", "+11.0", "2.0", "slower",
     ]  # fmt: skip
-    assert slower == "- slower: mpi 4 KiB, +11.0 % since 2026-09-09, commits c7 → c8"
+    assert slower == "- slower since 2026-09-09, commits c7 → c8: mpi 4 KiB +11.0 %"
+    assert result == "slower: 1 of 1 case with a verdict (mpi 4 KiB +11.0 %)"
 
 
 def test_machines_and_panels_have_tables_of_their_own(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_a_last_night_without_a_point_shows_its_status(tmp_path: Path) -> None:
 def test_json_has_every_night(tmp_path: Path) -> None:
     nights_of(tmp_path, [*STEADY, 11.0, 11.0])
     a_night(tmp_path, 10, [untimed("wrong")])
-    (found,) = json.loads(show(series_in(tmp_path), "json"))
+    (found,) = json.loads(show(series_in(tmp_path), Form.JSON))
     assert (found["verdict"], found["reason"], found["last_us"]) == (None, "wrong on 2026-09-11", None)
     assert (found["backend"], found["bytes"], found["machine"], found["nights"]) == ("mpi", 4096, "H200", 10)
     assert found["versions"]["nccl"] == "2.28.9"
@@ -89,5 +91,5 @@ def test_json_has_every_night(tmp_path: Path) -> None:
 
 def test_markdown_has_the_same_rows(tmp_path: Path) -> None:
     nights_of(tmp_path, [*STEADY, 11.0, 11.0])
-    rows = [line for line in show(series_in(tmp_path), "markdown").splitlines() if line.startswith("|")]
-    assert [cell.strip() for cell in rows[-1].strip("|").split("|")][-3:] == ["+10.0 %", "2.0 %", "slower"]
+    rows = [line for line in show(series_in(tmp_path), Form.MARKDOWN).splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in rows[-1].strip("|").split("|")][-3:] == ["+10.0", "2.0", "slower"]
