@@ -103,9 +103,12 @@ def _draw(series: Sequence[Series], charts: Path, folder: Path) -> None:
 
 
 def _export(nights: Sequence[Night], series: Sequence[Series], path: Path) -> None:
+    """Write the CSV file. Raises UsageError where another file would be replaced, such as a night's."""
     from collbench.results.writing import replace_text
-    from collbench.views.columns import change_point_csv
+    from collbench.views.columns import change_point_csv, is_ours
 
+    if path.exists() and not is_ours(path):
+        raise UsageError(f"{path} exists and was not written by --csv; give another path.")
     replace_text(path, change_point_csv(nights, series))
 
 

@@ -31,12 +31,12 @@ class Point:
         """The start of the night's first launch, in UTC."""
         return self.night.time
 
-    @property
+    @cached_property
     def us(self) -> float | None:
         """The median over launches in microseconds; None if any launch was wrong, failed or timed out."""
         return self.case.median()
 
-    @property
+    @cached_property
     def launches(self) -> int:
         """The number of launches with a latency."""
         return len(self.case.timed)
@@ -72,22 +72,22 @@ class Series:
         """The points that have a latency."""
         return tuple(point for point in self.points if point.us is not None)
 
-    @property
+    @cached_property
     def untimed(self) -> tuple[Point, ...]:
         """The nights without a latency, except those in which the case was skipped."""
         return tuple(point for point in self.points if point.case.is_bad)
 
-    @property
+    @cached_property
     def alike(self) -> tuple[Point, ...]:
         """The points with the versions of the last one: only these are compared."""
         return tuple(point for point in self.timed if point.versions == self.timed[-1].versions)
 
-    @property
+    @cached_property
     def usual_launches(self) -> int:
         """The number of launches that most nights have."""
         return max(multimode(point.launches for point in self.timed))
 
-    @property
+    @cached_property
     def changes(self) -> list[Change]:
         """Where versions change; nights of which nothing is known are passed over."""
         known = [point for point in self.timed if point.night.versions]

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from collbench.plan.layout import VIRTUAL
 from collbench.results.nights import VERSIONS, Night
@@ -36,6 +37,13 @@ def change_point_csv(nights: Sequence[Night], series: Sequence[Series]) -> str:
     for place, night in enumerate(used):
         writer.writerow([night.time.isoformat(), *_attributes(night), *(column[place] for column in columns)])
     return out.getvalue()
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file begins as `change_point_csv` does, so that it may be replaced."""
+    head = ",".join(("time", *ATTRIBUTES))
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(len(head)) == head
 
 
 def _attributes(night: Night) -> list[str]:

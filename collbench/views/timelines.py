@@ -27,6 +27,7 @@ from collbench.views.naming import suffixes, words_of
 
 DATES: Any = dates  # its functions have no types
 MOST_PANES = 6
+MOST_MEANINGS = 6
 MOST_NAMED = 3  # backends whose latency stands in the title of a pane
 READING = (
     "A point is the median over the launches of a night (date: UTC), against the fastest level that its series held "
@@ -122,7 +123,9 @@ def _letters(place: int) -> str:
 def _foot(group: Sequence[Series], sizes: Sequence[int], marks: Marks) -> str:
     every = {each.record.bytes for each in group}
     part = f" {len(sizes)} of {len(every)} sizes; --only bytes=SIZE selects others." if len(sizes) < len(every) else ""
-    return "\n".join([f"{READING}{part}", *([f"Versions: {', '.join(marks.meanings)}."] if marks.meanings else [])])
+    last = ", ".join(marks.meanings[-MOST_MEANINGS:])
+    dots = "..., " if len(marks.meanings) > MOST_MEANINGS else ""
+    return "\n".join([f"{READING}{part}", *([f"Versions: {dots}{last}."] if last else [])])
 
 
 def _warning(group: Iterable[Series]) -> str:

@@ -79,6 +79,15 @@ def test_files_are_written(tmp_path: Path) -> None:
     assert ".png" in ran.stderr
 
 
+def test_a_csv_file_replaces_only_its_like(tmp_path: Path) -> None:
+    night, *_ = nights_of(tmp_path, STEADY)
+    precious = night.read_text()
+    ran = history(tmp_path, "--csv", str(night))
+    assert "was not written by --csv" in str(ran.exception)
+    assert night.read_text() == precious
+    assert [history(tmp_path, "--csv", str(tmp_path / "all.csv")).exit_code for _ in range(2)] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
