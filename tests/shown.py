@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from collbench.printer.forms import Form, printed
 from collbench.results.records import Record
-from collbench.views import ratios, summary
+from collbench.results.series import Series
+from collbench.views import history, ratios, summary
 from collbench.views.comparison import Comparisons
 
 
@@ -18,3 +19,8 @@ def show(found: Comparisons, form: Form = Form.PLAIN) -> str:
 def results(records: Sequence[Record], form: Form = Form.PLAIN) -> str:
     """What ``sweep`` prints, without the closing words."""
     return printed(summary.page(records), summary.plain(records), form)
+
+
+def nights(series: Sequence[Series], form: Form = Form.PLAIN) -> str:
+    """What ``history`` prints."""
+    return printed(history.page(series), [history.plain(each) for each in series], form)

@@ -142,18 +142,6 @@ def _found(globs: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _margin(text: str) -> float:
-    """A relative change from ``2%`` or ``0.02``."""
-    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
-    try:
-        value = float(number) / (100 if percent else 1)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a margin; write a percentage such as 2%.") from None
-    if not 0 < value <= 10:
-        raise UsageError(f"a margin of {text} is not above 0 and at most 1000%; write one such as 2%.")
-    return value
-
-
 sides = Group("sides", SideOptions, [
     click.option("--baseline", shell_complete=params.complete_backend, help="Backend to compare with, "
                  "NAME[:KEY=VALUE:...]; of files, one of theirs."),
@@ -167,7 +155,7 @@ sides = Group("sides", SideOptions, [
     click.option("--candidate-files", multiple=True, metavar="GLOB", help="Results files of the candidate."),
 ])  # fmt: skip
 rule = Group("rule", RuleOptions, [
-    click.option("--margin", type=params.Parsed("percent", _margin), help="Change that does not matter yet.  "
+    click.option("--margin", type=params.MARGIN, help="Change that does not matter yet.  "
                  "[default: 2%; for files 4%]"),
     click.option("--max-launches", default=20, show_default=True, type=click.IntRange(min=1),
                  help="Launches after which what is undecided stays unclear."),

@@ -130,11 +130,24 @@ def _condition(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _margin(text: str) -> float:
+    """A relative change from ``2%`` or ``0.02``."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a margin; write a percentage such as 2%.") from None
+    if not 0 < value <= 10:
+        raise UsageError(f"a margin of {text} is not above 0 and at most 1000%; write one such as 2%.")
+    return value
+
+
 COUNTS = Parsed("N,...", _counts)
 SIZE = Parsed("size", parse_size)
 SIZES = Parsed("sizes", parse_sizes)
 BACKENDS = Parsed("backend,...", _backends, backend_names)
 VARIANT = Parsed("LABEL='BACKEND VARIABLE=VALUE ...'", _variant)
+MARGIN = Parsed("percent", _margin)
 
 
 class Seconds(click.FloatRange):
