@@ -16,8 +16,9 @@ from collbench.printer.forms import printed
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path), required=False)
 @click.option("--backend", "names", shell_complete=params.complete_backend,
-              help="With one file: the two backends to compare, A,B.  [default: all against nccl, or mpi "
-              "without it]  With two files: the backends to compare.  [default: all]")  # fmt: skip
+              help="With one file: the two backends to compare, A,B; best(A) is the fastest of A, A-... and A@....  "
+              "[default: all against nccl, or mpi without it]  With two files: the backends to compare.  "
+              "[default: all]")  # fmt: skip
 @params.only
 @forms.form
 def compare(

@@ -14,8 +14,8 @@ from collbench.cli import params
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("plots"),
               show_default=True, help="Folder for the charts.")  # fmt: skip
-@click.option("--baseline", help="Reference backend of the speed-ups.  [default: nccl, or mpi without it]",
-              shell_complete=params.complete_backend)  # fmt: skip
+@click.option("--baseline", help="Reference backend of the speed-ups, or best(BACKEND).  [default: nccl, or mpi "
+              "without it]", shell_complete=params.complete_backend)  # fmt: skip
 @params.only
 def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tuple[tuple[str, str], ...]) -> None:
     """Draw latency with speed-up, bus bandwidth, scaling over ranks and a map of the best backends, as PNG and SVG.

@@ -68,11 +68,11 @@ class Sweep:
         return [*plain, *(Case(problem, variant.name, variant) for variant in self.variants)]
 
     def legs(self, launch: int) -> list[str]:
-        """The legs of a launch in the order in which they run: labels of variants, and "" for all plain backends.
+        """The legs of a launch in the order in which they run: labels of variants, and "" for plain backends, if any.
 
         The order is drawn for every second launch and reversed in the next one, so that a steady drift cancels.
         """
-        found = ["", *sorted(variant.label for variant in self.variants)]
+        found = [*([""] if self.backends else []), *sorted(variant.label for variant in self.variants)]
         random.Random(f"{self.seed}/legs/{launch // 2}").shuffle(found)
         return found[::-1] if launch % 2 else found
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from collbench.errors import UsageError, pick
+from collbench.errors import UsageError
 from collbench.plan.layout import VIRTUAL
+from collbench.results.best import check_name
 from collbench.results.cases import LATENCY, CaseResult, cases, median_over
 from collbench.results.mismatch import mismatches
 from collbench.results.pairs import Fastest, fastest
@@ -175,7 +176,7 @@ def _latency_chart(group: Group, styles: Styles, baseline: str | None) -> Figure
     sizes, cells = _sizes(group), _cells(group)
     base = baseline or default_baseline(_names(cells)) or ""
     found = speedups.speedups(cells, base)
-    foot = _foot(group, "\n".join(filter(None, [LATENCIES, speedups.reading(found)])))
+    foot = _foot(group, "\n".join(filter(None, [LATENCIES, speedups.reading(found), *speedups.choices(cells, base)])))
     frame = Frame(_title(group), foot, styles, _warning(group))
     below = speedups.curves(found, sizes)
     return drawing.latency_chart(frame, _latency(cells, sizes), _bounds(group, sizes), below, base)
@@ -260,8 +261,9 @@ def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[C
     if not panel_groups:
         raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     names = {record.backend for record in records if not record.is_job}
-    chosen = pick("backend", baseline, names) if baseline else None
-    for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), chosen):
+    if baseline:
+        check_name(baseline, names)
+    for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), baseline):
         for suffix, group in zip(suffixes(list(groups)), groups.values(), strict=True):
             yield Chart(f"{kind}{suffix}", draw(group), tuple(rows_of(group)))
 

@@ -32,7 +32,8 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         a: rows of `collbench.read`, of one run. Without b, its backends are compared, launch by launch.
         b: rows of another run; a is compared with b, case by case.
         backends: two names, ``"nvrar,nccl"`` or a sequence: the first is compared with the second; by default, every
-            other backend with nccl, else mpi. With b: only these backends.
+            other backend with nccl, else mpi. ``best(nccl)`` is the fastest of nccl, nccl-symm, nccl@..., at each size
+            chosen on one half of the launches and judged on the other, as ``reason`` says. With b: only these backends.
 
     Returns:
         One row per case: its columns; the sides ``a`` and ``b`` and their medians over launches, ``a_us`` and
@@ -70,7 +71,7 @@ def plot(frame: pd.DataFrame, baseline: str | None = None) -> dict[str, Figure]:
 
     Args:
         frame: rows of `collbench.read`, of one run or of several that share no case.
-        baseline: the backend that speed-ups are relative to; by default nccl, else mpi.
+        baseline: the backend that speed-ups are relative to, or ``best(BACKEND)``; by default nccl, else mpi.
 
     Returns:
         Figures by name, as at the end of the command's file names: ``latency``, ``bandwidth``, ``scaling``, ``best``,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from collbench.plan.sizes import format_size
+from collbench.results.best import FEWEST, reading
 from collbench.results.cases import CaseResult
 from collbench.results.panels import Panel, panel_of, title_of
 from collbench.results.records import Record
+from collbench.results.verdicts import FEWEST_LAUNCHES
 from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
 from collbench.views import coverage
 from collbench.views.comparison import Comparison, Comparisons, Unjudged
@@ -50,8 +52,16 @@ def _warnings(rows: Sequence[Comparison]) -> list[list[str]]:
 def _table(rows: Sequence[Row]) -> Table:
     a, b = rows[0].a, rows[0].b
     ordered = sorted(rows, key=lambda row: row.record.bytes)
-    columns = [*numbers("size", f"{a} µs", f"{b} µs", "ratio", "95 % over launches"), *words(f"{a} is")]
-    return table_of(f"{title_of(rows[0].record)} · {a} ÷ {b}", columns, map(_cells, ordered), _reasons(ordered))
+    best = dict.fromkeys(each.name for row in rows if isinstance(row, Comparison) for each in row.best)
+    chosen = words(*(f"chosen for {name}" for name in best))
+    columns = [*numbers("size", f"{a} µs", f"{b} µs", "ratio", "95 % over launches"), *words(f"{a} is"), *chosen]
+    cells = [[*_cells(row), *_choices(row, len(best))] for row in ordered]
+    return table_of(f"{title_of(rows[0].record)} · {a} ÷ {b}", columns, cells, _reasons(ordered))
+
+
+def _choices(row: Row, count: int) -> list[str]:
+    """What was chosen for each side that is the best of a family."""
+    return [each.label for each in row.best] if isinstance(row, Comparison) else [""] * count
 
 
 def _cells(row: Row) -> list[str]:
@@ -76,7 +86,9 @@ def _reason(name: str, case: CaseResult) -> str:
 
 def _reading(rows: Sequence[Comparison]) -> list[str]:
     """How to read the ratios; [] if there are none."""
-    return coverage.reading([row.ratio for row in rows]) if rows else []
+    best = [each for row in rows for each in row.best]
+    needed = FEWEST if best else FEWEST_LAUNCHES
+    return [*reading(best), *coverage.reading([row.ratio for row in rows], needed)] if rows else []
 
 
 def plain(found: Comparisons) -> list[dict[str, object]]:
@@ -96,7 +108,8 @@ def _what(record: Record) -> dict[str, object]:
 
 def _judged(row: Comparison) -> dict[str, object]:
     sides = {"a": row.a, "b": row.b, "a_us": row.a_us, "b_us": row.b_us}
-    ends = {"a_status": "ok", "b_status": "ok", "reason": None}
+    chosen = "; ".join(f"{each.case.reason}{each.exceptions}" for each in row.best)
+    ends = {"a_status": "ok", "b_status": "ok", "reason": chosen or None}
     found = {name: getattr(row.ratio, name) for name in RATIO}
     return {**_what(row.record), **sides, **found, "covers": row.ratio.covers or None,
             "mismatch": row.mismatch or None, **ends}  # fmt: skip

@@ -117,3 +117,4 @@ def test_no_leg_has_a_place_of_its_own() -> None:
     again = a_sweep(variants=sweep.variants[::-1])
     assert [again.legs(launch) for launch in range(8)] == orders[:8], "whatever their order on the command line"
     assert a_sweep().legs(3) == [""]
+    assert sorted(a_sweep(backends=(), variants=sweep.variants).legs(3)) == [*labels]

@@ -299,3 +299,61 @@ def test_what_went_wrong_is_reported() -> None:
     assert sorted(missed(found)) == sorted(wrong)
     assert "no verdict: nvshmem 64 KiB: wrong (rank 0: routing layer" in show(found)
     assert missed(compare_backends(records, ("nccl-symm", "nccl"))) == [("nccl-symm", 1000, "wrong")]
+
+
+FAMILY = [
+    *launches("nvrar", 4, 4, 4, 4, 4, 4),
+    *launches("nccl", 7, 7, 7, 9, 9, 9),
+    *launches("nccl-symm", 8, 8, 8, 8, 8, 8),
+    *launches("mpi", 1, 1, 1, 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "ratio", "us"),
+    [
+        (("nvrar", "best(nccl)"), 4 / 9, (4, 9)),
+        (("best(nccl)", "nvrar"), 9 / 4, (9, 4)),
+        (("nccl", "best(nccl)"), 1.0, (9, 9)),
+        (("nccl-symm", "best(nccl)"), 8 / 9, (8, 9)),
+        (("best(nvrar)", "best(nccl)"), 4 / 9, (4, 9)),
+    ],
+)
+def test_the_best_of_a_family_is_a_side_judged_by_half_of_the_launches(
+    names: tuple[str, str], ratio: float, us: tuple[float, float]
+) -> None:
+    (found,) = compare_backends(FAMILY, names).judged
+    assert (found.a, found.b) == names
+    assert found.ratio.value == pytest.approx(ratio)
+    assert (found.ratio.launches, found.ratio.paired) == (3, True)
+    assert (found.a_us, found.b_us) == us
+    assert {each.name: each.member for each in found.best}["best(nccl)"] == "nccl"
+
+
+def test_what_was_chosen_stands_in_the_table_and_in_json() -> None:
+    failed = untimed("failed", "no memory", backend="nccl@tree")
+    found = compare_backends([*FAMILY, failed], ("nvrar", "best(nccl)"))
+    text = show(found)
+    assert "chosen for best(nccl)" in text
+    assert text.splitlines()[4].split()[-5:] == ["faster", "nccl", "(without", "nccl@tree:", "failed)"]
+    assert "best(nccl): at each size the fastest of nccl, nccl-symm, nccl@tree in the first half" in text
+    (row,) = json.loads(show(found, Form.JSON))
+    assert row["reason"] == "best(nccl) is nccl, chosen on 3 launches and judged on 3 (without nccl@tree: failed)"
+
+
+def test_too_few_launches_for_the_best_of_a_family_are_counted_in_all() -> None:
+    few = [record for record in FAMILY if record.launch < 4]
+    found = compare_backends(few, ("nvrar", "best(nccl)"))
+    assert found.judged[0].ratio.verdict == "unclear (2 launches)"
+    assert "no interval over launches; --launches 5 or more give both" in show(found)
+    one = [record for record in FAMILY if record.launch < 1]
+    nothing = compare_backends(one, ("nvrar", "best(nccl)"))
+    assert (nothing.judged, missed(nothing)) == ((), [("best(nccl)", 4096, "unchosen")])
+    assert "1 launch: half of them choose best(nccl), the others judge it" in show(nothing)
+
+
+def test_the_best_of_a_family_is_of_one_file_and_of_known_backends() -> None:
+    with pytest.raises(UsageError, match=r"best\(nvshmem\) has no backend to choose from"):
+        compare_backends(FAMILY, ("nvrar", "best(nvshmem)"))
+    with pytest.raises(UsageError, match=r"best\(nccl\) is chosen among the backends of one file"):
+        compare_files(FAMILY, FAMILY, ("best(nccl)",))
