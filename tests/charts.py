@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,12 @@ import numpy as np
 from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
 
+from collbench.results.facts import Facts
 from collbench.results.records import Record
-from collbench.views import drawing, figures
+from collbench.views import figures
+from collbench.views.figures import Dress
+from collbench.views.palette import styles
+from collbench.views.runs import Run
 
 SIZES = (4096, 65536, 1 << 18, 1 << 20, 1 << 22)
 Draw = Callable[..., dict[str, Figure]]
@@ -42,7 +46,13 @@ TWO = {"nccl": 20.0, "nvrar": 10.0}
 
 def draw_all(records: list[Record], folder: Path, stem: str, baseline: str | None) -> list[Path]:
     """Draw the charts of one results file."""
-    return figures.draw_all(records, folder, dict.fromkeys(records, Path(f"{stem}.csv")), baseline)
+    return figures.draw_all([a_run(records, stem)], folder, Dress(baseline))
+
+
+def a_run(records: Sequence[Record], stem: str = "x", **facts: str) -> Run:
+    """The rows of one results file, and the facts of its sidecar if there are any."""
+    known: dict[Record, Facts] = dict.fromkeys(records, facts) if facts else {}
+    return Run(records, dict.fromkeys(records, Path(f"{stem}.csv")), known)
 
 
 def title(figure: Figure) -> str:
@@ -64,8 +74,9 @@ def numbers(values: Any) -> list[float]:
 
 def line(figure: Figure, backend: str, axes: int = 0) -> list[float]:
     """The y values of a backend's line."""
-    colour = drawing.styles([backend])[backend][0]
-    found = [shape for shape in figure.axes[axes].lines if same_color(shape.get_color(), colour)]
+    colour = styles([backend])[backend][0]
+    shapes = [shape for shape in figure.axes[axes].lines if shape.get_linestyle() != "None"]
+    found = [shape for shape in shapes if same_color(shape.get_color(), colour)]
     assert len(found) == 1
     return numbers(found[0].get_ydata())
 

@@ -76,6 +76,7 @@ def _facts(entry: Mapping[str, Any]) -> Facts:
         "gpu": _joined(gpu.get("name") for gpu in gpus),
         "cpu": _text(entry.get("machine", {}).get("cpu")),
         "driver": _joined(_cuda(gpu["driver"]) for gpu in gpus if "driver" in gpu),
+        "cuda": _joined(_cuda(gpu["runtime"]) for gpu in gpus if "runtime" in gpu),
         "mpi": _text(entry.get("mpi", {}).get("library")),
         "nccl": _joined(gpu.get("nccl") for gpu in gpus) or _text(versions.get("nvidia-nccl-cu13")),
         "nvshmem": _text(versions.get("nvidia-nvshmem-cu13")),

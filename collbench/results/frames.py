@@ -48,8 +48,8 @@ def read(*sources: Source | Iterable[Source], sidecar: bool = False) -> pd.DataF
         sources: paths, folders (their ``*.csv``) and globs, or iterables of them. ``*.samples.csv`` are
             ignored; other CSV files in a folder or glob that are not results files are skipped with a warning.
         sidecar: also add facts of each launch from the sidecars: ``started`` (datetime64, UTC), and as strings
-            ``host``, ``gpu``, ``cpu``, ``driver`` (as a CUDA version), ``mpi``, ``nccl``, ``nvshmem``, ``git``; missing
-            where a file has no sidecar, or the sidecar no such fact.
+            ``host``, ``gpu``, ``cpu``, ``driver`` (the newest CUDA that it runs), ``cuda`` (the runtime), ``mpi``,
+            ``nccl``, ``nvshmem``, ``git``; missing where a file has no sidecar, or the sidecar no such fact.
 
     Returns:
         The columns of the file, in its units (``latency_us_*`` in microseconds, ``*_gb_s`` in 10**9 bytes per second,

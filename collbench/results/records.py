@@ -104,7 +104,7 @@ class Record:
 
 # Columns that collbench.read adds to those of the file: derived ones, and facts from the sidecar.
 ADDED = ("cache", "case_status", "source")
-FACTS = ("started", "host", "gpu", "cpu", "driver", "mpi", "nccl", "nvshmem", "git")
+FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvshmem", "git")
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio")  # files of earlier versions lack these

@@ -1,200 +1,169 @@
-"""Figures from records: the selection of charts, their numbers, titles and file names."""
+"""Figures from records: which charts there are, and what each of them shows and says."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from collbench.errors import UsageError
-from collbench.plan.layout import VIRTUAL
 from collbench.results.best import check_name
-from collbench.results.cases import LATENCY, CaseResult, cases, median_over
+from collbench.results.facts import Facts
 from collbench.results.mismatch import mismatches
 from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import labels_of, panels, rows_of
 from collbench.results.records import Record
-from collbench.views import drawing, speedups, tiles, winners
+from collbench.results.verdicts import RUNS_DIFFER
+from collbench.views import coverage, groups, lines, numbers, page, speedups, tiles, winners
 from collbench.views.comparison import default_baseline
-from collbench.views.drawing import Curve, Frame
+from collbench.views.curves import Curve, Flaw
+from collbench.views.groups import Groups, Sides, every, rows_in
+from collbench.views.lines import Lines, Speedups
 from collbench.views.multicast import remark
-from collbench.views.naming import Words, stem_of, suffixes, words_of
+from collbench.views.naming import stem_of, suffixes
+from collbench.views.numbers import Cells, Group, cells_of, names_of_cells, of_size, sizes_of
+from collbench.views.origins import origin_of
+from collbench.views.page import Frame, Page
+from collbench.views.palette import Style, styles
+from collbench.views.runs import Run
 from collbench.views.tiles import Win
+from collbench.views.titles import title_of
 
-Group = list[CaseResult]
-Groups = dict[Words, Group]  # the cases of each chart of a kind, by the words for its file name
-Styles = Mapping[str, drawing.Style]
-Cells = Mapping[tuple[str, int], CaseResult]  # the case behind one point, by backend and size or ranks
-MIB = 1 << 20
 # How to read each kind of chart, for its foot.
-LATENCIES = "Median over launches of each launch's median; bands: 5th to 95th percentile of the iterations of a launch."
+LATENCIES = "Median over launches of each launch's median; band or whisker: 5th to 95th percentile of its samples."
 BANDWIDTH = "Median over launches of each launch's bus bandwidth, as nccl-tests defines it."
+PEAKS = "Peak: data sheet, out of one GPU; reduction in the switch may exceed it."
+FLAWED = "Marks of cases without a latency: size and backend; their height has no meaning."
 LEAD = "Number: time of the next best over that of the best; only: no other; -: none was timed."
 COLOURS = "Grey: none was timed."
 
 
-def _cells(group: Iterable[CaseResult], x: str = "bytes") -> Cells:
-    return {(case.record.backend, getattr(case.record, x)): case for case in group if case.timed}
+@dataclass(frozen=True)
+class Dress:
+    """What a user chooses of the charts: the reference of speed-ups, a title instead of ours, the page."""
+
+    baseline: str | None = None
+    title: str = ""
+    page: Page = page.SCREEN
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+@dataclass(frozen=True)
+class Studio:
+    """What all charts of a call share: runs, dress, and the looks of backends."""
+
+    runs: Sequence[Run]
+    dress: Dress
+    styles: Mapping[str, Style]
+
+    @property
+    def are_two(self) -> bool:
+        """Whether there are a run before and a run after a change."""
+        return len(self.runs) > 1
+
+    @property
+    def facts(self) -> Mapping[Record, Facts]:
+        """The facts of the rows of all runs."""
+        return {row: facts for run in self.runs for row, facts in run.facts.items()}
+
+    def dashed(self, place: int) -> bool:
+        """Whether the lines of the run at ``place`` are dashed: those of the first of two."""
+        return self.are_two and place == 0
+
+    def frame(self, sides: Sides, reading: str, heading: str = "") -> Frame:
+        """The frame around these cases; ``reading`` says how to read them, ``heading`` is put before the title."""
+        title = heading + title_of(rows_in(sides), self.facts)
+        said = [f"{title}."] if self.dress.title else []
+        named = [(name, side) for name, side in zip(self._names(sides), sides, strict=True) if side]
+        foot = [
+            *said,
+            *(f"{name}{_source(side, self.facts)}" for name, side in named),
+            reading,
+            *remark(rows_in(sides)),
+        ]
+        whole = self.dress.title or title
+        return Frame(whole, "\n".join(foot), self.styles, _warning(sides), self.dress.page, self._names_of_runs(sides))
+
+    def _names_of_runs(self, sides: Sides) -> tuple[str, ...]:
+        return tuple(name.removesuffix(": ") for name in self._names(sides)) if self.are_two else ()
+
+    def _names(self, sides: Sides) -> list[str]:
+        """What precedes the source of each side: nothing, or its place in time and its file."""
+        if not self.are_two:
+            return [""]
+        stems = [stem_of(run.files[row] for row in run.records if row in run.files) for run in self.runs]
+        files = [f" ({stem})" if stem and stems[0] != stems[1] else "" for stem in stems]
+        return [f"{when}{file}: " for when, file in zip(("before", "after"), files, strict=True)]
 
 
-def _curve(cells: Cells, name: str, xs: Sequence[int], field: str) -> list[float]:
-    found = (cells.get((name, x)) for x in xs)
-    return [_number(case.median(field) if case else None) for case in found]
+def _source(side: Group, facts: Mapping[Record, Facts]) -> str:
+    counts = Counter(case.status for case in side if not case.timed)
+    missing = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return f"{origin_of(rows_of(side), facts)}{f' · cases without a number: {missing}' if missing else ''}"
 
 
-def _names(cells: Cells) -> list[str]:
-    return sorted({name for name, _ in cells})
+def _flawed(sides: Sides) -> list[str]:
+    """How to read the marks of cases that were wrong, failed or timed out, if there are any."""
+    return [FLAWED] if any(case.is_bad for case in every(sides)) else []
 
 
-def _latency(cells: Cells, xs: Sequence[int]) -> list[Curve]:
-    fields = (LATENCY, "latency_us_p05", "latency_us_p95")
-    return [Curve(name, xs, *(_curve(cells, name, xs, field) for field in fields)) for name in _names(cells)]
-
-
-def _bandwidth(cells: Cells, xs: Sequence[int]) -> list[Curve]:
-    curves = (Curve(name, xs, _curve(cells, name, xs, "busbw_gb_s")) for name in _names(cells))
-    return [curve for curve in curves if _has_numbers(curve)]
-
-
-def _has_numbers(curve: Curve) -> bool:
-    return any(map(math.isfinite, curve.y))
-
-
-def _bounds(group: Group, sizes: Sequence[int]) -> list[Curve]:
-    rows = rows_of(group)
-    y = [_number(median_over((row for row in rows if row.bytes == size), "bound_us")) for size in sizes]
-    return [curve for curve in [Curve("lower bound", sizes, y)] if _has_numbers(curve)]
-
-
-def _same(values: Iterable[str]) -> str:
-    """The common value, or "" if values differ."""
-    found = set(values)
-    return found.pop() if len(found) == 1 else ""
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    found = sorted(set(numbers))
-    return ", ".join(map(str, found)) if len(found) <= 4 else f"{found[0]} to {found[-1]}"
-
-
-def _title(group: Group) -> str:
-    """The columns that the cases share, worded as in `panels.title_of`; ranks and nodes are listed."""
-    rows = rows_of(group)
-    first = rows[0]
-    nodes = _listed(row.nodes for row in rows)
-    virtual = "virtual " if first.fabric.endswith(VIRTUAL) else ""
-    ranks = _listed(row.ranks for row in rows)
-    where = f"{ranks} rank{'s' * (ranks != '1')} on {nodes} {virtual}node{'s' * (nodes != '1')}"
-    what = [first.collective, _same(row.dtype for row in rows), first.op]
-    how = [_same(row.mode for row in rows), "cold" if first.cache == "cold" else ""]
-    parts = [*what, f"{where} ({first.fabric})", *how, "in place" if first.in_place else ""]
-    return " · ".join(filter(None, parts))
-
-
-def _missing(group: Group) -> str:
-    """The number of cases without a latency, by status."""
-    counts = Counter(case.status for case in group if not case.timed)
-    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-
-
-def _foot(group: Group, reading: str) -> str:
-    """The source of the numbers, then ``reading``: how to read them."""
-    rows = rows_of(group)
-    runs = sorted({row.run_id for row in rows})
-    launches = len({(row.run_id, row.launch) for row in rows})
-    more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
-    source = f"run {', '.join(runs[:3])}{more} · {launches} launch{'es' * (launches > 1)}"
-    missing = _missing(group)
-    missed = f" · cases without a number: {missing}" if missing else ""
-    return "\n".join([f"{source}{missed}", reading, *remark(rows)])
-
-
-def _warning(group: Group) -> str:
+def _warning(sides: Sides) -> str:
     """Why a comparison of these cases is not meaningful, or ""."""
-    return " ".join(mismatches(map(rows_of, panels(group).values())))
+    parts = [rows_of(panel) for side in sides for panel in panels(side).values()]
+    return " ".join(mismatches(parts))
 
 
-def _words_but(case: CaseResult, **same: Any) -> Words:
-    """The words of a case, with ranks, nodes and the columns in ``same`` replaced by constants."""
-    return words_of(replace(case.record, ranks=0, nodes=0, gpus_per_node=0, **same))
+def _lines(studio: Studio, sides: Sides, x: str, draw: Callable[[Cells, Sequence[int], bool], list[Curve]]) -> Lines:
+    """The lines of all runs over the column ``x``, each over the places of its run, where it may have gaps."""
+    curves: list[Curve] = []
+    flaws: list[Flaw] = []
+    for place, side in enumerate(sides):
+        places = sorted({getattr(case.record, x) for case in side})
+        curves += draw(cells_of(side, x), places, studio.dashed(place))
+        flaws += numbers.flaws(side, x, studio.dashed(place))
+    return Lines(curves, flaws)
 
 
-def _by_panel(records: Iterable[Record]) -> Groups:
-    """Panels with a latency."""
-    return {words_of(group[0].record): group for group in panels(cases(records)).values() if _cells(group)}
-
-
-def _families(panel_groups: Groups) -> Groups:
-    """Panels that differ only in ranks, grouped by number of nodes and by ranks per node."""
-    found: Groups = {}
-    for group in panel_groups.values():
-        rest, first = _words_but(group[0]), group[0].record
-        found.setdefault((*rest, f"{first.nodes}n"), []).extend(group)
-        if first.gpus_per_node is not None:
-            found.setdefault((*rest, f"{first.gpus_per_node}each"), []).extend(group)
-    return {key: group for key, group in found.items() if _scaling_sizes(group)}
-
-
-def _maps(panel_groups: Groups) -> Groups:
-    """Panels that differ only in type, mode, ranks and nodes, if two backends were timed on one of them."""
-    found: Groups = {}
-    for group in panel_groups.values():
-        found.setdefault(_words_but(group[0], dtype="", mode=""), []).extend(group)
-    return {key: group for key, group in found.items() if any(_is_contest(some) for some in panels(group).values())}
-
-
-def _is_contest(group: Group) -> bool:
-    return len(_names(_cells(group))) > 1
-
-
-def _sizes(group: Iterable[CaseResult]) -> list[int]:
-    return sorted({case.record.bytes for case in group})
-
-
-def _of_size(group: Group, size: int) -> Group:
-    return [case for case in group if case.record.bytes == size]
-
-
-def _scaling_sizes(group: Group) -> list[int]:
-    """Of the sizes timed on several numbers of ranks: the smallest, the middle one, the largest, and 1 MiB."""
-    ranks = {size: {ranks for _, ranks in _cells(_of_size(group, size), "ranks")} for size in _sizes(group)}
-    sizes = [size for size, some in ranks.items() if len(some) > 1]
-    wanted = {sizes[0], sizes[len(sizes) // 2], sizes[-1], MIB} if sizes else set()
-    return [size for size in sizes if size in wanted]
-
-
-def _latency_chart(group: Group, styles: Styles, baseline: str | None) -> Figure:
-    sizes, cells = _sizes(group), _cells(group)
-    base = baseline or default_baseline(_names(cells)) or ""
+def _speedups(studio: Studio, sides: Sides) -> tuple[Speedups, str]:
+    """The lower panel, and how to read it: over a baseline, or of two runs over the first."""
+    sizes = sorted(set.intersection(*(set(sizes_of(side)) for side in sides)))
+    if studio.are_two:
+        found = speedups.gains(cells_of(sides[0]), cells_of(sides[1]))
+        words = f"{speedups.reading(found)}\n{' '.join(coverage.OTHER_RUNS.split())}" if found else ""
+        return Speedups(speedups.curves(found, sizes), "speed-up over before", 1 + RUNS_DIFFER), words
+    cells = cells_of(sides[0])
+    base = studio.dress.baseline or default_baseline(names_of_cells(cells)) or ""
     found = speedups.speedups(cells, base)
-    foot = _foot(group, "\n".join(filter(None, [LATENCIES, speedups.reading(found), *speedups.choices(cells, base)])))
-    frame = Frame(_title(group), foot, styles, _warning(group))
-    below = speedups.curves(found, sizes)
-    return drawing.latency_chart(frame, _latency(cells, sizes), _bounds(group, sizes), below, base)
+    parts = filter(None, [speedups.reading(found), *speedups.choices(cells, base)])
+    return Speedups(speedups.curves(found, sizes), f"speed-up over {base}"), "\n".join(parts)
 
 
-def _bandwidth_chart(group: Group, styles: Styles) -> Figure:
-    frame = Frame(_title(group), _foot(group, BANDWIDTH), styles, _warning(group))
-    return drawing.bandwidth_chart(frame, _bandwidth(_cells(group), _sizes(group)))
+def _latency_chart(studio: Studio, sides: Sides) -> Figure:
+    below, words = _speedups(studio, sides)
+    frame = studio.frame(sides, "\n".join(filter(None, [LATENCIES, words, *_flawed(sides)])))
+    bounds = numbers.bounds(rows_in(sides), sizes_of(every(sides)))
+    return lines.latency_chart(frame, _lines(studio, sides, "bytes", numbers.latencies), bounds, below)
 
 
-def _scaling_chart(group: Group, styles: Styles) -> Figure:
-    sizes, ranks = _scaling_sizes(group), sorted({case.record.ranks for case in group})
-    shown = [case for case in group if case.record.bytes in sizes]
-    cells = {size: _cells(_of_size(shown, size), "ranks") for size in sizes}
-    frame = Frame(_title(group), _foot(shown, LATENCIES), styles, _warning(shown))
-    nodes = {case.record.ranks: case.record.nodes for case in shown}
+def _bandwidth_chart(studio: Studio, sides: Sides) -> Figure:
+    peaks = numbers.peaks(rows_in(sides), studio.facts)
+    reading = f"{BANDWIDTH} {PEAKS}" if peaks else BANDWIDTH
+    frame = studio.frame(sides, "\n".join([reading, *_flawed(sides)]))
+    return lines.bandwidth_chart(frame, _lines(studio, sides, "bytes", numbers.bandwidths), peaks)
+
+
+def _scaling_chart(studio: Studio, sides: Sides) -> Figure:
+    sizes = groups.scaling_sizes(every(sides))
+    shown = tuple([case for case in side if case.record.bytes in sizes] for side in sides)
+    by_size = {
+        size: _lines(studio, tuple(of_size(side, size) for side in shown), "ranks", numbers.latencies) for size in sizes
+    }
+    nodes = {case.record.ranks: case.record.nodes for case in every(shown)}
     differing = nodes if len(set(nodes.values())) > 1 else {}
-    return drawing.scaling_chart(frame, {size: _latency(cells[size], ranks) for size in sizes}, differing)
+    frame = studio.frame(shown, "\n".join([LATENCIES, *_flawed(shown)]))
+    return lines.scaling_chart(frame, by_size, differing)
 
 
 def _wins(rows: Sequence[Group], sizes: Sequence[int]) -> dict[tuple[int, int], Fastest]:
@@ -211,74 +180,73 @@ def _order(row: Group) -> tuple[str, str, int, int]:
     return first.mode, first.dtype, first.nodes, first.ranks
 
 
-def _best_chart(group: Group, styles: Styles) -> Figure:
-    rows = sorted(panels(group).values(), key=_order)
-    sizes = _sizes(group)
-    rivals = sorted({name for row in rows for name in _names(_cells(row))})
+def _best_chart(studio: Studio, sides: Sides) -> Figure:
+    rows = sorted(panels(every(sides)).values(), key=_order)
+    sizes = sizes_of(every(sides))
+    rivals = sorted({name for row in rows for name in names_of_cells(cells_of(row))})
     first = [row[0].record for row in rows]
     labels = [words or f"{record.ranks} ranks" for words, record in zip(labels_of(first), first, strict=True)]
     wins = _wins(rows, sizes)
-    reading = _reading_of_map(wins.values(), tiles.grid_of(labels, len(sizes)).has_numbers)
-    foot = _foot(group, f"Compared: {', '.join(rivals)}. {reading}")
-    heading = winners.heading(wins.values(), "Fastest backend").capitalize()
-    frame = Frame(f"{heading} · {_title(group)}", foot, styles, _warning(group))
     among_verdicts = winners.has_verdicts(wins.values())
+    reading = _reading_of_map(wins.values(), tiles.grid_of(labels, len(sizes), studio.dress.page).has_numbers)
+    heading = winners.heading(wins.values(), "Fastest backend").capitalize()
+    frame = studio.frame(sides, f"Compared: {', '.join(rivals)}. {reading}", f"{heading}: ")
     return tiles.best_chart(frame, labels, sizes, {at: _win(found, among_verdicts) for at, found in wins.items()})
 
 
 def _reading_of_map(found: Iterable[Fastest], has_numbers: bool) -> str:
-    marks = ("≈ and pale", "? and pale") if has_numbers else ("pale", "also pale")
+    marks = ("≈, striped", "?, dotted") if has_numbers else ("striped", "dotted")
     return " ".join([LEAD if has_numbers else COLOURS, *winners.reading(found, "row", *marks)])
 
 
-def _kinds(
-    panel_groups: Groups, styles: Styles, baseline: str | None
-) -> Iterator[tuple[str, Groups, Callable[[Group], Figure]]]:
-    """Every kind of chart: its name, the cases of each chart, and the function that draws one."""
-    wide = {key: group for key, group in panel_groups.items() if _bandwidth(_cells(group), _sizes(group))}
-    yield "latency", panel_groups, lambda group: _latency_chart(group, styles, baseline)
-    yield "bandwidth", wide, lambda group: _bandwidth_chart(group, styles)
-    yield "scaling", _families(panel_groups), lambda group: _scaling_chart(group, styles)
-    yield "best", _maps(panel_groups), lambda group: _best_chart(group, styles)
+def _kinds(studio: Studio, shown: Groups) -> Iterator[tuple[str, Groups, Callable[[Studio, Sides], Figure]]]:
+    """Every kind of chart: its name, the cases of each chart, and the function that draws one. There is no map of two
+    runs: it would show who is the fastest in each, not what changed."""
+    wide = {key: sides for key, sides in shown.items() if _lines(studio, sides, "bytes", numbers.bandwidths).curves}
+    yield "latency", shown, _latency_chart
+    yield "bandwidth", wide, _bandwidth_chart
+    yield "scaling", groups.families(shown), _scaling_chart
+    yield "best", {} if studio.are_two else groups.maps(shown), _best_chart
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure; ``name`` is its kind and the words that distinguish it from others of the kind, ``rows`` its cases'."""
+    """A figure; ``name`` is its kind and the words that distinguish it from others of the kind, ``sides`` its cases'
+    rows in each run."""
 
     name: str
     figure: Figure
-    rows: tuple[Record, ...]
+    sides: tuple[tuple[Record, ...], ...]
 
 
-def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[Chart]:
-    """Every chart of the records.
+def charts(runs: Sequence[Run], dress: Dress = Dress()) -> Iterator[Chart]:
+    """Every chart of a run, or of two: the first before and the second after a change.
 
-    Speed-ups are over ``baseline``, or NCCL, else MPI, else the first backend by name. Raises UsageError if nothing was
-    timed, and for a baseline without records. Consume it within ``drawing.look()``, which sets the style.
+    Speed-ups are over the baseline, which is NCCL, else MPI, else the first backend by name, or of two runs over the
+    first one. Raises UsageError if nothing was timed, and for a baseline without records. Consume it within
+    ``page.look()``, which sets the style.
     """
-    panel_groups = _by_panel(records)
-    if not panel_groups:
+    shown = groups.by_panel([run.records for run in runs])
+    if not shown:
         raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
-    names = {record.backend for record in records if not record.is_job}
-    if baseline:
-        check_name(baseline, names)
-    for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), baseline):
-        for suffix, group in zip(suffixes(list(groups)), groups.values(), strict=True):
-            yield Chart(f"{kind}{suffix}", draw(group), tuple(rows_of(group)))
+    names = {record.backend for run in runs for record in run.records if not record.is_job}
+    if dress.baseline:
+        check_name(dress.baseline, names)
+    studio = Studio(runs, dress, styles(names))
+    for kind, of_kind, draw in _kinds(studio, shown):
+        for suffix, sides in zip(suffixes(list(of_kind)), of_kind.values(), strict=True):
+            yield Chart(f"{kind}{suffix}", draw(studio, sides), tuple(tuple(rows_of(side)) for side in sides))
 
 
-def draw_all(
-    records: Sequence[Record], folder: Path, sources: Mapping[Record, Path], baseline: str | None
-) -> list[Path]:
-    """Draw every chart of the records into ``folder``, as PNG and SVG files; returns their paths.
-
-    Each is named after the files of its rows, from ``sources``.
+def draw_all(runs: Sequence[Run], folder: Path, dress: Dress, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Draw every chart of the runs into ``folder``, in each of ``formats``; returns the paths. Each is named after the
+    files of its rows.
 
     Raises UsageError as ``charts`` does and if the folder cannot be written, and OutputError on a full disk.
     """
     paths: list[Path] = []
-    with drawing.look():
-        for chart in charts(records, baseline):
-            paths += drawing.save(chart.figure, folder / f"{stem_of(sources[row] for row in chart.rows)}-{chart.name}")
+    with page.look(dress.page):
+        for chart in charts(runs, dress):
+            files = (run.files[row] for run, rows in zip(runs, chart.sides, strict=True) for row in rows)
+            paths += page.save(chart.figure, folder / f"{stem_of(files)}-{chart.name}", formats)
     return paths

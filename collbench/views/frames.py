@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from collbench.errors import UsageError
+from collbench.errors import UsageError, pick
+from collbench.results.facts import Facts
 from collbench.results.frames import records_of
-from collbench.views import drawing
+from collbench.results.records import FACTS, Record
 from collbench.views.comparison import compare_backends, compare_files, names_of
-from collbench.views.figures import charts
+from collbench.views.figures import Dress, charts
+from collbench.views.page import COLUMNS, SCREEN, look
 from collbench.views.ratios import plain
+from collbench.views.runs import Run, known_facts
 
 _TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "a", "b", "verdict", "covers", "mismatch", "a_status",
          "b_status", "reason")  # fmt: skip
@@ -32,8 +37,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         a: rows of `collbench.read`, of one run. Without b, its backends are compared, launch by launch.
         b: rows of another run; a is compared with b, case by case.
         backends: two names, ``"nvrar,nccl"`` or a sequence: the first is compared with the second; by default, every
-            other backend with nccl, else mpi. ``best(nccl)`` is the fastest of nccl, nccl-symm, nccl@..., at each size
-            chosen on one half of the launches and judged on the other, as ``reason`` says. With b: only these backends.
+            other backend with nccl, else mpi. With b: only these backends.
 
     Returns:
         One row per case: its columns; the sides ``a`` and ``b`` and their medians over launches, ``a_us`` and
@@ -66,20 +70,31 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
     return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=DTYPES[name]) for name in rows[0]})
 
 
-def plot(frame: pd.DataFrame, baseline: str | None = None) -> dict[str, Figure]:
+def plot(
+    frame: pd.DataFrame,
+    baseline: str | None = None,
+    *,
+    after: pd.DataFrame | None = None,
+    title: str = "",
+    width: str | None = None,
+) -> dict[str, Figure]:
     """The charts of the command ``plot``, as figures; no file is written.
 
     Args:
         frame: rows of `collbench.read`, of one run or of several that share no case.
         baseline: the backend that speed-ups are relative to, or ``best(BACKEND)``; by default nccl, else mpi.
+        after: rows of a later run. Its lines are solid and those of ``frame`` dashed, and speed-ups are over ``frame``.
+        title: a title for every chart; the usual one then stands at the foot.
+        width: ``"one"`` or ``"two"`` columns of a paper, 3.5 or 7.16 inches; by default 9 inches, for a screen.
 
     Returns:
         Figures by name, as at the end of the command's file names: ``latency``, ``bandwidth``, ``scaling``, ``best``,
         with a suffix such as ``-bf16-2r`` where there are several of a kind. Latency is in microseconds over bytes,
-        bandwidth in 10**9 bytes per second.
+        bandwidth in 10**9 bytes per second. GPU and versions are those in the frame, if it was read with
+        ``sidecar=True``, else those of the sidecars beside its files, if they are still there.
 
-    Raises UsageError if nothing was timed, for an unknown baseline, and for rows of several runs that contain the same
-    case.
+    Raises UsageError if nothing was timed, for an unknown baseline or width, and for rows of several runs that contain
+    the same case.
 
     Example:
         >>> figures = collbench.plot(collbench.read("results/cpu-4ranks.csv"))
@@ -87,8 +102,37 @@ def plot(frame: pd.DataFrame, baseline: str | None = None) -> dict[str, Figure]:
         ['bandwidth', 'best', 'latency']
         >>> figures["latency"].savefig("latency.png")
     """
-    with drawing.look():
-        figures = {chart.name: chart.figure for chart in charts(records_of(frame), baseline)}
+    runs = [run_of(each) for each in (frame, after) if each is not None]
+    dress = Dress(baseline, title, COLUMNS[pick("width", width, COLUMNS)] if width else SCREEN)
+    with look(dress.page):
+        figures = {chart.name: chart.figure for chart in charts(runs, dress)}
         for figure in figures.values():
             figure.draw_without_rendering()  # creates the ticks while the style is set
     return figures
+
+
+def run_of(frame: pd.DataFrame) -> Run:
+    """The rows of a frame as a run, with files and facts where they are known. Raises UsageError as `plot` does."""
+    records = records_of(frame)
+    sources = frame["source"].fillna("").astype(str).tolist() if "source" in frame.columns else []
+    files = {record: Path(source) for record, source in zip(records, sources, strict=False) if source}
+    return Run(records, files, _given_facts(frame, records) or _facts_beside(files))
+
+
+def _given_facts(frame: pd.DataFrame, records: Sequence[Record]) -> dict[Record, Facts]:
+    """The facts in the columns of a frame; {} if it was read without them."""
+    if not set(FACTS) <= set(frame.columns):
+        return {}
+    texts = frame[list(FACTS)].astype(object).where(frame[list(FACTS)].notna(), None)
+    rows = (dict(zip(FACTS, map(_text, row), strict=True)) for row in texts.itertuples(index=False, name=None))
+    return dict(zip(records, rows, strict=True))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _facts_beside(files: Mapping[Record, Path]) -> dict[Record, Facts]:
+    """The facts in the sidecars beside these files."""
+    found = {path: known_facts(path, lambda words: warnings.warn(words, stacklevel=4)) for path in set(files.values())}
+    return {record: found[path][record.launch] for record, path in files.items() if record.launch in found[path]}

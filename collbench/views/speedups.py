@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from collbench.results.best import Best, best_of, family_of, members
 from collbench.results.best import choices as listed
 from collbench.results.best import reading as reading_of_best
 from collbench.results.cases import CaseResult
-from collbench.results.pairs import ratio_within
+from collbench.results.pairs import ratio_between, ratio_within
 from collbench.results.verdicts import Ratio
 from collbench.views import coverage
-from collbench.views.drawing import Curve
+from collbench.views.curves import Curve
 
-Cells = Mapping[tuple[str, int], CaseResult]  # timed cases by backend and size
-Speedups = Mapping[str, Mapping[int, Ratio]]  # by backend and size: the baseline's latency over that of the backend
+Ratios = Mapping[str, Mapping[int, Ratio]]  # by backend and size: the other's latency over that of the backend
+Cells = Mapping[tuple[str, int], CaseResult]
+Judge = Callable[[CaseResult, CaseResult, int], Ratio]
 
 
-def speedups(cells: Cells, baseline: str) -> Speedups:
-    """Speed-up of every other backend over ``baseline``, which may be the best of a family.
+def speedups(cells: Cells, baseline: str) -> Ratios:
+    """Speed-up of every other backend over ``baseline``, which may be the best of a family, from the timed cases.
 
     The sizes of a backend that the baseline has too are judged together; a backend without any is omitted.
     """
     base = _base(cells, baseline)
-    shared: dict[str, dict[int, CaseResult]] = {}
-    for (name, size), case in sorted(cells.items()):
-        if name != baseline and size in base:
-            shared.setdefault(name, {})[size] = case
-    return {
-        name: {size: ratio_within(base[size], case, len(cases)) for size, case in cases.items()}
-        for name, cases in shared.items()
-    }
+    mine = {(name, size): case for (name, size), case in cells.items() if name != baseline}
+    return _judged(((name, size, base.get(size), case) for (name, size), case in mine.items()), ratio_within)
 
 
 def _base(cells: Cells, baseline: str) -> dict[int, CaseResult]:
@@ -57,7 +52,20 @@ def choices(cells: Cells, baseline: str) -> list[str]:
     return [*reading_of_best(chosen), f"Chosen: {listed(chosen)}."] if chosen else []
 
 
-def curves(found: Speedups, sizes: Sequence[int]) -> list[Curve]:
+def gains(before: Cells, after: Cells) -> Ratios:
+    """Speed-up of every backend over itself in an earlier run; the sizes of a backend are judged together."""
+    return _judged(((*key, before.get(key), case) for key, case in after.items()), ratio_between)
+
+
+def _judged(found: Iterable[tuple[str, int, CaseResult | None, CaseResult]], judge: Judge) -> Ratios:
+    shared: dict[str, dict[int, tuple[CaseResult, CaseResult]]] = {}
+    for name, size, base, case in sorted(found, key=lambda each: each[:2]):
+        if base is not None:
+            shared.setdefault(name, {})[size] = (base, case)
+    return {name: {size: judge(*both, len(pairs)) for size, both in pairs.items()} for name, pairs in shared.items()}
+
+
+def curves(found: Ratios, sizes: Sequence[int]) -> list[Curve]:
     """A line for each backend, with a band where there are intervals over launches."""
     return [_curve(name, [ratios.get(size) for size in sizes], sizes) for name, ratios in found.items()]
 
@@ -70,10 +78,10 @@ def _curve(name: str, ratios: Sequence[Ratio | None], sizes: Sequence[int]) -> C
     return Curve(name, sizes, value, low, high) if any(map(math.isfinite, low)) else Curve(name, sizes, value)
 
 
-def reading(found: Speedups) -> str:
+def reading(found: Ratios) -> str:
     """How to read the speed-ups, in a sentence for the foot; "" if there are none."""
     ratios = [ratio for of_one in found.values() for ratio in of_one.values()]
     few = coverage.no_verdict(ratios)
-    sure = [f"band: {words}." for words in coverage.intervals(ratios, "sizes of a curve")]
+    sure = [f"band or whisker: {words}." for words in coverage.intervals(ratios, "sizes of a curve")]
     parts = [*sure, *([f"{few}."] if few else [])]
     return f"Speed-up: geometric mean over launches; {' '.join(parts)}" if ratios else ""

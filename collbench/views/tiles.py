@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from collbench.tables import show_factor
-from collbench.views.drawing import WIDTH, Frame, new_figure, size_label
+from collbench.views.page import SCREEN, SMALLEST, Frame, Key, Page, inches, new_figure
+from collbench.views.palette import GREY
+from collbench.views.scales import size_label
 
 LARGEST = 24.0  # inches either way; at 160 dots an inch far below the 2**16 that matplotlib can draw
 ACROSS, DOWN = 0.38, 0.27  # inches of a tile with a number
-SMALLEST_FONT, LARGEST_FONT = 5.5, 9.0
-DOTS = 110.0  # points of font size that a character of a label has in an inch
+HATCHES = {"≈": "////", "?": "..."}
+KEYS = {"≈": "another may be as fast", "?": "too few launches for a verdict"}
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,24 @@ class Grid:
         return self.across >= 0.9 * ACROSS and self.down >= 0.9 * DOWN
 
 
-def grid_of(rows: Sequence[str], columns: int) -> Grid:
-    """The grid for rows with these labels: its tiles shrink where it would exceed LARGEST."""
-    room = 0.6 + 0.09 * max(map(len, rows))
-    width = min(max(WIDTH, room + ACROSS * columns), LARGEST)
+def grid_of(rows: Sequence[str], columns: int, page: Page) -> Grid:
+    """The grid for rows with these labels: as wide as the page, or on a screen as wide as its numbers need; its tiles
+    shrink where it would exceed LARGEST."""
+    room = 0.35 + max(inches(label, page.font) for label in rows)
+    width = min(max(page.width, room + ACROSS * columns), LARGEST) if page == SCREEN else page.width
     return Grid(width, room, (width - room) / columns, min(DOWN, LARGEST / len(rows)))
 
 
 def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Mapping[tuple[int, int], Win]) -> Figure:
     """A grid of configurations and sizes with ``wins`` by row and column; other tiles show a dash."""
-    keys = [Patch(facecolor=frame.styles[name][0], label=name) for name in sorted({win.name for win in wins.values()})]
-    grid = grid_of(rows, len(sizes))
-    figure = new_figure(frame, 0.7 + grid.down * len(rows), keys, grid.width)
+    grid = grid_of(rows, len(sizes), frame.page)
+    figure = new_figure(frame, 0.7 + grid.down * len(rows), _keys(frame, [*wins.values()]), grid.width)
     axes = figure.subplots()
     for place in ((row, column) for row in range(len(rows)) for column in range(len(sizes))):
         _tile(axes, frame, grid, place, wins.get(place))
     axes.set_xlim(-0.5, len(sizes) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    _label(axes, grid, rows, [size_label(size) for size in sizes])
+    _label(axes, frame.page, grid, rows, [size_label(size) for size in sizes])
     axes.set_xlabel("message size")
     axes.grid(False)
     axes.tick_params(length=0)
@@ -70,24 +73,37 @@ def best_chart(frame: Frame, rows: Sequence[str], sizes: Sequence[int], wins: Ma
     return figure
 
 
-def _label(axes: Axes, grid: Grid, rows: Sequence[str], sizes: Sequence[str]) -> None:
+def _keys(frame: Frame, wins: Sequence[Win]) -> list[Key]:
+    """A key for each winner, and for each mark in use."""
+    names = [Patch(facecolor=frame.styles[name][0], label=name) for name in sorted({win.name for win in wins})]
+    marks = [mark for mark in HATCHES if any(win.mark == mark for win in wins)]
+    hatched: dict[str, Any] = {"facecolor": GREY, "edgecolor": "white", "linewidth": 0}
+    return [*names, *(Patch(hatch=HATCHES[mark], label=f"{mark} {KEYS[mark]}", **hatched) for mark in marks)]
+
+
+def _label(axes: Axes, page: Page, grid: Grid, rows: Sequence[str], sizes: Sequence[str]) -> None:
     """Label every row and column, or every n-th where labels would overlap."""
-    longest = max(len(line) for label in sizes for line in label.splitlines())
-    crowding = SMALLEST_FONT * longest / (DOTS * grid.across)
-    step = 1 if crowding <= 1 else math.ceil(2 * crowding)
-    font = min(LARGEST_FONT, SMALLEST_FONT * step / crowding / (1 if step == 1 else 1.3))  # thinned ones have a gap
+    longest = max(inches(line, SMALLEST) for label in sizes for line in label.splitlines())
+    step = math.ceil(1.15 * longest / grid.across)
+    font = min(0.9 * page.font, SMALLEST * step * grid.across / (1.15 * longest))
     axes.set_xticks(range(0, len(sizes), step), sizes[::step], fontsize=font)
     step = math.ceil(0.6 * DOWN / grid.down)
     axes.set_yticks(range(0, len(rows), step), rows[::step])
 
 
 def _tile(axes: Axes, frame: Frame, grid: Grid, place: tuple[int, int], win: Win | None) -> None:
+    """A tile in the colour of the winner; hatched where it is uncertain, with the number on plain ground."""
     row, column = place
-    paper = _mixed(frame.styles[win.name][0], 0.35 if win.mark else 1.0) if win else (0.95, 0.95, 0.95)
+    paper = frame.styles[win.name][0] if win else "#f2f2f2"
+    hatch = HATCHES.get(win.mark) if win else None
     edge = min(1.5, 0.08 * 72 * min(grid.across, grid.down))
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=paper, edgecolor="white", linewidth=edge))
+    axes.add_patch(
+        Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=paper, edgecolor="white", linewidth=edge, hatch=hatch)
+    )
     if grid.has_numbers:
-        axes.text(column, row, _text(win), ha="center", va="center", fontsize=8, color=_ink(paper))
+        ground = {"boxstyle": "square,pad=0.15", "facecolor": paper, "linewidth": 0} if hatch else None
+        place_of: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": max(SMALLEST, 0.8 * frame.page.font)}
+        axes.text(column, row, _text(win), color=_ink(paper), bbox=ground, **place_of)
 
 
 def _text(win: Win | None) -> str:
@@ -98,11 +114,6 @@ def _text(win: Win | None) -> str:
     return f"{win.mark}{show_factor(win.factor)}"
 
 
-def _mixed(colour: str, share: float) -> tuple[float, ...]:
-    """``colour`` mixed with white, as RGB from 0 to 1."""
-    parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
-    return tuple(1 - share * (1 - part) for part in parts)
-
-
-def _ink(paper: tuple[float, ...]) -> str:
-    return "black" if 0.3 * paper[0] + 0.6 * paper[1] + 0.1 * paper[2] > 0.38 else "white"
+def _ink(paper: str) -> str:
+    red, green, blue = (int(paper[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    return "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.38 else "white"

@@ -20,10 +20,12 @@ from collbench.plan.sizes import format_size
 from collbench.results.series import Point, Series, date_of
 from collbench.results.trends import LAST
 from collbench.tables import show_us
-from collbench.views import drawing
-from collbench.views.drawing import GREY, MOST_MARKERS, RED, Frame, Style, new_figure
+from collbench.views import page
+from collbench.views.curves import MOST_MARKERS
 from collbench.views.history import few, few_launches, heading, losses
 from collbench.views.naming import suffixes, words_of
+from collbench.views.page import Frame, new_figure
+from collbench.views.palette import GREY, RED, Style, styles
 
 DATES: Any = dates  # its functions have no types
 MOST_PANES = 6
@@ -69,9 +71,9 @@ def draw_all(series: Sequence[Series], folder: Path, stem: str) -> list[Path]:
     for each in series:
         groups.setdefault((*words_of(each.record), each.machine), []).append(each)
     paths: list[Path] = []
-    with drawing.look():
+    with page.look():
         for suffix, group in zip(suffixes(list(groups)), groups.values(), strict=True):
-            paths += drawing.save(chart(group), folder / f"{stem}-history{suffix}")
+            paths += page.save(chart(group), folder / f"{stem}-history{suffix}")
     return paths
 
 
@@ -79,16 +81,16 @@ def chart(group: Sequence[Series]) -> Figure:
     """The chart of the series of one machine and panel (at least one), for up to MOST_PANES sizes."""
     sizes = sizes_shown(group)
     shown = [each for each in group if each.record.bytes in sizes]
-    styles = drawing.styles(each.record.backend for each in shown)
+    looks = styles(each.record.backend for each in shown)
     marks = _marks(shown)
     names = sorted({each.record.backend for each in shown})
-    keys = [Line2D([], [], color=styles[name][0], marker=styles[name][1], label=name) for name in names]
+    keys = [Line2D([], [], color=looks[name][0], marker=looks[name][1], label=name) for name in names]
     columns = min(2, len(sizes))
     rows = math.ceil(len(sizes) / columns)
-    figure = new_figure(Frame(heading(group[0]), _foot(group, sizes, marks), styles, _warning(group)), 2.1 * rows, keys)
+    figure = new_figure(Frame(heading(group[0]), _foot(group, sizes, marks), looks, _warning(group)), 2.1 * rows, keys)
     grid = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
     for axes, size in zip(grid, sizes, strict=False):
-        _pane(axes, [each for each in shown if each.record.bytes == size], styles, marks)
+        _pane(axes, [each for each in shown if each.record.bytes == size], looks, marks)
     for axes in grid[len(sizes) :]:
         axes.remove()
     _date_axes(grid[: len(sizes)], columns, [point.time for each in shown for point in each.points])

@@ -56,3 +56,25 @@ def test_rows_may_be_selected_by_sizes_with_units(tmp_path: Path) -> None:
     path.write_text(dump([a_record(backend=name, bytes=size) for name in ("mpi", "nccl") for size in (64, 4096)]))
     shown = CliRunner().invoke(cli, ["compare", str(path), "--only", "bytes=4K", "--only", "in_place=False"]).stdout
     assert [line.split()[:2] for line in shown.splitlines() if "unclear" in line] == [["4", "KiB"]]
+
+
+def test_formats_width_and_title_can_be_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(dump([a_record(backend=name) for name in ("mpi", "nccl")]))
+    options = ["--format", "pdf,svg", "--width", "one", "--title", "Figure 3"]
+    ran = CliRunner().invoke(cli, ["plot", str(path), "-o", str(tmp_path / "charts"), *options])
+    assert ran.exit_code == 0, ran.output
+    names = [f"r-{kind}.{end}" for kind in ("latency", "bandwidth", "best") for end in ("pdf", "svg")]
+    assert [Path(line).name for line in ran.stdout.splitlines()] == names
+    assert 'width="252pt"' in (tmp_path / "charts" / "r-latency.svg").read_text()  # 3.5 inches
+    wrong = CliRunner().invoke(cli, ["plot", str(path), "--format", "gif"])
+    assert (wrong.exit_code, "unknown format 'gif'" in wrong.output) == (2, True)
+
+
+def test_two_files_with_the_same_cases_are_drawn_as_before_and_after(tmp_path: Path) -> None:
+    paths = [tmp_path / "old.csv", tmp_path / "new.csv"]
+    for path in paths:
+        path.write_text(dump([a_record()]))
+    ran = CliRunner().invoke(cli, ["plot", *map(str, paths), "-o", str(tmp_path), "--format", "svg"])
+    assert ran.exit_code == 0, ran.output
+    assert [Path(line).name for line in ran.stdout.splitlines()] == ["old+new-latency.svg", "old+new-bandwidth.svg"]

@@ -390,6 +390,29 @@ def test_plot_gives_the_figures_of_the_command_and_writes_nothing(
     assert {f"{path.stem}-{name}" for name in figures} == names
 
 
+def test_figures_name_gpu_and_versions_with_and_without_the_facts_in_the_frame(tmp_path: Path) -> None:
+    path = ROOT / "results" / "h200x4-nvrar.csv"
+    kept = cb.read(path, sidecar=True).assign(source="gone.csv")
+    for frame in (cb.read(path), kept):
+        title, foot = (text.get_text() for text in cb.plot(frame[frame.bytes == 4096])["latency"].texts)
+        assert "on 4 × H200 (one node, NVLink)" in title
+        assert foot.startswith("NCCL 2.28.9 · NVSHMEM 3.4.5 · CUDA driver 13.0 · CUDA runtime 13.2 · Open MPI 4.1.6")
+        assert " · 2026-11-21 · 3 launches\n" in foot
+    alone = cb.plot(frame_of([timed(9.0)], "gone.csv"))["latency"]
+    assert alone.texts[1].get_text().startswith("run 2026")
+
+
+def test_two_runs_title_and_width_can_be_given() -> None:
+    before, after = (frame_of([timed(us)], f"{name}.csv") for us, name in ((9.0, "old"), (7.0, "new")))
+    figures = cb.plot(before, after=after, title="Figure 3", width="one")
+    assert sorted(figures) == ["bandwidth", "latency"]
+    assert figures["latency"].get_figwidth() == 3.5
+    assert figures["latency"].texts[0].get_text() == "Figure 3"
+    assert "after (new)" in [text.get_text() for text in figures["latency"].legends[0].get_texts()]
+    with pytest.raises(cb.UsageError, match="unknown width 'three'"):
+        cb.plot(before, width="three")
+
+
 def test_figures_have_our_look_whatever_the_user_s(tmp_path: Path) -> None:
     rows = [timed(us, backend=name, bytes=size) for name, us in (("mpi", 9.0), ("nccl", 7.0)) for size in (4096, 8192)]
     with mpl.rc_context({"xtick.labelsize": 30, "grid.color": "red"}):

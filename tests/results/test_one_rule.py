@@ -17,9 +17,10 @@ from collbench.results.pairs import Fastest, fastest, pairs, ratio_between, rati
 from collbench.results.panels import panels
 from collbench.results.records import JOB, Record, dump
 from collbench.tune.finals import finalists, verdicts
-from collbench.views import drawing
 from collbench.views.comparison import compare_backends, compare_files
 from collbench.views.figures import charts
+from collbench.views.palette import KNOWN
+from collbench.views.runs import Run
 from collbench.views.summary import latency_table
 
 BAD = ["wrong", "failed", "timeout"]
@@ -159,10 +160,10 @@ def test_everything_that_judges_says_the_same_of_a_case_with_a_bad_launch(status
     for found in (compare_backends(rows), compare_files(bad, launched("ok", backend="nvrar"))):
         assert [row.record.bytes for row in found.unjudged] == [4096]
         assert 4096 not in [row.record.bytes for row in found.judged]
-    drawn = {chart.name: chart.figure for chart in charts(rows)}
-    colour = drawing.KNOWN["nvrar"][0]
+    drawn = {chart.name: chart.figure for chart in charts([Run(rows)])}
+    colour = KNOWN["nvrar"][0]
     for axes in drawn["latency"].axes:
-        (line,) = (shape for shape in axes.lines if shape.get_color() == colour)
+        (line,) = (shape for shape in axes.lines if shape.get_color() == colour and shape.get_linestyle() != "None")
         assert np.isnan(line.get_ydata()).tolist() == [True, False]
     assert [text.get_text() for text in drawn["best"].axes[0].texts] == ["only", "≈1.00"]
     assert all(f"cases without a number: 1 {status}\n" in figure.texts[1].get_text() for figure in drawn.values())
@@ -212,4 +213,4 @@ def test_ranks_that_are_spread_unevenly_are_no_launches_of_those_spread_evenly()
         ["10.00", "5.000"],
         ["20.00", "40.00"],
     ]
-    assert {"latency", "latency-uneven"} <= {chart.name for chart in charts(rows)}
+    assert {"latency", "latency-uneven"} <= {chart.name for chart in charts([Run(rows)])}

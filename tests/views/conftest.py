@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from charts import Draw, draw_all
 from matplotlib.figure import Figure
 
 from collbench.results.records import Record
-from collbench.views import drawing
+from collbench.views import page
 
 
 @pytest.fixture
@@ -19,12 +20,12 @@ def draw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Draw:
     def figures(records: list[Record], baseline: str | None = None) -> dict[str, Figure]:
         found: dict[str, Figure] = {}
 
-        def keep(figure: Figure, path: Path) -> list[Path]:
+        def keep(figure: Figure, path: Path, formats: Sequence[str]) -> list[Path]:
             assert path.name not in found
             found[path.name] = figure
             return [path]
 
-        monkeypatch.setattr(drawing, "save", keep)
+        monkeypatch.setattr(page, "save", keep)
         draw_all(records, tmp_path, "x", baseline)
         return found
 

@@ -16,8 +16,8 @@ from samples import untimed
 from collbench.results.nights import nights_in
 from collbench.results.records import Record
 from collbench.results.series import Series, series_of
-from collbench.views import drawing
-from collbench.views.drawing import RED
+from collbench.views import page
+from collbench.views.palette import RED
 from collbench.views.timelines import chart, draw_all, sizes_shown
 
 
@@ -28,7 +28,7 @@ def series_in(folder: Path) -> list[Series]:
 
 def drawn(folder: Path) -> Figure:
     """The chart of a folder of one panel, with its layout done."""
-    with drawing.look():
+    with page.look():
         figure = chart(series_in(folder))
         figure.draw_without_rendering()
     return figure

@@ -1,0 +1,55 @@
+"""The runs that a chart shows: one, or two of which the second came after a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from collbench.errors import UsageError
+from collbench.results.facts import Facts, facts_of
+from collbench.results.records import Record, load_all, twice, without_samples
+from collbench.results.selection import select
+
+Conditions = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Rows of one run, or of several that share no case; the file and the facts of each row, where they are known."""
+
+    records: Sequence[Record]
+    files: Mapping[Record, Path] = field(default_factory=dict)
+    facts: Mapping[Record, Facts] = field(default_factory=dict)
+
+
+def load_runs(paths: Sequence[Path], only: Conditions, tell: Callable[[str], None]) -> list[Run]:
+    """The rows of these files that match the conditions ``only``: as two runs, before and after, if there are two files
+    and they share a case; else together as one.
+
+    A sidecar that cannot be read is left out, and ``tell`` is told so. Raises UsageError as `load_all` and `select` do.
+    """
+    given = without_samples(dict.fromkeys(paths))
+    parts = [[path] for path in given] if len(given) == 2 and _share_a_case(*given) else [given]
+    return [_run(part, only, tell) for part in parts]
+
+
+def _share_a_case(before: Path, after: Path) -> bool:
+    rows = ((str(path), record) for path in (before, after) for record in load_all([path]))
+    return twice((path, (row.launch, *row.identity)) for path, row in rows if not row.is_job) is not None
+
+
+def _run(paths: Sequence[Path], only: Conditions, tell: Callable[[str], None]) -> Run:
+    files = load_all(paths)
+    facts = {path: known_facts(path, tell) for path in paths}
+    found = {row: facts[path][row.launch] for row, path in files.items() if row.launch in facts[path]}
+    return Run(select(files, only), files, found)
+
+
+def known_facts(results: Path, tell: Callable[[str], None]) -> Mapping[int, Facts]:
+    """The facts of each launch of a results file; {} where its sidecar cannot be read, which ``tell`` is told."""
+    try:
+        return facts_of(results)
+    except UsageError as error:
+        tell(f"{error}")
+        return {}
