@@ -76,11 +76,16 @@ def show_percent(value: float) -> str:
 
 def page(found: Judgement) -> Page:
     """A table for each panel, how to read them, and the result."""
+    tables = tuple(_table(group, found) for group in by_table(found).values())
+    return Page(tables, notes_of([f"REFUSED: {words}." for words in found.refusals], _reading(found)), headline(found))
+
+
+def by_table(found: Judgement) -> dict[tuple[Panel, str], list[Judged]]:
+    """The cases of each table, by panel and, for files, by backend."""
     groups: dict[tuple[Panel, str], list[Judged]] = {}
     for each in found.cases:
         groups.setdefault((panel_of(each.record), _backend(each, found)), []).append(each)
-    tables = tuple(_table(group, found) for group in groups.values())
-    return Page(tables, notes_of([f"REFUSED: {words}." for words in found.refusals], _reading(found)), headline(found))
+    return groups
 
 
 def _backend(each: Judged, found: Judgement) -> str:

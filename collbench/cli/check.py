@@ -76,8 +76,9 @@ def check(
 
     path = target.checked()
     if files or sides.given_files:
-        found = _of_files(files, sides, rule)
-        _conclude(found, form, target)
+        base, candidate = sides.files(files)
+        found = _of_files(base, candidate, sides, rule)
+        _conclude(found, [*base, *candidate], form, target)
         context.exit(found.code)
     gate = gate_of(sides, rule)
     sweep = _sweep(gate, sides.variant, collective, sizes, kinds, sampling, ordering)
@@ -91,7 +92,7 @@ def check(
     elif rows:
         click.echo(f"\n{counted(len(rows), 'row')} in {ended.path}", err=True)
     if judged := gate.judge(rows):
-        _conclude(judged, form, target)
+        _conclude(judged, [ended.path], form, target)
     context.exit(ended.code)
 
 
@@ -145,7 +146,7 @@ def _request(
     return SweepRequest(sweep, gate, topology, path, target.resume, False, target.force, argv)
 
 
-def _of_files(files: tuple[Path, ...], sides: SideOptions, rule: RuleOptions) -> Judgement:
+def _of_files(base: list[Path], candidate: list[Path], sides: SideOptions, rule: RuleOptions) -> Judgement:
     """The judgement of earlier runs. Raises UsageError."""
     from collbench.check.history import MARGIN
     from collbench.check.judgement import judge_files
@@ -153,13 +154,12 @@ def _of_files(files: tuple[Path, ...], sides: SideOptions, rule: RuleOptions) ->
     from collbench.measure import two_runs
     from collbench.results.records import load
 
-    base, candidate = sides.files(files)
     trials = trials_between([load(path) for path in base], [load(path) for path in candidate], sides.backends)
     if not any(trial.base and trial.candidate for trial in trials):
         raise UsageError("no case is on both sides; collbench list and --baseline, --candidate name backends.")
-    if files and two_runs.are_swapped(*files):
+    if not sides.given_files and two_runs.are_swapped(base[0], candidate[0]):
         raise UsageError(
-            f"{files[1]} was measured before {files[0]}; give BASE.csv CANDIDATE.csv, or name the sides with "
+            f"{candidate[0]} was measured before {base[0]}; give BASE.csv CANDIDATE.csv, or name the sides with "
             "--baseline-files and --candidate-files."
         )
     for words in two_runs.other_libraries(base, candidate):
@@ -173,8 +173,10 @@ def _named(paths: Sequence[Path]) -> str:
     return paths[0].stem if len(paths) == 1 else f"{paths[0].stem} ... ({len(paths)} runs)"
 
 
-def _conclude(found: Judgement, form: forms.FormOptions, target: CheckTargetOptions) -> None:
-    """Print the judgement, and write its report and chart."""
+def _conclude(
+    found: Judgement, files: Sequence[Path], form: forms.FormOptions, target: CheckTargetOptions
+) -> None:  # fmt: skip
+    """Print the judgement of the rows in ``files``, and write its report and charts."""
     from collbench.check import report
     from collbench.check.junit import junit
     from collbench.results.writing import replace_text
@@ -184,3 +186,13 @@ def _conclude(found: Judgement, form: forms.FormOptions, target: CheckTargetOpti
     forms.publish(page.result, page, os.environ)
     if target.junit:
         replace_text(target.junit, junit(found))
+    if target.charts:
+        _draw(found, files, target.charts)
+
+
+def _draw(found: Judgement, files: Sequence[Path], folder: Path) -> None:
+    os.environ.pop("MPLBACKEND", None)  # a notebook's, which need not exist here; no chart is shown, so none is used
+    from collbench.check.charts import draw_all
+
+    for path in draw_all(found, files, folder, lambda words: click.echo(words, err=True)):
+        click.echo(path, err=True)

@@ -16,8 +16,6 @@ from collbench.errors import UsageError
 from collbench.plan.variants import Variant, check_names
 from collbench.results.files import check_name
 
-CHARTS = (".png", ".svg", ".pdf")
-
 
 @dataclass(frozen=True)
 class SideOptions:
@@ -109,7 +107,7 @@ class CheckTargetOptions:
     force: bool
     resume: bool
     junit: Path | None
-    chart: Path | None
+    charts: Path | None
 
     def checked(self) -> Path | None:
         """The results file, if given, without symlinks. Raises UsageError for options that contradict each other."""
@@ -177,6 +175,6 @@ target = Group("target", CheckTargetOptions, [
     click.option("--resume", is_flag=True, help="Continue the check of the results file."),
     click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write a JUnit report, a test case "
                  "for each case of the check."),
-    click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="Draw changes with their intervals "
-                 "and the margin; .png, .svg or .pdf."),
+    click.option("--plot", "charts", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+                 help="Draw changes with their intervals and the margin into this folder, as PNG and SVG."),
 ])  # fmt: skip

@@ -37,9 +37,9 @@ def work_of(context: click.Context, words: Sequence[str], shape: Shape) -> Work:
 
     values = check.make_context(context.command_path, list(words)).params
     files, chosen = target.of(values), sides.of(values)
-    if forms.form.of(values).chosen is not Form.PLAIN or files.force or files.junit or files.chart:
+    if forms.form.of(values).chosen is not Form.PLAIN or files.force or files.junit or files.charts:
         raise UsageError(
-            "--json, --markdown, --latex, --force, --junit and --chart do not apply to jobs; omit them, and use "
+            "--json, --markdown, --latex, --force, --junit and --plot do not apply to jobs; omit them, and use "
             "another -o instead of --force."
         )
     if values["files"] or chosen.given_files:
