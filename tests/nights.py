@@ -19,14 +19,17 @@ VERSIONS = {"driver": 13000, "nccl": "2.28.9", "nvshmem": "3.4.5"}
 
 
 def sidecar(started: str, launches: int = LAUNCHES, commit: str = "abc", gpu: str = "H200", **versions: Any) -> str:
-    """A sidecar with these facts for every launch; ``driver`` is a number as CUDA has it."""
+    """A sidecar with these facts for every launch, each a minute after the one before; ``driver`` is a number as CUDA
+    has it."""
     known = {**VERSIONS, **versions}
     ranks = [{"rank": 0, "host": "vm", "gpu": {"name": gpu, "driver": known["driver"], "nccl": known["nccl"]}}]
+    times = [datetime.fromisoformat(started) + timedelta(minutes=launch) for launch in range(launches)]
     entry = {
-        "started": started, "git": commit, "source_sha256": "0123456789abcdef", "ranks": ranks,
+        "git": commit, "source_sha256": "0123456789abcdef", "ranks": ranks,
         "versions": {"nvidia-nvshmem-cu13": known["nvshmem"]}, "mpi": {"library": "Open MPI v4.1.6, package: Debian"},
     }  # fmt: skip
-    return json.dumps({"schema": 1, "launches": [{**entry, "launch": launch} for launch in range(launches)]})
+    each = [{**entry, "launch": launch, "started": time.isoformat()} for launch, time in enumerate(times)]
+    return json.dumps({"schema": 1, "launches": each})
 
 
 def launches_of(us: float, number: int = LAUNCHES, **cells: Any) -> list[Record]:

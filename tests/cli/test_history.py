@@ -61,8 +61,20 @@ def test_one_slower_case_of_many_sounds_the_alarm(tmp_path: Path) -> None:
     assert history(tmp_path, "--alarm", "--only", "bytes=4K").exit_code == Exit.FINE
 
 
+def test_a_new_case_does_not_take_the_verdict_from_others(tmp_path: Path) -> None:
+    nights_of(tmp_path, STEADY)
+    a_night(tmp_path, 8, [*launches_of(10.0), *launches_of(5.0, backend="nccl")])
+    ran = history(tmp_path, "--alarm")
+    assert (ran.exit_code, ran.stdout.splitlines()[-1]) == (Exit.FINE, "none of 1 case with a verdict is slower")
+
+
 def test_backends_and_rows_may_be_selected(tmp_path: Path) -> None:
-    rows = [*launches_of(5.0), *launches_of(4.0, backend="nccl"), *launches_of(8.0, backend="nccl", bytes=8192)]
+    rows = [
+        *launches_of(5.0),
+        *launches_of(6.0, bytes=8192),
+        *launches_of(4.0, backend="nccl"),
+        *launches_of(8.0, backend="nccl", bytes=8192),
+    ]
     a_night(tmp_path, 0, rows)
     a_night(tmp_path, 1, launches_of(5.0))
     found = json.loads(history(tmp_path, "--backend", "nccl", "--only", "bytes=8K", "--json").stdout)

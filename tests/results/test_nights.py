@@ -35,7 +35,7 @@ def test_a_night_has_the_facts_of_its_sidecar(tmp_path: Path) -> None:
 def test_nights_are_ordered_by_time_whatever_their_zones_and_names(tmp_path: Path) -> None:
     starts = ("2026-09-02T01:00:00+0200", "2026-09-01T20:00:00-0400", "2026-09-01T23:30:00+00:00", "2026-09-01T22:00")
     for place, started in enumerate(starts):
-        (tmp_path / f"{place}.csv").write_text(dump(launches_of(1.0, run_id=f"run{place}")))
+        (tmp_path / f"{place}.csv").write_text(dump(launches_of(1.0, run_id=f"2026090{9 - place}T120000-vm")))
         (tmp_path / f"{place}.json").write_text(sidecar(started))
     found, said = read(tmp_path)
     assert ([night.path.stem for night in found.nights], said) == (["3", "0", "2", "1"], "")

@@ -138,6 +138,14 @@ def test_cases_that_never_had_a_latency_are_no_series(tmp_path: Path) -> None:
     assert [each.record.backend for each in series_in(tmp_path)] == ["mpi"]
 
 
+def test_the_usual_number_of_launches_is_that_of_most_nights_or_else_the_larger(tmp_path: Path) -> None:
+    for day, launches in enumerate((2, 3, 2, 3)):
+        a_night(tmp_path, day, launches_of(10.0, launches))
+    assert only(tmp_path).usual_launches == 3
+    a_night(tmp_path, 4, launches_of(10.0, 2))
+    assert only(tmp_path).usual_launches == 2
+
+
 @pytest.mark.parametrize(
     ("last", "onset"),
     [([11.0, 11.0], (15, 16)), ([11.0, 10.0, 11.0, 11.0, 11.0], (17, 18)), ([10.0], None), ([11.0, 10.0], None)],
