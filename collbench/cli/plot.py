@@ -18,7 +18,8 @@ from collbench.cli import params
               shell_complete=params.complete_backend)  # fmt: skip
 @params.only
 def plot(results: tuple[Path, ...], output: Path, baseline: str | None, only: tuple[tuple[str, str], ...]) -> None:
-    """Draw latency with speed-up, bus bandwidth, scaling over ranks and a map of the best backends, as PNG and SVG.
+    """Draw latency with speed-up, bus bandwidth, scaling over ranks, a map of the best backends, and the matrix of all
+    pairs of hosts, as PNG and SVG.
 
     Each chart is named after the results files of its rows. Samples files beside their results file are ignored.
     """

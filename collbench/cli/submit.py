@@ -138,7 +138,8 @@ def _checked(context: click.Context, words: Sequence[str]) -> tuple[Topology, tu
     chosen = cases.of(values)
     check_names(chosen.variant, chosen.backend or ())
     check_variables(chosen.variant, "a job's launcher")
-    return params.worlds.of(values).topology, chosen.variant
+    worlds = params.worlds.of(values)
+    return worlds.pairs if values["pairs"] else worlds.topology, chosen.variant
 
 
 def _begin(
@@ -227,7 +228,7 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
     """Follow all jobs until they end, and print their rows; return the exit code."""
     from collbench.results.files import sidecar_path
     from collbench.slurm.submit import follow
-    from collbench.views import summary
+    from collbench.views import links, summary
 
     try:
         submission, records = follow(submission, refusals)
@@ -235,7 +236,7 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
         click.echo(f"\nThe jobs continue; to follow them: collbench submit --wait -o {submission.path}", err=True)
         return INTERRUPTED
     click.echo(err=True)
-    click.echo(plain_page(summary.page(records)))
+    click.echo(plain_page(summary.page(records, links.findings(record for record in records if record.pair))))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {submission.path}, jobs in {sidecar_path(submission.path)}", err=True)
     if any(record.is_job for record in records):

@@ -18,7 +18,7 @@ from collbench.results.mismatch import mismatches
 from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import labels_of, panels, rows_of
 from collbench.results.records import Record
-from collbench.views import drawing, speedups, tiles, winners
+from collbench.views import drawing, link_chart, speedups, tiles, winners
 from collbench.views.comparison import default_baseline
 from collbench.views.drawing import Curve, Frame
 from collbench.views.multicast import remark
@@ -230,8 +230,13 @@ def _reading_of_map(found: Iterable[Fastest], has_numbers: bool) -> str:
     return " ".join([LEAD if has_numbers else COLOURS, *winners.reading(found, "row", *marks)])
 
 
+def _link_chart(group: Group, styles: Styles) -> Figure:
+    title = f"{group[0].record.backend} · {_title(group)}"
+    return link_chart.chart(Frame(title, _foot(group, link_chart.READING), styles), group)
+
+
 def _kinds(
-    panel_groups: Groups, styles: Styles, baseline: str | None
+    panel_groups: Groups, links: Groups, styles: Styles, baseline: str | None
 ) -> Iterator[tuple[str, Groups, Callable[[Group], Figure]]]:
     """Every kind of chart: its name, the cases of each chart, and the function that draws one."""
     wide = {key: group for key, group in panel_groups.items() if _bandwidth(_cells(group), _sizes(group))}
@@ -239,6 +244,7 @@ def _kinds(
     yield "bandwidth", wide, lambda group: _bandwidth_chart(group, styles)
     yield "scaling", _families(panel_groups), lambda group: _scaling_chart(group, styles)
     yield "best", _maps(panel_groups), lambda group: _best_chart(group, styles)
+    yield "pairs", links, lambda group: _link_chart(group, styles)
 
 
 @dataclass(frozen=True)
@@ -256,12 +262,13 @@ def charts(records: Sequence[Record], baseline: str | None = None) -> Iterator[C
     Speed-ups are over ``baseline``, or NCCL, else MPI, else the first backend by name. Raises UsageError if nothing was
     timed, and for a baseline without records. Consume it within ``drawing.look()``, which sets the style.
     """
-    panel_groups = _by_panel(records)
-    if not panel_groups:
+    panel_groups = _by_panel(record for record in records if not record.pair)
+    links = link_chart.groups(records)
+    if not (panel_groups or links):
         raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     names = {record.backend for record in records if not record.is_job}
     chosen = pick("backend", baseline, names) if baseline else None
-    for kind, groups, draw in _kinds(panel_groups, drawing.styles(names), chosen):
+    for kind, groups, draw in _kinds(panel_groups, links, drawing.styles(names), chosen):
         for suffix, group in zip(suffixes(list(groups)), groups.values(), strict=True):
             yield Chart(f"{kind}{suffix}", draw(group), tuple(rows_of(group)))
 

@@ -74,8 +74,8 @@ def plot(frame: pd.DataFrame, baseline: str | None = None) -> dict[str, Figure]:
 
     Returns:
         Figures by name, as at the end of the command's file names: ``latency``, ``bandwidth``, ``scaling``, ``best``,
-        with a suffix such as ``-bf16-2r`` where there are several of a kind. Latency is in microseconds over bytes,
-        bandwidth in 10**9 bytes per second.
+        ``pairs``, with a suffix such as ``-bf16-2r`` where there are several of a kind. Latency is in microseconds over
+        bytes, bandwidth in 10**9 bytes per second.
 
     Raises UsageError if nothing was timed, for an unknown baseline, and for rows of several runs that contain the same
     case.
