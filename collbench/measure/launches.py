@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from collbench.errors import CANNOT_WRITE, INTERRUPTED, TERMINATED, Exit
-from collbench.measure.next_launch import missing_rows, next_leg
+from collbench.measure.next_launch import is_whole, missing_rows, next_leg
 from collbench.measure.request import SweepRequest
 from collbench.plan.layout import Layout
 from collbench.plan.sizes import format_size
@@ -28,7 +28,7 @@ _FINAL = (Exit.USAGE, CANNOT_WRITE, INTERRUPTED, TERMINATED)
 class Launches:
     """Launches of ``request`` in the worlds ``layouts`` by ``collbench ARGUMENTS`` on ``ranks`` ranks.
 
-    ``watch`` is called about twice per second meanwhile, ``report`` with the rows when ranks have ended.
+    ``watch`` is called about twice per second meanwhile, ``report`` with the rows after each launch.
     """
 
     request: SweepRequest
@@ -58,7 +58,7 @@ class Launches:
                 self._say_of_leg(leg, code)
                 continue
             before = after
-            self.report(self._rows())
+            self._report_of_launch(self._rows())
             if code or self.doing():
                 again = "Starting the ranks again." if self.missing(self._rows()) else "No case is left."
                 print(f"collbench: {cause(code, self.doing())} {again}", file=sys.stderr)
@@ -74,6 +74,11 @@ class Launches:
 
     def _next_leg(self, given_up: Collection[str]) -> str | None:
         return next_leg(self.request.sweep, self.layouts, self._rows(), self.request.goal, given_up)
+
+    def _report_of_launch(self, records: Sequence[Record]) -> None:
+        """Report where the last launch has the rows of all of its legs."""
+        if is_whole(self.request.sweep, self.layouts, records, self.request.goal):
+            self.report(records)
 
     def _say_of_leg(self, leg: str, code: int) -> None:
         """Say that the ranks of one of several legs added nothing, since the others go on."""

@@ -74,6 +74,11 @@ def next_leg(
     return None
 
 
+def is_whole(sweep: Sweep, layouts: tuple[Layout, ...], records: Sequence[Record], goal: Goal) -> bool:
+    """Whether the last launch lacks no row of any leg."""
+    return not _todo(_groups(sweep, layouts), records, goal, finished(records).last)
+
+
 def next_launch(
     sweep: Sweep,
     layouts: tuple[Layout, ...],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from samples import a_layout, a_record, a_sweep
 
 from collbench.measure.goal import Fixed, Wanted
-from collbench.measure.next_launch import missing_rows, next_launch, next_leg
+from collbench.measure.next_launch import is_whole, missing_rows, next_launch, next_leg
 from collbench.plan.sweep import Sweep
 from collbench.plan.variants import Variant
 from collbench.results.records import Record
@@ -147,6 +147,7 @@ def test_a_launch_is_finished_as_it_was_begun_whatever_its_first_legs_decide() -
         assert following[0] == 0
         found += rows((0, NAMES[leg], 4096))
         ran.append(leg)
+        assert is_whole(WITH_VARIANTS, LAYOUTS, found, Hasty(0)) == (len(ran) == 3)
     assert ran == WITH_VARIANTS.legs(0)
 
 
