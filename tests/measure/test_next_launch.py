@@ -151,6 +151,13 @@ def test_a_launch_is_finished_as_it_was_begun_whatever_its_first_legs_decide() -
     assert ran == WITH_VARIANTS.legs(0)
 
 
+def test_what_only_a_launch_under_other_conditions_lacks_is_not_timed() -> None:
+    begun = rows((0, NAMES[WITH_VARIANTS.legs(0)[0]], 4096))
+    for leg in WITH_VARIANTS.legs(0)[1:]:
+        assert next_launch(WITH_VARIANTS, LAYOUTS, begun, {0}, Hasty(0), leg) is not None
+        assert next_launch(WITH_VARIANTS, LAYOUTS, begun, (), Hasty(0), leg) is None
+
+
 def test_the_others_go_on_without_a_leg_that_is_given_up() -> None:
     found, ran = rows(), list[str]()
     while (leg := next_leg(WITH_VARIANTS, LAYOUTS, found, Fixed(3), {"a"})) is not None:
