@@ -77,7 +77,8 @@ class Studio:
         named = [(name, side) for name, side in zip(self._names(sides), sides, strict=True) if side]
         foot = [*said, *(f"{name}{_source(side, self.facts)}" for name, side in named), reading]
         whole = self.dress.title or title
-        return Frame(whole, "\n".join(foot), self.styles, _warning(sides), self.dress.page, self._names_of_runs(sides))
+        words = "\n".join(foot).replace("'s t,", f"'s{page.KEPT}t,")
+        return Frame(whole, words, self.styles, _warning(sides), self.dress.page, self._names_of_runs(sides))
 
     def _names_of_runs(self, sides: Sides) -> tuple[str, ...]:
         return tuple(name.removesuffix(": ") for name in self._names(sides)) if self.are_two else ()

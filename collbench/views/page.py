@@ -131,11 +131,20 @@ def wrapped(text: str, width: float, points: float, bold: bool = False) -> list[
     return [line.replace(KEPT, " ") for line in lines]
 
 
+def balanced(text: str, width: float, points: float, bold: bool = False) -> list[str]:
+    """`wrapped`, with lines of nearly the same length: as narrow as they can be without one line more."""
+    lines: list[str] = []
+    for paragraph in text.splitlines():
+        tries = [wrapped(paragraph, width * part / 20, points, bold) for part in range(20, 9, -1)]
+        lines += [each for each in tries if len(each) == len(tries[0])][-1]
+    return lines
+
+
 def new_figure(frame: Frame, height: float, keys: Sequence[Key], width: float | None = None) -> Figure:
     """An empty figure with ``height`` inches for the axes: title, warning and legend above, small print below."""
     page, across = frame.page, width or frame.page.width
     room, large = across - 2 * MARGIN, 1.15 * page.font
-    title = wrapped(frame.title, room, large, bold=True)
+    title = balanced(frame.title, room, large, bold=True)
     alarm = wrapped(frame.warning, room, 0.85 * page.font, bold=True)
     foot = wrapped(frame.foot, room, page.small)
     columns = _columns(keys, page, room)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from charts import legend, numbers, title, words
-from matplotlib.collections import PolyCollection, LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from collbench.views.changes import LOOKS, Change, below, change_chart
