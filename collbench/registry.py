@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING
 from collbench import backends
 from collbench.backends import Backend, Configurable, ExactOrder, Opening, OtherWays, Session, Tunable, _kernels
 from collbench.backends._guarded import ForeignError, Guarded, blame, foreign, whole
-from collbench.backends._specs import split
+from collbench.backends._specs import labelled, split
 from collbench.errors import CannotRunError, UsageError
 from collbench.host.deadline import deadline
 from collbench.host.gpus import gpu_count
 from collbench.kernels.files import Broken, find_kernels
 from collbench.kernels.kernel import Kernel
+from collbench.kernels.revisions import Revision, kernel_at, own_revision, revision_of_kernel
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -55,7 +57,7 @@ def names() -> list[str]:
 def is_of_kernels(spec: str) -> bool:
     """Whether a backend is a kernel or selects among kernels."""
     name = split(spec).name
-    return name == "nvrar" or name in find_kernels()
+    return name == "nvrar" or (name in find_kernels() and name not in _own_names())
 
 
 def kernel_of(spec: str) -> Kernel | None:
@@ -109,10 +111,8 @@ def find(spec: str) -> Backend:
     ``Guarded``. Raises UsageError for parameters that are not valid or that the backend does not take.
     """
     parts = split(spec)
-    if parts.label:
-        raise UsageError(f"backend {parts.name} has no form {parts.label!r}; omit @{parts.label}.")
     try:
-        backend = _load(parts.name)
+        backend = _at_revision(spec) if parts.label else _load(parts.name)
         if parts.parameters and not isinstance(backend, Unusable):
             return _configured(parts.name, backend, parts.parameters)
         return backend
@@ -131,6 +131,83 @@ def _load(name: str) -> Backend:
         return _kernels.find(name)
     found = _plugin(name)
     return found if isinstance(found, Unusable) else Guarded(name, found)
+
+
+def _at_revision(spec: str) -> Backend:
+    """The kernel, or ``nvrar``, as of the git revision that the label of ``spec`` names, without parameters. Raises
+    UsageError for other backends."""
+    parts = split(spec)
+    if not is_of_kernels(spec):
+        raise UsageError(f"backend {parts.name} has no form {parts.label!r}; omit @{parts.label}.")
+    if parts.name == "nvrar":
+        from collbench.backends import nvrar
+
+        reason = nvrar.broken(parts.label)
+        return Unusable(reason, DEVICE=_kernels.device()) if reason else nvrar.Nvrar(parts.label)
+    file = kernel_at(parts.name, parts.label)
+    if isinstance(file, Broken):
+        return Unusable(file.reason, DEVICE=_kernels.device())
+    return _kernels.KernelBackend(Kernel(file))
+
+
+def canonical(spec: str) -> str:
+    """``spec``, with a git revision of kernels as the commit that it names now: ``nvrar@HEAD~3:blocks=8`` becomes
+    ``nvrar@5437c21:blocks=8``, which means the same later and elsewhere. Raises UsageError where the kernels of that
+    revision cannot be used here."""
+    parts = split(spec)
+    if not (parts.label and is_of_kernels(spec)):
+        return spec
+    whole, colon, parameters = spec.partition(":")
+    return at_revision(f"{parts.name}{colon}{parameters}", whole.partition("@")[2])
+
+
+def at_revision(spec: str, revision: str) -> str:
+    """The canonical spec of ``spec``, a kernel or ``nvrar`` with or without parameters, as of a git revision: a branch,
+    a tag, a hash, HEAD~3. Raises UsageError where its kernels cannot be used here."""
+    parts = split(spec)
+    if parts.label:
+        raise UsageError(f"backend {spec!r} names a form of its own; omit @{parts.label}, or the revision {revision}.")
+    if not is_of_kernels(spec):
+        raise UsageError(f"backend {parts.name} has no git revisions; only nvrar and kernel files have.")
+    found = labelled(spec, _revision(parts.name, revision).label)
+    backend = find(found)
+    if isinstance(backend, Unusable):
+        raise UsageError(backend.reason)
+    return found
+
+
+def commits(specs: Iterable[str]) -> dict[str, str]:
+    """The full hash of the commit of each ``NAME@LABEL`` in ``specs`` that names kernels of a git revision."""
+    found = {}
+    for spec in specs:
+        parts = split(spec)
+        if parts.label and is_of_kernels(spec):
+            with suppress(UsageError):  # its rows say why
+                found[f"{parts.name}@{parts.label}"] = _revision(parts.name, parts.label).commit
+    return found
+
+
+def form_in(spec: str, known: Collection[str]) -> str:
+    """The one of ``known`` backends of rows that is ``spec``, which may name a git revision otherwise than they do;
+    where none is, ``spec`` with the commit. Raises UsageError for a revision that git does not know."""
+    if spec in known:
+        return spec
+    parts = split(spec)
+    if not (parts.label and is_of_kernels(spec)):
+        return spec
+    revision, (_, colon, parameters) = _revision(parts.name, parts.label), spec.partition(":")
+    for name in sorted(known):
+        form, _, its_parameters = name.partition(":")
+        its_name, _, label = form.partition("@")
+        alike = (its_name, its_parameters) == (parts.name, parameters)
+        if alike and label and revision.commit.startswith(label):
+            return name
+    return f"{parts.name}@{revision.label}{colon}{parameters}"
+
+
+def _revision(name: str, revision: str) -> Revision:
+    """The commit that ``revision`` names for the kernel ``name``, or for ``nvrar``. Raises UsageError."""
+    return own_revision(revision) if name == "nvrar" else revision_of_kernel(name, revision)
 
 
 def _own(name: str) -> object:

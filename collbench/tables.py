@@ -1,10 +1,70 @@
-"""Text tables for a terminal and in Markdown; latencies, factors and counts as text."""
+"""Tables as values, without a form: titles, columns, rows and notes; latencies, factors and counts as text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-Table = list[list[str]]
+Note = tuple[str, ...]  # the lines of one paragraph; a line that begins with "- " is an item of a list
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, and whether its cells are aligned to the right, as numbers are."""
+
+    head: str
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: a title, which may be "", columns, rows of as many cells, and notes that stand below this table."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The headings, then the rows."""
+        return [[column.head for column in self.columns], *map(list, self.rows)]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a command prints: tables, notes that stand below all of them, and the ``result`` in one line, if any."""
+
+    tables: tuple[Table, ...] = ()
+    notes: tuple[Note, ...] = ()
+    result: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to print."""
+        return bool(self.tables or self.notes or self.result)
+
+
+def words(*heads: str) -> tuple[Column, ...]:
+    """Columns of words, aligned to the left."""
+    return tuple(map(Column, heads))
+
+
+def numbers(*heads: str) -> tuple[Column, ...]:
+    """Columns of numbers, aligned to the right."""
+    return tuple(Column(head, right=True) for head in heads)
+
+
+def table_of(title: str, columns: Iterable[Column], rows: Iterable[Sequence[str]], *notes: Sequence[str]) -> Table:
+    """A table of any rows; ``notes`` without a line are dropped. Raises ValueError for a row of another length."""
+    heads, cells = tuple(columns), tuple(map(tuple, rows))
+    if any(len(row) != len(heads) for row in cells):
+        raise ValueError(f"every row of the table {title!r} needs {len(heads)} cells")
+    return Table(title, heads, cells, notes_of(*notes))
+
+
+def notes_of(*notes: Sequence[str]) -> tuple[Note, ...]:
+    """Notes, without those that have no line."""
+    return tuple(tuple(lines) for lines in notes if lines)
 
 
 def show_us(value: float) -> str:
@@ -22,27 +82,3 @@ def counted(number: float, noun: str) -> str:
 def show_factor(value: float) -> str:
     """A factor of at least 1 with three significant digits below 10, and whole above."""
     return f"{value:.2f}" if value < 9.995 else f"{value:,.0f}"
-
-
-def aligned(table: Table) -> str:
-    """The table for a terminal: columns as wide as their widest cell, numbers right-aligned."""
-    columns = list(zip(*table, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    right = [any(cell[:1].isdigit() for cell in column[1:]) for column in columns]
-    lines = [_line(row, widths, right) for row in table]
-    lines.insert(1, "  ".join("─" * width for width in widths))
-    return "\n".join(lines)
-
-
-def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    cells = [
-        cell.rjust(width) if side else cell.ljust(width) for cell, width, side in zip(row, widths, right, strict=True)
-    ]
-    return "  ".join(cells).rstrip()
-
-
-def markdown(table: Table) -> str:
-    """The table in Markdown, every column right-aligned."""
-    head, *body = table
-    rows = [head, ["---:"] * len(head), *body]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -29,24 +29,31 @@ export SRUN_CPUS_PER_TASK=$((${SLURM_CPUS_ON_NODE:-0} > @ranks@ ? SLURM_CPUS_ON_
 
 launch=(@launch@)
 collbench=(@collbench@)
-sweep=(@sweep@)
+command=@command@
+options=(@options@)
 
 # The findings of doctor go into the sidecar. They do not stop the job: the sweep itself reports what it cannot run on.
 timeout -k 30 300 "${launch[@]}" "${collbench[@]}" doctor --json > "$part.doctor.json" ||
   echo "collbench: doctor reports problems, see $part.doctor.json" >&2
 
-# Each launch starts new ranks, and removes $part.doing when it is complete. An incomplete one (a case crashed the
-# ranks, or they did not start) is started again with --resume, which skips finished cases.
-left=@launches@ again=9 worst=0
+# Each launch starts new ranks for all plain backends and for each variant, one after another; they remove $part.doing
+# when they are done. If they are not (a case crashed them, or they did not start), they are started again with --resume,
+# which skips finished cases. A check has as many launches as it needs: once it is decided, another adds no row.
+rows() { wc -l < "$part.csv" 2>/dev/null || echo 0; }
+left=@starts@ again=9 worst=0
 while ((left > 0)); do
-  code=0
+  code=0 before=$(rows)
   touch "$part.doing"
-  "${launch[@]}" "${collbench[@]}" sweep "${sweep[@]}" --launches @launches@ --resume -o "$part.csv" || code=$?
+  "${launch[@]}" "${collbench[@]}" "$command" "${options[@]}" --resume -o "$part.csv" || code=$?
   if [[ -e $part.doing ]]; then
     if ((code == 2 || again-- == 0)); then exit "$code"; fi
     echo "collbench: a launch did not finish (exit code $code); starting it again" >&2
   else
     left=$((left - 1)) worst=$((code > worst ? code : worst))
+    if [[ $command == check ]]; then
+      worst=$code  # of all launches so far
+      if [[ $(rows) == "$before" ]]; then break; fi
+    fi
   fi
 done
 echo "$worst" > "$part.ended"

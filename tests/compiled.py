@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from collbench.kernels.cubin import Resources
-from collbench.tables import aligned
+from collbench.printer.plain import plain_table
+from collbench.tables import numbers, table_of, words
 
 # Kernel, type, layout and what else it was compiled for; what that takes, by architecture.
 Needs = dict[tuple[str, str, str, str], dict[str, Resources]]
@@ -32,9 +33,9 @@ def note_plain(plain: list[Any]) -> None:
 def table(compiled: Needs) -> str:
     """A row for each kernel, type and layout, a column for each architecture."""
     archs = sorted({arch for found in compiled.values() for arch in found}, key=lambda arch: int(arch[3:]))
-    lines = [["kernel", "type", "layout", "in particular", *archs]]
-    lines += [[*row, *(_cell(found.get(arch)) for arch in archs)] for row, found in sorted(compiled.items())]
-    return aligned(lines)
+    columns = [*words("kernel", "type"), *numbers("layout"), *words("in particular"), *numbers(*archs)]
+    rows = [[*row, *(_cell(found.get(arch)) for arch in archs)] for row, found in sorted(compiled.items())]
+    return plain_table(table_of("", columns, rows))
 
 
 def _cell(needs: Resources | None) -> str:

@@ -40,6 +40,7 @@ def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE, str(folder))
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every rank compiles all modules anew
+        patch.delenv("GITHUB_STEP_SUMMARY", raising=False)  # of the job that runs these tests
         yield folder
 
 

@@ -17,6 +17,7 @@ from collbench.kernels import session
 from collbench.kernels.files import Broken, find_kernels, own_folder
 from collbench.kernels.header import KernelFile
 from collbench.kernels.kernel import Kernel
+from collbench.kernels.revisions import kernel_at, own_kernels
 from collbench.plan.layout import Layout
 
 if TYPE_CHECKING:
@@ -41,15 +42,17 @@ def missing() -> str | None:
     return gpu_missing(nvshmem="nvshmem4py-cu13") or nvrtc.missing()
 
 
-def own_names() -> list[str]:
-    """Names of the kernels that come with collbench, from which ``nvrar`` chooses."""
+def own_names(label: str = "") -> list[str]:
+    """Names of the kernels that come with collbench, from which ``nvrar`` chooses; with ``label``, of that revision."""
+    if label:
+        return list(own_kernels(label))
     return [name for name, file in find_kernels().items() if file.path.parent == own_folder().resolve()]
 
 
 def find(spec: str) -> KernelBackend:
     """The kernel and parameters that ``spec`` names; raises UsageError where the kernel cannot be used."""
     parts = split(spec)
-    file = find_kernels()[parts.name]
+    file = kernel_at(parts.name, parts.label) if parts.label else find_kernels()[parts.name]
     if isinstance(file, Broken):
         raise UsageError(file.reason)
     return KernelBackend(Kernel(file).configured(parts.parameters))

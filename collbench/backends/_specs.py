@@ -31,3 +31,9 @@ def split(spec: str) -> Spec:
             raise UsageError(f"backend {spec!r} gives {key} twice; give it once.")
         parameters[key] = value
     return Spec(name, label, parameters)
+
+
+def labelled(spec: str, label: str) -> str:
+    """``spec``, which has no label, with ``label``; as it is for the label ""."""
+    whole, colon, parameters = spec.partition(":")
+    return f"{whole}@{label}{colon}{parameters}" if label else spec

@@ -6,20 +6,24 @@ one hop while its additional bytes cost less than a second hop would, else the t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
-from collbench.backends import ExactOrder, Session, _kernels
+from collbench.backends import ExactOrder, Opening, Session, UsageError, _kernels
+from collbench.backends._specs import labelled
+from collbench.kernels.revisions import own_revision
 from collbench.kernels.session import open_communicator
 from collbench.kernels.session import open_near_wrap as _open_near_wrap
+from collbench.tune import table as tuned
+from collbench.tune.table import Table
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array, Call, Device
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
-DEVICE = _kernels.device()
-SUMMARY = "NVRAR: our kernels over NVSHMEM, the one that fits each size (see collbench tune)"
 ONE_HOP, PLAIN, THREE_PHASES, BY_PUTS = "oneshot", "nvrar-ll", "nvrar-lamport", "nvrar-put"
 # Bytes that can be sent in the time of one hop: 1.2 us at 370 GB/s, both measured on 4 x H200. Beyond HOPELESS times as
 # many, one hop is not a candidate.
@@ -29,11 +33,6 @@ BYTES_OF_A_HOP, HOPELESS = 444_000, 8
 def missing() -> str | None:
     """What this machine lacks to run kernels, or None."""
     return _kernels.missing()
-
-
-def refuses(problem: Problem) -> str | None:
-    """Why the default kernel cannot run ``problem``, or None."""
-    return _kernels.find(default(problem)).refuses(problem)
 
 
 def default(problem: Problem) -> str:
@@ -49,47 +48,94 @@ def _more_in_one_hop(problem: Problem) -> float:
     return (ranks - 1) * (1 - 2 / ranks) * problem.bytes * (1 if problem.dtype.is_float else 2)
 
 
-def candidates(problem: Problem) -> tuple[str, ...]:
-    """All launch shapes of all kernels of collbench that can run the problem, the default first.
+@dataclass(frozen=True)
+class Nvrar:
+    """``nvrar`` with the kernels and the table of one git revision, ``label``; "" for the present ones."""
 
-    One hop is omitted on several nodes: it ignores nodes, so it would be another algorithm. Puts are for nodes that
-    loads and stores do not reach.
-    """
-    layout = problem.layout
-    reached = layout.node_count == 1 or layout.virtual
-    omitted = {BY_PUTS} if reached else {ONE_HOP, PLAIN, THREE_PHASES}
-    if layout.node_count > 1 or _more_in_one_hop(problem) > HOPELESS * BYTES_OF_A_HOP:
-        omitted.add(ONE_HOP)
-    specs = [default(problem)]
-    for name in _kernels.own_names():
-        backend = _kernels.find(name)
-        if name not in omitted and not backend.refuses(problem):
-            specs += backend.candidates(problem)
-    return tuple(dict.fromkeys(specs))
+    label: str = ""
+    DEVICE: str = _kernels.device()
+    SUMMARY: str = "NVRAR: our kernels over NVSHMEM, the one that fits each size (see collbench tune)"
+
+    @property
+    def WAYS(self) -> Mapping[str, Opening]:  # noqa: N802 (the protocol's name)
+        """A communicator whose epoch is about to wrap."""
+        return {_kernels.NEAR_WRAP: self.open_near_wrap}
+
+    def kernel(self, spec: str) -> _kernels.KernelBackend:
+        """The kernel of this revision that ``spec``, without a label, names. Raises UsageError."""
+        return _kernels.find(labelled(spec, self.label))
+
+    def missing(self) -> str | None:
+        """What this machine lacks to run kernels, or None."""
+        return missing()
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Why the default kernel cannot run ``problem``, or None."""
+        return self.kernel(default(problem)).refuses(problem)
+
+    def candidates(self, problem: Problem) -> tuple[str, ...]:
+        """All launch shapes of all kernels of collbench that can run the problem, the default first.
+
+        One hop is omitted on several nodes: it ignores nodes, so it would be another algorithm. Puts are for nodes that
+        loads and stores do not reach.
+        """
+        layout = problem.layout
+        reached = layout.node_count == 1 or layout.virtual
+        omitted = {BY_PUTS} if reached else {ONE_HOP, PLAIN, THREE_PHASES}
+        if layout.node_count > 1 or _more_in_one_hop(problem) > HOPELESS * BYTES_OF_A_HOP:
+            omitted.add(ONE_HOP)
+        specs = [labelled(default(problem), self.label)]
+        for name in _kernels.own_names(self.label):
+            backend = self.kernel(name)
+            if name not in omitted and not backend.refuses(problem):
+                specs += backend.candidates(problem)
+        return tuple(dict.fromkeys(specs))
+
+    def exact_order(self, problem: Problem) -> ExactOrder | None:
+        """The order of the three phases, which on one node is also that of one hop."""
+        return self.kernel(THREE_PHASES).exact_order(problem)
+
+    def wire_bytes(self, problem: Problem) -> float | None:
+        """Bytes that the default kernel sends; a call reports those of its own kernel."""
+        return self.kernel(default(problem)).wire_bytes(problem)
+
+    def open(self, world: World, device: Device, arena_bytes: int) -> NvrarSession:
+        """A session on the communicator of the world, which all kernels share: opening one kernel creates it."""
+        arena = self.kernel(THREE_PHASES).open(world, device, arena_bytes).arena
+        return NvrarSession(world, device, arena_bytes, arena, self)
+
+    def open_near_wrap(self, world: World, device: Device, arena_bytes: int) -> NvrarSession:
+        """A session on a communicator whose epoch is about to wrap."""
+        _open_near_wrap(world, device)
+        return self.open(world, device, arena_bytes)
+
+    def tables(self) -> tuple[Table, ...]:
+        """The tuned tables, the first before the next. A revision has its own alone: a user's table is of no revision.
+        Raises UsageError."""
+        if not self.label:
+            return tuned.read_tables()
+        return (tuned.load(own_revision(self.label).folder() / tuned.NAME),)
 
 
-def exact_order(problem: Problem) -> ExactOrder | None:
-    """The order of the three phases, which on one node is also that of one hop."""
-    return _kernels.find(THREE_PHASES).exact_order(problem)
+@cache
+def broken(label: str) -> str | None:
+    """Why this host cannot use the kernels and the table of a revision, or None; found once, since every row asks."""
+    nvrar = Nvrar(label)
+    try:
+        for name in (*_kernels.own_names(label), ONE_HOP, THREE_PHASES, BY_PUTS):
+            nvrar.kernel(name)
+        nvrar.tables()
+    except UsageError as error:
+        return str(error)
+    return None
 
 
-def wire_bytes(problem: Problem) -> float | None:
-    """Bytes that the default kernel sends; a call reports those of its own kernel."""
-    return _kernels.find(default(problem)).wire_bytes(problem)
-
-
-def open(world: World, device: Device, arena_bytes: int) -> NvrarSession:
-    """A session on the communicator of the world, which all kernels share: opening one kernel creates it."""
-    return NvrarSession(world, device, arena_bytes, _kernels.find(THREE_PHASES).open(world, device, arena_bytes).arena)
-
-
-def open_near_wrap(world: World, device: Device, arena_bytes: int) -> NvrarSession:
-    """A session on a communicator whose epoch is about to wrap."""
-    _open_near_wrap(world, device)
-    return open(world, device, arena_bytes)
-
-
-WAYS = {_kernels.NEAR_WRAP: open_near_wrap}
+PRESENT = Nvrar()
+DEVICE, SUMMARY, WAYS = PRESENT.DEVICE, PRESENT.SUMMARY, PRESENT.WAYS
+refuses, candidates, exact_order, wire_bytes = (
+    PRESENT.refuses, PRESENT.candidates, PRESENT.exact_order, PRESENT.wire_bytes
+)  # fmt: skip
+open = PRESENT.open
 
 
 @dataclass(frozen=True)
@@ -100,13 +146,14 @@ class NvrarSession:
     device: Device
     arena_bytes: int
     arena: Array
+    nvrar: Nvrar = PRESENT
     picked: dict[Problem, Session] = field(default_factory=dict)
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
         """The call of the kernel that rank 0 chooses."""
         if problem not in self.picked:
             spec = self.world.led(lambda: self._tuned(problem)) or self._default(problem)
-            self.picked[problem] = _kernels.find(spec).open(self.world, self.device, self.arena_bytes)
+            self.picked[problem] = self.nvrar.kernel(spec).open(self.world, self.device, self.arena_bytes)
         return self.picked[problem].prepare(problem, send, recv)
 
     def _default(self, problem: Problem) -> str:
@@ -118,7 +165,6 @@ class NvrarSession:
 
     def _tuned(self, problem: Problem) -> str | None:
         from collbench.host import environment, fabric
-        from collbench.tune import table as tuned
 
         layout = problem.layout
         link = fabric.fabric_name(self.device.kind, self.world.is_local, layout.virtual)
@@ -126,7 +172,7 @@ class NvrarSession:
             "nvrar", problem.collective.name, problem.dtype.name, problem.op, layout.node_count, layout.per_node, link,
             self.device.facts(), environment.versions(),
         )  # fmt: skip
-        return tuned.choose(tuned.read_tables(), key, problem.bytes)
+        return tuned.choose(self.nvrar.tables(), key, problem.bytes)
 
     def transport(self) -> str:
         """The transports of kernels from this rank."""

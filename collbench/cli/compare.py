@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from collbench.cli import params
+from collbench.cli import forms, params
 from collbench.errors import UsageError
+from collbench.printer.forms import printed
 
 
 @click.command(short_help="Compare two backends, or two files.")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path), required=False)
 @click.option("--backend", "names", shell_complete=params.complete_backend,
-              help="With one file: the two backends to compare, A,B.  [default: all against nccl, or mpi "
-              "without it]  With two files: the backends to compare.  [default: all]")  # fmt: skip
+              help="With one file: the two backends to compare, A,B; best(A) is the fastest of A, A-... and A@....  "
+              "[default: all against nccl, or mpi without it]  With two files: the backends to compare.  "
+              "[default: all]")  # fmt: skip
 @params.only
-@click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
-@click.option("--markdown", "form", flag_value="markdown", help="Markdown instead of a plain table.")
-def compare(a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: str | None) -> None:
+@forms.form
+def compare(
+    a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: forms.FormOptions
+) -> None:
     """Print how many times slower A is than B, with an interval over launches, for every case that both have.
 
     A verdict needs three launches, and holds for launches like these; two files may differ more than their launches do.
     Cases that were wrong, failed or timed out in any launch are listed with the reason and without a verdict; of two
     files, also the cases that only one of them has.
     """
+    from collbench.registry import form_in
     from collbench.results.records import jobs, load, without_samples
     from collbench.results.selection import select
     from collbench.views.comparison import compare_backends, compare_files, names_of
-    from collbench.views.ratios import show
+    from collbench.views.multicast import remark
+    from collbench.views.ratios import page, plain
 
-    chosen = names_of(names or "")
     paths = without_samples(path for path in (a, b) if path)
     one, *other = [select(load(path), only) for path in paths]
+    known = {record.backend for record in [*one, *(other[0] if other else [])]}
+    chosen = tuple(form_in(name, known) for name in names_of(names or ""))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if found.judged or found.unjudged or found.alone:
-        click.echo(show(found, form))
+        shown = page(found, remark([*one, *(other[0] if other else [])]))
+        click.echo(printed(shown, plain(found), form.chosen))
+        forms.publish(f"collbench compare: {', '.join(map(str, paths))}", shown, os.environ)
     for words in jobs([*one, *(other[0] if other else [])]):
         click.echo(f"skipped: {words}", err=True)
     if not found.judged:

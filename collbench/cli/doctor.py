@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from collbench.cli import forms
+
 
 @click.command(short_help="Check MPI, launcher and GPUs of this machine.")
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of a list.")
+@forms.form
 @click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
+def doctor(context: click.Context, form: forms.FormOptions) -> None:
     """Check whether a sweep can run here, and print a cure for each problem.
 
     Under a launcher, check the ranks as well: mpiexec -n 4 collbench doctor.
@@ -17,5 +19,5 @@ def doctor(context: click.Context, as_json: bool) -> None:
     from collbench.doctor.findings import show
 
     findings = examine()
-    click.echo(show(findings, as_json))
+    click.echo(show(findings, form.chosen))
     context.exit(1 if any(not finding.fine for finding in findings) else 0)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
 
 import click
 
+from collbench.cli import forms
 from collbench.plan.collectives import COLLECTIVES, OPS
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.problem import MODES
+from collbench.printer.forms import Form, printed
 from collbench.slurm import profiles
-from collbench.tables import aligned
+from collbench.tables import Page, notes_of, table_of, words
 
 
 def _backends() -> list[dict[str, str | None]]:
@@ -23,10 +25,8 @@ def _backends() -> list[dict[str, str | None]]:
     return found
 
 
-def show(as_json: bool) -> str:
-    """A table of the backends and whether they can run here, then all other names; or the same as JSON."""
-    from collbench.registry import hidden
-
+def show(form: Form) -> str:
+    """A table of the backends and whether they can run here, what is missing, and all other names."""
     found = _backends()
     others = {
         "collectives": list(COLLECTIVES),
@@ -35,25 +35,28 @@ def show(as_json: bool) -> str:
         "modes": list(MODES),
         "profiles": profiles.names(),
     }
-    if as_json:
-        return json.dumps({"backends": found, **others}, indent=1, allow_nan=False)
-    table = [["backend", "on", "here", "times"]]
-    table += [[str(x["name"]), str(x["on"]), "no" if x["missing"] else "yes", str(x["times"])] for x in found]
+    rows = [[str(x["name"]), str(x["on"]), "no" if x["missing"] else "yes", str(x["times"])] for x in found]
+    table = table_of("", words("backend", "on", "here", "times"), rows)
+    lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
+    return printed(Page((table,), notes_of(_missing(found), lines)), {"backends": found, **others}, form)
+
+
+def _missing(found: Iterable[Mapping[str, str | None]]) -> list[str]:
+    """A line for each reason why backends cannot run here, then what cannot be a backend."""
+    from collbench.registry import hidden
+
     reasons: dict[str, list[str]] = {}
     for each in found:
         if each["missing"]:
             reasons.setdefault(each["missing"], []).append(str(each["name"]))
-    missing = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    missing += hidden().values()
-    lines = [f"{name}: {', '.join(values)}" for name, values in others.items()]
-    return "\n".join([aligned(table), "", *missing, *([""] if missing else []), *lines])
+    return [*(f"{', '.join(names)}: {reason}" for reason, names in reasons.items()), *hidden().values()]
 
 
 @click.command("list", short_help="List backends, and what they need to run here.")
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-def list_(as_json: bool) -> None:
+@forms.form
+def list_(form: forms.FormOptions) -> None:
     """List backends, collectives, types, operations, modes and profiles.
 
     For a backend that cannot run here, print the reason and how to install what is missing.
     """
-    click.echo(show(as_json))
+    click.echo(show(form.chosen))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from collbench import __version__
+from collbench.cli.check import check
 from collbench.cli.compare import compare
 from collbench.cli.doctor import doctor
+from collbench.cli.history import history
 from collbench.cli.list_ import list_
 from collbench.cli.plot import plot
 from collbench.cli.submit import submit
@@ -28,5 +30,5 @@ def cli() -> None:
     """
 
 
-for command in (sweep, tune, submit, verify, plot, compare, list_, doctor):
+for command in (sweep, tune, submit, verify, check, plot, compare, history, list_, doctor):
     cli.add_command(command)

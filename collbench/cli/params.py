@@ -4,6 +4,8 @@ quick."""
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,8 +20,10 @@ from collbench.plan.collectives import OPS
 from collbench.plan.dtypes import ALIASES, DTYPES
 from collbench.plan.layout import parse_layout
 from collbench.plan.sizes import DEFAULT_SIZES, parse_size, parse_sizes
+from collbench.plan.variants import Variant, parse_variant
 from collbench.plan.worlds import Topology
 
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
@@ -68,15 +72,43 @@ def names(what: str, known: Callable[[], Sequence[str]], aliases: Mapping[str, s
 
 
 def backend_spec(text: str) -> str:
-    """Check a backend's name, with or without parameters (``NAME:KEY=VALUE:...``). Raises UsageError."""
+    """Check a backend's name, with or without label and parameters (``NAME@LABEL:KEY=VALUE:...``), and return it with
+    a git revision as its commit. Raises UsageError; a rank gives an unknown commit its rows instead, since the command
+    that started it may have known the commit."""
     from collbench.backends._specs import split
+    from collbench.ranks.start import launch_of
+    from collbench.registry import Unusable, canonical, find
 
-    pick("backend", split(text).name, backend_names())
-    return text
+    parts = split(text)
+    pick("backend", parts.name, backend_names())
+    try:
+        return canonical(text)
+    except UsageError:
+        if launch_of(os.environ) and _COMMIT.fullmatch(parts.label) and isinstance(find(text), Unusable):
+            return text
+        raise
+
+
+def canonical_words(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with each value of --backend as ``backend_spec`` gives it: ranks and jobs that start
+    later then take the revisions of now."""
+    found = list(words)
+    for at, word in enumerate(words):
+        if at and words[at - 1] == "--backend":
+            found[at] = ",".join(_backends(word))
+        elif word.startswith("--backend="):
+            found[at] = f"--backend={','.join(_backends(word.partition('=')[2]))}"
+    return found
 
 
 def _backends(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(backend_spec(part.strip()) for part in text.split(",")))
+
+
+def _variant(text: str) -> Variant:
+    found = parse_variant(text)
+    backend_spec(found.backend)
+    return found
 
 
 def _counts(text: str) -> tuple[int, ...]:
@@ -98,10 +130,24 @@ def _condition(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _margin(text: str) -> float:
+    """A relative change from ``2%`` or ``0.02``."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a margin; write a percentage such as 2%.") from None
+    if not 0 < value <= 10:
+        raise UsageError(f"a margin of {text} is not above 0 and at most 1000%; write one such as 2%.")
+    return value
+
+
 COUNTS = Parsed("N,...", _counts)
 SIZE = Parsed("size", parse_size)
 SIZES = Parsed("sizes", parse_sizes)
 BACKENDS = Parsed("backend,...", _backends, backend_names)
+VARIANT = Parsed("LABEL='BACKEND VARIABLE=VALUE ...'", _variant)
+MARGIN = Parsed("percent", _margin)
 
 
 class Seconds(click.FloatRange):
@@ -132,6 +178,13 @@ dtype = click.option(
     "--dtype",
     type=names("dtype", lambda: list(DTYPES), ALIASES),
     help=f"Element types: {', '.join(DTYPES)}.  [default: bfloat16 on GPUs, float32 on CPU ranks]",
+)
+variant = click.option(
+    "--variant",
+    multiple=True,
+    type=VARIANT,
+    help="Also time a backend under these environment "
+    "variables, as BACKEND@LABEL, in processes of its own in every launch. Repeatable.",
 )
 op = click.option(
     "--op", default="sum", show_default=True, type=names("op", lambda: OPS), help=f"Reductions: {', '.join(OPS)}."

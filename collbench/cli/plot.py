@@ -16,8 +16,8 @@ FORMATS = ("png", "svg", "pdf")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("plots"),
               show_default=True, help="Folder for the charts.")  # fmt: skip
-@click.option("--baseline", help="Reference backend of the speed-ups.  [default: nccl, or mpi without it]",
-              shell_complete=params.complete_backend)  # fmt: skip
+@click.option("--baseline", help="Reference backend of the speed-ups, or best(BACKEND).  [default: nccl, or mpi "
+              "without it]", shell_complete=params.complete_backend)  # fmt: skip
 @click.option("--format", "formats", type=params.names("format", lambda: FORMATS), default="png,svg",
               show_default=True, help="Formats of the files: png, svg, pdf.")  # fmt: skip
 @click.option("--width", type=click.Choice(["one", "two"]),

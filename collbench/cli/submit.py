@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from collbench.cli import params
+from collbench.cli import forms, params, submit_check
 from collbench.cli.groups import Group
 from collbench.cli.sweep import cases, sizes, sweep
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
-from collbench.plan.worlds import Topology
-from collbench.slurm.scripts import Shape
+from collbench.plan.variants import check_names
+from collbench.printer.forms import Form
+from collbench.printer.plain import plain_page
+from collbench.slurm.scripts import Shape, Work
 
 if TYPE_CHECKING:
     from collbench.slurm.submission import Part, Submission
@@ -49,6 +51,7 @@ class StepOptions:
     dry_run: bool
     wait: bool
     resume: bool
+    check: bool
 
 
 def _time(text: str) -> str:
@@ -88,6 +91,7 @@ steps = Group("steps", StepOptions, [
     click.option("--wait", is_flag=True, help="Follow the jobs until they end, then gather and print their "
                  "rows. With -o and no --profile: follow an earlier submission."),
     click.option("--resume", is_flag=True, help="With -o: resubmit jobs that failed, were cancelled or timed out."),
+    click.option("--check", is_flag=True, help="Run `collbench check`, to which all other options then go."),
 ])  # fmt: skip
 
 
@@ -105,39 +109,43 @@ def submit(
 ) -> None:  # fmt: skip
     """Write a job script for each node count, submit it, follow the jobs, and gather all rows into one results file.
 
-    All other options are passed to `collbench sweep`.
+    All other options are passed to `collbench sweep`, or with --check to `collbench check`.
 
     \b
     collbench submit --profile perlmutter --account m1234 --nodes 2,4,8 --sizes 4K:64M --launches 3 --wait
     collbench submit --wait -o results/RUN.csv       follow the jobs again, and gather
     collbench submit --resume -o results/RUN.csv     resubmit unfinished jobs
     """
-    topology = _topology_of(context, words)
     if profile is None:
         context.exit(_continue(shape, directives.given, steps, words))
+    work = submit_check.work_of(context, words, shape) if steps.check else _work_of(context, words)
     if steps.resume:
         raise UsageError("--resume continues what was submitted; omit --profile.")
-    context.exit(_begin(profile, shape, directives.given, steps, words, topology))
+    context.exit(_begin(profile, shape, directives.given, steps, work))
 
 
-def _topology_of(context: click.Context, words: Sequence[str]) -> Topology:
-    """The worlds of the sweep. Raises UsageError for options that the sweep, or a job, would refuse."""
+def _work_of(context: click.Context, words: Sequence[str]) -> Work:
+    """The work of a job that sweeps. Raises UsageError for options that the sweep, or a job, would refuse."""
+    from collbench.ranks.variables import check_variables
+
     values = sweep.make_context(context.command_path, list(words)).params
-    if values["as_json"] or values["force"] or cases.of(values).contests:
+    if forms.form.of(values).chosen is not Form.PLAIN or values["force"] or cases.of(values).contests:
         raise UsageError(
-            "--json, --force and --contests do not apply to jobs; omit them, and use another -o instead of --force."
+            "--json, --markdown, --latex, --force and --contests do not apply to jobs; omit them, and use another -o "
+            "instead of --force."
         )
     _ = sizes.of(values).chosen
-    return params.worlds.of(values).topology
+    chosen = cases.of(values)
+    check_names(chosen.variant, chosen.backend or ())
+    check_variables(chosen.variant, "a job's launcher")
+    return Work(params.worlds.of(values).topology, tuple(params.canonical_words(words)), 1 + len(chosen.variant))
 
 
-def _begin(
-    profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str], topology: Topology
-) -> int:
+def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, work: Work) -> int:
     """Create, submit and, with --wait, follow a new submission; return the exit code."""
     from collbench.slurm.submit import create, planned
 
-    submission, texts = planned(profile, shape, asked, words, topology, steps.output)
+    submission, texts = planned(profile, shape, asked, work, steps.output)
     if steps.dry_run:
         click.echo("\n".join(texts.values()), nl=False)
         return Exit.FINE
@@ -219,10 +227,13 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
         click.echo(f"\nThe jobs continue; to follow them: collbench submit --wait -o {submission.path}", err=True)
         return INTERRUPTED
     click.echo(err=True)
-    click.echo(summary.results(records))
+    is_check = any(job.check for job in submission.jobs)
+    code = submit_check.report(submission) if is_check else exit_of({record.status for record in records})
+    if not is_check:
+        click.echo(plain_page(summary.page(records)))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {submission.path}, jobs in {sidecar_path(submission.path)}", err=True)
     if any(record.is_job for record in records):
         command = f"collbench submit --resume --wait -o {shlex.quote(str(submission.path))}"
         click.echo(f"Some jobs did not finish; resubmit them with: {command}", err=True)
-    return exit_of({record.status for record in records})
+    return code

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import params
+from collbench.cli import forms, params
 from collbench.cli.groups import Group
+from collbench.cli.ranks import ranks_for
 from collbench.errors import INTERRUPTED, TERMINATED, UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
 from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
 from collbench.plan.sweep import Contest, Sweep, parse_contests
+from collbench.plan.variants import Variant, check_names
+from collbench.printer.forms import Form, printed
 from collbench.results.files import check_name
 
 if TYPE_CHECKING:
@@ -50,10 +53,17 @@ class SizeOptions:
 
 @dataclass(frozen=True)
 class CaseOptions:
-    """The options that select cases; None for those not given."""
+    """The options that select backends; None for those not given."""
 
     backend: tuple[str, ...] | None
+    variant: tuple[Variant, ...]
     contests: Path | None
+
+
+@dataclass(frozen=True)
+class KindOptions:
+    """The options that select kinds of calls; None for those not given."""
+
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
     mode: tuple[str, ...]
@@ -106,8 +116,11 @@ sizes = Group("sizes", SizeOptions, [
 cases = Group("cases", CaseOptions, [
     click.option("--backend", type=params.BACKENDS, help="Backends to time, with optional parameters "
                  "(NAME:KEY=VALUE:...).  [default: all that can run here, on GPUs if there are any, else on CPUs]"),
+    params.variant,
     click.option("--contests", hidden=True, type=click.Path(path_type=Path, dir_okay=False),
                  help="File written by tune with the backends to time on each problem."),
+])  # fmt: skip
+kinds = Group("kinds", KindOptions, [
     params.dtype,
     params.op,
     click.option("--mode", default="chain", show_default=True, type=params.names("mode", lambda: MODES),
@@ -143,61 +156,60 @@ target = Group("target", TargetOptions, [
               type=params.names("collective", lambda: list(COLLECTIVES)))  # fmt: skip
 @sizes
 @cases
+@kinds
 @params.worlds
 @timing
 @params.ordering
 @target
-@click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout instead of the table.")
+@forms.form
 @click.option("--quiet", is_flag=True, help="Do not report progress.")
 @click.option("--dry-run", is_flag=True, help="Print the cases without running them.")
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
-    worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions, target: TargetOptions,
-    as_json: bool, quiet: bool, dry_run: bool,
+    kinds: KindOptions, worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions,
+    target: TargetOptions, form: forms.FormOptions, quiet: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; write CSV and sidecar to results/ and print a table.
 
     Under mpiexec or srun, use the launcher's ranks; otherwise start ranks on this machine.
     """
     from collbench.measure import preview
-    from collbench.measure.progress import Progress
-    from collbench.measure.sweep import SweepRequest, on_own_ranks, on_these_ranks
-    from collbench.ranks import lifeline, start
+    from collbench.measure.goal import Fixed
+    from collbench.measure.request import SweepRequest
+    from collbench.ranks.start import ranks_to_start
+    from collbench.ranks.variables import check_variables
     from collbench.results.files import default_path
 
     path_given = target.checked()
-    started_by, child = start.launch_of(os.environ), start.child_of(os.environ)
-    if started_by:
-        lifeline.end_with_launcher(child.starter if child else None)
-    wanted, topology = sweep_of(collective, sizes, cases, timing, ordering), worlds.topology
-    ranks = started_by.size if started_by else start.ranks_to_start(topology)
+    wanted, topology = sweep_of(collective, sizes, cases, kinds, timing, ordering), worlds.topology
+    ranks = ranks_for(topology)
+    check_variables(wanted.variants, ranks.launcher)
     if dry_run:
-        click.echo(preview.show(wanted, topology, ranks or start.ranks_to_start(topology), as_json))
+        planned_ranks = ranks.number or ranks_to_start(topology)
+        facts = preview.facts(wanted, topology, planned_ranks)
+        click.echo(printed(preview.page(facts, planned_ranks), facts, form.chosen))
         return
-    path = path_given or default_path(ranks)
-    request = SweepRequest(wanted, topology, path, target.resume, target.mixed, target.force, tuple(sys.argv[1:]))
-    progress = Progress(quiet or child is not None)
-    try:
-        if started_by:
-            ended = on_these_ranks(request, started_by, child, progress)
-        else:
-            ended = on_own_ranks(request, ranks or start.CPU_RANKS, progress)
-    finally:
-        progress.end()
+    path = path_given or default_path(ranks.number)
+    argv = tuple(params.canonical_words(sys.argv[1:]))
+    request = SweepRequest(
+        wanted, Fixed(wanted.launches), topology, path, target.resume, target.mixed, target.force, argv
+    )
+    ended = ranks.run(request, quiet)
     if ended.records is not None:
-        _report(ended, as_json)
+        _report(ended, form.chosen)
     context.exit(ended.code)
 
 
-def _report(ended: Ended, as_json: bool) -> None:
-    """Print the rows on stdout; the path of the file, and how to continue, on stderr."""
+def _report(ended: Ended, form: Form) -> None:
+    """Print the rows on stdout, and in the summary of a step; the path of the file, and how to continue, on stderr."""
     from collbench.views import summary
     from collbench.views.conclusions import conclusions
 
     records = ended.records or ()
-    parts = [summary.as_json(records)] if as_json else [summary.results(records), "\n".join(conclusions(records))]
-    click.echo("\n\n".join(filter(None, parts)))
+    page = summary.page(records, conclusions(records))
+    click.echo(printed(page, summary.plain(records), form))
+    forms.publish(f"collbench sweep: {ended.path}", page, os.environ)
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {ended.path}", err=True)
     if ended.why and (records or ended.code in (INTERRUPTED, TERMINATED)):
@@ -210,6 +222,7 @@ def sweep_of(
     collective: tuple[str, ...],
     sizes: SizeOptions,
     cases: CaseOptions,
+    kinds: KindOptions,
     timing: TimingOptions,
     ordering: params.OrderingOptions,
 ) -> Sweep:
@@ -219,15 +232,16 @@ def sweep_of(
     contests = _read_contests(cases.contests) if cases.contests else ()
     competing = tuple(dict.fromkeys(name for contest in contests for name in contest.backends))
     backends = competing or cases.backend or default_backends()
+    check_names(cases.variant, backends)
     return Sweep(
         collectives=collective,
         backends=backends,
         sizes=sizes.chosen,
-        dtypes=cases.dtype or default_dtypes(backends),
-        ops=cases.op,
-        modes=cases.mode,
-        caches=cases.cache,
-        in_place=(cases.in_place,),
+        dtypes=kinds.dtype or default_dtypes([*backends, *(variant.backend for variant in cases.variant)]),
+        ops=kinds.op,
+        modes=kinds.mode,
+        caches=kinds.cache,
+        in_place=(kinds.in_place,),
         warmup=timing.warmup,
         samples=timing.samples,
         max_seconds=timing.max_seconds,
@@ -237,6 +251,7 @@ def sweep_of(
         verify=timing.verify,
         phases=timing.phases,
         contests=contests,
+        variants=cases.variant,
     )
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from collbench.cli import params
+from collbench.cli import forms, params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError, pick
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.sizes import DEFAULT_SIZES, format_size, parse_sizes
-from collbench.plan.sweep import Sweep, contest_of, contests_text
-from collbench.tables import aligned, counted
+from collbench.plan.sweep import Sweep, contest_of
+from collbench.printer.forms import Form, printed
+from collbench.tables import Page, counted, notes_of, numbers, table_of, words
 
 if TYPE_CHECKING:
     from collbench.tune.finals import Field
@@ -86,12 +87,13 @@ targets = Group("targets", TuneTargetOptions, [
 @finals
 @params.ordering
 @targets
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of the table.")
+@forms.form
 @click.option("--dry-run", is_flag=True, help="List the candidates without running them.")
 @click.pass_context
 def tune(
     context: click.Context, contenders: ContenderOptions, worlds: params.WorldOptions, finals: FinalsOptions,
-    ordering: params.OrderingOptions, targets: TuneTargetOptions, as_json: bool, dry_run: bool,
+    ordering: params.OrderingOptions, targets: TuneTargetOptions, form: forms.FormOptions,
+    dry_run: bool,
 ) -> None:  # fmt: skip
     """Find the fastest parameters of a backend for each size.
 
@@ -117,22 +119,26 @@ def tune(
     field = tuning.field_of(request)
     tuning.check(request)
     if dry_run:
-        click.echo(_preview(field, as_json))
+        click.echo(_preview(field, form.chosen))
         return
     tuned = tuning.run(request, field)
     if tuned.cut_short:
         click.echo(tuned.cut_short, err=True)
         context.exit(tuned.code)
-    click.echo(verdicts.show(tuned.verdicts, as_json))
+    click.echo(printed(verdicts.page(tuned.verdicts), verdicts.plain(tuned.verdicts), form.chosen))
     if tuned.verdicts:
         click.echo(f"\n{counted(len(tuned.verdicts), 'size')} in {request.table}", err=True)
     context.exit(tuned.code)
 
 
 def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: params.OrderingOptions) -> Sweep:
-    """The sweep of all candidates: chained calls on hot buffers, out of place, as in LLM decoding."""
+    """The sweep of all candidates: chained calls on hot buffers, out of place, as in LLM decoding. Raises UsageError
+    for a form of a backend, since a table is read for the present one."""
+    from collbench.backends._specs import split
     from collbench.registry import default_dtypes
 
+    if label := split(contenders.backend).label:
+        raise UsageError(f"tune finds parameters for backends as they are; omit @{label}.")
     return Sweep(
         collectives=(contenders.collective,),
         backends=(contenders.backend,),
@@ -148,12 +154,15 @@ def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: par
     )
 
 
-def _preview(field: Field, as_json: bool) -> str:
-    if as_json:
-        return contests_text(contest_of(problem, names) for problem, names in field.items()).rstrip()
-    table = [["size", "dtype", "op", "layout", "candidates", "default"]]
-    for problem, names in field.items():
-        table.append(
-            [format_size(problem.bytes), problem.dtype.name, problem.op, str(problem.layout), str(len(names)), names[0]]
-        )
-    return f"{aligned(table)}\n\n{counted(sum(map(len, field.values())), 'case')} to run once"
+def _preview(field: Field, form: Form) -> str:
+    """The candidates: a table of their numbers, as JSON their names."""
+    rows = [
+        (format_size(each.bytes), each.dtype.name, each.op, str(each.layout), str(len(names)), names[0])
+        for each, names in field.items()
+    ]
+    columns = [
+        *numbers("size"), *words("dtype", "op"), *numbers("layout", "candidates"), *words("default"),
+    ]  # fmt: skip
+    total = f"{counted(sum(map(len, field.values())), 'case')} to run once"
+    contests = [asdict(contest_of(problem, names)) for problem, names in field.items()]
+    return printed(Page((table_of("", columns, rows),), notes_of([total])), contests, form)

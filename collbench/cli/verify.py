@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from collbench.cli import params
+from collbench.cli import forms, params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
+from collbench.printer.forms import Form, printed
 from collbench.verify.stories import STORIES
 
 if TYPE_CHECKING:
@@ -75,18 +76,18 @@ stress = Group("stress", StressOptions, [
 @params.worlds
 @subjects
 @stress
-@click.option("--json", "as_json", is_flag=True, help="Outcomes as JSON on stdout instead of the table.")
+@forms.form
 @click.pass_context
 def verify(
     context: click.Context, backend: tuple[str, ...] | None, worlds: params.WorldOptions, subjects: SubjectOptions,
-    stress: StressOptions, as_json: bool,
+    stress: StressOptions, form: forms.FormOptions,
 ) -> None:  # fmt: skip
     """Prove every answer under stress: calls without barriers, graph replay, late ranks, misaligned buffers, NaN.
 
     Under mpiexec or srun, use the launcher's ranks, even if several share a GPU; otherwise start ranks on this machine.
     """
     run = _emulate if stress.emulate else _on_ranks
-    context.exit(run(backend, worlds, subjects, stress, as_json))
+    context.exit(run(backend, worlds, subjects, stress, form.chosen))
 
 
 def _on_ranks(
@@ -94,7 +95,7 @@ def _on_ranks(
     worlds: params.WorldOptions,
     subjects: SubjectOptions,
     stress: StressOptions,
-    as_json: bool,
+    form: Form,
 ) -> int:
     from collbench.ranks import endings, lifeline, start
     from collbench.registry import default_backends, default_dtypes
@@ -103,7 +104,7 @@ def _on_ranks(
 
     started_by, child = start.launch_of(os.environ), start.child_of(os.environ)
     if started_by is None:
-        proven = on_own_ranks(start.ranks_to_start(worlds.topology), sys.argv[1:])
+        proven = on_own_ranks(start.ranks_to_start(worlds.topology), params.canonical_words(sys.argv[1:]))
     else:
         lifeline.end_with_launcher(child.starter if child else None)
         names = backend or default_backends()
@@ -113,9 +114,9 @@ def _on_ranks(
             stories=stress.story or tuple(STORIES), rounds=stress.rounds, seed=stress.seed, timeout=stress.timeout,
         )  # fmt: skip
         into = Path(os.environ[OUTCOMES]) if child else None
-        proven = on_these_ranks(request, started_by, into, lambda found, out: _report(found, as_json, out))
+        proven = on_these_ranks(request, started_by, into, lambda found, out: _report(found, form, out))
     if proven.outcomes is not None:
-        _report(proven.outcomes, as_json)
+        _report(proven.outcomes, form)
     if proven.cut_short:
         click.echo(endings.cause(proven.code), err=True)
     return proven.code
@@ -126,7 +127,7 @@ def _emulate(
     worlds: params.WorldOptions,
     subjects: SubjectOptions,
     stress: StressOptions,
-    as_json: bool,
+    form: Form,
 ) -> int:
     from collbench.verify import emulated
     from collbench.verify.outcomes import exit_code
@@ -139,13 +140,13 @@ def _emulate(
         topology=worlds.topology, backends=backend, dtypes=subjects.dtype, ops=subjects.op, sizes=subjects.sizes,
         seeds=range(stress.seed, stress.seed + stress.seeds), timeout=stress.timeout,
     ))  # fmt: skip
-    _report(found.outcomes, as_json)
+    _report(found.outcomes, form)
     for line in found.failures:
-        click.echo(line, err=as_json)
+        click.echo(line, err=form is not Form.PLAIN)
     return exit_code(found.outcomes)
 
 
-def _report(found: Sequence[Outcome], as_json: bool, out: TextIO | None = None) -> None:
-    from collbench.verify.outcomes import show
+def _report(found: Sequence[Outcome], form: Form, out: TextIO | None = None) -> None:
+    from collbench.verify.outcomes import page, plain
 
-    click.echo(show(found, as_json), file=out)
+    click.echo(printed(page(found), plain(found), form), file=out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,7 +17,7 @@ from collbench.devices.cuda import Graph, check
 from collbench.devices.device import Array, Call, Errors, Expectation, Recording, Region, Sampler, Values
 from collbench.devices.gpu_patterns import Patterns
 from collbench.errors import HangError
-from collbench.host import probes
+from collbench.host import multicast, probes
 from collbench.host.memory import Room
 from collbench.plan.layout import Layout
 from collbench.ranks.world import World
@@ -138,6 +139,7 @@ class Gpu:
             "driver": cupy.cuda.runtime.driverGetVersion(),
             "runtime": cupy.cuda.runtime.runtimeGetVersion(),
             "nccl": nccl.version(),
+            "multicast": multicast.facts(self.index, os.environ),
         }
 
     def leave(self, world: World) -> None:

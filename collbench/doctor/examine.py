@@ -12,7 +12,7 @@ from collbench import registry
 from collbench.doctor import limits, traps
 from collbench.doctor.findings import Finding, bad, fine, note, show
 from collbench.errors import UsageError
-from collbench.host import fabric, probes
+from collbench.host import fabric, multicast, probes
 from collbench.host.environment import machine, versions
 from collbench.host.gpus import gpu_count
 from collbench.host.limits import limits_of
@@ -132,6 +132,12 @@ def _logging(variables: Mapping[str, str]) -> Finding | None:
     return note("NCCL's log", f"{', '.join(named)} set: rows will have transport=unknown", cure)
 
 
+def _multicast(variables: Mapping[str, str]) -> Finding | None:
+    """Whether settings keep libraries from the multicast of this host's GPUs, of which there are several."""
+    off = multicast.switched_off(variables) if gpu_count() > 1 else {}
+    return traps.multicast(off) if off and multicast.supported(0) else None
+
+
 def _nccl_wheel() -> str:
     """The folder of pip's NCCL, which takes precedence over any other; "" if it is not installed."""
     found = importlib.util.find_spec("nvidia.nccl") if importlib.util.find_spec("nvidia") else None
@@ -147,6 +153,7 @@ def examine() -> list[Finding]:
         traps.root(os.environ, vendor, os.getuid()) if launcher.detect(os.environ) is None else None,
         traps.locked(node, network),
         _logging(os.environ),
+        _multicast(os.environ),
         _gpu_compiler(),
         traps.nccl_plugin(_nccl_wheel(), network, probes.nccl_plugins(os.environ), os.environ) if gpu_count() else None,
     ]

@@ -1,11 +1,13 @@
-"""Findings of ``doctor``: grade, description and cure, printed as text or JSON."""
+"""Findings of ``doctor``: grade, description and cure, and their forms."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from collbench.printer.forms import Form, printed
+from collbench.tables import Page, table_of, words
 
 FINE, NOTE, BAD = "fine", "note", "bad"
 _MARKS = {FINE: "ok", NOTE: "note", BAD: "BAD"}
@@ -46,14 +48,19 @@ def bad(what: str, found: str, cure: str) -> Finding:
     return Finding(what, BAD, found, cure)
 
 
-def show(findings: Iterable[Finding], as_json: bool) -> str:
-    """One line per finding, followed by its cure; or a JSON list."""
-    if as_json:
-        return json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1, allow_nan=False)
-    lines = []
-    for finding in findings:
-        mark = _MARKS[finding.grade] if finding.matters else "--"
-        lines.append(f"{mark:4}  {finding.what}: {finding.found}")
-        if finding.cure:
-            lines.append(f"      cure: {finding.cure}")
-    return "\n".join(lines)
+def show(findings: Sequence[Finding], form: Form) -> str:
+    """The findings in this form; as plain text not a table but a line for each, followed by its cure."""
+    if form is Form.PLAIN:
+        return "\n".join(line for finding in findings for line in _lines(finding))
+    rows = [[_mark(finding), finding.what, finding.found, finding.cure] for finding in findings]
+    page = Page((table_of("", words("grade", "what", "found", "cure"), rows),))
+    return printed(page, [dataclasses.asdict(finding) for finding in findings], form)
+
+
+def _lines(finding: Finding) -> list[str]:
+    cure = [f"      cure: {finding.cure}"] if finding.cure else []
+    return [f"{_mark(finding):4}  {finding.what}: {finding.found}", *cure]
+
+
+def _mark(finding: Finding) -> str:
+    return _MARKS[finding.grade] if finding.matters else "--"

@@ -19,6 +19,7 @@ from collbench.host.environment import loaded_libraries
 from collbench.host.gpus import gpu_missing
 from collbench.host.probes import Host, Process
 from collbench.host.transports import UNKNOWN, merged
+from collbench.printer.forms import Form
 from collbench.ranks.watchdog import AtEnd, Watchdog
 from collbench.ranks.world import World, mpi_facts, open_launch
 from collbench.results import mismatch
@@ -109,7 +110,7 @@ def _gpu_libraries(everyone: World, network: str, so_far: list[Finding]) -> list
 
     def print_hang(status: str, state: str) -> None:
         cure = "check the network; then run a sweep of one case with NCCL_DEBUG=INFO and NVSHMEM_DEBUG=INFO"
-        print(show([*so_far, bad("GPU libraries", f"hang: {state}", cure)], False), flush=True)
+        print(show([*so_far, bad("GPU libraries", f"hang: {state}", cure)], Form.PLAIN), flush=True)
 
     try:
         return _try_libraries(everyone, network, _Trial(everyone, dog, print_hang if everyone.rank == 0 else None))

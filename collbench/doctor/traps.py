@@ -179,6 +179,15 @@ def clocks(nodes: Sequence[Node]) -> Finding | None:
     )
 
 
+def multicast(off: Mapping[str, str]) -> Finding | None:
+    """Whether settings keep libraries from the multicast that the GPUs have; ``off`` holds them by library."""
+    if not off:
+        return None
+    names = " ".join(setting.split("=")[0] for setting in off.values())
+    words = f"the GPUs have NVLink multicast, but {' and '.join(off.values())} keeps libraries from what may be faster"
+    return note("multicast", words, f"unset {names}, unless your site has set it for a reason")
+
+
 def nccl_plugin(wheel: str, network: str, plugins: Collection[str], variables: Mapping[str, str]) -> Finding | None:
     """NCCL on Slingshot without its network plugin. ``wheel``: the folder of pip's NCCL, or ""; ``plugins``: the files
     named libnccl-net* that the loader would find."""

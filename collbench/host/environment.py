@@ -31,6 +31,7 @@ _NAMES = frozenset({
     "MPI4PY_LIBMPI", "SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION", "SLURM_NNODES", "SLURM_NTASKS",
     "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
 })  # fmt: skip
+SETTINGS = ", ".join(f"{prefix}*" for prefix in _PREFIXES) + " and some others, such as CUDA_VISIBLE_DEVICES"
 # Launchers' internal variables: addresses, process ids and one-time keys, different in every run.
 CHILD = "COLLBENCH_CHILD"  # set for ranks that collbench starts: the process that starts them, and its variables
 _INTERNAL = ("OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", CHILD)
@@ -43,10 +44,11 @@ def allowed_variables(variables: Mapping[str, str]) -> dict[str, str]:
     For a rank that collbench started, also those of the process that started it: ranks do not see the job's.
     """
     starter: dict[str, str] = json.loads(variables.get(CHILD, "{}")).get("variables", {})
-    return {name: value for name, value in sorted({**starter, **variables}.items()) if _is_allowed(name)}
+    return {name: value for name, value in sorted({**starter, **variables}.items()) if is_recorded(name)}
 
 
-def _is_allowed(name: str) -> bool:
+def is_recorded(name: str) -> bool:
+    """Whether a variable is one of those settings, and not a secret."""
     if name.startswith(_INTERNAL) or _SECRET.search(name):
         return False
     return name in _NAMES or name.startswith(_PREFIXES)

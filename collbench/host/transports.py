@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 UNKNOWN = "unknown"
-INSIDE = ("nvls", "p2p", "shm")
+NVLS = "nvls"
+INSIDE = (NVLS, "p2p", "shm")
 # NCCL, src/transport/{p2p,shm,net,nvls}.cc: "Channel 00/0 : 0[0] -> 1[1] via P2P/CUMEM", "... [send] via NET/IB/0".
 _CHANNEL = re.compile(r" via (P2P|SHM)/|(NVLS) comm 0x")
 _NET = re.compile(r" via NET/(.+?)/\d+")

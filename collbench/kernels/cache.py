@@ -77,7 +77,7 @@ def load_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
 def store(path: Path, content: bytes) -> None:
     """Store ``content`` as an entry; a cache that cannot be used is reported once on standard error."""
     try:
-        _create(path.parent)
+        create(path.parent)
         with _opened(path.parent) as place:
             _replace(path.name, hashlib.sha256(content).digest() + content, place)
     except UntrustedError as error:
@@ -101,7 +101,7 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(place)
 
 
-def _create(path: Path) -> None:
+def create(path: Path) -> None:
     """Create the folder and its missing parents for this user alone.
 
     Raises UntrustedError where root would create them in another user's folder, such as the home that sudo keeps.

@@ -60,7 +60,8 @@ class KernelFile:
     the scratch. ``cell``: the kind of cells that it uses. ``defines``: further compile-time parameters, each with its
     default first. ``blocks`` and ``threads``: launch shapes to try. ``tile``: contiguous cells of a slot.
     ``max_bytes``: its longest message. ``phases``: the phases that end at marks 1, 2, ...; "doubling" stands for
-    floor(log2(N)) of them.
+    floor(log2(N)) of them. ``headers``: the folder of the headers that come with collbench, of a git revision; None for
+    the present ones.
     """
 
     name: str
@@ -81,6 +82,7 @@ class KernelFile:
     max_bytes: int | None
     defines: Mapping[str, tuple[int, ...]] = field(hash=False)
     phases: tuple[str, ...]
+    headers: Path | None = None
 
     @property
     def symbol(self) -> str:
@@ -88,7 +90,7 @@ class KernelFile:
         return self.path.stem
 
 
-FIELDS = tuple(each.name for each in fields(KernelFile) if each.name not in ("name", "path"))
+FIELDS = tuple(each.name for each in fields(KernelFile) if each.name not in ("name", "path", "headers"))
 
 
 def kernel_name(path: Path) -> str:

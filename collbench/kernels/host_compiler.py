@@ -19,6 +19,7 @@ from pathlib import Path
 
 from collbench.kernels import cache
 from collbench.kernels.attempts import Attempts, CompilerHangError
+from collbench.kernels.contract import check_runtime
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import KernelFile
 from collbench.kernels.sources import KernelError, error_lines, explained, include_folders, key
@@ -88,6 +89,7 @@ def kernel_library(file: KernelFile, defines: Mapping[str, str | int], machine: 
 
     Raises KernelError with the compiler's errors.
     """
+    check_runtime(file, machine)
     macros = {"COLL_NAME": file.symbol, "COLL_EMULATED": int(machine == EMULATED), **defines}
     return _library(file.path, include_folders(file), macros, machine, LEVELS[machine])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from collbench.kernels.header import KernelFile
@@ -26,12 +27,12 @@ class Loader(Generic[Function]):
     world: World
     compiled: Callable[[KernelFile, Options], bytes]
     load: Callable[[bytes, str], Function]
-    loaded: dict[tuple[str, tuple[tuple[str, str | int], ...]], Function] = field(default_factory=dict)
+    loaded: dict[tuple[Path, tuple[tuple[str, str | int], ...]], Function] = field(default_factory=dict)
 
     def __call__(self, file: KernelFile, options: Options) -> Function:
         """The kernel compiled with ``options``, loaded once. Collective over the members; raises RuntimeError on all of
         them where it fails to load on one."""
-        key = (file.symbol, tuple(options.items()))
+        key = (file.path, tuple(options.items()))  # the path: a kernel and its earlier form have the same name
         if key not in self.loaded:
             content, error = self.compiled(file, options), None
             try:

@@ -31,20 +31,21 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def include_folders(file: KernelFile) -> tuple[Path, ...]:
-    """The include path: the file's own folder, then ours."""
-    return tuple(dict.fromkeys((file.path.parent.resolve(), own_folder().resolve())))
+    """The include path: the file's own folder, then ours; of a file of a git revision, those of that revision."""
+    return tuple(dict.fromkeys((file.path.parent.resolve(), (file.headers or own_folder()).resolve())))
 
 
 def key(path: Path, folders: tuple[Path, ...], *how: Any) -> str:
     """The cache key of the compiled file ``path``: a hash of its text, of all that it includes from ``folders``, and of
     ``how`` it is compiled (values that JSON can represent)."""
-    texts = _texts(path.read_text(encoding="utf-8"), path.resolve(), folders)
-    return hashlib.sha256(json.dumps([texts, *how]).encode()).hexdigest()[:32]
+    found = list(texts(path, folders).values())
+    return hashlib.sha256(json.dumps([found, *how]).encode()).hexdigest()[:32]
 
 
-def _texts(source: str, path: Path, folders: tuple[Path, ...]) -> list[str]:
-    """``source``, the text of ``path``, and all that it includes from ``folders`` or relative to it, recursively."""
-    found, waiting = {path: source}, [path]
+def texts(path: Path, folders: tuple[Path, ...]) -> dict[Path, str]:
+    """The text of ``path`` and of all that it includes from ``folders`` or relative to it, recursively."""
+    source = path.resolve()
+    found, waiting = {source: path.read_text(encoding="utf-8")}, [source]
     while waiting:
         one = waiting.pop()
         for name in _INCLUDE.findall(found[one]):
@@ -53,7 +54,7 @@ def _texts(source: str, path: Path, folders: tuple[Path, ...]) -> list[str]:
             if header and header not in found:
                 found[header] = header.read_text(encoding="latin-1")  # decodes any bytes, and distinctly
                 waiting.append(header)
-    return list(found.values())
+    return found
 
 
 def error_lines(log: str) -> list[str]:

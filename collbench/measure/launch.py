@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -18,11 +18,12 @@ from collbench.devices.opening import open_device
 from collbench.errors import CANNOT_WRITE, Exit, OutputError, UsageError
 from collbench.host import fabric
 from collbench.host.load import crowding
+from collbench.host.multicast import unused_by
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure import conditions, sidecar
 from collbench.measure.continuing import RefusedError, check_options, read_launches, refuse
 from collbench.measure.memory import too_large
-from collbench.measure.next_launch import next_launch
+from collbench.measure.next_launch import next_launch, next_leg
 from collbench.measure.progress import Progress
 from collbench.measure.request import SweepRequest
 from collbench.measure.rows import Row, RowMaker
@@ -31,9 +32,11 @@ from collbench.measure.sidecar import Facts, Sidecar
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case
 from collbench.plan.sweep import Plan, leave_out
+from collbench.plan.variants import Variant
 from collbench.plan.worlds import layouts_for
 from collbench.ranks.failure import end_all
 from collbench.ranks.start import Child
+from collbench.ranks.variables import too_late
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, open_launch
 from collbench.results import lock
@@ -45,12 +48,14 @@ MOST_ENDINGS = 2  # cases of one backend that may end the job before its other c
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """On rank 0: the open results file, its rows, the entries of its sidecar, and the worlds of this launch."""
+    """On rank 0: the open results file, its rows, the entries of its sidecar, and the worlds and the leg of this
+    launch."""
 
     file: ResultFile
     records: tuple[Record, ...]
     entries: tuple[Facts, ...]
     layouts: tuple[Layout, ...]
+    leg: str
 
 
 def _open_file(request: SweepRequest, everyone: World, child: Child | None) -> OpenedFile | None:
@@ -67,10 +72,11 @@ def _open_file(request: SweepRequest, everyone: World, child: Child | None) -> O
         file, records = ResultFile.resume(request.path)
     else:
         file = ResultFile.create(request.path, request.force)
-    if next_launch(request.sweep, layouts, records, ()) is None:
+    leg = child.leg if child else next_leg(request.sweep, layouts, records, request.goal)
+    if leg is None or next_launch(request.sweep, layouts, records, (), request.goal, leg) is None:
         file.end()
         return None
-    return OpenedFile(file, tuple(records), tuple(entries), layouts)
+    return OpenedFile(file, tuple(records), tuple(entries), layouts, leg)
 
 
 def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
@@ -90,6 +96,8 @@ def run(request: SweepRequest, progress: Progress, child: Child | None) -> None:
         if child is None:
             _warn_of_crowding(everyone)
         try:
+            if child is None:
+                _set_variables(everyone, request.sweep.variant(opened.leg))
             planned = _plan_launch(request, everyone, dog, opened)
             _run_launch(request, everyone, dog, opened, planned, progress)
         except RefusedError:
@@ -115,8 +123,8 @@ def _plan_launch(request: SweepRequest, everyone: World, dog: Watchdog, opened: 
     """Open the devices and plan the launch; collective. Raises RefusedError on every rank where its conditions are not
     those of the rows that the file has."""
     dog.beat("opening devices")
-    devices = _open_devices(everyone, request)
-    entry = sidecar.gather_entry(everyone, request.sweep, request.argv, devices)
+    devices = _open_devices(everyone, request.sweep.specs(opened.leg))
+    entry = sidecar.gather_entry(everyone, request, devices)
     number, plan = everyone.led(partial(_choose, request, opened, entry))
     plan = _without_shared_gpus(plan, everyone, devices)
     plan = leave_out(plan, too_large(everyone, devices))
@@ -128,11 +136,13 @@ def _run_launch(
     progress: Progress,
 ) -> None:  # fmt: skip
     devices, plan = planned.devices, planned.plan
-    rows = _row_maker(planned.number, devices, everyone, opened.records)
+    rows = _row_maker(planned, everyone, opened.records)
     notes = Sidecar(request.path, list(opened.entries))
     if planned.entry is not None:
         opened.file.start()
-        notes.begin(rows.run_id, {"launch": planned.number, **planned.entry})
+        variant = request.sweep.variant(opened.leg)
+        timed = {"variant": variant.facts} if variant else {}
+        notes.begin(rows.run_id, {"launch": planned.number, **timed, **planned.entry})
     total = sum(map(len, plan.groups)) + len(plan.skips)
 
     def emit(row: Row) -> None:
@@ -165,12 +175,13 @@ def _choose(request: SweepRequest, opened: OpenedFile, entry: Facts | None) -> t
     last = opened.entries[-1] if opened.entries else None
     if opened.records and not request.mixed:
         refuse(request, conditions.differences(last, entry) if last else ["it has no sidecar that says which"])
-    like_now = [
+    unlike = {
         each["launch"]
         for each in opened.entries
-        if conditions.same_hosts(each, entry) and not conditions.differences(each, entry)
-    ]
-    found = next_launch(request.sweep, opened.layouts, opened.records, like_now)
+        if not conditions.same_hosts(each, entry) or conditions.differences(each, entry)
+    }
+    like_now = {each["launch"] for each in opened.entries} - unlike
+    found = next_launch(request.sweep, opened.layouts, opened.records, like_now, request.goal, opened.leg)
     assert found is not None, "something was left to do when the file was opened"
     return found
 
@@ -192,9 +203,19 @@ def _given_up(records: tuple[Record, ...], launch: int) -> Callable[[Case], str 
     return why
 
 
-def _open_devices(everyone: World, request: SweepRequest) -> dict[str, Device]:
+def _set_variables(everyone: World, variant: Variant | None) -> None:
+    """Set the variables of a variant on the ranks of a launcher; collective. Raises RefusedError on every rank where a
+    library may have read one before."""
+    if variant is None:
+        return
+    if words := everyone.first_words(too_late(variant)):
+        raise RefusedError(f"{words}.")
+    os.environ.update(variant.variables)
+
+
+def _open_devices(everyone: World, specs: Iterable[str]) -> dict[str, Device]:
     """A device of each kind for which a backend can run; the launch closes them."""
-    backends = map(registry.find, request.sweep.backends)
+    backends = map(registry.find, specs)
     mine = {backend.DEVICE for backend in backends if backend.missing() is None}
     kinds = sorted(set().union(*everyone.launch.allgather(mine)))
     devices = {kind: open_device(kind, everyone) for kind in kinds}
@@ -213,19 +234,20 @@ def _without_shared_gpus(plan: Plan, everyone: World, devices: Mapping[str, Devi
     if twice is None:
         return plan
     reason = f"{places.count(twice)} ranks share GPU {twice[1]} of {twice[0]}; start one rank per GPU"
-    return leave_out(plan, lambda case: reason if registry.find(case.backend).DEVICE == "gpu" else None)
+    return leave_out(plan, lambda case: reason if registry.find(case.spec).DEVICE == "gpu" else None)
 
 
-def _row_maker(launch: int, devices: Mapping[str, Device], everyone: World, finished: tuple[Record, ...]) -> RowMaker:
+def _row_maker(planned: PlannedLaunch, everyone: World, finished: tuple[Record, ...]) -> RowMaker:
     name = cache(fabric.fabric_name)
 
     def fabric_of(kind: str, layout: Layout) -> str:
         hosts = {everyone.hosts[rank] for rank in layout.members}
         return name(kind, len(hosts) == 1, layout.virtual)
 
-    names = {kind: device.name for kind, device in devices.items()}
+    names = {kind: device.name for kind, device in planned.devices.items()}
     run_id = finished[0].run_id if finished else everyone.bcast(new_run_id())
-    return RowMaker(run_id, launch, names, fabric_of)
+    unused = unused_by(planned.entry["ranks"] if planned.entry else ())
+    return RowMaker(run_id, planned.number, names, fabric_of, everyone.hosts, unused)
 
 
 def new_run_id() -> str:

@@ -29,7 +29,7 @@ def too_large(everyone: World, devices: Mapping[str, Device]) -> Callable[[Case]
     least = {kind: min((room[kind] for room in rooms), key=lambda room: room.bytes) for kind in devices}
 
     def why(case: Case) -> str | None:
-        kind = registry.find(case.backend).DEVICE
+        kind = registry.find(case.spec).DEVICE
         return _shortage(needed_bytes(case.problem, devices[kind]), least[kind]) if kind in devices else None
 
     return why

@@ -1,37 +1,39 @@
-"""The output of ``sweep --dry-run``: the cases of the first launch, and which are skipped and why."""
+"""What ``sweep --dry-run`` prints: the cases of the first launch, and which are skipped and why."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from typing import Any
 
 from collbench.plan.problem import Case
 from collbench.plan.sizes import format_size
-from collbench.plan.sweep import Plan, Sweep, make_plan
+from collbench.plan.sweep import Sweep, make_plan
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.registry import refusals
-from collbench.tables import aligned, counted
+from collbench.tables import Page, counted, notes_of, numbers, table_of, words
 
 Fact = dict[str, Any]
-COLUMNS = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache", "in_place")
+COLUMNS = (
+    *words("backend", "collective", "dtype", "op"), *numbers("size", "layout"),
+    *words("mode", "cache", "in_place", "skipped because"),
+)  # fmt: skip
 
 
-def show(sweep: Sweep, topology: Topology, ranks: int, as_json: bool) -> str:
-    """The plan for ``ranks`` ranks of this machine as a table, or as JSON."""
+def facts(sweep: Sweep, topology: Topology, ranks: int) -> list[Fact]:
+    """The plan for ``ranks`` ranks of this machine: a dictionary for each case, those that are skipped last."""
     layouts, _ = layouts_for(topology, ["here"] * ranks)
-    facts = _facts(make_plan(sweep, layouts, 0, refusals()))
-    if as_json:
-        return json.dumps(facts, indent=1, allow_nan=False)
-    table = [[*(name.replace("bytes", "size") for name in COLUMNS), "skipped because"], *map(_row, facts)]
-    skipped = sum("reason" in fact for fact in facts)
-    planned = counted(len(facts) - skipped, "case")
-    return f"{aligned(table)}\n\n{planned} to run, {skipped} skipped, on {counted(ranks, 'rank')}"
-
-
-def _facts(plan: Plan) -> list[Fact]:
+    plan = make_plan(sweep, layouts, 0, refusals())
     cases = [{**_fact(case), "status": "planned"} for group in plan.groups for case in group]
     skips = [{**_fact(skip.case), "status": "skipped", "reason": skip.reason} for skip in plan.skips]
     return [*sorted(cases, key=_order), *sorted(skips, key=_order)]
+
+
+def page(found: Sequence[Fact], ranks: int) -> Page:
+    """The plan as a table."""
+    skipped = sum("reason" in fact for fact in found)
+    planned = counted(len(found) - skipped, "case")
+    total = f"{planned} to run, {skipped} skipped, on {counted(ranks, 'rank')}"
+    return Page((table_of("", COLUMNS, map(_row, found)),), notes_of([total]))
 
 
 def _order(fact: Fact) -> tuple[Any, ...]:
@@ -48,5 +50,6 @@ def _fact(case: Case) -> Fact:
 
 
 def _row(fact: Fact) -> list[str]:
-    cells = [format_size(fact[name]) if name == "bytes" else str(fact[name]) for name in COLUMNS]
+    names = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache", "in_place")
+    cells = [format_size(fact[name]) if name == "bytes" else str(fact[name]) for name in names]
     return [*cells, str(fact.get("reason", ""))]

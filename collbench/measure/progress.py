@@ -54,6 +54,12 @@ class Progress:
         else:
             print(f"[{self.done}/{total}] {case_words(record)}: {_result(record)}", file=self.stream, flush=True)
 
+    def say(self, words: str) -> None:
+        """Print a line of its own, unless ``quiet``."""
+        if not self.quiet:
+            self.end()
+            print(f"collbench: {words}", file=self.stream, flush=True)
+
     def end(self) -> None:
         """Remove the bar."""
         if self.shown:
@@ -85,11 +91,15 @@ class Followed:
     """Reports the rows that other processes append to a results file. ``missing`` returns how many it still lacks."""
 
     def __init__(self, path: Path, progress: Progress, missing: Callable[[Sequence[Record]], int]) -> None:
-        self._tail, self._progress = Tail(path), progress
-        self._total = missing(self._tail.new())
+        self._tail, self._progress, self._missing = Tail(path), progress, missing
+        self._rows = self._tail.new()
+        self._total = missing(self._rows)
 
     def look(self) -> None:
         """Report the rows since the last look; nothing where the file cannot be read, which its writer reports."""
         with suppress(UsageError):
             for record in self._tail.new():
-                self._progress.step(record, max(self._total, self._progress.done + 1))
+                self._rows.append(record)
+                if self._progress.done >= self._total:  # the rows so far may ask for more of them
+                    self._total = self._progress.done + 1 + self._missing(self._rows)
+                self._progress.step(record, self._total)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collbench.measure.goal import Goal
 from collbench.plan.sweep import Sweep
 from collbench.plan.worlds import Topology
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """One call of ``sweep``: the sweep, its worlds and its results file.
+    """One call of ``sweep``: the sweep, its goal, its worlds and its results file.
 
     ``resume`` continues an existing file, even under other conditions if ``mixed``; ``force`` replaces it. ``argv`` is
     recorded in the sidecar.
     """
 
     sweep: Sweep
+    goal: Goal
     topology: Topology
     path: Path
     resume: bool

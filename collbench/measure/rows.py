@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from collbench import registry
 from collbench.backends import Backend
+from collbench.host.multicast import library_of
+from collbench.host.transports import NVLS
 from collbench.measure.timing import Track
 from collbench.plan.bounds import bound_seconds, find_link
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, Problem
 from collbench.plan.sweep import Skip
 from collbench.results.records import Record
+from collbench.results.slowest import slowest_of
 from collbench.results.statistics import summarise
 
 MICRO = 1e6
@@ -31,12 +35,15 @@ class Row:
 @dataclass(frozen=True)
 class RowMaker:
     """Makes the rows of one launch. ``fabric`` returns the name of the interconnect of a layout for a kind of device;
-    ``devices`` maps each kind to the name of its processor."""
+    ``devices`` maps each kind to the name of its processor, ``hosts`` each rank of the launch to its host;
+    ``multicast_off`` are the libraries that were kept from NVLink multicast on GPUs that have it."""
 
     run_id: str
     launch: int
     devices: Mapping[str, str]
     fabric: Callable[[str, Layout], str]
+    hosts: tuple[str, ...]
+    multicast_off: frozenset[str] = frozenset()
 
     def _blank(self, case: Case, status: str, reason: str) -> Record:
         problem = case.problem
@@ -52,7 +59,7 @@ class RowMaker:
             ranks=problem.layout.size,
             nodes=problem.layout.node_count,
             gpus_per_node=problem.layout.per_node,
-            fabric=self.fabric(registry.find(case.backend).DEVICE, problem.layout),
+            fabric=self.fabric(registry.find(case.spec).DEVICE, problem.layout),
             mode=problem.mode,
             in_place=problem.in_place,
             params=f"cache={problem.cache}",
@@ -96,6 +103,7 @@ class RowMaker:
             "calls": str(track.operation.rounds.calls),
             **({"late": str(track.late)} if track.late else {}),
             **own,
+            **({"multicast": "off"} if self._lacks_multicast(case.backend, own) else {}),
         }
         record = replace(
             self._blank(case, "ok", "; ".join(remark for remark in remarks if remark)),
@@ -117,8 +125,24 @@ class RowMaker:
             bound_us=self._bound(problem, backend.DEVICE),
             error_units=track.units if proven else None,
             wrong=0 if proven else None,
+            **self._slowest(problem.layout, track),
         )
         return Row(record, tuple(float(value) for value in samples * MICRO))
+
+    def _lacks_multicast(self, backend: str, own: Mapping[str, str]) -> bool:
+        """Whether the backend's library was kept from multicast; a transport that has it says otherwise."""
+        return library_of(backend) in self.multicast_off and NVLS not in own.get("transport", "")
+
+    def _slowest(self, layout: Layout, track: Track) -> dict[str, Any]:
+        """The columns of the slowest rank; {} where none stands out."""
+        found = slowest_of(np.array(track.by_rank))
+        if found is None:
+            return {}
+        rank = layout.members[found.rank]
+        return {
+            "slowest_rank": rank, "slowest_host": self.hosts[rank], "slowest_share": found.share,
+            "slowest_ratio": found.ratio,
+        }  # fmt: skip
 
     def _bound(self, problem: Problem, kind: str) -> float | None:
         link = find_link(self.devices[kind], self.fabric(kind, problem.layout))

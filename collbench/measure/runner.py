@@ -26,6 +26,7 @@ from collbench.proof.buffers import Rounds, arena_bytes, rounds_for, trial_round
 from collbench.ranks.failure import on_all
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World, rest_until_all
+from collbench.results.records import THROTTLED
 
 Group = tuple[Case, ...]
 T = TypeVar("T")
@@ -102,9 +103,9 @@ class Runner:
 
     def _open(self, world: World, everyone: World, name: str, groups: Sequence[Group]) -> Open:
         """Open a backend, on all ranks or on none; collective over the launch."""
-        backend = registry.find(name)
-        device = self._devices[backend.DEVICE]
         mine = [case for group in groups for case in group if case.backend == name]
+        backend = registry.find(mine[0].spec)
+        device = self._devices[backend.DEVICE]
         self._steps.of_backend(world, f"opening {name}", mine)
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
         with nullcontext() if world.member else self._dog.paused():  # the others wait, while members may compile
@@ -176,7 +177,7 @@ class Runner:
             one.row = self._start_sampling(world, one, trial)
         seconds: list[float] = []
         for _ in range(0 if one.row else TRIES):
-            seconds = seconds or take(world, Track(trial), 5)[0]
+            seconds = seconds or take(world, Track(trial), 5).seconds
         trial.close()
         if not seconds and not one.row:
             one.row = self._rows.failed(one.case, LATE)
@@ -276,7 +277,7 @@ class Runner:
             return self._rows.failed(one.case, LATE)
         if track.wrong:
             return self._rows.wrong(one.case, track.wrong, f"in timed calls: {track.words}")
-        remarks = [*one.remarks, f"clocks throttled: {track.throttled}" if track.throttled else ""]
+        remarks = [*one.remarks, f"{THROTTLED}: {track.throttled}" if track.throttled else ""]
         backend, problem = one.opened.backend, one.case.problem
         way = {"transport": one.transport} if one.transport else {}
         described = one.call if isinstance(one.call, DescribedCall) else None

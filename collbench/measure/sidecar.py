@@ -16,8 +16,9 @@ from collbench.host import probes
 from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
 from collbench.host.git import git_revision
 from collbench.kernels import files as kernel_files
-from collbench.plan.sweep import Sweep
+from collbench.measure.request import SweepRequest
 from collbench.ranks.world import World, mpi_facts
+from collbench.registry import commits
 from collbench.results.files import SCHEMA, sidecar_path
 from collbench.results.writing import replace_text
 
@@ -61,8 +62,8 @@ Facts = dict[str, Any]
 
 @dataclass
 class Sidecar:
-    """The sidecar during one launch, on rank 0; its file is valid JSON at any time. A launch that is continued keeps
-    its entry."""
+    """The sidecar during one launch, on rank 0; its file is valid JSON at any time. A launch has an entry for its plain
+    backends and one for each variant, and one that is continued keeps its entry."""
 
     results: Path
     launches: list[Facts]
@@ -70,9 +71,10 @@ class Sidecar:
     entry: Facts = field(default_factory=dict)
 
     def begin(self, run_id: str, entry: Facts) -> None:
-        """Write the facts of the launch ``entry["launch"]`` that are known before the measurements."""
+        """Write the facts of the launch ``entry["launch"]``, or of a variant in it, that are known before the
+        measurements."""
         self.run_id = run_id
-        same = next((each for each in self.launches if each["launch"] == entry["launch"]), None)
+        same = next((each for each in self.launches if _key(each) == _key(entry)), None)
         if same is None:
             self.launches.append(entry)
         else:
@@ -92,7 +94,12 @@ class Sidecar:
         replace_text(sidecar_path(self.results), json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def gather_entry(everyone: World, sweep: Sweep, argv: tuple[str, ...], devices: Mapping[str, Device]) -> Facts | None:
+def _key(entry: Facts) -> tuple[int, str]:
+    """What identifies an entry: its launch, and its variant if it has one."""
+    return entry["launch"], entry.get("variant", {}).get("name", "")
+
+
+def gather_entry(everyone: World, request: SweepRequest, devices: Mapping[str, Device]) -> Facts | None:
     """On rank 0, the facts of this launch, without its number; collective."""
     ranks = everyone.launch.gather(_rank_facts(devices))
     node = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None
@@ -100,9 +107,11 @@ def gather_entry(everyone: World, sweep: Sweep, argv: tuple[str, ...], devices: 
     if ranks is None or nodes is None:  # not rank 0
         return None
     return launch_facts(
-        list(argv),
+        list(request.argv),
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        sweep=asdict(sweep),
+        sweep=asdict(request.sweep),
+        revisions=commits(request.sweep.backends),
+        **({"goal": dict(request.goal.facts)} if request.goal.facts else {}),
         mpi=mpi_facts(),
         nodes=[each for each in nodes if each],
         ranks=[{"rank": rank, "host": everyone.hosts[rank], **facts} for rank, facts in enumerate(ranks)],

@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from collbench.errors import CANNOT_WRITE, Exit, UsageError, exit_of
+from collbench.errors import CANNOT_WRITE, Exit, UsageError
 from collbench.host.load import crowding
 from collbench.measure.continuing import check_options, read_launches
 from collbench.measure.launches import Launches
 from collbench.measure.next_launch import missing_rows
 from collbench.measure.progress import Followed, Progress
 from collbench.measure.request import SweepRequest
+from collbench.plan.sweep import Sweep
 from collbench.plan.worlds import layouts_for
 from collbench.ranks.endings import cause
 from collbench.ranks.launcher import Launcher, check_world
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import Child
 from collbench.results import lock
-from collbench.results.files import ResultFile
+from collbench.results.files import ResultFile, renew
 from collbench.results.records import Record, load
 
 __all__ = ["Ended", "SweepRequest", "on_own_ranks", "on_these_ranks"]
@@ -50,6 +51,7 @@ def on_own_ranks(
     try:
         if request.resume and path.exists():
             check_options(request, read_launches(path))
+            renew(path)  # before anybody follows it
         else:
             ResultFile.create(path, request.force)
         if not progress.quiet and (words := crowding(ranks)):
@@ -57,12 +59,13 @@ def on_own_ranks(
         held.hand_over()
         command, *rest = _repeatable(request.argv) if arguments is None else arguments
         launches = _launches(request, ranks, [command, "-o", str(path), "--resume", *rest], progress)
-        return _ended(path, launches.run(), launches)
+        return _ended(request, launches.run(), launches)
     finally:
         held.release(remove_file=True)
 
 
-def _ended(path: Path, code: int, launches: Launches) -> Ended:
+def _ended(request: SweepRequest, code: int, launches: Launches) -> Ended:
+    path = request.path
     if code == Exit.USAGE or (code == CANNOT_WRITE and not path.exists()):
         return Ended(Exit.USAGE if code == Exit.USAGE else Exit.FAILED, path)
     records = tuple(load(path, drop_cut_row=True))
@@ -70,21 +73,26 @@ def _ended(path: Path, code: int, launches: Launches) -> Ended:
         return Ended(Exit.FAILED, path, records, "The results could not be written.")
     if code and launches.missing(records):
         return Ended(code, path, records, cause(code, launches.doing()))
-    return Ended(_code_of(records) or (Exit.FAILED if code else Exit.FINE), path, records)
+    return Ended(request.goal.code(records) or (Exit.FAILED if code else Exit.FINE), path, records)
 
 
 def _launches(request: SweepRequest, ranks: int, arguments: Sequence[str], progress: Progress) -> Launches:
     layouts, _ = layouts_for(request.topology, ["here"] * ranks)
 
     def missing(records: Sequence[Record]) -> int:
-        return missing_rows(request.sweep, layouts, records)
+        return missing_rows(request.sweep, layouts, records, request.goal)
 
-    return Launches(request.path, ranks, arguments, missing, Followed(request.path, progress, missing).look)
+    def report(records: Sequence[Record]) -> None:
+        if words := request.goal.state(records):
+            progress.say(words)
+
+    watch = Followed(request.path, progress, missing).look
+    return Launches(request, ranks, arguments, layouts, watch, report)
 
 
 def _repeatable(argv: Sequence[str]) -> list[str]:
     """The arguments of the command that its ranks take too."""
-    return [word for word in argv if word not in ("--force", "--json", "--quiet")]
+    return [word for word in argv if word not in ("--force", "--json", "--markdown", "--latex", "--quiet")]
 
 
 def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None, progress: Progress) -> Ended:
@@ -95,35 +103,37 @@ def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | Non
 
     comm = MPI.COMM_WORLD
     check_world(launcher, comm.Get_size())
-    if request.sweep.launches > 1 and not request.resume:
+    if (times := _commands(request.sweep)) > 1 and not request.resume:
+        wanted = f"--launches {request.sweep.launches}"
+        if request.sweep.variants:
+            wanted = f"the {times} that {wanted} of plain backends and of each variant are"
         raise UsageError(
-            f"{launcher.name} starts one launch, not --launches {request.sweep.launches}; run this command "
-            f"{request.sweep.launches} times with --resume and the same -o, or omit the launcher so that collbench "
-            "starts the ranks."
+            f"{launcher.name} starts one launch, not {wanted}; run this command {times} times with --resume and the "
+            "same -o, or omit the launcher so that collbench starts the ranks."
         )
     request = replace(request, path=comm.bcast(request.path))
     launch.run(request, progress, child)
     if child:
         return Ended(Exit.FINE, request.path)  # the parent process reads the rows and reports
-    return _judged(request.path)
+    return _judged(request)
 
 
-def _judged(path: Path) -> Ended:
+def _commands(sweep: Sweep) -> int:
+    """The number of sets of ranks that time a sweep."""
+    return sweep.launches * len(sweep.legs(0))
+
+
+def _judged(request: SweepRequest) -> Ended:
     """The outcome that rank 0 reads from the file; other ranks get its exit code and no rows. Collective."""
     from mpi4py import MPI
 
     records, error = None, None
     if MPI.COMM_WORLD.Get_rank() == 0:
         try:
-            records = tuple(load(path))
+            records = tuple(load(request.path))
         except UsageError as mistake:  # raised below, on all ranks
             error = mistake
-    code, error = MPI.COMM_WORLD.bcast((_code_of(records or ()), error))
+    code, error = MPI.COMM_WORLD.bcast((request.goal.code(records or ()), error))
     if error is not None:
         raise error
-    return Ended(code, path, records)
-
-
-def _code_of(records: tuple[Record, ...]) -> Exit:
-    """The exit code of the worst row."""
-    return exit_of({record.status for record in records})
+    return Ended(code, request.path, records)

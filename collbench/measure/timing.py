@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collbench.measure.operation import Operation, Sample
 from collbench.plan.sweep import Sweep
@@ -25,13 +26,15 @@ DISTURBED = 1.1
 class Track:
     """The measurements of one operation in this launch, in seconds per call, with one entry per sample.
 
-    ``seconds`` is the maximum over ranks, ``means`` the mean over ranks; ``late`` counts the samples that were
-    discarded since some host was late; ``throttled`` says why some rank's clocks were throttled.
+    ``seconds`` is the maximum over ranks, ``means`` the mean over ranks, ``by_rank``, on rank 0, what each rank took;
+    ``late`` counts the samples that were discarded since some host was late; ``throttled`` says why some rank's clocks
+    were throttled.
     """
 
     operation: Operation
     seconds: list[float] = field(default_factory=list)
     means: list[float] = field(default_factory=list)
+    by_rank: list[NDArray[np.float64]] = field(default_factory=list)
     warmups: int = 0
     late: int = 0
     wrong: int = 0
@@ -42,14 +45,24 @@ class Track:
     block: int = SMALLEST_BLOCK
 
 
-def take(world: World, track: Track, count: int) -> tuple[list[float], list[float]]:
-    """``count`` samples as (maximum over ranks, mean over ranks); errors are recorded in ``track``."""
+@dataclass(frozen=True)
+class Block:
+    """Samples that count, in the terms of `Track`."""
+
+    seconds: list[float]
+    means: list[float]
+    by_rank: list[NDArray[np.float64]]
+
+
+def take(world: World, track: Track, count: int) -> Block:
+    """Take ``count`` samples; errors are recorded in ``track``."""
     begin = time.perf_counter()
     samples = [track.operation.sample() for _ in range(count)]
     throttled = track.operation.device.throttled()  # at once, before the clocks recover
     seconds = np.array([sample.seconds for sample in samples])
     flags = np.array([_flags(sample, throttled is not None) for sample in samples])
     highest, means, flags = world.highest(seconds), world.mean(seconds), world.highest(flags)
+    by_rank = world.gathered(seconds)
     late, wrong, units, held = flags.T
     if wrong.any():
         track.wrong += int(wrong.sum())
@@ -60,7 +73,7 @@ def take(world: World, track: Track, count: int) -> tuple[list[float], list[floa
     track.units = max(track.units, float(units.max()))
     track.late += int(late.sum())
     track.spent += time.perf_counter() - begin
-    return list(highest[late == 0]), list(means[late == 0])
+    return Block(list(highest[late == 0]), list(means[late == 0]), list(by_rank.T[late == 0]) if len(by_rank) else [])
 
 
 def _flags(sample: Sample, throttled: bool) -> tuple[float, ...]:
@@ -75,7 +88,7 @@ def warm_up(world: World, track: Track, sweep: Sweep) -> float:
     count = max(2, -(-sweep.warmup // track.operation.rounds.calls))
     before = now = 0.0
     for _ in range(WARM_BLOCKS):
-        seconds, _ = take(world, track, count)
+        seconds = take(world, track, count).seconds
         track.warmups += count
         before, now = now, median(seconds) if seconds else 0.0
         if world.bcast(abs(now - before) < STEADY * now or track.spent > sweep.max_seconds / 4):
@@ -101,9 +114,10 @@ def add_block(world: World, track: Track, sweep: Sweep) -> bool:
     count = track.block
     if sweep.samples is not None:
         count = min(count, sweep.samples - len(track.seconds))
-    seconds, means = take(world, track, count + 1)
-    track.seconds += seconds[1:]
-    track.means += means[1:]
+    found = take(world, track, count + 1)
+    track.seconds += found.seconds[1:]
+    track.means += found.means[1:]
+    track.by_rank += found.by_rank[1:]
     return world.bcast(is_done(track, sweep))
 
 
@@ -112,7 +126,7 @@ def disturbance(world: World, track: Track) -> str | None:
     if len(track.seconds) < 6:
         return None
     take(world, track, track.block)
-    alone, _ = take(world, track, max(track.block, 6))
+    alone = take(world, track, max(track.block, 6)).seconds
     if len(alone) < 6:
         return None
     low, high = median_interval(alone)

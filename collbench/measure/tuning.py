@@ -13,6 +13,7 @@ import click
 from collbench import registry
 from collbench.errors import UsageError, exit_of
 from collbench.host.gpus import gpu_missing
+from collbench.measure.goal import Fixed
 from collbench.measure.progress import Progress
 from collbench.measure.request import SweepRequest
 from collbench.measure.sweep import Ended, on_own_ranks
@@ -115,14 +116,15 @@ def _stage(request: TuneRequest, number: int, field: Field, launches: int) -> tu
     cases, fresh = counted(sum(map(len, field.values())), "case"), "launches" if launches > 1 else "launch"
     click.echo(f"stage {number}: {cases}, {launches} {fresh}, results in {path}", err=True)
     sweep = replace(request.sweep, launches=launches, contests=listed)
-    stage = SweepRequest(sweep, request.topology, path, resume=True, mixed=False, force=False, argv=())
+    stage = SweepRequest(sweep, Fixed(launches), request.topology, path, resume=True, mixed=False, force=False, argv=())
     progress = Progress(quiet=False)
     ended = on_own_ranks(stage, request.ranks, progress, _arguments(request, contests, launches))
     progress.end()
     records = list(ended.records or ())
     # Remarks on timed rows matter in the finals; those of all candidates would be too many.
-    if reasons := summary.why_not(record for record in records if record.status != "ok" or launches > 1):
-        click.echo(reasons, err=True)
+    reasons = summary.why_not(record for record in records if record.status != "ok" or launches > 1)
+    if reasons:
+        click.echo("\n".join(reasons), err=True)
     if ended.records is None or ended.why:
         raise EndedEarlyError(ended)
     return path, records

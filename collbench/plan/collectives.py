@@ -46,6 +46,12 @@ class Collective:
         """Pickle by name: functions in the fields cannot be pickled."""
         return find, (self.name,)
 
+    @property
+    def has_root(self) -> bool:
+        """Whether one rank has another part than the others, so that ranks are not expected to take equally long."""
+        parts = (self.send, self.recv)
+        return any(part(2, 2, ROOT) != part(2, 2, rank) for part in parts for rank in range(2))
+
     def count(self, size: int, itemsize: int, ranks: int) -> int:
         """Elements in a message of ``size`` bytes, rounded down as nccl-tests does; 0 where none fits."""
         count = size // itemsize

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from collbench.plan.collectives import Collective
 from collbench.plan.dtypes import Dtype
 from collbench.plan.layout import Layout
+from collbench.plan.variants import Variant
 
 MODES = ("isolated", "chain", "throughput")
 CACHES = ("hot", "cold")
@@ -51,10 +52,22 @@ class Problem:
 
 @dataclass(frozen=True)
 class Case:
-    """One problem on one backend: one row of the results per launch."""
+    """One problem on one backend, or on a variant of it: one row of the results per launch, under the name
+    ``backend``."""
 
     problem: Problem
     backend: str
+    variant: Variant | None = None
+
+    @property
+    def spec(self) -> str:
+        """The spec of its backend, without the label of a variant."""
+        return self.variant.backend if self.variant else self.backend
+
+    @property
+    def leg(self) -> str:
+        """The leg of a launch that it is timed in: the label of its variant, "" for plain backends."""
+        return self.variant.label if self.variant else ""
 
 
 def case_identity(case: Case) -> tuple[object, ...]:

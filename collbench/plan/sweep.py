@@ -12,6 +12,7 @@ from collbench.plan.collectives import COLLECTIVES, Collective
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, Problem
+from collbench.plan.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Sweep:
 
     ``max_seconds`` caps the timed part of one case in one launch; ``samples`` fixes the number of samples instead
     of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress. ``contests``,
-    if any, replace ``backends``: they list the backends for each problem.
+    if any, replace ``backends``: they list the backends for each problem. A launch has a leg, a set of processes, for
+    all ``backends`` and one for each of the ``variants``.
     """
 
     collectives: tuple[str, ...]
@@ -52,12 +54,36 @@ class Sweep:
     verify: bool = True
     phases: bool = False
     contests: tuple[Contest, ...] = ()
+    variants: tuple[Variant, ...] = ()
 
     def backends_on(self, problem: Problem) -> tuple[str, ...]:
         """The backends to time on ``problem``."""
         if not self.contests:
             return self.backends
         return next((each.backends for each in self.contests if each == contest_of(problem, each.backends)), ())
+
+    def cases_on(self, problem: Problem) -> list[Case]:
+        """The cases of ``problem``: its backends and the variants."""
+        plain = (Case(problem, name) for name in self.backends_on(problem))
+        return [*plain, *(Case(problem, variant.name, variant) for variant in self.variants)]
+
+    def legs(self, launch: int) -> list[str]:
+        """The legs of a launch in the order in which they run: labels of variants, and "" for plain backends, if any.
+
+        The order is drawn for every second launch and reversed in the next one, so that a steady drift cancels.
+        """
+        found = [*([""] if self.backends else []), *sorted(variant.label for variant in self.variants)]
+        random.Random(f"{self.seed}/legs/{launch // 2}").shuffle(found)
+        return found[::-1] if launch % 2 else found
+
+    def variant(self, leg: str) -> Variant | None:
+        """The variant that a leg times; None for plain backends."""
+        return next((variant for variant in self.variants if variant.label == leg), None)
+
+    def specs(self, leg: str) -> tuple[str, ...]:
+        """The specs of the backends that a leg opens."""
+        variant = self.variant(leg)
+        return (variant.backend,) if variant else self.backends
 
 
 def contest_of(problem: Problem, names: tuple[str, ...]) -> Contest:
@@ -134,8 +160,8 @@ def make_plan(
         of_world = list(problems(sweep, (layout,)))
         draw.shuffle(of_world)
         for problem in of_world:
-            cases = [case for name in sweep.backends_on(problem) if not done(case := Case(problem, name))]
-            reasons = {case: problem.refusal() or refuse(problem, case.backend) for case in cases}
+            cases = [case for case in sweep.cases_on(problem) if not done(case)]
+            reasons = {case: problem.refusal() or refuse(problem, case.spec) for case in cases}
             skips += [Skip(case, reason) for case, reason in reasons.items() if reason]
             runnable = [case for case in cases if not reasons[case]]
             draw.shuffle(runnable)

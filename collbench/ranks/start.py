@@ -12,6 +12,7 @@ from collbench.errors import UsageError
 from collbench.host.environment import CHILD, allowed_variables
 from collbench.host.gpus import gpu_count
 from collbench.host.processes import Running, this_process
+from collbench.plan.variants import Variant
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.ranks import launcher, mpiexec
 from collbench.ranks.launcher import Launcher
@@ -22,14 +23,19 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Child:
-    """A rank that collbench started: the process that started it, which prints the report."""
+    """A rank that collbench started: the process that started it, which prints the report, and the leg of the launch
+    that it times (the label of a variant, "" for plain backends)."""
 
     starter: Running
+    leg: str = ""
 
 
 def child_of(variables: Mapping[str, str]) -> Child | None:
     """The ``Child`` that this process is, by its environment; None if collbench did not start it."""
-    return Child(Running(**json.loads(variables[CHILD])["starter"])) if CHILD in variables else None
+    if CHILD not in variables:
+        return None
+    known = json.loads(variables[CHILD])
+    return Child(Running(**known["starter"]), known["leg"])
 
 
 def launch_of(variables: Mapping[str, str]) -> Launcher | None:
@@ -61,11 +67,13 @@ def launch_ranks(
     arguments: Sequence[str],
     variables: Mapping[str, str] = NOTHING,
     watch: Callable[[], object] = lambda: None,
+    variant: Variant | None = None,
 ) -> int:
     """Run ``collbench ARGUMENTS`` on ranks of this machine; returns the exit code.
 
-    ``variables`` are added to the environment; ``watch`` is called about twice per second meanwhile. The ranks print no
-    report, and end when this process does.
+    ``variables``, and those of the ``variant`` that the ranks time, are added to the environment; ``watch`` is called
+    about twice per second meanwhile. The ranks print no report, and end when this process does.
     """
-    child = {"starter": asdict(this_process()), "variables": allowed_variables(os.environ)}
-    return mpiexec.run_ranks(ranks, arguments, {CHILD: json.dumps(child), **variables}, watch)
+    leg, settings = (variant.label, dict(variant.variables)) if variant else ("", {})
+    child = {"starter": asdict(this_process()), "variables": allowed_variables(os.environ), "leg": leg}
+    return mpiexec.run_ranks(ranks, arguments, {CHILD: json.dumps(child), **variables, **settings}, watch)

@@ -118,6 +118,12 @@ class World:
         self.comm.Allreduce(values, out, op=MPI.MAX)
         return out
 
+    def gathered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """On rank 0 the arrays of all members, which have one shape, a row each; elsewhere no rows."""
+        rows = np.empty((self.size if self.rank == 0 else 0, *values.shape))
+        self.comm.Gather(values, rows, root=0)
+        return rows
+
     def highest_int(self, value: int) -> int:
         """Maximum over members of one number."""
         return int(self.comm.allreduce(value, op=MPI.MAX))

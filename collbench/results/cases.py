@@ -62,6 +62,11 @@ def _case(rows: Sequence[Record]) -> CaseResult:
     return CaseResult(tuple(ordered), worst.status, worst.reason)
 
 
+def gravest(found: Iterable[CaseResult]) -> CaseResult:
+    """The case with the gravest status of at least one."""
+    return max(found, key=lambda case: max(map(_gravity, case.rows)))
+
+
 def cases(records: Iterable[Record]) -> list[CaseResult]:
     """The cases of these rows, in order of appearance; rows of jobs are ignored."""
     found: dict[Identity, list[Record]] = {}

@@ -3,34 +3,68 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from collbench.errors import UsageError
 from collbench.results.files import sidecar_path
 from collbench.results.records import FACTS
 
+PLAIN = ""  # in place of the backend: an entry of all backends that are no variants
+T = TypeVar("T")
 Facts = Mapping[str, str | None]  # by the names in FACTS; None if missing from the sidecar
 
 
 def facts_of(results: Path) -> dict[int, Facts]:
     """The facts of each launch of a results file; {} if it has no sidecar.
 
-    Facts of several jobs of a submission that share a launch number are joined by commas. Raises UsageError for a
-    sidecar that cannot be read.
+    Facts of several jobs of a submission that share a launch number, and of plain backends and variants, are joined by
+    commas. Raises UsageError for a sidecar that cannot be read.
     """
+    found: dict[int, list[Facts]] = {}
+    for (launch, _), facts in _by_leg(results).items():
+        found.setdefault(launch, []).extend(facts)
+    return {launch: _merged(facts) for launch, facts in found.items()}
+
+
+def facts_of_rows(results: Path, rows: Iterable[tuple[int, str]]) -> list[Facts]:
+    """The facts of the processes that timed each row, given its launch and backend: those of a variant are its own.
+
+    {} without an entry in the sidecar. Raises UsageError for a sidecar that cannot be read.
+    """
+    found = {leg: _merged(facts) for leg, facts in _by_leg(results).items()}
+    return [found.get((launch, backend), found.get((launch, PLAIN), {})) for launch, backend in rows]
+
+
+def _by_leg(results: Path) -> dict[tuple[int, str], list[Facts]]:
+    """The facts of each entry by its launch and, for a variant, the backend of its rows; {} if there is no sidecar."""
+    found: dict[tuple[int, str], list[Facts]] = {}
+    for leg, facts in _entries(results, lambda entry: (_leg(entry), _facts(entry))):
+        found.setdefault(leg, []).append(facts)
+    return found
+
+
+def _leg(entry: Mapping[str, Any]) -> tuple[int, str]:
+    return int(entry["launch"]), str(entry.get("variant", {}).get("backend", PLAIN))
+
+
+def sources_of(results: Path) -> list[str]:
+    """The hash of the code's source of each launch that has one, without repeats; errors as in `facts_of`."""
+    hashes = _entries(results, lambda entry: _text(entry.get("source_sha256")))
+    return list(dict.fromkeys(filter(None, hashes)))
+
+
+def _entries(results: Path, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
+    """What ``read`` makes of the launches in the sidecar; [] without one."""
     path = sidecar_path(results)
     if not path.exists():
-        return {}
-    found: dict[int, list[Facts]] = {}
+        return []
     try:
-        for entry in json.loads(path.read_text(encoding="utf-8"))["launches"]:
-            found.setdefault(int(entry["launch"]), []).append(_facts(entry))
+        return [read(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["launches"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a sidecar of collbench ({error}); read the results without it.") from None
-    return {launch: _merged(facts) for launch, facts in found.items()}
 
 
 def _facts(entry: Mapping[str, Any]) -> Facts:

@@ -113,6 +113,16 @@ def _sample_lines(row: int, samples_us: Iterable[float]) -> Iterator[str]:
     return (f"{row},{index},{value:.3f}\n" for index, value in enumerate(samples_us))
 
 
+def renew(path: Path) -> list[Record]:
+    """The finished rows of the results file ``path``; a truncated last row is dropped from it, and columns that an
+    earlier version did not write are added. Raises UsageError if it is not valid."""
+    text = read(path)
+    records = parse(text, path, drop_cut_row=True)
+    if dump(records) != text:
+        replace_text(path, dump(records))
+    return records
+
+
 @dataclass
 class ResultFile:
     """An open results file of ``rows`` rows; appends rows and their samples, each synced to disk at once.
@@ -140,11 +150,8 @@ class ResultFile:
 
     @classmethod
     def resume(cls, path: Path) -> tuple[ResultFile, list[Record]]:
-        """The results file at ``path`` and its finished rows; a truncated last row is dropped from the file."""
-        text = read(path)
-        records = parse(text, path, drop_cut_row=True)
-        if dump(records) != text:
-            replace_text(path, dump(records))
+        """The results file at ``path`` and its finished rows, renewed."""
+        records = renew(path)
         if not samples_path(path).exists():
             replace_text(samples_path(path), HEAD)
         _drop_samples(samples_path(path), len(records))

@@ -15,12 +15,13 @@ import pandas as pd
 
 from collbench.errors import UsageError
 from collbench.results.cases import cases
-from collbench.results.facts import facts_of
+from collbench.results.facts import facts_of_rows
 from collbench.results.lines import value_of
 from collbench.results.records import (
     ADDED,
     COLUMNS,
     FACTS,
+    REQUIRED,
     SAMPLES,
     TYPES,
     Record,
@@ -54,9 +55,10 @@ def read(*sources: Source | Iterable[Source], sidecar: bool = False) -> pd.DataF
         The columns of the file, in its units (``latency_us_*`` in microseconds, ``*_gb_s`` in 10**9 bytes per second,
         ``bytes`` in bytes), then ``cache`` (hot or cold), ``case_status`` and ``source`` (the path as given or found).
         Text is ``string``; counts are ``int64``, or ``Int64`` where a cell may be empty (``gpus_per_node``,
-        ``samples``, ``warmups``, ``wrong``); other numbers are ``float64`` with NaN for an empty cell; ``in_place`` is
-        ``bool``. ``status`` is that of one launch, ``case_status`` that of the case over all its launches in the file;
-        use latencies only where it is ``ok``.
+        ``samples``, ``warmups``, ``wrong``, ``slowest_rank``); other numbers are ``float64`` with NaN for an empty
+        cell; ``in_place`` is ``bool``. ``status`` is that of one launch, ``case_status`` that of the case over all its
+        launches in the file; use latencies only where it is ``ok``. ``slowest_*`` are empty where no rank stands out,
+        and in files of earlier versions.
 
     Two runs may contain the same case: ``run_id`` and ``source`` distinguish them, and `compare` and `plot` take the
     rows of one run at a time. Raises UsageError if two files contain the same launch of the same run, such as a file
@@ -97,11 +99,12 @@ def records_of(frame: pd.DataFrame) -> list[Record]:
     Raises UsageError for a frame that lacks a column of a results file or a required cell, for a number that is
     impossible, and for the same launch of the same case twice.
     """
-    missing = [name for name in COLUMNS if name not in frame.columns]
+    missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
         raise UsageError(f"the frame has no column {missing[0]!r}; pass rows of a frame from collbench.read.")
-    rows = zip(*(_values(frame, name) for name in COLUMNS), strict=True)
-    records = [Record(*cells) for cells in rows]
+    names = [name for name in COLUMNS if name in frame.columns]
+    rows = zip(*(_values(frame, name) for name in names), strict=True)
+    records = [Record(**dict(zip(names, cells, strict=True))) for cells in rows]
     if words := next(filter(None, map(flaw_of, records)), ""):
         raise UsageError(f"the frame, {words}; fix or remove the row.")
     _check_once(records, frame["source" if "source" in frame.columns else "run_id"].astype(str).tolist())
@@ -181,8 +184,8 @@ def _with_facts(frame: pd.DataFrame, source: str, sidecar: bool) -> pd.DataFrame
     """The frame with the facts of each launch from the sidecar of its file, if ``sidecar``."""
     if not sidecar:
         return frame
-    facts = facts_of(Path(source))
-    found = {name: [facts.get(launch, {}).get(name) for launch in frame["launch"]] for name in FACTS}
+    facts = facts_of_rows(Path(source), zip(frame["launch"], frame["backend"], strict=True))
+    found = {name: [each.get(name) for each in facts] for name in FACTS}
     texts = {name: pd.Series(values, dtype="string") for name, values in found.items()}
     started = pd.to_datetime(texts["started"], utc=True, format="ISO8601")
     started = pd.to_datetime(texts["started"], utc=True, format="ISO8601")

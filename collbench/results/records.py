@@ -19,6 +19,7 @@ from collbench.results.limits import flaw
 from collbench.results.lines import Line, lines_of, other_separator, value_of
 
 SAMPLES = ".samples.csv"  # the end of the name of the file of samples beside a results file
+THROTTLED = "clocks throttled"  # in the reason of a row whose clocks were
 JOB = "(job)"  # the backend of a row that describes a job, not a case
 
 
@@ -32,6 +33,10 @@ class Record:
     ``wire_bytes`` is what one rank sends, None if unknown; ``bound_us`` a lower bound of the latency, None
     if the link is unknown; ``error_units`` the largest error in units of u times the sum of magnitudes;
     ``wrong`` the number of wrong elements.
+
+    ``slowest_rank`` (of the launch), on ``slowest_host``, took longest in the fraction ``slowest_share`` of the
+    samples, more often than chance allows, ``slowest_ratio`` times as long as the median of the others. None and ""
+    where no rank stands out, and in files of earlier versions.
     """
 
     run_id: str
@@ -68,6 +73,10 @@ class Record:
     bound_us: float | None = None
     error_units: float | None = None
     wrong: int | None = None
+    slowest_rank: int | None = None
+    slowest_host: str = ""
+    slowest_share: float | None = None
+    slowest_ratio: float | None = None
 
     @property
     def param(self) -> dict[str, str]:
@@ -98,6 +107,8 @@ ADDED = ("cache", "case_status", "source")
 FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvshmem", "git")
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
+ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio")  # files of earlier versions lack these
+REQUIRED = tuple(name for name in COLUMNS if name not in ADDED_LATER)
 
 
 def _column_type(hint: Any) -> tuple[type, bool]:
@@ -123,7 +134,7 @@ def _cell(value: object) -> str:
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
-    missing = [name for name in COLUMNS if name not in header]
+    missing = [name for name in REQUIRED if name not in header]
     unknown = [name for name in header if name not in (*COLUMNS, *ADDED, *FACTS, *INDEX)]
     if sign := other_separator(header, COLUMNS[0]):
         raise UsageError(
@@ -161,7 +172,7 @@ def parse(text: str, path: Path, drop_cut_row: bool = False) -> list[Record]:
                 "drops it and repeats its case."
             )
         rows.pop()
-    places = {name: header.cells.index(name) for name in COLUMNS}
+    places = {name: header.cells.index(name) for name in COLUMNS if name in header.cells}
     records = [_record(row, header, places, path) for row in rows]
     _check_once(records, rows, path)
     return records

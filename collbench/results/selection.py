@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from collbench.errors import UsageError, pick
 from collbench.plan.sizes import parse_size
@@ -17,15 +17,25 @@ def select(records: Iterable[Record], conditions: Iterable[tuple[str, str]]) -> 
     empty value matches an empty cell. Raises UsageError for an unknown column, for a value that the column cannot
     have, and if no row matches.
     """
-    wanted: dict[str, dict[Value, str]] = {}
-    for name, text in conditions:
-        wanted.setdefault(pick("column", name, COLUMNS), {})[_value(name, text)] = f"{name}={text}"
-    found = [record for record in records if all(getattr(record, name) in values for name, values in wanted.items())]
-    if wanted and not found:
-        raise UsageError(
-            f"no row has {' and '.join(words for values in wanted.values() for words in values.values())}."
-        )
+    given = list(conditions)
+    matches = matcher(given)
+    found = list(filter(matches, records))
+    if given and not found:
+        raise UsageError(f"no row has {words_of(given)}.")
     return found
+
+
+def matcher(conditions: Iterable[tuple[str, str]]) -> Callable[[Record], bool]:
+    """Whether a record matches conditions as those of `select`; raises UsageError for one that no record can match."""
+    wanted: dict[str, set[Value]] = {}
+    for name, text in conditions:
+        wanted.setdefault(pick("column", name, COLUMNS), set()).add(_value(name, text))
+    return lambda record: all(getattr(record, name) in values for name, values in wanted.items())
+
+
+def words_of(conditions: Iterable[tuple[str, str]]) -> str:
+    """Conditions as a user writes them."""
+    return " and ".join(f"{name}={text}" for name, text in conditions)
 
 
 def _value(name: str, text: str) -> Value:

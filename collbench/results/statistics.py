@@ -68,6 +68,24 @@ def summarise(samples: ArrayLike) -> Summary:
     return Summary(median, low, high, float(values.min()), p05, p95, p99, float(values.max()))
 
 
+def binomial_tail(hits: int, trials: int, chance: float) -> float:
+    """The probability of at least ``hits`` in ``trials`` independent trials that succeed with ``chance``, below 1."""
+    if hits <= 0:
+        return 1.0
+    whole, odds = math.lgamma(trials + 1), (math.log(chance), math.log1p(-chance))
+    terms = (
+        math.exp(whole - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * odds[0] + (trials - k) * odds[1])
+        for k in range(hits, trials + 1)
+    )
+    return min(1.0, math.fsum(terms))
+
+
+def beats_chance(hits: int, trials: int, kinds: int, together: int = 1) -> bool:
+    """Whether one of ``kinds`` outcomes (at least two) came up more often than chance allows if all are equally likely:
+    binomial, at 5 % for any of them in any of ``together`` such tests (Bonferroni)."""
+    return binomial_tail(hits, trials, 1 / kinds) * kinds * together <= 0.05
+
+
 def student_quantile(confidence: float, freedom: float) -> float:
     """The t with P(|T| <= t) = ``confidence`` for ``freedom`` degrees of freedom, which need not be whole."""
     from scipy.special import stdtrit  # a tenth of a second, which ranks and --help need not wait for

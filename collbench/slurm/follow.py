@@ -12,10 +12,11 @@ import click
 
 from collbench.errors import UsageError
 from collbench.host.terminal import can_redraw
+from collbench.printer.plain import plain_table
 from collbench.slurm import client
 from collbench.slurm.client import Seen
 from collbench.slurm.submission import Part, Submission
-from collbench.tables import aligned
+from collbench.tables import numbers, table_of, words
 
 NOT_SUBMITTED, FORGOTTEN = "NOT SUBMITTED", "ENDED"
 PAUSES = (2.0, 30.0)  # seconds between queries, first and longest: sites limit how often squeue may run
@@ -67,14 +68,16 @@ def _purged(part: Part, last: Seen | None) -> Seen:
 
 def table(looks: Sequence[Look]) -> str:
     """One line per part."""
-    lines = [["nodes", "allocation", "job", "state", "time", "rows", "nodes or reason"]]
+    columns = [*numbers("nodes", "allocation", "job"), *words("state"), *numbers("time", "rows"),
+               *words("nodes or reason")]  # fmt: skip
+    lines = []
     for each in looks:
         detail = (each.seen.nodes or each.seen.why) if each.seen.live else (each.seen.why or each.seen.nodes)
         lines.append([
             str(each.part.job.nodes), str(each.part.index), each.number or "-", each.seen.state.lower(),
             each.seen.elapsed, str(each.rows), detail,
         ])  # fmt: skip
-    return aligned(lines)
+    return plain_table(table_of("", columns, lines))
 
 
 @dataclass

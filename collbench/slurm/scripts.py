@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collbench.errors import UsageError
+from collbench.plan.worlds import Topology
 from collbench.slurm import profiles
 from collbench.slurm.profiles import Profile, Setting
 
@@ -39,7 +40,9 @@ class Shape:
 @dataclass(frozen=True)
 class Job:
     """One job script: ``launches`` of a sweep (the arguments of ``collbench sweep``) on ``nodes`` nodes of
-    ``ranks_per_node`` ranks, in each of the ``allocations``. ``asked``: directives that the user gave, by name."""
+    ``ranks_per_node`` ranks, in each of the ``allocations``. ``asked``: directives that the user gave, by name;
+    ``legs``: the sets of ranks of a launch, one for plain backends and one for each variant. With ``check``, the
+    arguments are those of ``collbench check``, of which it is the largest number of launches."""
 
     name: str
     nodes: int
@@ -50,11 +53,23 @@ class Job:
     at_once: bool
     sweep: tuple[str, ...]
     asked: Mapping[str, str] = field(default_factory=dict)
+    legs: int = 1
+    check: int = 0
 
     @property
     def part(self) -> str:
         """The prefix of this job's files, such as ``nodes4``."""
         return f"nodes{self.nodes}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job runs: the worlds, options and ``legs`` of a sweep, or of a check of at most ``check`` launches."""
+
+    topology: Topology
+    words: tuple[str, ...]
+    legs: int = 1
+    check: int = 0
 
 
 def comment(text: str) -> str:
@@ -127,8 +142,9 @@ def script(job: Job, profile: Profile) -> str:
         "part": job.part,
         "launch": words(profile.launch),
         "collbench": words(profile.collbench or (sys.executable, "-P", "-m", "collbench")),
-        "sweep": words(job.sweep),
-        "launches": str(job.launches),
+        "command": "check" if job.check else "sweep",
+        "options": words(job.sweep if job.check else (*job.sweep, "--launches", str(job.launches))),
+        "starts": str((job.check or job.launches) * job.legs),
         "ranks": str(job.ranks_per_node),
     }
     template = (profiles.folder() / TEMPLATE).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from pathlib import Path
 from collbench.errors import UsageError
 from collbench.host import trust
 from collbench.kernels import files as kernel_files
-from collbench.plan.worlds import Topology, layouts_for
+from collbench.plan.worlds import layouts_for
 from collbench.results.files import samples_path, sidecar_path
 from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
@@ -20,7 +20,7 @@ from collbench.slurm import client, profiles, scripts
 from collbench.slurm.follow import Look, Pace, Screen, look
 from collbench.slurm.gather import gather
 from collbench.slurm.profiles import Profile, Setting
-from collbench.slurm.scripts import Job, Shape
+from collbench.slurm.scripts import Job, Shape, Work
 from collbench.slurm.submission import Part, Submission
 
 Refusals = Mapping[str, client.RefusedError]
@@ -31,14 +31,13 @@ def planned(
     profile_name: str,
     shape: Shape,
     asked: Mapping[str, str],
-    words: Sequence[str],
-    topology: Topology,
+    work: Work,
     path: Path | None,
 ) -> tuple[Submission, dict[Path, str]]:
     """A new submission, not yet on disk, and the texts of its scripts by path.
 
-    ``asked``: the user's directives; ``words``: the options of the sweep; ``topology``: its worlds. Raises UsageError
-    for whatever the sweep would refuse, so that no job fails on it after hours in the queue.
+    ``asked``: the user's directives. Raises UsageError for whatever the sweep would refuse, so that no job fails on it
+    after hours in the queue.
     """
     profile = _with_own_kernels(profiles.find(profile_name))
     if not shape.nodes:
@@ -56,13 +55,13 @@ def planned(
         )
     jobs = tuple(
         Job(f"collbench-{path.stem}", nodes, ranks, gpus, shape.launches, shape.allocations, shape.at_once,
-            tuple(words), dict(asked))
+            work.words, dict(asked), work.legs, work.check)
         for nodes in shape.nodes
     )  # fmt: skip
     submission = Submission(path, profile.name, jobs)
     texts = {submission.script(job): scripts.script(job, profile) for job in jobs}
     for job in jobs:
-        layouts_for(topology, [f"node {node}" for node in range(job.nodes) for _ in range(job.ranks_per_node)])
+        layouts_for(work.topology, [f"node {node}" for node in range(job.nodes) for _ in range(job.ranks_per_node)])
     return submission, texts
 
 

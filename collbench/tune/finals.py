@@ -6,7 +6,6 @@ The fastest of many equal candidates looks faster than it is, so the first round
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from collbench.results.pairs import pairs
 from collbench.results.panels import title_of
 from collbench.results.records import Record
 from collbench.results.statistics import CONFIDENCE, mean_interval
-from collbench.tables import aligned, show_us
+from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
 
 MARGIN = 0.02  # a candidate replaces the default only if it is faster by more than this
 Field = Mapping[Problem, tuple[str, ...]]  # the candidates for each problem, the default first
@@ -111,23 +110,26 @@ def _judge(default: CaseResult, rival: CaseResult, rivals: int) -> Verdict:
     )
 
 
-def show(found: Sequence[Verdict], as_json: bool) -> str:
-    """A table for each panel, by size; or all verdicts as JSON."""
-    if as_json:
-        return json.dumps([_plain(verdict) for verdict in found], indent=1, allow_nan=False)
+def page(found: Sequence[Verdict]) -> Page:
+    """A table for each panel, by size, and how to read the intervals."""
     groups: dict[str, list[Verdict]] = {}
     for verdict in found:
         groups.setdefault(title_of(verdict.record), []).append(verdict)
-    parts = [f"{title}\n\n{aligned(_table(groups[title]))}" for title in sorted(groups)]
-    return "\n\n".join([*parts, _caution(found)]) if found else "No candidate could be compared with the default."
+    caution = _caution(found) if found else "No candidate could be compared with the default."
+    return Page(tuple(_table(title, groups[title]) for title in sorted(groups)), notes_of([caution]))
 
 
-def _table(group: Sequence[Verdict]) -> list[list[str]]:
-    table = [["size", "default µs", "best other", "µs", "ratio", "95 % interval", "decision"]]
-    for each in sorted(group, key=lambda verdict: verdict.record.bytes):
-        numbers = [show_us(each.best_us), f"{each.ratio:.3f}", f"{each.low:.3f} to {each.high:.3f}"]
-        table.append([format_size(each.record.bytes), show_us(each.default_us), each.best, *numbers, each.words])
-    return table
+def _table(title: str, group: Iterable[Verdict]) -> Table:
+    columns = [
+        *numbers("size", "default µs"), *words("best other"), *numbers("µs", "ratio", "95 % interval"),
+        *words("decision"),
+    ]  # fmt: skip
+    return table_of(title, columns, map(_row, sorted(group, key=lambda verdict: verdict.record.bytes)))
+
+
+def _row(each: Verdict) -> list[str]:
+    numbers_of_best = [show_us(each.best_us), f"{each.ratio:.3f}", f"{each.low:.3f} to {each.high:.3f}"]
+    return [format_size(each.record.bytes), show_us(each.default_us), each.best, *numbers_of_best, each.words]
 
 
 def _caution(found: Sequence[Verdict]) -> str:
@@ -136,6 +138,11 @@ def _caution(found: Sequence[Verdict]) -> str:
         f"Intervals are over {launches} new launches, simultaneous for all finalists; the default is replaced where "
         f"the interval is below {1 - MARGIN:.2f}."
     )
+
+
+def plain(found: Iterable[Verdict]) -> list[dict[str, object]]:
+    """A dictionary for each verdict, for JSON; latencies are in microseconds."""
+    return list(map(_plain, found))
 
 
 def _plain(verdict: Verdict) -> dict[str, object]:

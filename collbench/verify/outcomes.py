@@ -1,4 +1,4 @@
-"""Outcomes of stories: their file, their table and the exit code."""
+"""Outcomes of stories: their file, their tables and the exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from collbench.errors import Exit, exit_of
 from collbench.results.writing import append_text
-from collbench.tables import aligned, counted
+from collbench.tables import Page, Table, counted, numbers, table_of, words
 from collbench.verify.subjects import Subject
 
 
@@ -55,17 +55,22 @@ def exit_code(found: Iterable[Outcome]) -> Exit:
     return exit_of({one.status for one in found})
 
 
-def show(found: Sequence[Outcome], as_json: bool) -> str:
-    """A table for each collective, type, operation and layout, or a JSON list."""
-    if as_json:
-        return json.dumps([asdict(one) for one in found], indent=1, allow_nan=False)
-    parts = []
-    for title in dict.fromkeys(map(_title, found)):
-        rows = [_row(one) for one in found if _title(one) == title]
-        parts.append(f"{title}\n\n{aligned([['backend', 'story', 'calls', 'result'], *rows])}\n")
+def page(found: Sequence[Outcome]) -> Page:
+    """A table for each collective, type, operation and layout, then how many outcomes are of each status."""
+    tables = tuple(_table(title, found) for title in dict.fromkeys(map(_title, found)))
     counts = ", ".join(f"{count} {status}" for status, count in Counter(one.status for one in found).items())
     calls = counted(sum(one.calls for one in found), "call")
-    return "\n".join([*parts, f"{counts or 'nothing was run'}; {calls} checked"])
+    return Page(tables, ((f"{counts or 'nothing was run'}; {calls} checked",),))
+
+
+def plain(found: Iterable[Outcome]) -> list[dict[str, object]]:
+    """A dictionary for each outcome, for JSON."""
+    return [asdict(one) for one in found]
+
+
+def _table(title: str, found: Iterable[Outcome]) -> Table:
+    columns = [*words("backend", "story"), *numbers("calls"), *words("result")]
+    return table_of(title, columns, [_row(one) for one in found if _title(one) == title])
 
 
 def _title(one: Outcome) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from collbench.errors import UsageError, pick
+from collbench.results.best import Best, best_of, check_name, family_of, members
 from collbench.results.cases import LATENCY, CaseResult, cases, median_over
 from collbench.results.mismatch import mismatch_of
 from collbench.results.pairs import pairs, ratio_between, ratio_within
@@ -24,7 +25,7 @@ Judge = Callable[[str, str, CaseResult, CaseResult, int], "Comparison"]  # the n
 @dataclass(frozen=True)
 class Comparison:
     """One case on two sides. ``record`` is a row of side a; medians over launches are in microseconds; ``mismatch`` is
-    why the ratio is not meaningful, or ""."""
+    why the ratio is not meaningful, or ""; ``best`` are the sides that are the best of a family, with their choice."""
 
     record: Record
     a: str
@@ -33,6 +34,7 @@ class Comparison:
     b_us: float
     ratio: Ratio
     mismatch: str = ""
+    best: tuple[Best, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,34 +122,52 @@ def names_of(backends: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for word in words if (name := word.strip()))
 
 
-def _check_names(names: Sequence[str], records: Iterable[Record]) -> None:
-    known = {record.backend for record in records if not record.is_job}
-    for name in names:
-        pick("backend", name, known)
+def _backends(records: Iterable[Record]) -> set[str]:
+    return {record.backend for record in records if not record.is_job}
 
 
 def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> Comparisons:
     """Compare the two backends in ``names`` case by case; without ``names``, every other backend with the baseline,
-    except backends that were skipped in all cases."""
-    _check_names(names, records)
+    except backends that were skipped in all cases. ``best(FAMILY)`` names the best of a family of backends."""
+    for name in names:
+        check_name(name, _backends(records))
     if len(names) not in (0, 2):
         raise UsageError(f"a comparison needs two backends, A,B, not {len(names)}.")
     sides: dict[str, dict[Key, CaseResult]] = {}
     for case in cases(records):
         sides.setdefault(case.record.backend, {})[case.record.identity[:-1]] = case
     ran = {name for name, side in sides.items() if any(case.status != "skipped" for case in side.values())}
+    best = {name: _best_side(name, sides) for name in names if family_of(name)}
+    sides |= {name: {key: each.case for key, each in side.items()} for name, side in best.items()}
     base = names[1] if names else default_baseline(ran) or ""
     matches = (
         (name, base, sides[name].get(key), sides[base].get(key))
         for name in (names[:1] or sorted(ran - {base}))
         for key in _either(sides[name], sides[base])
     )
-    return _collected(matches, _within)
+    found = _collected(matches, _within)
+    return replace(found, judged=tuple(_with_choices(row, best) for row in found.judged)) if best else found
+
+
+def _best_side(name: str, sides: Mapping[str, Side]) -> dict[Key, Best]:
+    """The best of a family of backends for each problem that one of them has rows of."""
+    found: dict[Key, list[CaseResult]] = {}
+    for member in members(family_of(name) or "", sides):
+        for key, case in sides[member].items():
+            found.setdefault(key, []).append(case)
+    return {key: best_of(name, family) for key, family in found.items()}
+
+
+def _with_choices(row: Comparison, best: Mapping[str, Mapping[Key, Best]]) -> Comparison:
+    return replace(row, best=tuple(side[row.record.identity[:-1]] for side in best.values()))
 
 
 def compare_files(a: Sequence[Record], b: Sequence[Record], names: Sequence[str] = ()) -> Comparisons:
     """Compare file a with file b case by case; with ``names``, these backends only."""
-    _check_names(names, [*a, *b])
+    for name in names:
+        if family_of(name):
+            raise UsageError(f"{name} is chosen among the backends of one file; of two files, name backends.")
+        pick("backend", name, _backends([*a, *b]))
     mine, theirs = ({case.record.identity: case for case in cases(side)} for side in (a, b))
     keys = [key for key in _either(mine, theirs) if not names or key[-1] in names]
     sides = [(f"{key[-1]} (A)", f"{key[-1]} (B)", mine.get(key), theirs.get(key)) for key in keys]

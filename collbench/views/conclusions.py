@@ -11,17 +11,23 @@ from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES, counted_launches
 from collbench.tables import show_factor
 from collbench.views.comparison import Comparison, compare_backends
+from collbench.views.stragglers import straggler
 
 SMALL = 1 << 20  # bytes; up to here latency counts for more than bandwidth
 OPPOSITE = {"faster": "slower", "slower": "faster"}
 
 
 def conclusions(records: Sequence[Record]) -> list[str]:
-    """A line for each backend and panel that compares it with the baseline, which is that of `compare_backends`.
+    """A line for each backend and panel that compares it with the baseline, which is that of `compare_backends`; then
+    one for the rank or host that is slowest far more often than chance, if there is one.
 
     Cases with fewer than three launches have no verdict: if there are no others, the lines give the mean ratio, and the
-    last one says so. [] if fewer than two backends were timed, or only over different networks.
+    last of them says so. No such lines if fewer than two backends were timed, or only over different networks.
     """
+    return [*_comparisons(records), *straggler(records)]
+
+
+def _comparisons(records: Sequence[Record]) -> list[str]:
     rows = [row for row in compare_backends(records).judged if not row.mismatch]
     sure = [row for row in rows if row.ratio.launches >= FEWEST_LAUNCHES]
     if sure or not rows:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from collbench.errors import UsageError, pick
+from collbench.errors import UsageError
+from collbench.results.best import check_name
 from collbench.results.facts import Facts
 from collbench.results.mismatch import mismatches
 from collbench.results.pairs import Fastest, fastest
@@ -21,6 +22,7 @@ from collbench.views.comparison import default_baseline
 from collbench.views.curves import Curve, Flaw
 from collbench.views.groups import Groups, Sides, every, rows_in
 from collbench.views.lines import Lines, Speedups
+from collbench.views.multicast import remark
 from collbench.views.naming import stem_of, suffixes
 from collbench.views.numbers import Cells, Group, cells_of, names_of_cells, of_size, sizes_of
 from collbench.views.origins import origin_of
@@ -75,7 +77,12 @@ class Studio:
         title = heading + title_of(rows_in(sides), self.facts)
         said = [f"{title}."] if self.dress.title else []
         named = [(name, side) for name, side in zip(self._names(sides), sides, strict=True) if side]
-        foot = [*said, *(f"{name}{_source(side, self.facts)}" for name, side in named), reading]
+        foot = [
+            *said,
+            *(f"{name}{_source(side, self.facts)}" for name, side in named),
+            reading,
+            *remark(rows_in(sides)),
+        ]
         whole = self.dress.title or title
         words = "\n".join(foot).replace("'s t,", f"'s{page.KEPT}t,")
         return Frame(whole, words, self.styles, _warning(sides), self.dress.page, self._names_of_runs(sides))
@@ -130,7 +137,8 @@ def _speedups(studio: Studio, sides: Sides) -> tuple[Speedups, str]:
     cells = cells_of(sides[0])
     base = studio.dress.baseline or default_baseline(names_of_cells(cells)) or ""
     found = speedups.speedups(cells, base)
-    return Speedups(speedups.curves(found, sizes), f"speed-up over {base}"), speedups.reading(found)
+    parts = filter(None, [speedups.reading(found), *speedups.choices(cells, base)])
+    return Speedups(speedups.curves(found, sizes), f"speed-up over {base}"), "\n".join(parts)
 
 
 def _latency_chart(studio: Studio, sides: Sides) -> Figure:
@@ -224,7 +232,7 @@ def charts(runs: Sequence[Run], dress: Dress = Dress()) -> Iterator[Chart]:
         raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     names = {record.backend for run in runs for record in run.records if not record.is_job}
     if dress.baseline:
-        pick("backend", dress.baseline, names)
+        check_name(dress.baseline, names)
     studio = Studio(runs, dress, styles(names))
     for kind, of_kind, draw in _kinds(studio, shown):
         for suffix, sides in zip(suffixes(list(of_kind)), of_kind.values(), strict=True):

@@ -82,7 +82,7 @@ def plot(
 
     Args:
         frame: rows of `collbench.read`, of one run or of several that share no case.
-        baseline: the backend that speed-ups are relative to; by default nccl, else mpi.
+        baseline: the backend that speed-ups are relative to, or ``best(BACKEND)``; by default nccl, else mpi.
         after: rows of a later run. Its lines are solid and those of ``frame`` dashed, and speed-ups are over ``frame``.
         title: a title for every chart; the usual one then stands at the foot.
         width: ``"one"`` or ``"two"`` columns of a paper, 3.5 or 7.16 inches; by default 9 inches, for a screen.

@@ -1,15 +1,16 @@
-"""Comparisons as text: a table for each panel and pair, for a terminal or in Markdown, or JSON."""
+"""Comparisons as a table for each panel and pair, and as values for JSON."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from collbench.plan.sizes import format_size
+from collbench.results.best import FEWEST, reading
 from collbench.results.cases import CaseResult
 from collbench.results.panels import Panel, panel_of, title_of
 from collbench.results.records import Record
-from collbench.tables import Table, aligned, markdown, show_us
+from collbench.results.verdicts import FEWEST_LAUNCHES
+from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
 from collbench.views import coverage
 from collbench.views.comparison import Comparison, Comparisons, Unjudged
 from collbench.views.summary import show_case
@@ -18,44 +19,49 @@ Row = Comparison | Unjudged
 RATIO = ("value", "low", "high", "confidence", "together", "launches", "verdict")
 
 
-def show(found: Comparisons, form: str | None = None) -> str:
-    """A titled table for each panel and pair, reasons for missing verdicts, and how to read the ratios; ``form`` may be
-    ``markdown`` or ``json``."""
-    if form == "json":
-        return json.dumps(plain(found), indent=1, allow_nan=False)
+def page(found: Comparisons, closing: Sequence[str] = ()) -> Page:
+    """A titled table for each panel and pair with reasons for missing verdicts; how to read the ratios, then
+    ``closing``."""
     groups: dict[tuple[Panel, str, str], list[Row]] = {}
     rows: list[Row] = [*found.judged, *found.unjudged]
     for row in rows:
         groups.setdefault((panel_of(row.record), row.a, row.b), []).append(row)
-    drawn = markdown if form == "markdown" else aligned
-    parts = []
-    for (_, a, b), group in groups.items():
-        parts += [f"{title_of(group[0].record)} · {a} ÷ {b}\n\n{drawn(_table(group))}", *_reasons(group)]
-    return "\n\n".join([*parts, *_only_in("AB", found.alone), *_warnings(found.judged), *_reading(found.judged)])
+    notes = [*_only_in("AB", found.alone), *_warnings(found.judged), _reading(found.judged), closing]
+    return Page(tuple(map(_table, groups.values())), notes_of(*notes))
 
 
-def _only_in(files: str, rows: Sequence[Unjudged]) -> list[str]:
-    """A part for each of two files that has cases which the other lacks: their number and names."""
+def _only_in(files: str, rows: Sequence[Unjudged]) -> list[list[str]]:
+    """A note for each of two files that has cases which the other lacks: their number and names."""
     mine, theirs = ([row for row in rows if row.a_case], [row for row in rows if row.b_case])
     return [_listed(name, only) for name, only in zip(files, (mine, theirs), strict=True) if only]
 
 
-def _listed(name: str, rows: Sequence[Unjudged]) -> str:
+def _listed(name: str, rows: Sequence[Unjudged]) -> list[str]:
     sizes: dict[str, list[int]] = {}
     for row in rows:
         sizes.setdefault(f"{row.record.backend}, {title_of(row.record)}", []).append(row.record.bytes)
     lines = [f"- {case}: {', '.join(map(format_size, sorted(found)))}" for case, found in sizes.items()]
-    return "\n".join([f"{len(rows)} case{'s' * (len(rows) != 1)} only in {name}:", *lines])
+    return [f"{len(rows)} case{'s' * (len(rows) != 1)} only in {name}:", *lines]
 
 
-def _warnings(rows: Sequence[Comparison]) -> list[str]:
-    """Why ratios are not meaningful, without repeats."""
-    return list(dict.fromkeys(f"MISMATCH: {row.mismatch}" for row in rows if row.mismatch))
+def _warnings(rows: Sequence[Comparison]) -> list[list[str]]:
+    """Notes why ratios are not meaningful, without repeats."""
+    return [[text] for text in dict.fromkeys(f"MISMATCH: {row.mismatch}" for row in rows if row.mismatch)]
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    head = ["size", f"{rows[0].a} µs", f"{rows[0].b} µs", "ratio", "95 % over launches", f"{rows[0].a} is"]
-    return [head, *map(_cells, sorted(rows, key=lambda row: row.record.bytes))]
+    a, b = rows[0].a, rows[0].b
+    ordered = sorted(rows, key=lambda row: row.record.bytes)
+    best = dict.fromkeys(each.name for row in rows if isinstance(row, Comparison) for each in row.best)
+    chosen = words(*(f"chosen for {name}" for name in best))
+    columns = [*numbers("size", f"{a} µs", f"{b} µs", "ratio", "95 % over launches"), *words(f"{a} is"), *chosen]
+    cells = [[*_cells(row), *_choices(row, len(best))] for row in ordered]
+    return table_of(f"{title_of(rows[0].record)} · {a} ÷ {b}", columns, cells, _reasons(ordered))
+
+
+def _choices(row: Row, count: int) -> list[str]:
+    """What was chosen for each side that is the best of a family."""
+    return [each.label for each in row.best] if isinstance(row, Comparison) else [""] * count
 
 
 def _cells(row: Row) -> list[str]:
@@ -68,10 +74,9 @@ def _cells(row: Row) -> list[str]:
 
 
 def _reasons(rows: Iterable[Row]) -> list[str]:
-    """One part with a line for each case without a verdict; [] if there are none."""
-    missed = sorted((row for row in rows if isinstance(row, Unjudged)), key=lambda row: row.record.bytes)
-    lines = [f"no verdict: {_reason(name, case)}" for row in missed for name, case in row.without]
-    return ["\n".join(lines)] if lines else []
+    """A line for each case without a verdict."""
+    missed = (row for row in rows if isinstance(row, Unjudged))
+    return [f"no verdict: {_reason(name, case)}" for row in missed for name, case in row.without]
 
 
 def _reason(name: str, case: CaseResult) -> str:
@@ -80,8 +85,10 @@ def _reason(name: str, case: CaseResult) -> str:
 
 
 def _reading(rows: Sequence[Comparison]) -> list[str]:
-    """One part that says how to read the ratios; [] if there are none."""
-    return ["\n".join(coverage.reading([row.ratio for row in rows]))] if rows else []
+    """How to read the ratios; [] if there are none."""
+    best = [each for row in rows for each in row.best]
+    needed = FEWEST if best else FEWEST_LAUNCHES
+    return [*reading(best), *coverage.reading([row.ratio for row in rows], needed)] if rows else []
 
 
 def plain(found: Comparisons) -> list[dict[str, object]]:
@@ -101,7 +108,8 @@ def _what(record: Record) -> dict[str, object]:
 
 def _judged(row: Comparison) -> dict[str, object]:
     sides = {"a": row.a, "b": row.b, "a_us": row.a_us, "b_us": row.b_us}
-    ends = {"a_status": "ok", "b_status": "ok", "reason": None}
+    chosen = "; ".join(f"{each.case.reason}{each.exceptions}" for each in row.best)
+    ends = {"a_status": "ok", "b_status": "ok", "reason": chosen or None}
     found = {name: getattr(row.ratio, name) for name in RATIO}
     return {**_what(row.record), **sides, **found, "covers": row.ratio.covers or None,
             "mismatch": row.mismatch or None, **ends}  # fmt: skip

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from collbench.results.best import Best, best_of, family_of, members
+from collbench.results.best import choices as listed
+from collbench.results.best import reading as reading_of_best
 from collbench.results.cases import CaseResult
 from collbench.results.pairs import ratio_between, ratio_within
 from collbench.results.verdicts import Ratio
@@ -17,13 +20,36 @@ Judge = Callable[[CaseResult, CaseResult, int], Ratio]
 
 
 def speedups(cells: Cells, baseline: str) -> Ratios:
-    """Speed-up of every other backend over ``baseline``, from the timed cases by backend and size.
+    """Speed-up of every other backend over ``baseline``, which may be the best of a family, from the timed cases.
 
     The sizes of a backend that the baseline has too are judged together; a backend without any is omitted.
     """
-    base = {size: case for (name, size), case in cells.items() if name == baseline}
+    base = _base(cells, baseline)
     mine = {(name, size): case for (name, size), case in cells.items() if name != baseline}
     return _judged(((name, size, base.get(size), case) for (name, size), case in mine.items()), ratio_within)
+
+
+def _base(cells: Cells, baseline: str) -> dict[int, CaseResult]:
+    """The timed cases of the baseline by size."""
+    if family_of(baseline) is None:
+        return {size: case for (name, size), case in cells.items() if name == baseline}
+    return {best.case.record.bytes: best.case for best in _best(cells, baseline) if best.case.timed}
+
+
+def _best(cells: Cells, baseline: str) -> list[Best]:
+    """The best of a family of backends at each size."""
+    family = members(family_of(baseline) or "", {name for name, _ in cells})
+    found: dict[int, list[CaseResult]] = {}
+    for (name, size), case in cells.items():
+        if name in family:
+            found.setdefault(size, []).append(case)
+    return [best_of(baseline, each) for each in found.values()]
+
+
+def choices(cells: Cells, baseline: str) -> list[str]:
+    """What a baseline that is the best of a family is, and what was chosen; [] for other baselines."""
+    chosen = [best for best in _best(cells, baseline) if best.case.timed] if family_of(baseline) else []
+    return [*reading_of_best(chosen), f"Chosen: {listed(chosen)}."] if chosen else []
 
 
 def gains(before: Cells, after: Cells) -> Ratios:

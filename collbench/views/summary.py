@@ -1,9 +1,8 @@
-"""Records as text: tables for a terminal, and JSON."""
+"""Records as tables, and as values for JSON."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -13,8 +12,8 @@ from collbench.results.mismatch import mismatches
 from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import panels, rows_of, title_of
 from collbench.results.records import Record
-from collbench.tables import Table, aligned, show_us
-from collbench.views import winners
+from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
+from collbench.views import multicast, winners
 
 
 def _show_gb_s(case: CaseResult) -> str:
@@ -30,7 +29,7 @@ def show_case(case: CaseResult | None) -> str:
     return case.status.upper() if case.is_bad else case.record.status if value is None else show_us(value)
 
 
-def latency_table(results: Iterable[CaseResult]) -> Table:
+def latency_table(results: Iterable[CaseResult], title: str = "") -> Table:
     """The table of a panel: size, median latency (microseconds) of each backend, the fastest with those that may be as
     fast (``a ≈ b``), and the bus bandwidth of the first. If launches are too few for a verdict at any size, the
     heading says so; if only at some, ``?`` marks these."""
@@ -38,12 +37,14 @@ def latency_table(results: Iterable[CaseResult]) -> Table:
     ran = [place for place, case in at.items() if case.status != "skipped"]
     backends = sorted({name for _, name in ran})
     best = fastest(at.values())
-    table = [["size", *(f"{name} µs" for name in backends), winners.heading(best.values(), "fastest"), "busbw GB/s"]]
     verdicts = winners.has_verdicts(best.values())
-    for size in sorted({size for size, _ in ran}):
-        row = [at.get((size, name)) for name in backends]
-        table.append([format_size(size), *map(show_case, row), *_winner(best.get(size), verdicts)])
-    return table
+    rows = [
+        [format_size(size), *(show_case(at.get((size, name))) for name in backends), *_winner(best.get(size), verdicts)]
+        for size in sorted({size for size, _ in ran})
+    ]
+    latencies = numbers("size", *(f"{name} µs" for name in backends))
+    fastest_of_all = words(winners.heading(best.values(), "fastest"))
+    return table_of(title, [*latencies, *fastest_of_all, *numbers("busbw GB/s")], rows)
 
 
 def _winner(found: Fastest | None, among_verdicts: bool) -> list[str]:
@@ -54,36 +55,36 @@ def _winner(found: Fastest | None, among_verdicts: bool) -> list[str]:
     return [guess + names, _show_gb_s(found.best)]
 
 
-def _reading(groups: Iterable[Iterable[CaseResult]]) -> str:
-    """How the fastest of these panels were determined; "" if there are no verdicts."""
+def _reading(groups: Iterable[Iterable[CaseResult]]) -> list[str]:
+    """How the fastest of these panels were determined; [] if there are no verdicts."""
     tables = [fastest(group).values() for group in groups]
     found = [each for table in tables if winners.has_verdicts(table) for each in table]
-    return "\n".join(winners.reading(found, "table", "a ≈ b", "?"))
+    return winners.reading(found, "table", "a ≈ b", "?")
 
 
-def why_not(records: Iterable[Record]) -> str:
+def why_not(records: Iterable[Record]) -> list[str]:
     """One line for each reason for missing latencies and for each remark, with the number of rows."""
     counts: dict[tuple[str, str], int] = {}
     for record in records:
         if record.reason:
             remark = record.reason.split(":")[0] if record.status == "ok" else record.reason
-            words = " ".join(remark.split())
-            key = (record.status, words if record.is_job else f"{record.backend}: {words}")
+            text = " ".join(remark.split())
+            key = (record.status, text if record.is_job else f"{record.backend}: {text}")
             counts[key] = counts.get(key, 0) + 1
-    return "\n".join(
-        f"{'note' if status == 'ok' else status} ×{count}: {words}" for (status, words), count in sorted(counts.items())
-    )
+    return [
+        f"{'note' if status == 'ok' else status} ×{count}: {text}" for (status, text), count in sorted(counts.items())
+    ]
 
 
-def results(records: Sequence[Record]) -> str:
-    """Every panel as a titled table, then how to read them, mismatches, and reasons for missing latencies."""
+def page(records: Sequence[Record], closing: Sequence[str] = ()) -> Page:
+    """Every panel as a titled table; how to read them, mismatches, reasons for missing latencies, then ``closing``."""
     groups = panels(cases(records)).values()
-    tables = [(title_of(group[0].record), latency_table(group)) for group in groups]
-    parts = [f"{title}\n\n{aligned(table)}" for title, table in tables if len(table) > 1]
-    warnings = [f"MISMATCH: {words}" for words in mismatches(map(rows_of, groups))]
-    return "\n\n".join(filter(None, [*parts, _reading(groups), *warnings, why_not(records)]))
+    tables = [latency_table(group, title_of(group[0].record)) for group in groups]
+    warnings = [[f"MISMATCH: {text}"] for text in mismatches(map(rows_of, groups))]
+    notes = notes_of(_reading(groups), *warnings, multicast.remark(records), why_not(records), closing)
+    return Page(tuple(table for table in tables if table.rows), notes)
 
 
-def as_json(records: Iterable[Record]) -> str:
-    """Records as a JSON array; missing values are null."""
-    return json.dumps([dataclasses.asdict(record) for record in records], indent=1, allow_nan=False)
+def plain(records: Iterable[Record]) -> list[dict[str, object]]:
+    """A dictionary of all columns for each record; missing values are None."""
+    return [dataclasses.asdict(record) for record in records]

@@ -24,6 +24,7 @@ from collbench.kernels.header import read
 from collbench.measure.sidecar import kernel_hashes
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
+from collbench.printer.forms import Form
 from collbench.registry import Unusable, default_backends
 
 IN_TURN = Layout((0, 1, 2, 3), (0, 1, 0, 1))  # nodes whose ranks interleave
@@ -212,4 +213,4 @@ def test_a_kernel_called_like_a_backend_is_reported(tmp_path: Path, monkeypatch:
     write(tmp_path, "mpi_nvrar.cu", source())
     monkeypatch.setenv("COLLBENCH_KERNELS", str(tmp_path))
     assert "rename the file" in registry.hidden()["mpi-nvrar"]
-    assert "mpi_nvrar.cu: 'mpi-nvrar' is the name of a built-in backend" in list_.show(as_json=False)
+    assert "mpi_nvrar.cu: 'mpi-nvrar' is the name of a built-in backend" in list_.show(Form.PLAIN)

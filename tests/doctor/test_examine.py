@@ -10,7 +10,7 @@ from running import Mpi
 
 from collbench.doctor import examine
 from collbench.doctor.findings import Finding
-from collbench.host import probes
+from collbench.host import multicast, probes
 from collbench.kernels import nvrtc
 
 
@@ -45,6 +45,27 @@ def test_settings_that_hide_the_transport_are_reported(
 ) -> None:
     monkeypatch.setattr(examine, "gpu_count", lambda: 2)
     finding = examine._logging(variables)
+    assert (finding is not None) == reported
+    assert finding is None or finding.grade == "note"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "has", "variables", "reported"),
+    [
+        (4, True, {"NCCL_NVLS_ENABLE": "0"}, True),
+        (4, True, {"NVSHMEM_DISABLE_NVLS": "1"}, True),
+        (4, True, {}, False),
+        (4, False, {"NCCL_NVLS_ENABLE": "0"}, False),
+        (4, None, {"NCCL_NVLS_ENABLE": "0"}, False),
+        (1, True, {"NCCL_NVLS_ENABLE": "0"}, False),  # nobody to share with
+    ],
+)
+def test_multicast_that_is_there_and_off_is_reported(
+    gpus: int, has: bool | None, variables: dict[str, str], reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(multicast, "supported", lambda index: has)
+    finding = examine._multicast(variables)
     assert (finding is not None) == reported
     assert finding is None or finding.grade == "note"
 

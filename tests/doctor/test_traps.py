@@ -221,3 +221,12 @@ def test_libraries_that_miss_the_fabric(
     transports: dict[str, str], network: str, hosts: int, expected: str | None
 ) -> None:
     assert grade(traps.slow_network(transports, network, hosts)) == expected
+
+
+def test_multicast_that_is_switched_off() -> None:
+    assert traps.multicast({}) is None
+    found = traps.multicast({"nccl": "NCCL_NVLS_ENABLE=0", "nvshmem": "NVSHMEM_DISABLE_NVLS=1"})
+    assert grade(found) == NOTE
+    assert found is not None
+    assert "NCCL_NVLS_ENABLE=0 and NVSHMEM_DISABLE_NVLS=1" in found.found
+    assert found.cure.startswith("unset NCCL_NVLS_ENABLE NVSHMEM_DISABLE_NVLS, unless your site")

@@ -1,4 +1,4 @@
-"""Tables as text and as Markdown."""
+"""Tables as values; numbers as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from collbench.tables import aligned, show_us
+from collbench.tables import show_us
 
 
 @pytest.mark.parametrize(
@@ -24,13 +24,3 @@ def test_large_and_small_latencies_are_shown_without_an_exponent(value: float, s
 @example(123.4)
 def test_latencies_are_shown_with_four_significant_digits(value: float) -> None:
     assert float(show_us(value).replace(",", "")) == pytest.approx(value, rel=5.001e-4)
-
-
-def test_columns_are_as_wide_as_their_widest_cell_and_numbers_stand_to_the_right() -> None:
-    table = [["size", "µs", "fastest"], ["4 KiB", "9.5", "mpi"], ["16 KiB", "10.25", "mpi-nvrar"]]
-    assert aligned(table).splitlines() == [
-        "  size     µs  fastest",
-        "──────  ─────  ─────────",
-        " 4 KiB    9.5  mpi",
-        "16 KiB  10.25  mpi-nvrar",
-    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import platform
 
 from running import BROKEN, Mpi, statuses
 
@@ -149,6 +150,9 @@ def test_latency_is_that_of_the_slowest_rank(mpich: Mpi) -> None:
     with (mpich.folder / "r.samples.csv").open(encoding="utf-8") as file:
         slowest = [float(line["latency_us"]) for line in csv.DictReader(file)]
     assert row.latency_us_mean < 0.95 * sum(slowest) / len(slowest), "the mean over ranks: one of the two is quick"
+    assert (row.slowest_rank, row.slowest_share, row.slowest_host) == (1, 1.0, platform.node())
+    assert row.slowest_ratio is not None
+    assert row.slowest_ratio > 1.1
 
 
 def test_a_refusal_on_one_rank_is_a_failed_row(mpich: Mpi) -> None:

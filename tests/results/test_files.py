@@ -9,8 +9,8 @@ import pytest
 from samples import a_file_with, a_record, untimed
 
 from collbench.errors import UsageError
-from collbench.results.files import ResultFile, load_samples, samples_path, sidecar_path
-from collbench.results.records import Record, dump, load
+from collbench.results.files import ResultFile, load_samples, renew, samples_path, sidecar_path
+from collbench.results.records import ADDED_LATER, Record, dump, load
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -99,6 +99,18 @@ def test_resume_continues_after_the_last_row(tmp_path: Path) -> None:
     file.append(a_record(launch=9), [5.0])
     assert load(path) == [*records, a_record(launch=9)]
     assert rows_of(samples_path(path))[-1] == ["2", "0", "5.000"]
+
+
+def test_resume_adds_the_columns_that_an_earlier_version_did_not_write(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    records = a_run(path, 2)
+    now, gone = path.read_text(encoding="utf-8"), f",{','.join(ADDED_LATER)}"
+    path.write_text(now.replace(gone, "").replace(f",0{',' * len(ADDED_LATER)}\n", ",0\n"), encoding="utf-8")
+    assert gone not in path.read_text(encoding="utf-8")
+    assert renew(path) == records
+    assert path.read_text(encoding="utf-8") == now
+    ResultFile.resume(path)[0].append(a_record(launch=9, slowest_rank=1), [5.0])
+    assert load(path) == [*records, a_record(launch=9, slowest_rank=1)]
 
 
 def test_resume_drops_a_last_row_that_is_cut_anywhere(tmp_path: Path) -> None:

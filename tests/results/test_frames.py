@@ -25,7 +25,7 @@ import collbench as cb
 from collbench.cli.main import cli
 from collbench.results.files import sidecar_path
 from collbench.results.frames import DTYPES, frame_of, records_of
-from collbench.results.records import COLUMNS, FACTS, JOB, Record, dump, load
+from collbench.results.records import ADDED_LATER, COLUMNS, FACTS, JOB, Record, dump, load
 
 ROOT = Path(__file__).parents[2]
 # Rows of each committed file of schema 1, and how many of them have a latency.
@@ -120,6 +120,18 @@ def test_any_records_come_back_from_a_frame(records: list[Record]) -> None:
     assert found == records
     kinds = [[type(getattr(row, each.name)) for each in fields(Record)] for row in (*records, *found)]
     assert kinds[: len(records)] == kinds[len(records) :]
+
+
+def test_a_frame_of_an_earlier_version_is_still_taken() -> None:
+    rows = [a_record(), a_record(launch=1)]
+    assert records_of(frame_of(rows).drop(columns=list(ADDED_LATER))) == rows
+
+
+def test_the_slowest_rank_is_found_by_grouping() -> None:
+    slow = [timed(9.0, launch=launch, slowest_rank=3, slowest_host="node2", slowest_share=0.8) for launch in range(3)]
+    frame = frame_of([*slow, timed(9.0, launch=3)])
+    assert frame.groupby(["slowest_host", "slowest_rank"]).size().to_dict() == {("node2", 3): 3}
+    assert frame.slowest_share.isna().tolist() == [False, False, False, True]
 
 
 def test_a_case_is_worth_what_its_gravest_launch_is() -> None:
@@ -253,6 +265,22 @@ def test_jobs_that_share_a_launch_number_share_their_facts(tmp_path: Path) -> No
     sidecar_path(Path(one)).write_text(json.dumps({"launches": [launch, other]}))
     (row,) = cb.read(one, sidecar=True).to_dict("records")
     assert (row["host"], row["started"]) == ("vm, other", pd.Timestamp(launch["started"]))
+
+
+def test_rows_of_a_variant_have_the_facts_of_its_own_processes(tmp_path: Path) -> None:
+    rows = [a_record(backend=name) for name in ("mpi", "mpi@a", "nvrar@main")]
+    one = written(tmp_path / "x.csv", *rows)
+    plain = LATER["launches"][0]
+    variant = {"name": "a", "backend": "mpi@a", "variables": {"MPICH_X": "1"}}
+    other = {**plain, "variant": variant, "mpi": {"library": "another"}, "started": "2027-01-01T00:00:00+0000"}
+    for entries in ([plain, other], [other, plain]):
+        sidecar_path(Path(one)).write_text(json.dumps({"launches": entries}))
+        found = cb.read(one, sidecar=True)
+        began = [pd.Timestamp(entry["started"]) for entry in (plain, other, plain)]
+        assert found["started"].tolist() == began
+        assert (found["mpi"] == "another").tolist() == [False, True, False]
+    sidecar_path(Path(one)).write_text(json.dumps({"launches": [other]}))
+    assert cb.read(one, sidecar=True).started.isna().tolist() == [True, False, True]
 
 
 # compare

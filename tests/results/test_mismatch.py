@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from samples import timed, untimed
+from shown import results, show
 
+from collbench.printer.forms import Form
 from collbench.results.mismatch import between, mismatch, mismatches
 from collbench.results.records import Record
 from collbench.views.comparison import compare_backends, compare_files
-from collbench.views.ratios import show
-from collbench.views.summary import results
 
 
 def on_nodes(backend: str, transport: str, **changes: Any) -> Record:
@@ -81,7 +81,7 @@ def test_tables_and_ratios_say_it() -> None:
     sentence = f"MISMATCH: {mismatch(rows)}"
     assert results(rows).count(sentence) == 1
     assert show(compare_backends(rows)).count(sentence) == 1
-    assert [each["mismatch"] for each in json.loads(show(compare_backends(rows), "json"))] == [mismatch(rows)] * 2
+    assert [each["mismatch"] for each in json.loads(show(compare_backends(rows), Form.JSON))] == [mismatch(rows)] * 2
 
 
 def test_two_runs_on_different_networks_are_told_apart() -> None:
@@ -92,4 +92,4 @@ def test_two_runs_on_different_networks_are_told_apart() -> None:
 def test_rows_on_one_network_are_shown_as_ever() -> None:
     rows = [on_nodes("nccl", "ofi/cxi"), on_nodes("nvrar", "libfabric/cxi")]
     assert "MISMATCH" not in results(rows) + show(compare_backends(rows))
-    assert json.loads(show(compare_backends(rows), "json"))[0]["mismatch"] is None
+    assert json.loads(show(compare_backends(rows), Form.JSON))[0]["mismatch"] is None

@@ -156,7 +156,7 @@ def test_everything_that_judges_says_the_same_of_a_case_with_a_bad_launch(status
     bad = [*launched("ok", "ok", status, backend="nvrar"), *launched("ok", "ok", "ok", backend="nvrar", bytes=8192)]
     good = [row for size in (4096, 8192) for row in launched("ok", "ok", "ok", backend="nccl", bytes=size)]
     rows = [*bad, *good]
-    assert latency_table(cases(rows))[1] == ["4 KiB", "20.00", status.upper(), "nccl", "0.614"]
+    assert latency_table(cases(rows)).cells[1] == ["4 KiB", "20.00", status.upper(), "nccl", "0.614"]
     for found in (compare_backends(rows), compare_files(bad, launched("ok", backend="nvrar"))):
         assert [row.record.bytes for row in found.unjudged] == [4096]
         assert 4096 not in [row.record.bytes for row in found.judged]
@@ -198,18 +198,18 @@ def test_a_launch_that_failed_over_another_fabric_counts_for_the_case() -> None:
     rows = [timed(10.0, fabric="tcp"), untimed("failed", launch=1, fabric="infiniband")]
     found = panels(cases(rows))
     assert [panel[5] for panel in found] == ["infiniband", "tcp"]
-    assert [latency_table(group)[1][1] for group in found.values()] == ["FAILED", "FAILED"]
+    assert [latency_table(group).cells[1][1] for group in found.values()] == ["FAILED", "FAILED"]
 
 
 def test_launches_over_another_fabric_are_in_another_table() -> None:
     rows = [timed(10.0, fabric="tcp"), timed(20.0, launch=1, fabric="infiniband")]
-    assert [latency_table(group)[1][1] for group in panels(cases(rows)).values()] == ["20.00", "10.00"]
+    assert [latency_table(group).cells[1][1] for group in panels(cases(rows)).values()] == ["20.00", "10.00"]
 
 
 def test_ranks_that_are_spread_unevenly_are_no_launches_of_those_spread_evenly() -> None:
     rows = [timed(us, backend=name, nodes=2, gpus_per_node=each) for us, name, each in
             ((10.0, "mpi", 2), (20.0, "mpi", None), (5.0, "nccl", 2), (40.0, "nccl", None))]  # fmt: skip
-    assert [latency_table(group)[1][1:3] for group in panels(cases(rows)).values()] == [
+    assert [latency_table(group).cells[1][1:3] for group in panels(cases(rows)).values()] == [
         ["10.00", "5.000"],
         ["20.00", "40.00"],
     ]

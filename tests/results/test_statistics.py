@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from collbench.results.statistics import (
+    beats_chance,
+    binomial_tail,
     median_interval,
     median_ranks,
     relative_width,
@@ -75,3 +77,20 @@ def test_degrees_of_freedom_need_not_be_whole() -> None:
     t = np.linspace(0, student_quantile(0.99, 2.5), 100_001)
     density = (1 + t**2 / 2.5) ** -1.75 * math.gamma(1.75) / math.gamma(1.25) / math.sqrt(2.5 * math.pi)
     assert 2 * float(np.sum(density[1:] + density[:-1]) / 2 * t[1]) == pytest.approx(0.99, abs=1e-6)
+
+
+@pytest.mark.parametrize("trials", [1, 7, 60])
+@pytest.mark.parametrize("kinds", [2, 3, 16])
+def test_the_tail_of_the_binomial_is_that_of_exact_counting(trials: int, kinds: int) -> None:
+    exact = [math.comb(trials, hits) * (kinds - 1) ** (trials - hits) for hits in range(trials + 1)]
+    for hits in range(trials + 2):
+        assert binomial_tail(hits, trials, 1 / kinds) == pytest.approx(sum(exact[hits:]) / kinds**trials, rel=1e-9)
+
+
+def test_what_beats_chance_is_rare_where_all_are_equally_likely() -> None:
+    draw, trials = np.random.default_rng(5), 4000
+    for kinds, length in ((2, 12), (4, 9), (16, 200)):
+        most = [int(np.bincount(draw.integers(kinds, size=length)).max()) for _ in range(trials)]
+        assert sum(beats_chance(hits, length, kinds) for hits in most) / trials <= 0.06
+    assert [beats_chance(hits, hits, 4) for hits in (3, 4)] == [False, True]  # 1/16, 1/64
+    assert [beats_chance(4, 4, 4, together) for together in (3, 4)] == [True, False]

@@ -135,6 +135,15 @@ def test_an_array_of_allocations(cluster: lab.Cluster) -> None:
     assert [number.split("_")[1] for ids in reopen(RESULTS).ids.values() for number in ids] == ["0", "1"]
 
 
+def test_a_check_is_judged_in_one_allocation(cluster: lab.Cluster) -> None:
+    ran = run("submit", "--check", "--profile", "local", "--nodes", "1", "--baseline", "mpi-nvrar", "--candidate",
+              "mpi-ring", "--sizes", "4K", "--margin", "900%", "--max-launches", "3", *QUICK[2:], "-o", "r.csv",
+              "--wait")  # fmt: skip
+    assert ran.code in (0, 6), f"{ran.err}\n{logs()}"
+    assert "mpi-ring against mpi-nvrar: " in ran.out
+    assert {row.launch for row in rows()} == {0, 1, 2}
+
+
 def test_jobs_that_fail_are_rows_beside_those_that_do_not(cluster: lab.Cluster) -> None:
     Path("bad.toml").write_text('like = "local"\nbefore = ["[ \\"$SLURM_NNODES\\" = 1 ]"]\n')
     ran = run("submit", "--profile", "./bad.toml", "--nodes", "1,2", "--sizes", "4K", *QUICK, "-o", "r.csv", "--wait")

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def test_scripts_are_written_and_submitted_in_their_folder(stage: Stage) -> None
     assert ran.code == 0, ran.err
     assert stage.calls() == [["--parsable", "nodes1.sh"], ["--parsable", "nodes2.sh"]]
     assert stage.read("folder").strip() == str(stage.folder / "r.jobs")
-    assert "sweep=(--sizes 4K)" in Path("r.jobs/nodes2.sh").read_text()
+    assert "options=(--sizes 4K --launches 1)" in Path("r.jobs/nodes2.sh").read_text()
     assert os.access("r.jobs/nodes2.sh", os.X_OK)
     assert "nodes1.0: job 101\nnodes2.0: job 102\n" in ran.err
     assert reopen(Path("r.csv")).ids == {"nodes1.0": ("101",), "nodes2.0": ("102",)}
@@ -340,9 +341,29 @@ def test_jobs_find_the_kernels_of_the_user(stage: Stage, monkeypatch: pytest.Mon
     assert f"export COLLBENCH_KERNELS='{stage.folder}/my kernels'" in ran.out
 
 
+def test_variants_reach_the_sweep_as_they_were_written(stage: Stage) -> None:
+    variants = ("a=mpi NCCL_X='$(touch x); `touch x`'", 'b=mpi NCCL_X="it\'s; 1,2=3" NVSHMEM_Y=*')
+    words = [word for variant in variants for word in ("--variant", variant)]
+    assert stage.run(*SUBMIT, "--nodes", "1", "--launches", "2", *words).code == 0
+    (job,) = reopen(Path("r.csv")).jobs
+    assert (job.legs, [word for word in job.sweep if "mpi" in word]) == (3, list(variants))
+    text = Path("r.jobs/nodes1.sh").read_text()
+    assert "left=6 " in text
+    (line,) = [line for line in text.splitlines() if line.startswith("options=")]
+    shown = subprocess.run(
+        ["bash", "-c", f'{line}; printf "%s\\0" "${{options[@]}}"'], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split("\0")[:-1] == ["--sizes", "4K", *words, "--launches", "2"]
+    assert not Path("x").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("--profile", "local", "--nodes", "2", "--variant", "a=mpi MPICH_X=1"), "set it on the launcher instead"),
+        (("--profile", "local", "--nodes", "2", "--variant", "a=mpi PATH=1"), "no sidecar would record"),
+        (("--profile", "local", "--nodes", "2", *("--variant", "a=mpi NCCL_X=1") * 2), "two variants are named a"),
+        (("--profile", "local", "--nodes", "2", "--variant", "a=mpj NCCL_X=1"), "did you mean 'mpi'"),
         (("--profile", "local"), "--nodes is missing"),
         (("--nodes", "2"), "--profile is missing"),
         (("--resume",), "--profile is missing"),

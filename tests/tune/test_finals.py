@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
 from samples import a_problem, timed, untimed
 
+from collbench.printer.plain import plain_page
 from collbench.results.records import Record
 from collbench.results.statistics import mean_interval, student_quantile
-from collbench.tune.finals import finalists, show, verdicts
+from collbench.tune.finals import finalists, page, plain, verdicts
 
 WORK = a_problem()
 NAMES = ("default", "a", "b", "c")
@@ -111,11 +111,11 @@ def test_a_gain_of_eight_per_cent_is_found() -> None:
 def test_the_table_says_what_was_decided_and_json_the_same() -> None:
     rows = [*in_launches("default", 10, 10.1, 9.9), *in_launches("a", 8, 8.1, 7.9)]
     found = verdicts({WORK: ("default", "a")}, rows, 3)
-    shown = show(found, False)
+    shown = plain_page(page(found))
     assert "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain" in shown
     assert "replaces the default" in shown
     assert "below 0.98" in shown
-    (plain,) = json.loads(show(found, True))
-    assert (plain["default"], plain["best"], plain["decision"]) == ("default", "a", "replaces the default")
-    assert show([], False) == "No candidate could be compared with the default."
-    assert json.loads(show([], True)) == []
+    (row,) = plain(found)
+    assert (row["default"], row["best"], row["decision"]) == ("default", "a", "replaces the default")
+    assert plain_page(page([])) == "No candidate could be compared with the default."
+    assert plain([]) == []

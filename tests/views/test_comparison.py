@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from samples import a_record, timed, untimed
+from shown import show
 
 from collbench.errors import UsageError
+from collbench.printer.forms import Form
 from collbench.results.cases import cases
 from collbench.results.records import Record, load
 from collbench.results.verdicts import Ratio
@@ -20,7 +22,6 @@ from collbench.views.comparison import (
     compare_files,
     default_baseline,
 )
-from collbench.views.ratios import show
 
 
 def launches(backend: str, *medians: float) -> list[Record]:
@@ -110,10 +111,10 @@ def test_cases_of_one_file_only_are_counted_and_named_in_every_form() -> None:
     found = compare_files(mine, theirs)
     assert len(found.judged) == 1
     title = "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain"
-    for form in (None, "markdown"):
+    for form in (Form.PLAIN, Form.MARKDOWN):
         assert f"3 cases only in A:\n- nccl, {title}: 64 B, 128 B\n- mpi, {title}: 128 B\n\n" in show(found, form)
         assert f"1 case only in B:\n- mpi, {title}: 256 B\n\n" in show(found, form)
-    shown = [row for row in json.loads(show(found, "json"), parse_constant=reject) if row["reason"]]
+    shown = [row for row in json.loads(show(found, Form.JSON), parse_constant=reject) if row["reason"]]
     assert [(row["a"], row["bytes"], row["a_status"], row["b_status"], row["reason"]) for row in shown] == [
         ("nccl (A)", 128, "ok", None, "only in A"),
         ("nccl (A)", 64, "ok", None, "only in A"),
@@ -156,7 +157,7 @@ def test_two_files_are_judged_without_pairs_and_no_interval_covers_other_runs() 
     text = show(found)
     assert "Welch's t, launches unpaired, for launches like these" in text
     assert "Runs differ beyond their launches" in text
-    assert json.loads(show(found, "json"))[0]["covers"] == "launches like these, of these two runs"
+    assert json.loads(show(found, Form.JSON))[0]["covers"] == "launches like these, of these two runs"
     assert "a verdict needs more than 4 %" in text
 
 
@@ -202,7 +203,7 @@ def test_a_case_that_was_wrong_in_a_launch_gets_no_verdict_by_timing(status: str
     ):
         assert (found.judged, missed(found)) == ((), [(name, 4096, status)])
         assert f"no verdict: {name} 4 KiB: {status} (broke)" in show(found)
-        (plain,) = json.loads(show(found, "json"), parse_constant=reject)
+        (plain,) = json.loads(show(found, Form.JSON), parse_constant=reject)
         assert (plain["value"], plain["verdict"]) == (None, None)
         assert {plain["a_status"], plain["b_status"]} == {status, "ok"}
         assert plain["reason"] == f"{name} 4 KiB: {status} (broke)"
@@ -250,7 +251,7 @@ def test_a_table_shows_both_sides_the_interval_and_the_verdict() -> None:
 
 def test_a_table_in_markdown_has_the_same_cells() -> None:
     rows = Comparisons((a_comparison(Ratio(1.2, 1.1, 1.3, 6)),))
-    _, table, _ = show(rows, "markdown").split("\n\n")
+    _, table, _ = show(rows, Form.MARKDOWN).split("\n\n")
     assert table.splitlines()[2] == f"| 4 KiB | {show_us(12)} | {show_us(10)} | 1.200 | 1.100 to 1.300 | slower |"
 
 
@@ -275,7 +276,7 @@ def test_tables_of_several_lengths_say_once_how_confident_they_are() -> None:
 
 
 def test_json_has_case_sides_and_ratio() -> None:
-    (shown,) = json.loads(show(Comparisons((a_comparison(Ratio(1.2, 1.1, 1.3, 6)),)), "json"), parse_constant=reject)
+    (shown,) = json.loads(show(Comparisons((a_comparison(Ratio(1.2, 1.1, 1.3, 6)),)), Form.JSON), parse_constant=reject)
     assert shown == {
         "collective": "all_reduce", "dtype": "float32", "op": "sum", "bytes": 4096, "ranks": 4, "nodes": 1,
         "fabric": "shm", "mode": "chain", "in_place": False, "cache": "hot", "a": "nvrar", "b": "nccl",
@@ -286,7 +287,7 @@ def test_json_has_case_sides_and_ratio() -> None:
 
 
 def test_json_without_an_interval_is_json() -> None:
-    text = show(Comparisons((a_comparison(Ratio(1.2, None, None, 1)),)), "json")
+    text = show(Comparisons((a_comparison(Ratio(1.2, None, None, 1)),)), Form.JSON)
     (row,) = json.loads(text, parse_constant=reject)
     assert (row["low"], row["high"], row["covers"], row["verdict"]) == (None, None, None, "unclear (1 launch)")
 
@@ -298,3 +299,61 @@ def test_what_went_wrong_is_reported() -> None:
     assert sorted(missed(found)) == sorted(wrong)
     assert "no verdict: nvshmem 64 KiB: wrong (rank 0: routing layer" in show(found)
     assert missed(compare_backends(records, ("nccl-symm", "nccl"))) == [("nccl-symm", 1000, "wrong")]
+
+
+FAMILY = [
+    *launches("nvrar", 4, 4, 4, 4, 4, 4),
+    *launches("nccl", 7, 7, 7, 9, 9, 9),
+    *launches("nccl-symm", 8, 8, 8, 8, 8, 8),
+    *launches("mpi", 1, 1, 1, 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "ratio", "us"),
+    [
+        (("nvrar", "best(nccl)"), 4 / 9, (4, 9)),
+        (("best(nccl)", "nvrar"), 9 / 4, (9, 4)),
+        (("nccl", "best(nccl)"), 1.0, (9, 9)),
+        (("nccl-symm", "best(nccl)"), 8 / 9, (8, 9)),
+        (("best(nvrar)", "best(nccl)"), 4 / 9, (4, 9)),
+    ],
+)
+def test_the_best_of_a_family_is_a_side_judged_by_half_of_the_launches(
+    names: tuple[str, str], ratio: float, us: tuple[float, float]
+) -> None:
+    (found,) = compare_backends(FAMILY, names).judged
+    assert (found.a, found.b) == names
+    assert found.ratio.value == pytest.approx(ratio)
+    assert (found.ratio.launches, found.ratio.paired) == (3, True)
+    assert (found.a_us, found.b_us) == us
+    assert {each.name: each.member for each in found.best}["best(nccl)"] == "nccl"
+
+
+def test_what_was_chosen_stands_in_the_table_and_in_json() -> None:
+    failed = untimed("failed", "no memory", backend="nccl@tree")
+    found = compare_backends([*FAMILY, failed], ("nvrar", "best(nccl)"))
+    text = show(found)
+    assert "chosen for best(nccl)" in text
+    assert text.splitlines()[4].split()[-5:] == ["faster", "nccl", "(without", "nccl@tree:", "failed)"]
+    assert "best(nccl): at each size the fastest of nccl, nccl-symm, nccl@tree in the first half" in text
+    (row,) = json.loads(show(found, Form.JSON))
+    assert row["reason"] == "best(nccl) is nccl, chosen on 3 launches and judged on 3 (without nccl@tree: failed)"
+
+
+def test_too_few_launches_for_the_best_of_a_family_are_counted_in_all() -> None:
+    few = [record for record in FAMILY if record.launch < 4]
+    found = compare_backends(few, ("nvrar", "best(nccl)"))
+    assert found.judged[0].ratio.verdict == "unclear (2 launches)"
+    assert "no interval over launches; --launches 5 or more give both" in show(found)
+    one = [record for record in FAMILY if record.launch < 1]
+    nothing = compare_backends(one, ("nvrar", "best(nccl)"))
+    assert (nothing.judged, missed(nothing)) == ((), [("best(nccl)", 4096, "unchosen")])
+    assert "1 launch: half of them choose best(nccl), the others judge it" in show(nothing)
+
+
+def test_the_best_of_a_family_is_of_one_file_and_of_known_backends() -> None:
+    with pytest.raises(UsageError, match=r"best\(nvshmem\) has no backend to choose from"):
+        compare_backends(FAMILY, ("nvrar", "best(nvshmem)"))
+    with pytest.raises(UsageError, match=r"best\(nccl\) is chosen among the backends of one file"):
+        compare_files(FAMILY, FAMILY, ("best(nccl)",))

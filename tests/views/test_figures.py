@@ -18,6 +18,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from collbench.errors import OutputError, UsageError
+from collbench.plan.sizes import format_size
 from collbench.results.mismatch import mismatch
 from collbench.results.records import JOB, Record
 from collbench.views import figures, page
@@ -190,6 +191,16 @@ def test_baseline(draw: Draw, names: tuple[str, ...], given: str | None, used: s
     assert len(lower.lines) == 1 + len(names) - 1  # the line at 1 and every other backend
 
 
+def test_a_baseline_may_be_the_best_of_a_family(draw: Draw) -> None:
+    us = {"nvrar": (5.0, 5.0, 4.0, 5.0), "nccl": (9.0, 9.0, 8.0, 10.0), "nccl-symm": (10.0, 10.0, 1.0, 1.0)}
+    records = [row(name, size, us[name][at], launch=at) for name in us for at in range(4) for size in SIZES]
+    figure = draw(records, "best(nccl)")["x-latency"]
+    assert figure.axes[1].get_ylabel().startswith("speed-up over best(nccl)\n")
+    assert line(figure, "nvrar", axes=1) == pytest.approx([2.0] * len(SIZES)), "nccl in the last two launches"
+    assert "best(nccl): at each size the fastest of nccl, nccl-symm in the first half" in words(figure)
+    assert f"Chosen: nccl {format_size(SIZES[0])} to {format_size(SIZES[-1])}." in words(figure)
+
+
 def test_a_faster_backend_is_above_1(draw: Draw) -> None:
     figure = draw(rows(TWO))["x-latency"]
     assert line(figure, "nvrar", axes=1) == pytest.approx([2.0] * len(SIZES))
@@ -228,6 +239,8 @@ def test_no_speed_up_without_a_second_backend_or_a_shared_size(draw: Draw) -> No
 def test_an_unknown_baseline_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'nccl'"):
         draw_all(rows(TWO), tmp_path, "x", "ncll")
+    with pytest.raises(UsageError, match=r"best\(mpi\) has no backend to choose from"):
+        draw_all(rows(TWO), tmp_path, "x", "best(mpi)")
 
 
 # Colours

@@ -1,4 +1,4 @@
-"""Tables, Markdown and JSON: the right number in the right cell, and nothing hidden."""
+"""Tables and JSON: the right number in the right cell, and nothing hidden."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 
 import pytest
 from samples import timed, untimed
+from shown import results
 
+from collbench.printer.forms import Form
 from collbench.results.cases import cases
 from collbench.results.records import JOB, Record
-from collbench.tables import Table, markdown, show_us
-from collbench.views.summary import as_json, latency_table, results, why_not
+from collbench.tables import show_us
+from collbench.views.summary import latency_table, why_not
 
 
 def reject(constant: str) -> None:
@@ -18,9 +20,9 @@ def reject(constant: str) -> None:
     raise AssertionError(constant)
 
 
-def table_of(records: list[Record]) -> Table:
+def table_of(records: list[Record]) -> list[list[str]]:
     """The table of rows of one panel."""
-    return latency_table(cases(records))
+    return latency_table(cases(records)).cells
 
 
 def test_the_median_over_launches_is_shown() -> None:
@@ -117,10 +119,6 @@ def test_bandwidths_are_shown_without_an_exponent(busbw: float) -> None:
     assert float(shown.replace(",", "")) == pytest.approx(busbw, rel=0.02)
 
 
-def test_markdown_is_the_same_table() -> None:
-    assert markdown([["size", "mpi µs"], ["4 KiB", "9.5"]]) == "| size | mpi µs |\n| ---: | ---: |\n| 4 KiB | 9.5 |"
-
-
 def test_reasons_are_counted() -> None:
     records = [
         untimed("skipped", "no GPU", backend="nccl", bytes=64),
@@ -130,7 +128,7 @@ def test_reasons_are_counted() -> None:
         timed(10.0, reason="clocks throttled: once"),
         timed(10.0),
     ]
-    assert why_not(records).splitlines() == [
+    assert why_not(records) == [
         "failed ×1: mpi: out of memory",
         "note ×2: mpi: clocks throttled",
         "skipped ×2: nccl: no GPU",
@@ -144,7 +142,7 @@ def test_a_job_that_did_not_finish_is_no_case_of_no_bytes() -> None:
 
 
 def test_a_reason_of_many_lines_is_shown_in_one() -> None:
-    (line,) = why_not([untimed("failed", "Other MPI error, error stack:\nPMPI_Send(163): bad rank\n")]).splitlines()
+    (line,) = why_not([untimed("failed", "Other MPI error, error stack:\nPMPI_Send(163): bad rank\n")])
     assert "error stack" in line
 
 
@@ -161,11 +159,11 @@ def test_every_panel_is_shown_and_then_why_cases_have_no_number() -> None:
 
 
 def test_json_has_every_column_in_base_units_and_null_where_nothing_is() -> None:
-    (shown,) = json.loads(as_json([timed(10.5, bound_us=None, in_place=True)]), parse_constant=reject)
+    (shown,) = json.loads(results([timed(10.5, bound_us=None, in_place=True)], Form.JSON), parse_constant=reject)
     assert Record(**shown) == timed(10.5, bound_us=None, in_place=True)
     assert shown["bound_us"] is None
 
 
 def test_json_never_has_what_is_no_number() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        as_json([timed(float("nan"))])
+        results([timed(float("nan"))], Form.JSON)

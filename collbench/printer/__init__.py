@@ -1,0 +1,1 @@
+"""Tables in their forms: plain text, Markdown, LaTeX; and beside them JSON."""
