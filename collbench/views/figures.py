@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Studio:
         """Whether there are a run before and a run after a change."""
         return len(self.runs) > 1
 
-    @property
+    @functools.cached_property
     def facts(self) -> Mapping[Record, Facts]:
         """The facts of the rows of all runs."""
         return {row: facts for run in self.runs for row, facts in run.facts.items()}

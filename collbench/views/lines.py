@@ -46,7 +46,7 @@ def _numbers(curves: Sequence[Curve]) -> list[float]:
 
 def _label(axes: Axes, frame: Frame, text: str, height: float) -> None:
     """The label of the y axis, in lines that are no longer than ``height`` inches."""
-    axes.set_ylabel("\n".join(balanced(text, height, frame.page.font)))
+    axes.set_ylabel("\n".join(balanced(text, height, frame.page.font)), parse_math=False)
 
 
 def _draw_speedups(axes: Axes, frame: Frame, found: Speedups, height: float) -> None:
