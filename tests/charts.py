@@ -56,7 +56,8 @@ def a_run(records: Sequence[Record], stem: str = "x", **facts: str) -> Run:
 
 
 def title(figure: Figure) -> str:
-    return figure.texts[0].get_text()
+    """The title in one line."""
+    return " ".join(figure.texts[0].get_text().split())
 
 
 def foot(figure: Figure) -> str:

@@ -82,18 +82,20 @@ def draw(axes: Axes, frame: Frame, curves: Iterable[Curve]) -> None:
         axes.plot(curve.x, curve.y, color=colour, markeredgewidth=0.6, **marks, **_stroke(curve.dashed))
 
 
-def draw_bands(axes: Axes, frame: Frame, curves: Iterable[Curve]) -> None:
-    """Draw the bands of lines; where they overlap, as whiskers beside each other, which show whose they are. Limits of
-    the axes must be set: whiskers that would hide behind a marker are left out."""
-    banded = [curve for curve in curves if curve.low]
-    crowded = all(len(curve.x) <= MOST_WHISKERS for curve in banded) and _overlap(axes, banded)
-    for place, curve in enumerate(banded):
-        colour = frame.styles[curve.name][0]
-        if crowded:
-            _whiskers(axes, curve, colour, _shifted(curve.x, place, len(banded)), range(len(curve.x)))
-        else:
-            axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
-            _whiskers(axes, curve, colour, curve.x, _isolated(curve.y))  # a band needs two points
+def draw_bands(frame: Frame, panels: Iterable[tuple[Axes, Sequence[Curve]]]) -> None:
+    """Draw the bands of the lines in all axes of a figure; where any overlap, all as whiskers beside each other, which
+    show whose they are. Limits of the axes must be set: whiskers that would hide behind a marker are left out."""
+    banded = [(axes, [curve for curve in curves if curve.low]) for axes, curves in panels]
+    few = all(len(curve.x) <= MOST_WHISKERS for _, curves in banded for curve in curves)
+    crowded = few and any(_overlap(axes, curves) for axes, curves in banded)
+    for axes, curves in banded:
+        for place, curve in enumerate(curves):
+            colour = frame.styles[curve.name][0]
+            if crowded:
+                _whiskers(axes, curve, colour, _shifted(curve.x, place, len(curves)), range(len(curve.x)))
+            else:
+                axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
+                _whiskers(axes, curve, colour, curve.x, _isolated(curve.y))  # a band needs two points
 
 
 def _is_visible(axes: Axes, low: float, high: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Studio:
         """Whether there are a run before and a run after a change."""
         return len(self.runs) > 1
 
-    @property
+    @functools.cached_property
     def facts(self) -> Mapping[Record, Facts]:
         """The facts of the rows of all runs."""
         return {row: facts for run in self.runs for row, facts in run.facts.items()}
@@ -84,7 +85,8 @@ class Studio:
             *remark(rows_in(sides)),
         ]
         whole = self.dress.title or title
-        return Frame(whole, "\n".join(foot), self.styles, _warning(sides), self.dress.page, self._names_of_runs(sides))
+        words = "\n".join(foot).replace("'s t,", f"'s{page.KEPT}t,")
+        return Frame(whole, words, self.styles, _warning(sides), self.dress.page, self._names_of_runs(sides))
 
     def _names_of_runs(self, sides: Sides) -> tuple[str, ...]:
         return tuple(name.removesuffix(": ") for name in self._names(sides)) if self.are_two else ()

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from collbench.plan.sizes import format_size
 from collbench.views import scales
 from collbench.views.curves import DOTTED, PEAK, Curve, Flaw, draw, draw_bands, draw_flaws, keys
-from collbench.views.page import Frame, new_figure, wrapped
+from collbench.views.page import Frame, balanced, new_figure
 from collbench.views.palette import GREY
 
 
@@ -46,7 +46,7 @@ def _numbers(curves: Sequence[Curve]) -> list[float]:
 
 def _label(axes: Axes, frame: Frame, text: str, height: float) -> None:
     """The label of the y axis, in lines that are no longer than ``height`` inches."""
-    axes.set_ylabel("\n".join(wrapped(text, height, frame.page.font)))
+    axes.set_ylabel("\n".join(balanced(text, height, frame.page.font)), parse_math=False)
 
 
 def _draw_speedups(axes: Axes, frame: Frame, found: Speedups, height: float) -> None:
@@ -56,7 +56,6 @@ def _draw_speedups(axes: Axes, frame: Frame, found: Speedups, height: float) -> 
     draw(axes, frame, found.curves)
     ratios = _numbers(found.curves)
     scales.ratio_axis(axes, ratios, _ends(found.curves))
-    draw_bands(axes, frame, found.curves)
     cut = "\nfar slower is cut off" if min(ratios) < scales.SLOWEST_SHOWN else ""
     _label(axes, frame, f"{found.label}\nabove 1 is faster{cut}", height)
 
@@ -66,7 +65,6 @@ def _draw_latency(axes: Axes, frame: Frame, lines: Lines, bounds: Sequence[Curve
         axes.plot(bound.x, bound.y, **DOTTED)
     draw(axes, frame, lines.curves)
     scales.latency_axis(axes, [*_numbers([*lines.curves, *bounds]), *_ends(lines.curves)])
-    draw_bands(axes, frame, lines.curves)
     draw_flaws(axes, frame, lines.curves, lines.flaws)
     _label(axes, frame, "latency (µs)\nmedian and 5 to 95 % of samples", height)
 
@@ -81,6 +79,7 @@ def latency_chart(frame: Frame, lines: Lines, bounds: Sequence[Curve], speedups:
     _draw_latency(upper, frame, lines, bounds, 0.8 * inches * heights[0] / sum(heights))
     for axes in lower:
         _draw_speedups(axes, frame, speedups, 0.9 * inches * heights[1] / sum(heights))
+    draw_bands(frame, [(upper, lines.curves), *((axes, speedups.curves) for axes in lower)])
     scales.size_axis([upper, *lower][-1], [x for curve in lines.curves for x in curve.x], frame.page)
     return figure
 
@@ -115,6 +114,7 @@ def scaling_chart(frame: Frame, by_size: Mapping[int, Lines], nodes: Mapping[int
         _draw_latency(axes, frame, lines, (), 0.8 * inches)
         scales.rank_axis(axes, sorted({x for curve in lines.curves for x in curve.x}), nodes)
         axes.set_title(format_size(size), fontsize=frame.page.font, loc="left")
+    draw_bands(frame, [(axes, lines.curves) for axes, lines in zip(grid.flat, every, strict=True)])
     for axes in grid[:, 1:].flat:
         axes.set_ylabel("")
     for axes in grid[:-1].flat:

@@ -131,11 +131,20 @@ def wrapped(text: str, width: float, points: float, bold: bool = False) -> list[
     return [line.replace(KEPT, " ") for line in lines]
 
 
+def balanced(text: str, width: float, points: float, bold: bool = False) -> list[str]:
+    """`wrapped`, with lines of nearly the same length: as narrow as they can be without one line more."""
+    lines: list[str] = []
+    for paragraph in text.splitlines():
+        tries = [wrapped(paragraph, width * part / 20, points, bold) for part in range(20, 9, -1)]
+        lines += [each for each in tries if len(each) == len(tries[0])][-1]
+    return lines
+
+
 def new_figure(frame: Frame, height: float, keys: Sequence[Key], width: float | None = None) -> Figure:
     """An empty figure with ``height`` inches for the axes: title, warning and legend above, small print below."""
     page, across = frame.page, width or frame.page.width
     room, large = across - 2 * MARGIN, 1.15 * page.font
-    title = wrapped(frame.title, room, large, bold=True)
+    title = balanced(frame.title, room, large, bold=True)
     alarm = wrapped(frame.warning, room, 0.85 * page.font, bold=True)
     foot = wrapped(frame.foot, room, page.small)
     columns = _columns(keys, page, room)
@@ -148,14 +157,18 @@ def new_figure(frame: Frame, height: float, keys: Sequence[Key], width: float | 
     inset = 0.06 / across
     figure.set_layout_engine("constrained", rect=(inset, below / whole, 1 - 2.5 * inset, 1 - (top + below) / whole))
     left = MARGIN / across
-    figure.text(left, 1 - MARGIN / whole, "\n".join(title), va="top", weight="bold", fontsize=large)
-    figure.text(left, 0.7 * MARGIN / whole, "\n".join(foot), va="bottom", fontsize=page.small, color=GREY)
+    bold: dict[str, Any] = {"weight": "bold", "parse_math": False}  # a $ in a title or a name is a $
+    figure.text(left, 1 - MARGIN / whole, "\n".join(title), va="top", fontsize=large, **bold)
+    grey: dict[str, Any] = {"color": GREY, "parse_math": False}
+    figure.text(left, 0.7 * MARGIN / whole, "\n".join(foot), va="bottom", fontsize=page.small, **grey)
     if alarm:
-        red: dict[str, Any] = {"color": RED, "weight": "bold", "fontsize": 0.85 * page.font}
+        red: dict[str, Any] = {"color": RED, "fontsize": 0.85 * page.font, **bold}
         figure.text(left, 1 - warned / whole - 0.35 * page.em / whole, "\n".join(alarm), va="top", **red)
     place: dict[str, Any] = {"bbox_to_anchor": (left, 1 - under / whole), "ncols": columns}
     pads: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.6, "handletextpad": 0.6}
-    figure.legend(handles=keys, loc="upper left", frameon=False, **place, **pads)
+    legend = figure.legend(handles=keys, loc="upper left", frameon=False, **place, **pads)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 

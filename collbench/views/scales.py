@@ -82,12 +82,12 @@ def ratio_axis(axes: Axes, ratios: Values, ends: Values) -> None:
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """Ticks between two ratios around 1, from the finest of these ladders that has few enough: equal steps from 0.01 to
-    0.5; octaves halved; octaves; every second octave and so on. 1 is always among them."""
+    """Ticks between two ratios around 1, from the finest of these ladders that has few enough: in a narrow range equal
+    steps from 0.01 to 0.5; octaves, halved above 0.5; octaves; every second octave and so on. 1 is among them."""
     octaves = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
-    fine = (step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if step <= 2 * low and high < 200 * step)
+    fine = (step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if step <= 2 * low and high < 5 * low)
     even = ([round(at * step, 2) for at in range(1, int(high / step) + 1)] for step in fine)
-    halved = [2.0**power * part for power in octaves for part in (1, 1.5)]
+    halved = [2.0**power * part for power in octaves for part in ((1, 1.5) if power >= -1 else (1,))]
     sparse = ([2.0**power for power in octaves if power % apart == 0] for apart in range(1, 1 + len(octaves)))
     for ladder in (*even, halved, *sparse):
         found = [tick for tick in ladder if low <= tick <= high]

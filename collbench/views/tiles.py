@@ -18,7 +18,7 @@ from collbench.views.scales import size_label
 
 LARGEST = 24.0  # inches either way; at 160 dots an inch far below the 2**16 that matplotlib can draw
 ACROSS, DOWN = 0.38, 0.27  # inches of a tile with a number
-HATCHES = {"≈": "////", "?": "..."}
+HATCHES = {"≈": "///", "?": "..."}
 KEYS = {"≈": "another may be as fast", "?": "too few launches for a verdict"}
 
 

@@ -58,6 +58,11 @@ def test_a_title_of_the_users_moves_ours_to_the_foot() -> None:
         assert "all-reduce of float32 on " in foot(figure).splitlines()[0]
 
 
+def test_a_dollar_in_a_title_or_a_name_is_a_dollar(tmp_path: Path) -> None:
+    records = rows({"nccl": 20.0, "theirs:cost=$x": 10.0, r"$\oops$": 5.0})
+    assert draw_all([a_run(records)], tmp_path, Dress(r"$\oops$", r"costs $\nothing$"), ["svg"])
+
+
 def test_lines_end_between_words() -> None:
     text = "many words of a title that is long\nand a second line"
     lines = wrapped(text, 1.5, 10)

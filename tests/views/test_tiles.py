@@ -34,11 +34,11 @@ def test_the_map_shows_who_wins_by_how_much(draw: Draw) -> None:
     assert shown[0, 1] == (KNOWN["nvrar"][0], "only")
     assert shown[1, 0][1] == "≈1.00"
     assert shown[1, 0][0] == KNOWN["nccl"][0]
-    assert hatches(figure) == [None, None, "////", None]  # nobody really won
+    assert hatches(figure) == [None, None, "///", None]  # nobody really won
     assert shown[1, 1][1] == "-"
     keys = legend(figure)
     assert list(keys) == ["nccl", "nvrar", "≈ another may be as fast"]
-    assert keys["≈ another may be as fast"].get_hatch() == "////"
+    assert keys["≈ another may be as fast"].get_hatch() == "///"
     assert "Compared: nccl, nvrar, nvshmem." in foot(figure)
 
 
