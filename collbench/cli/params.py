@@ -209,6 +209,15 @@ class WorldOptions:
             raise UsageError("--layout and --nodes both set the nodes; give one of them.")
         return Topology(self.ranks or self.gpus, self.nodes, self.layout, on_gpus=bool(self.gpus))
 
+    @property
+    def pairs(self) -> Topology:
+        """Every pair of hosts. Raises UsageError for options that ask for other worlds."""
+        given = {"--ranks": self.ranks, "--gpus": self.gpus, "--nodes": self.nodes, "--layout": self.layout}
+        other = next((name for name, value in given.items() if value), None)
+        if other:
+            raise UsageError(f"--pairs takes all ranks of two hosts at a time; omit {other}.")
+        return Topology(pairs=True)
+
 
 @dataclass(frozen=True)
 class OrderingOptions:

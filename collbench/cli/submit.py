@@ -138,7 +138,9 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
     chosen = cases.of(values)
     check_names(chosen.variant, chosen.backend or ())
     check_variables(chosen.variant, "a job's launcher")
-    return Work(params.worlds.of(values).topology, tuple(params.canonical_words(words)), 1 + len(chosen.variant))
+    worlds = params.worlds.of(values)
+    topology = worlds.pairs if values["pairs"] else worlds.topology
+    return Work(topology, tuple(params.canonical_words(words)), 1 + len(chosen.variant))
 
 
 def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, work: Work) -> int:
@@ -219,7 +221,7 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
     """Follow all jobs until they end, and print their rows; return the exit code."""
     from collbench.results.files import sidecar_path
     from collbench.slurm.submit import follow
-    from collbench.views import summary
+    from collbench.views import links, summary
 
     try:
         submission, records = follow(submission, refusals)
@@ -230,7 +232,7 @@ def _follow(submission: Submission, refusals: Refusals) -> int:
     is_check = any(job.check for job in submission.jobs)
     code = submit_check.report(submission) if is_check else exit_of({record.status for record in records})
     if not is_check:
-        click.echo(plain_page(summary.page(records)))
+        click.echo(plain_page(summary.page(records, links.findings(record for record in records if record.pair))))
     rows = f"{len(records)} row{'s' * (len(records) != 1)}"
     click.echo(f"\n{rows} in {submission.path}, jobs in {sidecar_path(submission.path)}", err=True)
     if any(record.is_job for record in records):

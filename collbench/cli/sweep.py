@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from collbench.cli import forms, params
+from collbench.cli import pairs as for_pairs
 from collbench.cli.groups import Group
+from collbench.cli.pairs import pairs_option
 from collbench.cli.ranks import ranks_for
 from collbench.errors import INTERRUPTED, TERMINATED, UsageError
 from collbench.plan.collectives import COLLECTIVES
@@ -158,6 +161,7 @@ target = Group("target", TargetOptions, [
 @cases
 @kinds
 @params.worlds
+@pairs_option
 @timing
 @params.ordering
 @target
@@ -167,8 +171,8 @@ target = Group("target", TargetOptions, [
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
-    kinds: KindOptions, worlds: params.WorldOptions, timing: TimingOptions, ordering: params.OrderingOptions,
-    target: TargetOptions, form: forms.FormOptions, quiet: bool, dry_run: bool,
+    kinds: KindOptions, worlds: params.WorldOptions, pairs: bool, timing: TimingOptions,
+    ordering: params.OrderingOptions, target: TargetOptions, form: forms.FormOptions, quiet: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; write CSV and sidecar to results/ and print a table.
 
@@ -182,13 +186,17 @@ def sweep(
     from collbench.results.files import default_path
 
     path_given = target.checked()
-    wanted, topology = sweep_of(collective, sizes, cases, kinds, timing, ordering), worlds.topology
+    topology = worlds.pairs if pairs else worlds.topology
+    if pairs:
+        collective, sizes, cases = _for_pairs(context, collective, sizes, cases)
+    wanted = sweep_of(collective, sizes, cases, kinds, timing, ordering)
     ranks = ranks_for(topology)
     check_variables(wanted.variants, ranks.launcher)
     if dry_run:
-        planned_ranks = ranks.number or ranks_to_start(topology)
-        facts = preview.facts(wanted, topology, planned_ranks)
-        click.echo(printed(preview.page(facts, planned_ranks), facts, form.chosen))
+        hosts = preview.hosts_of(topology, ranks.started_by, ranks.number or ranks_to_start(topology))
+        facts = preview.facts(wanted, topology, hosts)
+        if not (pairs and ranks.started_by and ranks.started_by.rank):  # the ranks of a launcher print it once
+            click.echo(printed(preview.page(facts, len(hosts)), facts, form.chosen))
         return
     path = path_given or default_path(ranks.number)
     argv = tuple(params.canonical_words(sys.argv[1:]))
@@ -216,6 +224,19 @@ def _report(ended: Ended, form: Form) -> None:
         click.echo(f"{ended.why} Finished rows are in {ended.path}; continue with --resume -o {ended.path}.", err=True)
     elif ended.why:
         click.echo(f"{ended.why} `collbench doctor` checks what may have ended it.", err=True)
+
+
+def _for_pairs(
+    context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions
+) -> tuple[tuple[str, ...], SizeOptions, CaseOptions]:
+    """The options of a sweep of pairs: those not given have other defaults."""
+    if context.get_parameter_source("collective") is ParameterSource.DEFAULT:
+        collective = (for_pairs.COLLECTIVE,)
+    if all(value is None for value in vars(sizes).values()):
+        sizes = replace(sizes, sizes=parse_sizes(for_pairs.SIZES))
+    if not (cases.backend or cases.variant or cases.contests):
+        cases = replace(cases, backend=for_pairs.backends())
+    return collective, sizes, cases
 
 
 def sweep_of(

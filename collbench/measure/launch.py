@@ -187,18 +187,16 @@ def _choose(request: SweepRequest, opened: OpenedFile, entry: Facts | None) -> t
 
 
 def _given_up(records: tuple[Record, ...], launch: int) -> Callable[[Case], str | None]:
-    """Why a case is left out: its backend has ended the job in MOST_ENDINGS cases of this launch."""
+    """Why a case is left out: its backend has ended the job in MOST_ENDINGS cases of this launch, and of this pair of
+    hosts, if it is one: a host that fails must not hide the others."""
     ended = [record for record in records if record.launch == launch and ended_job(record)]
-    counts = Counter(record.backend for record in ended)
-    last = {record.backend: record.reason for record in ended}
+    counts = Counter((record.backend, record.pair) for record in ended)
+    last = {(record.backend, record.pair): record.reason for record in ended}
 
     def why(case: Case) -> str | None:
-        times = counts[case.backend]
-        return (
-            f"{case.backend} ended the job {times} times before: {last[case.backend]}"
-            if times >= MOST_ENDINGS
-            else None
-        )
+        key = case.backend, case.problem.layout.pair
+        times = counts[key]
+        return f"{case.backend} ended the job {times} times before: {last[key]}" if times >= MOST_ENDINGS else None
 
     return why
 
@@ -246,7 +244,7 @@ def _row_maker(planned: PlannedLaunch, everyone: World, finished: tuple[Record, 
 
     names = {kind: device.name for kind, device in planned.devices.items()}
     run_id = finished[0].run_id if finished else everyone.bcast(new_run_id())
-    unused = unused_by(planned.entry["ranks"] if planned.entry else ())
+    unused = everyone.bcast(unused_by(planned.entry["ranks"] if planned.entry else ()))
     return RowMaker(run_id, planned.number, names, fabric_of, everyone.hosts, unused)
 
 

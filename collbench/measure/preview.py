@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
+from collbench.plan.layout import BETWEEN
 from collbench.plan.problem import Case
 from collbench.plan.sizes import format_size
 from collbench.plan.sweep import Sweep, make_plan
 from collbench.plan.worlds import Topology, layouts_for
+from collbench.ranks.launcher import Launcher
 from collbench.registry import refusals
 from collbench.tables import Page, counted, notes_of, numbers, table_of, words
 
@@ -19,9 +22,20 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def facts(sweep: Sweep, topology: Topology, ranks: int) -> list[Fact]:
-    """The plan for ``ranks`` ranks of this machine: a dictionary for each case, those that are skipped last."""
-    layouts, _ = layouts_for(topology, ["here"] * ranks)
+def hosts_of(topology: Topology, launcher: Launcher | None, ranks: int) -> tuple[str, ...]:
+    """The hosts of so many ranks: those of this machine; for pairs of hosts, where a launcher started the ranks, those
+    on which they are, which they tell each other: initializes MPI."""
+    if not (topology.pairs and launcher):
+        return ("here",) * ranks
+    from collbench.ranks.world import open_launch
+
+    with ExitStack() as teardown:
+        return open_launch(teardown).hosts
+
+
+def facts(sweep: Sweep, topology: Topology, hosts: Sequence[str]) -> list[Fact]:
+    """The plan for ranks on these ``hosts``: a dictionary for each case, those that are skipped last."""
+    layouts, _ = layouts_for(topology, hosts)
     plan = make_plan(sweep, layouts, 0, refusals())
     cases = [{**_fact(case), "status": "planned"} for group in plan.groups for case in group]
     skips = [{**_fact(skip.case), "status": "skipped", "reason": skip.reason} for skip in plan.skips]
@@ -32,7 +46,9 @@ def page(found: Sequence[Fact], ranks: int) -> Page:
     """The plan as a table."""
     skipped = sum("reason" in fact for fact in found)
     planned = counted(len(found) - skipped, "case")
-    total = f"{planned} to run, {skipped} skipped, on {counted(ranks, 'rank')}"
+    pairs = len({fact["layout"] for fact in found if BETWEEN in fact["layout"]})
+    each = f", one after another on {counted(pairs, 'pair')} of hosts" if pairs else ""
+    total = f"{planned} to run, {skipped} skipped, on {counted(ranks, 'rank')}{each}"
     return Page((table_of("", COLUMNS, map(_row, found)),), notes_of([total]))
 
 

@@ -65,6 +65,7 @@ class RowMaker:
             params=f"cache={problem.cache}",
             status=status,
             reason=reason,
+            pair=problem.layout.pair,
         )
 
     def skipped(self, skip: Skip) -> Row:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -64,22 +65,22 @@ class Contestant:
 class Runner:
     """Runs the cases of one launch. ``transports`` are those of this rank, by backend.
 
-    ``emit`` is called on rank 0 of the case's world with every row, ``begin`` before each step with the rows to record
-    if the job ends in it: that of a case, or those of all cases of a backend.
+    ``emit`` is called on rank 0 of the launch with every row, ``begin`` before each step with the rows to record if the
+    job ends in it: that of a case, or those of all cases of a backend.
     """
 
     def __init__(
         self, sweep: Sweep, rows: RowMaker, devices: Mapping[str, Device], dog: Watchdog, emit: Emit, begin: Begin
     ) -> None:
         self._sweep, self._rows, self._devices, self._dog = sweep, rows, devices, dog
-        self._emit_row, self._steps = emit, Steps(rows, dog, begin, emit)
+        self._steps = Steps(rows, dog, begin, emit)
         self.transports: dict[str, list[str]] = {}
 
     def run(self, plan: Plan, everyone: World) -> None:
         """Run all groups of the plan, world by world; ranks outside a world sleep until it is done."""
         if everyone.rank == 0:
             for skip in plan.skips:
-                self._emit(self._rows.skipped(skip))
+                self._steps.ended(everyone, self._rows.skipped(skip))
         for layout in plan.layouts:
             self._run_world(layout, [group for group in plan.groups if group[0].problem.layout == layout], everyone)
 
@@ -91,7 +92,7 @@ class Runner:
             for group in groups:
                 self._run_group(world, [Contestant(case, opened[case.backend]) for case in group])
         with self._dog.paused():
-            rest_until_all(world.launch)
+            rest_until_all(world.launch, partial(self._steps.take_reports, world.launch))
         for name, each in opened.items():
             self._dog.beat(f"closing {name} on {layout}")
             if each.session is not None:
@@ -121,10 +122,6 @@ class Runner:
         if isinstance(gone, Exception):
             raise RuntimeError(f"the {device.kind} is unusable in this process: {gone}")
 
-    def _emit(self, row: Row) -> None:
-        self._dog.done(lambda: self._emit_row(row))
-        self._dog.beat("between cases")
-
     def _run_group(self, world: World, contestants: list[Contestant]) -> None:
         """Run all backends on one problem: prove each, then time them in interleaved blocks."""
         for one in contestants:
@@ -142,7 +139,7 @@ class Runner:
             world.comm.Barrier()  # whatever ends a rank until here is of this case
         if world.rank == 0:
             for one in contestants:
-                self._emit(self._finish(one))
+                self._steps.ended(world, self._finish(one))
 
     def _get_ready(self, world: World, one: Contestant) -> None:
         """Prove the case, choose the calls per sample and warm up; or set the row that says why it cannot be timed."""

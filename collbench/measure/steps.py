@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mpi4py import MPI
 
@@ -15,6 +16,17 @@ from collbench.results.files import ENDED
 
 Emit = Callable[[Row], None]
 Begin = Callable[[Sequence[Row]], None]
+REPORT_TAG, TAKEN_TAG = 7, 8
+BETWEEN = "between cases"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the ranks are about to do, in ``words`` for a person, and the cases that it concerns."""
+
+    doing: str
+    words: str
+    cases: tuple[Case, ...]
 
 
 @dataclass(frozen=True)
@@ -24,8 +36,10 @@ class Steps:
     All ranks of a step announce it, and none begins it before all have ended the one before: whichever rank ends the
     job is in the step that rank 0 has announced.
 
-    On rank 0, ``begin`` is called before each step with the rows to record if the job ends during it without a message,
-    and ``emit`` with the rows of cases that are known to have ended it.
+    On rank 0 of the launch, which alone writes the file, ``begin`` is called before each step with the rows to record
+    if the job ends during it without a message, and ``emit`` with the rows of finished cases, and of those that are
+    known to have ended the job. Of a world without that rank, the first rank reports to it, and waits until it has
+    written.
     """
 
     rows: RowMaker
@@ -37,20 +51,46 @@ class Steps:
         """Announce the next step of a case."""
         problem = case.problem
         what = f"{problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B {problem.mode}"
-        self._announce(world.comm, doing, f"{doing}: {case.backend} {what} on {problem.layout}", [case])
+        self._announce(world, world.comm, Step(doing, f"{doing}: {case.backend} {what} on {problem.layout}", (case,)))
 
     def of_backend(self, world: World, doing: str, cases: Sequence[Case]) -> None:
         """Announce a step of the whole launch, on which all ``cases`` of a backend in this world depend."""
-        self._announce(world.launch, doing, f"{doing} on {world.layout}", cases)
+        self._announce(world, world.launch, Step(doing, f"{doing} on {world.layout}", tuple(cases)))
 
-    def _announce(self, comm: MPI.Intracomm, doing: str, words: str, cases: Sequence[Case]) -> None:
+    def ended(self, world: World, row: Row) -> None:
+        """The row of a case of ``world``, on its rank 0: the end of the job no longer concerns the case."""
+        self._report(world, row)
+
+    def take_reports(self, launch: MPI.Intracomm) -> None:
+        """On rank 0 of the launch, take what a world without it has reported since; on others there is nothing."""
+        status = MPI.Status()
+        while launch.iprobe(tag=REPORT_TAG, status=status):
+            self._take(launch.recv(source=status.Get_source(), tag=REPORT_TAG))
+            launch.send(None, status.Get_source(), TAKEN_TAG)
+
+    def _announce(self, world: World, comm: MPI.Intracomm, step: Step) -> None:
         comm.Barrier()
         if comm.Get_rank() == 0:
-            self.begin([self.rows.failed(case, f"{ENDED} while {doing}") for case in cases])
-            self.dog.beat(words, lambda status, reason: self._end(cases, status, reason))
+            self._report(world, step)
         else:
-            self.dog.beat(words)
+            self.dog.beat(step.words)
         comm.Barrier()
+
+    def _report(self, world: World, report: Step | Row) -> None:
+        if world.launch.Get_rank() == 0:
+            self._take(report)
+            return
+        world.launch.send(report, 0, REPORT_TAG)
+        world.launch.recv(source=0, tag=TAKEN_TAG)
+        self.dog.beat(report.words if isinstance(report, Step) else BETWEEN)
+
+    def _take(self, report: Step | Row) -> None:
+        if isinstance(report, Row):
+            self.dog.done(partial(self.emit, report))
+            self.dog.beat(BETWEEN)
+            return
+        self.begin([self.rows.failed(case, f"{ENDED} while {report.doing}") for case in report.cases])
+        self.dog.beat(report.words, partial(self._end, report.cases))
 
     def _end(self, cases: Sequence[Case], status: str, reason: str) -> None:
         for case in cases:

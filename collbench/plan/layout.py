@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, zip_longest
 
 from collbench.errors import UsageError
 from collbench.tables import counted
@@ -17,11 +18,13 @@ class Layout:
 
     ``members`` are ranks of the launch, in order; ``nodes[i]`` is the node (0, 1, ...) of ``members[i]``.
     ``virtual`` nodes are logical: several of them share a host, so they exercise an algorithm, not a network.
+    ``pair`` names the two hosts of a world that is one of all pairs, else "".
     """
 
     members: tuple[int, ...]
     nodes: tuple[int, ...]
     virtual: bool = False
+    pair: str = ""
 
     @property
     def size(self) -> int:
@@ -46,7 +49,7 @@ class Layout:
 
     def __str__(self) -> str:
         shape = f"{self.node_count}x{self.per_node}" if self.per_node else f"{self.node_count} uneven nodes"
-        return f"{shape} virtual" if self.virtual else shape
+        return " ".join(filter(None, [shape, "virtual" if self.virtual else "", self.pair]))
 
 
 def parse_layout(text: str) -> tuple[int, int]:
@@ -70,6 +73,21 @@ def virtual_layout(nodes: int, per_node: int, hosts: Sequence[str]) -> Layout:
         raise UsageError(f"layout {nodes}x{per_node} needs {size} ranks, but this launch has {len(hosts)}.")
     wanted = tuple(rank // per_node for rank in range(size))
     return Layout(tuple(range(size)), wanted, virtual=wanted != number_nodes(hosts[:size]))
+
+
+def pairs_of(hosts: Sequence[str]) -> tuple[Layout, ...]:
+    """A world for each pair of hosts, with all ranks of both; ``hosts[r]`` is that of rank r of the launch.
+
+    Ranks of the two hosts alternate, so that in a ring every message crosses the network between them.
+    """
+    ranks = {host: [rank for rank, of in enumerate(hosts) if of == host] for host in dict.fromkeys(hosts)}
+    return tuple(_pair(one, other, ranks[one], ranks[other]) for one, other in combinations(ranks, 2))
+
+
+def _pair(one: str, other: str, mine: Sequence[int], theirs: Sequence[int]) -> Layout:
+    both = zip_longest(((rank, 0) for rank in mine), ((rank, 1) for rank in theirs))
+    members = [member for two in both for member in two if member is not None]
+    return Layout(tuple(rank for rank, _ in members), tuple(node for _, node in members), pair=f"{one}{BETWEEN}{other}")
 
 
 def choose_members(real: Sequence[int], ranks: int | None, nodes: int | None) -> Layout | str:
@@ -102,3 +120,4 @@ def choose_members(real: Sequence[int], ranks: int | None, nodes: int | None) ->
 
 
 VIRTUAL = "-virtual"
+BETWEEN = "+"  # the two hosts of a pair; no host name has it

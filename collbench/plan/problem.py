@@ -76,5 +76,6 @@ def case_identity(case: Case) -> tuple[object, ...]:
     layout = problem.layout
     return (
         problem.collective.name, problem.dtype.name, problem.op, problem.bytes or problem.size, layout.size,
-        layout.node_count, layout.per_node, layout.virtual, problem.mode, problem.in_place, problem.cache, case.backend,
+        layout.node_count, layout.per_node, layout.virtual, layout.pair, problem.mode, problem.in_place, problem.cache,
+        case.backend,
     )  # fmt: skip

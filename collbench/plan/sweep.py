@@ -150,10 +150,12 @@ def make_plan(
     """Cases to run in this launch and cases to skip.
 
     ``refuse`` returns why a backend cannot run a problem; ``done``, whether an earlier job finished a case. Worlds keep
-    their order (each is opened once); within a world, problems and the backends of a problem are shuffled by the
-    seed and the launch.
+    their order (each is opened once), but pairs of hosts are shuffled by the seed and the launch; and so are within a
+    world problems and the backends of a problem.
     """
     draw = random.Random(f"{sweep.seed}/{launch}")
+    if all(layout.pair for layout in layouts):
+        layouts = tuple(draw.sample(layouts, len(layouts)))
     groups: list[tuple[Case, ...]] = []
     skips: list[Skip] = []
     for layout in layouts:

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
-from collbench.plan.layout import Layout, choose_members, number_nodes, virtual_layout
+from collbench.plan.layout import Layout, choose_members, number_nodes, pairs_of, virtual_layout
 
 
 @dataclass(frozen=True)
 class Topology:
     """World sizes: totals of ranks, node counts, and layouts (nodes, ranks on each). ``on_gpus``: every rank needs
-    its own GPU."""
+    its own GPU. ``pairs``: instead, every pair of hosts."""
 
     ranks: tuple[int, ...] = ()
     nodes: tuple[int, ...] = ()
     layouts: tuple[tuple[int, int], ...] = ()
     on_gpus: bool = False
+    pairs: bool = False
 
     def wanted_ranks(self, default: int) -> int:
         """The number of ranks that these worlds need; ``default`` if neither ranks nor layouts are given."""
@@ -29,8 +30,11 @@ class Topology:
 def layouts_for(topology: Topology, hosts: Sequence[str]) -> tuple[tuple[Layout, ...], tuple[str, ...]]:
     """The worlds to sweep in a launch whose rank r runs on ``hosts[r]``, and why other requested ones do not fit.
 
-    Raises UsageError for more ranks than the launch has, for layouts of another number of ranks, and if no world fits.
+    Raises UsageError for more ranks than the launch has, for layouts of another number of ranks, for pairs of a single
+    host, and if no world fits.
     """
+    if topology.pairs:
+        return _pairs(hosts), ()
     size, real = len(hosts), number_nodes(hosts)
     too_many = next((count for count in topology.ranks if count > size), None)
     if too_many:
@@ -53,6 +57,13 @@ def layouts_for(topology: Topology, hosts: Sequence[str]) -> tuple[tuple[Layout,
     if not worlds:
         raise UsageError(f"{misfits[0]}.")
     return tuple(dict.fromkeys(worlds)), tuple(misfits)
+
+
+def _pairs(hosts: Sequence[str]) -> tuple[Layout, ...]:
+    found = pairs_of(hosts)
+    if not found:
+        raise UsageError("--pairs needs ranks on at least two hosts, and here all are on one; start them on several.")
+    return found
 
 
 def _imposed(nodes: int, each: int, sizes: Sequence[int], hosts: Sequence[str]) -> Layout:

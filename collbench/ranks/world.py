@@ -76,8 +76,8 @@ class World:
     def split(self, layout: Layout) -> World:
         """The sub-world of ``layout``; collective over the launch."""
         me = self.launch.Get_rank()
-        color = 0 if me in layout.members else MPI.UNDEFINED
-        comm = self.launch.Split(color, me)
+        mine = me in layout.members
+        comm = self.launch.Split(0 if mine else MPI.UNDEFINED, layout.members.index(me) if mine else 0)
         return World(self.launch, cast(MPI.Intracomm, comm), layout, self.hosts, self.teardown, self.patience)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
@@ -145,11 +145,17 @@ class World:
         return f"rank {found[0]}: {found[1]}" if found else None
 
 
-def rest_until_all(comm: MPI.Intracomm) -> None:
-    """A barrier that sleeps instead of spinning, so that waiting ranks take no CPU time from measuring ones."""
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def rest_until_all(comm: MPI.Intracomm, meanwhile: Callable[[], object] = _nothing) -> None:
+    """A barrier that sleeps instead of spinning, so that waiting ranks take no CPU time from measuring ones, and calls
+    ``meanwhile`` now and then."""
     request = comm.Ibarrier()
     pause, longest = REST_SECONDS
     while not request.Test():
+        meanwhile()
         time.sleep(pause)
         pause = min(pause * 2, longest)
 

@@ -16,7 +16,7 @@ def panel_of(record: Record) -> Panel:
     """The columns that the rows of one table or chart share: all but size and backend."""
     return (
         record.collective, record.dtype, record.op, record.ranks, record.nodes, record.fabric, record.mode,
-        record.in_place, record.cache, record.gpus_per_node,
+        record.in_place, record.cache, record.gpus_per_node, record.pair,
     )  # fmt: skip
 
 
@@ -25,6 +25,7 @@ def title_of(record: Record) -> str:
     virtual = "virtual " if record.fabric.endswith(VIRTUAL) else ""
     what = [record.collective, record.dtype, *([record.op] if record.op else [])]
     where = f"{_counted(record.ranks, 'rank')} on {_counted(record.nodes, f'{virtual}node')} ({record.fabric})"
+    where = f"{where} · {record.pair}" if record.pair else where
     how = [record.mode, *(["cold"] if record.cache == "cold" else [])]
     return " · ".join([*what, where, *how, *(["in place"] if record.in_place else [])])
 
@@ -57,7 +58,7 @@ def labels_of(records: Sequence[Record]) -> list[str]:
         (
             record.mode, record.dtype, _counted(record.ranks, "rank"), _counted(record.nodes, "node"),
             record.collective, record.op, record.fabric, record.cache, "in place" if record.in_place else "",
-            "uneven" if record.gpus_per_node is None else "",
+            "uneven" if record.gpus_per_node is None else "", record.pair,
         )
         for record in records
     ]  # fmt: skip

@@ -36,7 +36,8 @@ class Record:
 
     ``slowest_rank`` (of the launch), on ``slowest_host``, took longest in the fraction ``slowest_share`` of the
     samples, more often than chance allows, ``slowest_ratio`` times as long as the median of the others. None and ""
-    where no rank stands out, and in files of earlier versions.
+    where no rank stands out, and in files of earlier versions. ``pair``: the two hosts, joined by ``+``, of a row of
+    ``sweep --pairs``, else "".
     """
 
     run_id: str
@@ -77,6 +78,7 @@ class Record:
     slowest_host: str = ""
     slowest_share: float | None = None
     slowest_ratio: float | None = None
+    pair: str = ""
 
     @property
     def param(self) -> dict[str, str]:
@@ -98,7 +100,7 @@ class Record:
         """The key of the case: equal for its rows of all launches; chosen values only, no measured ones."""
         return (
             self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
-            self.fabric.endswith(VIRTUAL), self.mode, self.in_place, self.cache, self.backend,
+            self.fabric.endswith(VIRTUAL), self.pair, self.mode, self.in_place, self.cache, self.backend,
         )  # fmt: skip
 
 
@@ -107,7 +109,8 @@ ADDED = ("cache", "case_status", "source")
 FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvshmem", "git")
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
-ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio")  # files of earlier versions lack these
+# Files of earlier versions lack these.
+ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair")
 REQUIRED = tuple(name for name in COLUMNS if name not in ADDED_LATER)
 
 
@@ -217,6 +220,7 @@ def case_words(record: Record) -> str:
     """The case of a row for a message: backend, collective, size, ranks and mode."""
     what = " ".join(filter(None, (record.backend, record.collective, record.dtype, record.op)))
     where = f"{record.ranks} rank{'s' * (record.ranks != 1)} on {record.nodes} node{'s' * (record.nodes != 1)}"
+    where = f"{where} {record.pair}".rstrip()
     how = f"{record.mode}{' in place' if record.in_place else ''}{' cold' if record.cache == 'cold' else ''}"
     return f"{what} {format_size(record.bytes)}, {where}, {how},"
 

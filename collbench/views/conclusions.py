@@ -10,6 +10,7 @@ from collbench.results.panels import Panel, labels_of, panel_of
 from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES, counted_launches
 from collbench.tables import show_factor
+from collbench.views import links
 from collbench.views.comparison import Comparison, compare_backends
 from collbench.views.stragglers import straggler
 
@@ -19,12 +20,15 @@ OPPOSITE = {"faster": "slower", "slower": "faster"}
 
 def conclusions(records: Sequence[Record]) -> list[str]:
     """A line for each backend and panel that compares it with the baseline, which is that of `compare_backends`; then
-    one for the rank or host that is slowest far more often than chance, if there is one.
+    one for the rank or host that is slowest far more often than chance, if there is one; then, of pairs of hosts, which
+    host or pair is slow.
 
     Cases with fewer than three launches have no verdict: if there are no others, the lines give the mean ratio, and the
     last of them says so. No such lines if fewer than two backends were timed, or only over different networks.
     """
-    return [*_comparisons(records), *straggler(records)]
+    pairs = [record for record in records if record.pair]
+    worlds = [record for record in records if not record.pair]
+    return [*_comparisons(worlds), *straggler(worlds), *links.findings(pairs)]
 
 
 def _comparisons(records: Sequence[Record]) -> list[str]:

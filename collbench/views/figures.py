@@ -17,7 +17,7 @@ from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import labels_of, panels, rows_of
 from collbench.results.records import Record
 from collbench.results.verdicts import RUNS_DIFFER
-from collbench.views import coverage, groups, lines, numbers, page, speedups, tiles, winners
+from collbench.views import coverage, groups, lines, link_chart, numbers, page, speedups, tiles, winners
 from collbench.views.comparison import default_baseline
 from collbench.views.curves import Curve, Flaw
 from collbench.views.groups import Groups, Sides, every, rows_in
@@ -199,14 +199,22 @@ def _reading_of_map(found: Iterable[Fastest], has_numbers: bool) -> str:
     return " ".join([LEAD if has_numbers else COLOURS, *winners.reading(found, "row", *marks)])
 
 
+def _link_chart(studio: Studio, sides: Sides) -> Figure:
+    group = every(sides)
+    frame = studio.frame(sides, link_chart.READING, f"{group[0].record.backend}: ")
+    return link_chart.chart(frame, group)
+
+
 def _kinds(studio: Studio, shown: Groups) -> Iterator[tuple[str, Groups, Callable[[Studio, Sides], Figure]]]:
     """Every kind of chart: its name, the cases of each chart, and the function that draws one. There is no map of two
     runs: it would show who is the fastest in each, not what changed."""
+    links = link_chart.groups([run.records for run in studio.runs])
     wide = {key: sides for key, sides in shown.items() if _lines(studio, sides, "bytes", numbers.bandwidths).curves}
     yield "latency", shown, _latency_chart
     yield "bandwidth", wide, _bandwidth_chart
     yield "scaling", groups.families(shown), _scaling_chart
     yield "best", {} if studio.are_two else groups.maps(shown), _best_chart
+    yield "pairs", links, _link_chart
 
 
 @dataclass(frozen=True)
@@ -226,8 +234,8 @@ def charts(runs: Sequence[Run], dress: Dress = Dress()) -> Iterator[Chart]:
     first one. Raises UsageError if nothing was timed, and for a baseline without records. Consume it within
     ``page.look()``, which sets the style.
     """
-    shown = groups.by_panel([run.records for run in runs])
-    if not shown:
+    shown = groups.by_panel([[row for row in run.records if not row.pair] for run in runs])
+    if not shown and not link_chart.groups([run.records for run in runs]):
         raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     names = {record.backend for run in runs for record in run.records if not record.is_job}
     if dress.baseline:

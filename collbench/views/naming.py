@@ -15,7 +15,8 @@ def words_of(record: Record) -> Words:
     """Words that identify the panel of a record, short enough for a file name."""
     dtype, shape = record.dtype.replace("float", "f"), (f"{record.ranks}r", f"{record.nodes}n")
     place, spread = "inplace" if record.in_place else "", "uneven" if record.gpus_per_node is None else ""
-    return (record.collective, record.op, dtype, record.mode, record.cache, place, *shape, spread, record.fabric)
+    where = (*shape, spread, record.fabric, record.pair)
+    return (record.collective, record.op, dtype, record.mode, record.cache, place, *where)
 
 
 def suffixes(keys: Sequence[Words]) -> list[str]:

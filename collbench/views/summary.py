@@ -13,7 +13,7 @@ from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import panels, rows_of, title_of
 from collbench.results.records import Record
 from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
-from collbench.views import multicast, winners
+from collbench.views import links, multicast, winners
 
 
 def _show_gb_s(case: CaseResult) -> str:
@@ -78,8 +78,9 @@ def why_not(records: Iterable[Record]) -> list[str]:
 
 def page(records: Sequence[Record], closing: Sequence[str] = ()) -> Page:
     """Every panel as a titled table; how to read them, mismatches, reasons for missing latencies, then ``closing``."""
-    groups = panels(cases(records)).values()
-    tables = [latency_table(group, title_of(group[0].record)) for group in groups]
+    found = cases(records)
+    groups = panels(case for case in found if not case.record.pair).values()
+    tables = [*(latency_table(group, title_of(group[0].record)) for group in groups), *links.tables(found)]
     warnings = [[f"MISMATCH: {text}"] for text in mismatches(map(rows_of, groups))]
     notes = notes_of(_reading(groups), *warnings, multicast.remark(records), why_not(records), closing)
     return Page(tuple(table for table in tables if table.rows), notes)

@@ -21,6 +21,7 @@ MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 PER_HOST = 2
+SIZES = (4096, 65536)
 QUICK = ("--mode", "isolated", "--samples", "4", "--warmup", "1", "-o", "r.csv")
 SCHEDULES = ("--backend", "mpi-nvrar,mpi-ring")
 
@@ -41,8 +42,8 @@ class Job:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def run(self, *arguments: str) -> Ran:
-        child = self.start(*arguments)
+    def run(self, *arguments: str, **more: str) -> Ran:
+        child = self.start(*arguments, **more)
         try:
             out, err = child.communicate(timeout=GUARD_SECONDS)
         finally:
@@ -122,3 +123,37 @@ def test_a_cut_link_is_a_row_and_exit_5(mpich: Mpi) -> None:  # Open MPI's mpiex
     assert statuses(before) == {"ok"}
     assert (last.status, last.nodes) == ("timeout", 2)
     assert "no progress for 6 s while proving: mpi-nvrar" in last.reason or "while timing" in last.reason
+
+
+# ---- Pairs of hosts ----
+
+
+def test_every_pair_of_hosts_has_its_rows_and_a_resume_has_nothing_left(mpi: Mpi) -> None:
+    words = ("sweep", "--pairs", "--sizes", "4K,64K", *QUICK)
+    with network(3, Link(0)) as net:
+        job = Job(mpi, net)
+        planned = job.run(*words, "--dry-run")
+        ran = job.run(*words)
+        again = job.run(*words, "--resume")
+    assert planned.code == 0, planned.err
+    assert planned.out.count("6 cases to run, 0 skipped, on 6 ranks, one after another on 3 pairs of hosts") == 1
+    assert (ran.code, again.code) == (0, 0), ran.err
+    rows = mpi.rows()
+    pairs = {"node1+node2", "node1+node3", "node2+node3"}
+    assert sorted((row.pair, row.bytes) for row in rows) == sorted((pair, size) for pair in pairs for size in SIZES)
+    assert {(row.collective, row.backend, row.status, row.wrong) for row in rows} == {("send_recv", "mpi", "ok", 0)}
+    assert {(row.ranks, row.nodes, row.gpus_per_node, row.fabric) for row in rows} == {(4, 2, 2, "tcp")}
+    assert all(row.slowest_host in ("", *row.pair.split("+")) for row in rows)
+
+
+def test_a_pair_without_rank_0_that_hangs_has_a_row_that_names_it(mpich: Mpi) -> None:
+    words = ("sweep", "--pairs", "--collective", "all_reduce", "--backend", "hangs", "--sizes", "8K", "--timeout", "4")
+    with network(3, Link(0)) as net:
+        for _ in range(3):  # each pair ends the job, and does not keep the next from its turn
+            ran = Job(mpich, net, 1).run(*words, *QUICK, "--resume", PYTHONPATH=str(BROKEN))
+            assert ran.code == 5, ran.err
+    rows = {row.pair: row for row in mpich.rows()}
+    assert rows.keys() == {"node1+node2", "node1+node3", "node2+node3"}
+    assert {row.status for row in rows.values()} == {"timeout"}
+    assert "no progress for 4 s while proving: hangs" in rows["node2+node3"].reason
+    assert "rank 1 on node2 in " in rows["node2+node3"].reason
