@@ -16,8 +16,9 @@ from collbench.tables import counted
 class Layout:
     """The nodes of one world.
 
-    ``members`` are ranks of the launch, in order; ``nodes[i]`` is the node (0, 1, ...) of ``members[i]``.
-    ``virtual`` nodes are logical: several of them share a host, so they exercise an algorithm, not a network.
+    ``members`` are ranks of the launch, in the order of the world; ``nodes[i]`` is the node (0, 1, ...) of
+    ``members[i]``. ``virtual`` nodes are logical: several of them share a host, so they exercise an algorithm, not a
+    network.
     ``pair`` names the two hosts of a world that is one of all pairs, else "".
     """
 

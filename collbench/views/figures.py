@@ -201,13 +201,10 @@ def _reading_of_map(found: Iterable[Fastest], has_numbers: bool) -> str:
     return " ".join([LEAD if has_numbers else COLOURS, *winners.reading(found, "row", *marks)])
 
 
-def _links(run: Run) -> Groups:
-    return {key: (group,) for key, group in link_chart.groups(run.records).items()}
-
-
 def _link_chart(studio: Studio, sides: Sides) -> Figure:
-    (group,) = sides
-    return link_chart.chart(studio.frame(sides, link_chart.READING, f"{group[0].record.backend}: "), group)
+    group = every(sides)
+    frame = studio.frame(sides, link_chart.READING, f"{group[0].record.backend}: ")
+    return link_chart.chart(frame, group)
 
 
 def _kinds(studio: Studio, shown: Groups) -> Iterator[tuple[str, Groups, Callable[[Studio, Sides], Figure]]]:
@@ -218,7 +215,7 @@ def _kinds(studio: Studio, shown: Groups) -> Iterator[tuple[str, Groups, Callabl
     yield "bandwidth", wide, _bandwidth_chart
     yield "scaling", groups.families(shown), _scaling_chart
     yield "best", {} if studio.are_two else groups.maps(shown), _best_chart
-    yield "pairs", {} if studio.are_two else _links(studio.runs[0]), _link_chart
+    yield "pairs", link_chart.groups([run.records for run in studio.runs]), _link_chart
 
 
 @dataclass(frozen=True)
@@ -239,7 +236,7 @@ def charts(runs: Sequence[Run], dress: Dress = Dress()) -> Iterator[Chart]:
     ``page.look()``, which sets the style.
     """
     shown = groups.by_panel([[row for row in run.records if not row.pair] for run in runs])
-    if not (shown or _links(runs[0])):
+    if not shown and not link_chart.groups([run.records for run in runs]):
         raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     names = {record.backend for run in runs for record in run.records if not record.is_job}
     if dress.baseline:

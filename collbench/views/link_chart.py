@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -13,22 +13,26 @@ from collbench.results.cases import CaseResult, cases
 from collbench.results.links import Links, hosts_of
 from collbench.results.records import Record
 from collbench.tables import show_us
+from collbench.views.groups import Groups
 from collbench.views.links import by_backend, ends
 from collbench.views.matrix import Pane, matrix_chart
-from collbench.views.naming import Words, words_of
+from collbench.views.naming import words_of
 from collbench.views.page import Frame
 
+PLACES = ("before", "after")  # of two runs
 READING = "Each cell: a pair of hosts, median over launches of each launch's median. White: not timed."
 
 
-def groups(records: Iterable[Record]) -> dict[Words, list[CaseResult]]:
-    """The cases of each chart, by the words for its file name; none without a latency."""
-    found: dict[Words, list[CaseResult]] = {}
-    for each in by_backend(cases(records)):
-        together = [case for links in each for case in links.cases]
-        if any(case.timed for case in together):
-            first = replace(together[0].record, pair="")
-            found[*words_of(first), first.backend] = together
+def groups(runs: Sequence[Iterable[Record]]) -> Groups:
+    """The cases of each chart, of one run and one backend, by the words for its file name; none without a latency."""
+    found: Groups = {}
+    for place, records in enumerate(runs):
+        for each in by_backend(cases(records)):
+            together = [case for links in each for case in links.cases]
+            if any(case.timed for case in together):
+                first = replace(together[0].record, pair="")
+                sides = tuple(together if at == place else [] for at in range(len(runs)))
+                found[*words_of(first), first.backend, PLACES[place]] = sides
     return found
 
 

@@ -20,7 +20,7 @@ from collbench.tables import show_factor
 
 FEWEST_CASES = 5  # in a launch that votes
 LEAST_RATIO = 1.02  # of its time to that of the others; below, it is of no consequence
-RATHER_A_RANK = 4 / 3
+RATHER_A_RANK = 4 / 3  # as many rows: a rank is told rather than its host if it explains three quarters of them
 Name = tuple[object, ...]  # (rank, host) or (host,)
 
 
@@ -69,7 +69,7 @@ class Straggler:
         return median(row.slowest_ratio or 1.0 for row in self.rows)
 
     def weight(self) -> float:
-        """The number of rows that it explains; a rank is told rather than its host if it explains most of these."""
+        """The number of rows that it explains, more for a rank, which says more than its host."""
         return len(self.rows) * (1.0 if len(self.name) == 1 else RATHER_A_RANK)
 
     @property
@@ -78,9 +78,12 @@ class Straggler:
         launches, total = len(self.question.launches), sum(map(len, self.question.launches))
         who = f"rank {self.name[0]} on {self.name[1]}" if len(self.name) > 1 else f"a rank on {self.name[0]}"
         chance = f"{total / self.question.kinds:.0f}"
+        first = self.question.launches[0][0]
+        several = first.nodes > 1 and not first.fabric.endswith(VIRTUAL)
+        means = "; sweep --pairs tells a slow host or link" if several else ""
         return (
             f"{who} took longest in {len(self.rows)} of {total} rows of {launches} launches (by chance {chance}), in "
-            f"the median {show_factor(self.ratio)}× the time of the others: it is slow, or waits for one that is"
+            f"the median {show_factor(self.ratio)}× the time of the others: it is slow, or waits for one that is{means}"
         )
 
 

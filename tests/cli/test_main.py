@@ -104,6 +104,22 @@ def test_dry_run_plans_and_runs_nothing(here: Here, tmp_path: Path) -> None:
     assert "2 cases to run, 2 skipped" in here(*words).out
 
 
+@pytest.mark.parametrize("option", ["--ranks=2", "--gpus=2", "--nodes=2", "--layout=2x2"])
+def test_pairs_of_hosts_are_all_worlds_or_none(option: str, here: Here) -> None:
+    ran = here("sweep", "--pairs", option)
+    assert ran.code == 2
+    assert f"--pairs takes all ranks of two hosts at a time; omit {option.split('=', maxsplit=1)[0]}." in ran.err
+
+
+@pytest.mark.parametrize("words", [(), ("--dry-run",)])
+def test_pairs_of_a_single_host_are_refused_in_a_sentence(words: tuple[str, ...], here: Here, tmp_path: Path) -> None:
+    ran = here("sweep", "--pairs", *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1
+    assert "--pairs needs ranks on at least two hosts" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_list_says_how_to_get_what_is_missing(here: Here) -> None:
     found = {each["name"]: each for each in json.loads(here("list", "--json", CUDA_VISIBLE_DEVICES="").out)["backends"]}
     assert found["mpi"]["missing"] is None

@@ -30,6 +30,7 @@ def test_a_message_too_small_for_an_element_is_known_by_its_size() -> None:
     "change",
     [
         {"layout": a_layout(2)}, {"layout": a_layout(4, nodes=2)}, {"layout": a_layout(4, virtual=True)},
+        {"layout": replace(a_layout(4), pair="a+b")},
         {"collective": COLLECTIVES["reduce_scatter"]}, {"dtype": DTYPES["int32"]}, {"op": "max"}, {"size": 8192},
         {"mode": "isolated"}, {"cache": "cold"}, {"in_place": True},
     ],

@@ -10,6 +10,7 @@ import pytest
 from samples import a_layout, a_problem, a_sweep
 
 from collbench.plan.collectives import COLLECTIVES
+from collbench.plan.layout import pairs_of
 from collbench.plan.problem import Case, Problem, case_identity
 from collbench.plan.sweep import Plan, Sweep, leave_out, make_plan
 
@@ -154,3 +155,14 @@ def test_a_plan_travels_between_ranks() -> None:
 def test_sizes_that_round_to_one_message_are_one_case() -> None:
     plan = make_plan(a_sweep(sizes=(4096, 4097, 4098)), (a_layout(2),), 0)
     assert Counter(map(case_identity, planned(plan))).most_common(1)[0][1] == 1
+
+
+def test_pairs_of_hosts_run_one_by_one_in_an_order_of_the_launch() -> None:
+    worlds = pairs_of([f"n{index}" for index in range(6)])
+    orders = [make_plan(a_sweep(sizes=(4096, 8192)), worlds, launch).layouts for launch in (0, 0, 1)]
+    assert orders[0] == orders[1]
+    assert len({tuple(order) for order in (*orders, worlds)}) == 3
+    assert all(set(order) == set(worlds) for order in orders)
+    groups = make_plan(a_sweep(sizes=(4096, 8192)), worlds, 0).groups
+    pairs = [group[0].problem.layout.pair for group in groups]
+    assert pairs == [pair for pair in dict.fromkeys(pairs) for _ in range(2)], "each world is opened once"

@@ -78,3 +78,20 @@ def test_worlds_that_cannot_be_are_usage_errors(topology: Topology, words: str) 
 )
 def test_ranks_that_a_launch_of_our_own_needs(topology: Topology, ranks: int) -> None:
     assert topology.wanted_ranks(default=7) == ranks
+
+
+def test_every_pair_of_hosts_is_a_world_whose_ranks_alternate() -> None:
+    worlds, misfits = layouts_for(Topology(pairs=True), ["a", "a", "b", "b", "c"])
+    assert worlds == (
+        Layout((0, 2, 1, 3), (0, 1, 0, 1), pair="a+b"),
+        Layout((0, 4, 1), (0, 1, 0), pair="a+c"),
+        Layout((2, 4, 3), (0, 1, 0), pair="b+c"),
+    )
+    assert misfits == ()
+    assert list(map(str, worlds)) == ["2x2 a+b", "2 uneven nodes a+c", "2 uneven nodes b+c"]
+    assert len(layouts_for(Topology(pairs=True), [f"n{index}" for index in range(20)])[0]) == 190
+
+
+def test_a_single_host_has_no_pairs() -> None:
+    with pytest.raises(UsageError, match="--pairs needs ranks on at least two hosts, and here all are on one"):
+        layouts_for(Topology(pairs=True), ["a"] * 4)

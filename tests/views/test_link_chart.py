@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from charts import Draw, foot, title
+from charts import Draw, a_run, foot, title
 from matplotlib.colors import to_rgb
 from samples import timed
 
 from collbench.results.records import Record
+from collbench.views import figures
 from collbench.views.matrix import SHADES, shade
+from collbench.views.page import look
 
 
 def run(hosts: int, slow: str = "", **changes: object) -> list[Record]:
@@ -24,9 +26,9 @@ def run(hosts: int, slow: str = "", **changes: object) -> list[Record]:
 
 
 def test_latency_at_the_smallest_and_bandwidth_at_the_largest_size(draw: Draw) -> None:
-    figures = draw(run(4, slow="node1+node3"))
-    assert list(figures) == ["x-pairs"]
-    figure = figures["x-pairs"]
+    drawn = draw(run(4, slow="node1+node3"))
+    assert list(drawn) == ["x-pairs"]
+    figure = drawn["x-pairs"]
     assert title(figure).startswith("mpi: send and receive of float32 on 4 CPU ranks (2 nodes, TCP)")
     assert "Each cell: a pair of hosts" in foot(figure)
     left, right = figure.axes
@@ -59,3 +61,10 @@ def test_many_hosts_have_colours_without_numbers(draw: Draw) -> None:
 @pytest.mark.parametrize(("ratio", "place"), [(0.3, 0), (1.05, 0), (1.06, 1), (1.3, 2), (9.0, 3)])
 def test_the_slower_the_darker(ratio: float, place: int) -> None:
     assert shade(ratio) == SHADES[place][1]
+
+
+def test_two_runs_have_a_matrix_each() -> None:
+    before, after = run(3), run(3, run_id="later")
+    with look():
+        names = {chart.name for chart in figures.charts([a_run(before), a_run(after, "y")])}
+    assert names == {"pairs-before", "pairs-after"}
