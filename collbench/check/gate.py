@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from collbench.check.judgement import Judgement, judge_launches
-from collbench.check.rule import Rule, Verdict
+from collbench.check.rule import Rule, Verdict, rule_of
 from collbench.check.trials import trials_within
 from collbench.errors import Exit
 from collbench.plan.sizes import format_size
@@ -28,6 +29,13 @@ class Gate:
             "baseline": self.base, "candidate": self.candidate, "margin": self.rule.margin,
             "max_launches": self.rule.looks[-1], "fail_fast": self.rule.fail_fast,
         }  # fmt: skip
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> Gate:
+        """The gate with these ``facts``. Raises KeyError, TypeError, ValueError or UsageError where they are not those
+        of one."""
+        rule = rule_of(float(facts["margin"]), int(facts["max_launches"]), bool(facts["fail_fast"]))
+        return cls(str(facts["baseline"]), str(facts["candidate"]), rule)
 
     def judge(self, records: Sequence[Record]) -> Judgement | None:
         """The judgement of the rows so far; None before the first row of a side."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Judge a change: faster, slower, or the same.")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[BASE.csv CANDIDATE.csv]")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[CHECK.csv | BASE.csv CANDIDATE.csv]")
 @sides
 @click.option("--collective", default="all_reduce", show_default=True, help="Collectives to time.",
               type=params.names("collective", lambda: list(COLLECTIVES)))  # fmt: skip
@@ -71,10 +71,15 @@ def check(
     collbench check --baseline nvrar --candidate my-kernel
     collbench check --candidate nvrar --baseline-ref main
     collbench check BASE.csv CANDIDATE.csv
+    collbench check CHECK.csv                     a check that was measured before, again
     """
     from collbench.ranks.variables import check_variables
 
     path = target.checked()
+    if len(files) == 1 and not sides.any:
+        again = _of_check(files[0])
+        _conclude(again, files, form, target)
+        context.exit(again.code)
     if files or sides.given_files:
         base, candidate = sides.files(files)
         found = _of_files(base, candidate, sides, rule)
@@ -144,6 +149,22 @@ def _request(
     unnamed = default_path(None)
     path = path or unnamed.with_name(f"{unnamed.stem}-check.csv")
     return SweepRequest(sweep, gate, topology, path, target.resume, False, target.force, argv)
+
+
+def _of_check(path: Path) -> Judgement:
+    """The judgement of a check that was measured before. Raises UsageError."""
+    from collbench.check.gate import Gate
+    from collbench.measure.continuing import read_launches
+    from collbench.results.records import load
+
+    records = load(path)
+    try:
+        gate = Gate.of_facts(read_launches(path)[-1]["goal"])
+    except (LookupError, TypeError, ValueError):
+        raise UsageError(f"{path} is not of a check; give BASE.csv CANDIDATE.csv, or use collbench compare.") from None
+    if (found := gate.judge(records)) is None:
+        raise UsageError(f"{path} has no rows of {gate.base} and {gate.candidate}.")
+    return found
 
 
 def _of_files(base: list[Path], candidate: list[Path], sides: SideOptions, rule: RuleOptions) -> Judgement:

@@ -30,6 +30,11 @@ class SideOptions:
     candidate_files: tuple[str, ...]
 
     @property
+    def any(self) -> bool:
+        """Whether a side is named in any way."""
+        return any((*vars(self).values(),))
+
+    @property
     def given_files(self) -> bool:
         """Whether files of a side are named."""
         return bool(self.baseline_files or self.candidate_files)

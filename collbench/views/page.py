@@ -101,12 +101,22 @@ def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) ->
     Raises UsageError if they cannot be written, and OutputError on a full disk.
     """
     paths = []
+    _settle(figure)
     for kind in formats:
         content = io.BytesIO()
         figure.savefig(content, format=kind, metadata=dict(FORMATS[kind]))
         paths.append(path.with_name(f"{path.name}.{kind}"))
         replace_bytes(paths[-1], content.getvalue())
     return paths
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the axes out for good, rounded: the solver's last bits differ from time to time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(value, 5) for value in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def inches(text: str, points: float, bold: bool = False) -> float:

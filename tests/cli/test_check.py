@@ -69,7 +69,8 @@ def test_another_gpu_is_refused_and_other_versions_are_noted(here: Here, tmp_pat
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["a.csv"], "a check of files needs two, BASE.csv CANDIDATE.csv, not 1"),
+        (["a.csv"], "a.csv is not of a check"),
+        (["a.csv", "b.csv", "c.csv"], "a check of files needs two, BASE.csv CANDIDATE.csv, not 3"),
         (["a.csv", "a.csv"], "a.csv is on both sides"),
         (["b.csv", "a.csv"], "a.csv was measured before b.csv"),
         (["a.csv", "c.csv"], "a verdict needs at least 3 launches of a size on either side"),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 from functools import cache
 from statistics import median
 
 import pytest
+from lab.replicates import spread
 from readmes import LINES, PROSE, ROOT, line_that_begins
 
+from collbench.check.gate import Gate
+from collbench.check.judgement import Judgement
+from collbench.errors import Exit
 from collbench.plan.sizes import parse_size
 from collbench.results.records import Record, load
 
@@ -158,3 +163,40 @@ def test_numbers_beside_nccl_tests() -> None:
     assert len(shown) == 6
     assert ours == [f"{float(row['collbench_mean_us']):.2f}" for row in shown]
     assert theirs == [f"{row['nccl_tests_us_before']} / {row['nccl_tests_us_after']}" for row in shown]
+
+
+def test_the_same_code_twice_is_the_same_to_the_gate() -> None:
+    for number in (1, 2):
+        found = judged(f"h200x2-gate-same-{number}")
+        assert found.code is Exit.FINE
+        assert [(str(each.finding.verdict), each.finding.launches) for each in found.cases] == [("same", 5)] * 15
+
+
+def test_a_kernel_that_waits_is_slower_to_the_gate_and_a_wrong_one_is_wrong() -> None:
+    found = judged("h200x2-gate-slower")
+    assert found.code is Exit.REGRESSION
+    changes = {each.record.bytes: each.finding.change.value for each in found.cases if each.finding.change}
+    shown = [f"{changes[size]:.1f}" for size in (64 << 10, 1 << 20, 16 << 20)]
+    assert f"by {shown[0]}, {shown[1]} and {shown[2]} %" in PROSE
+    small = [changes[size << 10] for size in (4, 8, 16, 32)]
+    assert f"by {min(small):.1f} to {max(small):.1f} %, 128 KiB, at {changes[128 << 10]:.2f} %" in PROSE
+    assert sum(str(each.finding.verdict) == "same" for each in found.cases) == 7
+    wrong = judged("h200x2-gate-wrong")
+    assert wrong.code is Exit.WRONG
+    assert sum("wrong" in each.trial.ill for each in wrong.cases) == 13
+
+
+def judged(name: str) -> Judgement:
+    """The judgement of a committed check."""
+    facts = json.loads((ROOT / "results" / f"{name}.json").read_text())["launches"][-1]["goal"]
+    found = Gate.of_facts(facts).judge(rows_of(name))
+    assert found
+    return found
+
+
+def test_preparing_again_is_no_launch_for_our_kernels() -> None:
+    of = {name: [row for row in rows_of("h200x2-replicates") if row.backend == name] for name in ("nvrar", *NCCL)}
+    ours, *others = (spread(rows, 5) for rows in of.values())
+    assert f"F = {ours.ratio:.1f}, p = {ours.chance * 1e6:.0f}·10⁻⁶" in PROSE
+    assert f"{ours.within:.2%} inside and {ours.between:.2%} between".replace("%", " %") in PROSE
+    assert f"(F = {others[0].ratio:.1f} and {others[1].ratio:.1f})" in PROSE

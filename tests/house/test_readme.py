@@ -34,7 +34,7 @@ def test_tables_are_what_the_commands_print(
 
 
 def test_there_are_tables_for_gpu_and_cpu() -> None:
-    assert ["cpu" in command for command, _ in SHOWN] == [False, True]
+    assert {"cpu" in command for command, _ in SHOWN} == {False, True}
 
 
 @pytest.mark.parametrize("name", PATHS)
