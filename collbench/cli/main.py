@@ -26,6 +26,7 @@ def cli() -> None:
     collbench sweep                      start one rank per GPU, or 4 without GPUs, and time all backends
     mpiexec -n 8 collbench sweep         the same on the ranks of a launcher
     collbench plot results/RUN.csv       draw charts
+    collbench check --candidate MINE --baseline nvrar    faster, slower or the same, with an exit code
     collbench verify                     check correctness under stress
     """
 
