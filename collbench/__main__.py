@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 
 import click
@@ -15,16 +16,36 @@ from collbench.ranks.launcher import speaks
 from collbench.ranks.start import launch_of
 from collbench.results.writing import OUT_OF_SPACE
 
+SPEAKING_SECONDS = 5.0  # far above what separates the starts of ranks; the first one's exit ends the wait
+
 
 def _abort_ranks(code: int) -> None:
     """Abort every rank of a running MPI job; no effect where MPI is not running."""
+    if _is_running():
+        from mpi4py import MPI
+
+        sys.stderr.flush()
+        if MPI.COMM_WORLD.Get_size() > 1:
+            MPI.COMM_WORLD.Abort(code)
+
+
+def _is_running() -> bool:
+    """Whether this process is a rank of a running MPI job."""
     if "mpi4py.MPI" not in sys.modules:
-        return
+        return False
     from mpi4py import MPI
 
-    if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() > 1:
-        sys.stderr.flush()
-        MPI.COMM_WORLD.Abort(code)
+    return bool(MPI.Is_initialized() and not MPI.Is_finalized())
+
+
+def _say(words: str, first: bool) -> None:
+    """Print a sentence on the first rank. Before there is a world the others give it time for that, since most
+    launchers end all ranks when one exits with an error."""
+    launcher = launch_of(os.environ)
+    if first:
+        print(f"collbench: {words}", file=sys.stderr, flush=True)
+    elif launcher and not launcher.waits_for_all and not _is_running():
+        time.sleep(SPEAKING_SECONDS)
 
 
 def _report(error: Exception) -> None:
@@ -56,16 +77,13 @@ def main() -> None:
         code = cli.main(prog_name="collbench", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as mistake:
-        if first:
-            print(f"collbench: {mistake.format_message()}", file=sys.stderr)
+        _say(mistake.format_message(), first)
         code = mistake.exit_code
     except UsageError as mistake:
-        if first:
-            print(f"collbench: {mistake}", file=sys.stderr)
+        _say(str(mistake), first)
         code = Exit.USAGE
     except OutputError as failure:
-        if first:
-            print(f"collbench: {failure}", file=sys.stderr)
+        _say(str(failure), first)
         code = Exit.FAILED
     except (KeyboardInterrupt, click.Abort):
         _abort_ranks(INTERRUPTED)

@@ -37,6 +37,11 @@ class Launcher:
     size: int | None
     variable: str = ""
 
+    @property
+    def waits_for_all(self) -> bool:
+        """Whether it lets the other ranks go on when one exits with an error before there is a world."""
+        return self.name == "mpiexec"
+
 
 def detect(variables: Mapping[str, str]) -> Launcher | None:
     """The launcher that started this process as one of several, or None.

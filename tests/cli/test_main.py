@@ -54,6 +54,13 @@ def test_only_one_rank_speaks(mpich: Mpi, arguments: tuple[str, ...], words: str
     assert ran.err.count(words) == 1
 
 
+def test_a_mistake_is_reported_though_the_first_rank_is_the_last_to_find_it(mpi: Mpi) -> None:
+    slow = "import os, time\nif '0' in (os.environ.get('OMPI_COMM_WORLD_RANK'), os.environ.get('PMI_RANK')): time.sleep(1)\n"
+    (mpi.folder / "sitecustomize.py").write_text(slow)
+    ran = mpi.run("sweep", "--sizes", "foo", ranks=2, PYTHONPATH=str(mpi.folder))
+    assert (ran.code, ran.err.count("'foo' is not a valid size")) == (2, 1)
+
+
 def test_results_are_never_overwritten(mpich: Mpi) -> None:
     path = mpich.folder / "r.csv"
     path.write_text("precious")

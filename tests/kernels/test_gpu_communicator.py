@@ -183,7 +183,7 @@ def test_a_kernel_is_compiled_for_its_problem(name: str) -> None:
 # ---- Loading kernels ----
 
 
-HOP: Any = SimpleNamespace(symbol="hop")
+HOP: Any = SimpleNamespace(symbol="hop", path=Path("hop.cu"))
 
 
 # ---- Loading kernels ----
