@@ -55,8 +55,8 @@ def test_only_one_rank_speaks(mpich: Mpi, arguments: tuple[str, ...], words: str
 
 
 def test_a_mistake_is_reported_though_the_first_rank_is_the_last_to_find_it(mpi: Mpi) -> None:
-    slow = "import os, time\nif '0' in (os.environ.get('OMPI_COMM_WORLD_RANK'), os.environ.get('PMI_RANK')): time.sleep(1)\n"
-    (mpi.folder / "sitecustomize.py").write_text(slow)
+    first = "'0' in (os.environ.get('OMPI_COMM_WORLD_RANK'), os.environ.get('PMI_RANK'))"
+    (mpi.folder / "sitecustomize.py").write_text(f"import os, time\nif {first}: time.sleep(1)\n")
     ran = mpi.run("sweep", "--sizes", "foo", ranks=2, PYTHONPATH=str(mpi.folder))
     assert (ran.code, ran.err.count("'foo' is not a valid size")) == (2, 1)
 
