@@ -9,6 +9,7 @@ from statistics import median
 
 from collbench.check.decision import Series
 from collbench.check.history import Runs, Sides
+from collbench.check.rule import FIRST_LOOK
 from collbench.results.cases import CaseResult, cases
 from collbench.results.panels import panel_of
 from collbench.results.records import Record
@@ -43,8 +44,10 @@ class Trial:
 
     @property
     def step_us(self) -> float:
-        """The step of the timer in microseconds of one call."""
-        calls = [int(row.param.get("calls", 1)) for row in self.rows if row.latency_us_median is not None]
+        """The step of the timer in microseconds of one call, from the launches before the first look alone: a margin
+        that later launches moved could turn a verdict."""
+        rows = (row for row in self.rows if row.launch < FIRST_LOOK and row.latency_us_median is not None)
+        calls = [int(row.param.get("calls", 1)) for row in rows]
         return TIMER_STEP_US / median(calls) if calls else 0.0
 
     def series(self) -> Series:
