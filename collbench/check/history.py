@@ -88,11 +88,10 @@ def welch(base: Floats, candidate: Floats, tail: float) -> Bounds:
 
 
 def verdicts_on_runs(found: Bounds, margins: Floats, several: bool) -> Words:
-    """The verdict for each size: none below FEWEST replicates, and ``same`` only from FEWEST_FOR_SAME runs on."""
+    """The verdict for each size; ``same`` only from FEWEST_FOR_SAME runs on."""
     words = verdicts(found, margins)
     enough = FEWEST_FOR_SAME if several else math.inf
-    unclear = np.where(words == Verdict.SAME.value, found.number < enough, found.number < FEWEST)
-    return np.where(unclear & (found.number > 0), Verdict.UNCLEAR.value, words)
+    return np.where((words == Verdict.SAME.value) & (found.number < enough), Verdict.UNCLEAR.value, words)
 
 
 def _finding(

@@ -137,6 +137,11 @@ def test_a_launch_that_lacks_a_side_does_not_count() -> None:
     assert (one.verdict, one.reason, one.change) == (Verdict.UNCLEAR, "1 launch", None)
 
 
+def test_two_launches_that_agree_have_no_verdict() -> None:
+    (one,) = decide([Series((10.0,) * 5, (*[math.nan] * 3, 10.0, 10.0))], RULE).findings
+    assert (one.verdict, one.reason) == (Verdict.UNCLEAR, "2 launches")
+
+
 def test_an_unclear_size_says_how_many_launches_would_decide() -> None:
     (one,) = decide([series(0.017, noise=0.002)], RULE).findings
     logs = np.log(np.divide(series(0.017, noise=0.002).candidate_us, 10))
