@@ -170,7 +170,10 @@ def _of_files(base: list[Path], candidate: list[Path], sides: SideOptions, rule:
 
 def _named(paths: Sequence[Path]) -> str:
     """One side in words."""
-    return paths[0].stem if len(paths) == 1 else f"{paths[0].stem} ... ({len(paths)} runs)"
+    from collbench.views.naming import readable
+
+    first = readable(paths[0].stem)
+    return first if len(paths) == 1 else f"{first} ... ({len(paths)} runs)"
 
 
 def _conclude(

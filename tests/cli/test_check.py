@@ -50,6 +50,14 @@ def test_two_files_are_judged_with_the_margin_by_which_runs_differ(here: Here, t
     assert (found["exit"], found["looks"]) == (4, None)
 
 
+@pytest.mark.parametrize("name", ["b\udcff.csv", "b\x01.csv"])
+def test_any_name_of_a_file_fits_into_reports_and_charts(here: Here, tmp_path: Path, name: str) -> None:
+    base, new = write(tmp_path / "a.csv", side("old")), write(tmp_path / name, side("old"), LATER)
+    ran = here("check", str(base), str(new), "--junit", str(tmp_path / "j.xml"), "--plot", str(tmp_path))
+    assert ran.code == 6, ran.err
+    assert ElementTree.parse(tmp_path / "j.xml").getroot().get("errors") == "3"
+
+
 def test_several_runs_a_side_may_be_the_same(here: Here, tmp_path: Path) -> None:
     for number in range(5):
         write(tmp_path / f"a{number}.csv", side("old", 3))
