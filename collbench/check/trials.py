@@ -43,6 +43,11 @@ class Trial:
         return "; ".join(f"{name} {case.status}{f': {case.reason}' if case.reason else ''}" for name, case in found)
 
     @property
+    def lacks_a_side(self) -> bool:
+        """Whether a side has rows, but no latency."""
+        return any(side and not any(case.timed for case in side) for side in (self.base, self.candidate))
+
+    @property
     def step_us(self) -> float:
         """The step of the timer in microseconds of one call, from the launches before the first look alone: a margin
         that later launches moved could turn a verdict."""

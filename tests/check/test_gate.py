@@ -56,6 +56,17 @@ def test_a_wrong_or_hung_row_ends_it_at_once(status: str, code: Exit) -> None:
     assert GATE.code(rows) is code
 
 
+@pytest.mark.parametrize("status", ["skipped", "failed"])
+def test_a_size_that_a_side_cannot_run_is_not_measured_on(status: str) -> None:
+    rows = launches(1)
+    some = [*rows[:-1], untimed(status, "no GPU", launch=0, backend="new", bytes=SIZES[-1])]
+    assert asked(some) == [5, 5, 0]
+    none = [row if row.backend == "old" else untimed(status, launch=0, backend="new", bytes=row.bytes) for row in rows]
+    assert asked(none) == [0, 0, 0]
+    assert GATE.code(none) is Exit.NO_VERDICT
+    assert GATE.state(none) == ""
+
+
 def test_throttled_clocks_refuse_a_verdict() -> None:
     rows = launches(5)
     rows[3] = timed(10, launch=0, backend="new", bytes=8192, reason="clocks throttled: power cap")
