@@ -63,7 +63,8 @@ def test_before_the_first_look_nothing_is_said() -> None:
     for launches in (0, 4):
         found = decide([series(0.5, launches)], RULE)
         (one,) = found.findings
-        assert (one.verdict, one.change, one.launches) == (Verdict.UNCLEAR, None, 0)
+        assert (one.verdict, one.change, one.launches) == (Verdict.UNCLEAR, None, launches)
+        assert (one.reason, one.base_us) == ("the first look is at 5 launches", pytest.approx(10) if launches else None)
         assert found.next_look == 5
 
 
