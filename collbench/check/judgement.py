@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from collbench.check.decision import Finding, decide
 from collbench.check.exits import exit_of
 from collbench.check.history import judge_runs
-from collbench.check.rule import Rule, Verdict
+from collbench.check.rule import FEWEST, Rule, Verdict
 from collbench.check.trials import Trial
-from collbench.errors import Exit
+from collbench.errors import Exit, UsageError
 from collbench.results.mismatch import mismatches
 from collbench.results.records import THROTTLED, Record
 from collbench.tables import counted
@@ -93,10 +93,15 @@ def judge_launches(trials: Sequence[Trial], names: tuple[str, str], rule: Rule) 
 
 
 def judge_files(trials: Sequence[Trial], names: tuple[str, str], margin: float, refusals: Sequence[str]) -> Judgement:
-    """The judgement of runs at different times; at least one trial. Raises UsageError as ``judge_runs`` does.
+    """The judgement of runs at different times; at least one trial. Raises UsageError if no size has FEWEST
+    replicates a side, and no bad row is the reason.
 
     ``refusals`` are those that the rows themselves do not show."""
     findings = judge_runs([trial.sides() for trial in trials], margin)
+    if max(each.launches for each in findings) < FEWEST and not any(trial.ill for trial in trials):
+        several = any(len(side) > 1 for trial in trials for side in (trial.base, trial.candidate))
+        what = "runs" if several else "launches"
+        raise UsageError(f"a verdict needs at least {FEWEST} {what} of a size on either side, and no size has them.")
     all_refusals = (*refusals, *refusals_of(trials))
     return Judgement(*names, tuple(map(Judged.of, trials, findings)), margin, all_refusals, None, None)
 
