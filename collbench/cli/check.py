@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from collbench.cli import forms, params
 from collbench.cli.check_options import (
@@ -30,6 +31,11 @@ from collbench.plan.sweep import Sweep
 from collbench.plan.variants import Variant
 from collbench.printer.forms import printed
 from collbench.tables import counted
+
+OF_FILES = (
+    "files", "baseline", "candidate", "baseline_files", "candidate_files", "margin", "junit", "charts", "as_json",
+    "markdown", "latex", "quiet",
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collbench.check.gate import Gate
@@ -76,6 +82,7 @@ def check(
 
     path = target.checked()
     if files or sides.given_files:
+        _refuse_options_of_launches(context)
         base, candidate = sides.files(files)
         found = _of_files(base, candidate, sides, rule)
         _conclude(found, [*base, *candidate], form, target)
@@ -94,6 +101,14 @@ def check(
     if judged := gate.judge(rows):
         _conclude(judged, [ended.path], form, target)
     context.exit(ended.code)
+
+
+def _refuse_options_of_launches(context: click.Context) -> None:
+    """Raise UsageError for an option that a check of files would ignore."""
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and option.name not in OF_FILES:
+            raise UsageError(f"{option.opts[-1]} is for checks that measure, not for files; omit it.")
 
 
 def gate_of(sides: SideOptions, rule: RuleOptions) -> Gate:
