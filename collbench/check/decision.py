@@ -95,6 +95,8 @@ def decide(series: Sequence[Series], rule: Rule) -> Decision:
     looked = look_at(candidate - base, margins, rule)
     findings = tuple(
         _finding(Verdict(str(verdict)), one[:look], other[:look], float(margin), rule.alpha / len(series), len(series))
+        if look
+        else _unseen(one, other, float(margin), rule.looks[0])
         for verdict, look, one, other, margin in zip(looked.verdict, looked.look, base, candidate, margins, strict=True)
     )
     return Decision(findings, _next_look([each.verdict for each in findings], launches, rule))
@@ -120,17 +122,31 @@ def _finding(verdict: Verdict, base: Floats, candidate: Floats, margin: float, t
     """The finding for one size, from the logarithms that its verdict stands on."""
     logs = candidate - base
     mean, reach, pairs = bounds(logs[None], tail).at(0)
-    counts = ~np.isnan(logs) if pairs else np.full(logs.shape, True)
+    base_us, candidate_us = _middles_us(base, candidate)
     return Finding(
         verdict=verdict,
         reason=_reason(verdict, base, candidate, margin, sizes),
-        base_us=middle_us(base[counts]),
-        candidate_us=middle_us(candidate[counts]),
+        base_us=base_us,
+        candidate_us=candidate_us,
         change=change_of(mean, reach) if pairs > 1 else None,
         margin=per_cent(margin),
         launches=pairs,
         odd=odd_launches(logs, margin),
     )
+
+
+def _unseen(base: Floats, candidate: Floats, margin: float, first: int) -> Finding:
+    """What is known of one size before its first look, at ``first`` launches: nothing about its change."""
+    pairs = int(np.count_nonzero(~np.isnan(candidate - base)))
+    reason = f"the first look is at {first} launches"
+    return Finding(Verdict.UNCLEAR, reason, *_middles_us(base, candidate), None, per_cent(margin), pairs)
+
+
+def _middles_us(base: Floats, candidate: Floats) -> tuple[float | None, float | None]:
+    """The geometric means of both sides over the launches that both have, or each over its own if there are none."""
+    both = ~np.isnan(candidate - base)
+    counts = both if both.any() else np.full(both.shape, True)
+    return middle_us(base[counts]), middle_us(candidate[counts])
 
 
 def _reason(verdict: Verdict, base: Floats, candidate: Floats, margin: float, sizes: int) -> str:

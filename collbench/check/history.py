@@ -22,7 +22,6 @@ from collbench.check.rule import (
     student_bounds,
     verdicts,
 )
-from collbench.errors import UsageError
 
 MARGIN = 0.04  # two runs of the same source differ by more than their launches tell
 FEWEST_FOR_SAME = 5  # runs a side
@@ -48,15 +47,12 @@ def judge_runs(sizes: Sequence[Sides], margin: float = MARGIN) -> tuple[Finding,
 
     With one run a side its launches are the replicates: the bounds do not cover what differs between runs, the large
     margin does, and nothing is said to be the same. With several, a replicate is the median over a run's launches, and
-    ``same`` is said from FEWEST_FOR_SAME runs a side on. Raises UsageError if no size has FEWEST replicates a side.
+    ``same`` is said from FEWEST_FOR_SAME runs a side on.
     """
     several = any(len(side) > 1 for size in sizes for side in (size.base_us, size.candidate_us))
     base = logs_of([_replicates(size.base_us, several) for size in sizes])
     candidate = logs_of([_replicates(size.candidate_us, several) for size in sizes])
     found = welch(base, candidate, ERROR / len(sizes))
-    if found.number.max() < FEWEST:
-        what = "runs" if several else "launches"
-        raise UsageError(f"a verdict needs at least {FEWEST} {what} of a size on either side, and no size has them.")
     margins = log_margin(margin, np.array([size.step_us for size in sizes]), base)
     said = zip(verdicts_on_runs(found, margins, several), base, candidate, strict=True)
     return tuple(
@@ -88,11 +84,10 @@ def welch(base: Floats, candidate: Floats, tail: float) -> Bounds:
 
 
 def verdicts_on_runs(found: Bounds, margins: Floats, several: bool) -> Words:
-    """The verdict for each size: none below FEWEST replicates, and ``same`` only from FEWEST_FOR_SAME runs on."""
+    """The verdict for each size; ``same`` only from FEWEST_FOR_SAME runs on."""
     words = verdicts(found, margins)
     enough = FEWEST_FOR_SAME if several else math.inf
-    unclear = np.where(words == Verdict.SAME.value, found.number < enough, found.number < FEWEST)
-    return np.where(unclear & (found.number > 0), Verdict.UNCLEAR.value, words)
+    return np.where((words == Verdict.SAME.value) & (found.number < enough), Verdict.UNCLEAR.value, words)
 
 
 def _finding(

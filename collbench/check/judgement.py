@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from collbench.check.decision import Finding, decide
 from collbench.check.exits import exit_of
 from collbench.check.history import judge_runs
-from collbench.check.rule import Rule, Verdict
+from collbench.check.rule import FEWEST, Rule, Verdict
 from collbench.check.trials import Trial
-from collbench.errors import Exit
+from collbench.errors import Exit, UsageError
 from collbench.results.mismatch import mismatches
 from collbench.results.records import THROTTLED, Record
 from collbench.tables import counted
@@ -21,7 +21,8 @@ FINAL = ("timeout", "wrong")  # statuses of a row after which no verdict matters
 
 @dataclass(frozen=True)
 class Judged:
-    """One case and what was found of it; it is missing where a row was wrong or timed out, whatever its latencies."""
+    """One case and what was found of it; it is missing where a row was wrong or timed out, whatever its latencies, and
+    where a side failed or was skipped so far, however few the launches."""
 
     trial: Trial
     finding: Finding
@@ -30,7 +31,7 @@ class Judged:
     def of(cls, trial: Trial, finding: Finding) -> Judged:
         """The case, with what is wrong with a side as the reason for a missing verdict."""
         final = any(row.status in FINAL for row in trial.rows)
-        if trial.ill and (final or finding.verdict is Verdict.MISSING):
+        if trial.ill and (final or trial.lacks_a_side or finding.verdict is Verdict.MISSING):
             return cls(trial, replace(finding, verdict=Verdict.MISSING, reason=trial.ill))
         return cls(trial, finding)
 
@@ -85,15 +86,22 @@ def judge_launches(trials: Sequence[Trial], names: tuple[str, str], rule: Rule) 
     """The judgement of launches in which base and candidate (``names``) ran together, so far; at least one trial."""
     decision = decide([trial.series() for trial in trials], rule)
     found = tuple(map(Judged.of, trials, decision.findings))
-    over = any(row.status in FINAL for trial in trials for row in trial.rows)
-    return Judgement(*names, found, rule.margin, refusals_of(trials), None if over else decision.next_look, rule)
+    hopeless = any(row.status in FINAL for trial in trials for row in trial.rows)
+    goes_on = not hopeless and any(each.finding.verdict is Verdict.UNCLEAR for each in found)
+    next_look = decision.next_look if goes_on else None
+    return Judgement(*names, found, rule.margin, refusals_of(trials), next_look, rule)
 
 
 def judge_files(trials: Sequence[Trial], names: tuple[str, str], margin: float, refusals: Sequence[str]) -> Judgement:
-    """The judgement of runs at different times; at least one trial. Raises UsageError as ``judge_runs`` does.
+    """The judgement of runs at different times; at least one trial. Raises UsageError if no size has FEWEST
+    replicates a side, and no bad row is the reason.
 
     ``refusals`` are those that the rows themselves do not show."""
     findings = judge_runs([trial.sides() for trial in trials], margin)
+    if max(each.launches for each in findings) < FEWEST and not any(trial.ill for trial in trials):
+        several = any(len(side) > 1 for trial in trials for side in (trial.base, trial.candidate))
+        what = "runs" if several else "launches"
+        raise UsageError(f"a verdict needs at least {FEWEST} {what} of a size on either side, and no size has them.")
     all_refusals = (*refusals, *refusals_of(trials))
     return Judgement(*names, tuple(map(Judged.of, trials, findings)), margin, all_refusals, None, None)
 

@@ -20,7 +20,7 @@ ELEMENTS: Mapping[Verdict, str] = MappingProxyType({
 
 def junit(found: Judgement) -> str:
     """The report as XML: a test case for each case, one more for refusals."""
-    suite = ElementTree.Element("testsuite", name=f"collbench check: {found.candidate} against {found.base}")
+    suite = ElementTree.Element("testsuite", name=_clean(f"collbench check: {found.candidate} against {found.base}"))
     for words in found.refusals:
         _add(suite, "refusals", "comparable", "error", words)
     kinds = [_add_case(suite, each) for each in found.cases]

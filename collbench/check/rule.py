@@ -144,10 +144,12 @@ def bounds(logs: Floats, tail: float) -> Bounds:
 
 
 def verdicts(found: Bounds, margins: Floats) -> Words:
-    """The verdict of one look for each size; ``same`` is that of two one-sided tests (Schuirmann, 1987)."""
+    """The verdict of one look for each size, none below FEWEST differences; ``same`` is that of two one-sided tests
+    (Schuirmann, 1987)."""
     low, high = found.mean - found.reach, found.mean + found.reach
     says = {
         Verdict.MISSING: found.number == 0,
+        Verdict.UNCLEAR: found.number < FEWEST,
         Verdict.SLOWER: low > margins,
         Verdict.FASTER: high < -margins,
         Verdict.SAME: (low > -margins) & (high < margins),

@@ -9,6 +9,7 @@ from statistics import median
 
 from collbench.check.decision import Series
 from collbench.check.history import Runs, Sides
+from collbench.check.rule import FIRST_LOOK
 from collbench.results.cases import CaseResult, cases
 from collbench.results.panels import panel_of
 from collbench.results.records import Record
@@ -42,9 +43,16 @@ class Trial:
         return "; ".join(f"{name} {case.status}{f': {case.reason}' if case.reason else ''}" for name, case in found)
 
     @property
+    def lacks_a_side(self) -> bool:
+        """Whether a side has rows, but no latency."""
+        return any(side and not any(case.timed for case in side) for side in (self.base, self.candidate))
+
+    @property
     def step_us(self) -> float:
-        """The step of the timer in microseconds of one call."""
-        calls = [int(row.param.get("calls", 1)) for row in self.rows if row.latency_us_median is not None]
+        """The step of the timer in microseconds of one call, from the launches before the first look alone: a margin
+        that later launches moved could turn a verdict."""
+        rows = (row for row in self.rows if row.launch < FIRST_LOOK and row.latency_us_median is not None)
+        calls = [int(row.param.get("calls", 1)) for row in rows]
         return TIMER_STEP_US / median(calls) if calls else 0.0
 
     def series(self) -> Series:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from collbench.cli import forms, params
 from collbench.cli.check_options import (
@@ -30,6 +31,11 @@ from collbench.plan.sweep import Sweep
 from collbench.plan.variants import Variant
 from collbench.printer.forms import printed
 from collbench.tables import counted
+
+OF_FILES = (
+    "files", "baseline", "candidate", "baseline_files", "candidate_files", "margin", "junit", "charts", "as_json",
+    "markdown", "latex", "quiet",
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collbench.check.gate import Gate
@@ -81,6 +87,7 @@ def check(
         _conclude(again, files, form, target)
         context.exit(again.code)
     if files or sides.given_files:
+        _refuse_options_of_launches(context)
         base, candidate = sides.files(files)
         found = _of_files(base, candidate, sides, rule)
         _conclude(found, [*base, *candidate], form, target)
@@ -99,6 +106,14 @@ def check(
     if judged := gate.judge(rows):
         _conclude(judged, [ended.path], form, target)
     context.exit(ended.code)
+
+
+def _refuse_options_of_launches(context: click.Context) -> None:
+    """Raise UsageError for an option that a check of files would ignore."""
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and option.name not in OF_FILES:
+            raise UsageError(f"{option.opts[-1]} is for checks that measure, not for files; omit it.")
 
 
 def gate_of(sides: SideOptions, rule: RuleOptions) -> Gate:
@@ -191,7 +206,10 @@ def _of_files(base: list[Path], candidate: list[Path], sides: SideOptions, rule:
 
 def _named(paths: Sequence[Path]) -> str:
     """One side in words."""
-    return paths[0].stem if len(paths) == 1 else f"{paths[0].stem} ... ({len(paths)} runs)"
+    from collbench.views.naming import readable
+
+    first = readable(paths[0].stem)
+    return first if len(paths) == 1 else f"{first} ... ({len(paths)} runs)"
 
 
 def _conclude(

@@ -15,6 +15,7 @@ from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.variants import Variant, check_names
 from collbench.results.files import check_name
+from collbench.results.writing import check_folder
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,16 @@ class CheckTargetOptions:
     charts: Path | None
 
     def checked(self) -> Path | None:
-        """The results file, if given, without symlinks. Raises UsageError for options that contradict each other."""
+        """The results file, if given, without symlinks. Raises UsageError for options that contradict each other, and
+        for reports that cannot be written."""
         if self.resume and self.output is None:
             raise UsageError("--resume continues a results file; name it with -o.")
         if self.resume and self.force:
             raise UsageError("--resume continues a file and --force replaces it; give one of them.")
+        if self.junit:
+            check_folder(self.junit.parent, self.junit)  # a measurement must not end without its report
+        if self.charts:
+            check_folder(self.charts, self.charts)
         if self.output is None:
             return None
         check_name(self.output)

@@ -137,6 +137,8 @@ def _margin(text: str) -> float:
         value = float(number) / (100 if percent else 1)
     except ValueError:
         raise UsageError(f"{text!r} is not a margin; write a percentage such as 2%.") from None
+    if not percent and 1 <= value < math.inf:
+        raise UsageError(f"a margin of {text} would be {100 * value:g}%; write {text}%, or a fraction such as 0.02.")
     if not 0 < value <= 10:
         raise UsageError(f"a margin of {text} is not above 0 and at most 1000%; write one such as 2%.")
     return value

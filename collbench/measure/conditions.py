@@ -46,7 +46,8 @@ def _changed_goal(then: Entry, now: Entry) -> list[str]:
     changed = [name for name in one if one[name] != other.get(name)]
     words = [f"{option(name, one[name])}, now {option(name, other.get(name))}" for name in changed]
     kinds = [kind for kind in PLAN if [*then["sweep"].get(kind, ())] != [*now["sweep"].get(kind, ())]]
-    return [*words, *(f"other {kind.replace('_', ' ')}" for kind in kinds)]
+    worlds = ["worlds"] if {*then.get("worlds", ())} != {*now.get("worlds", then.get("worlds", ()))} else []
+    return [*words, *(f"other {kind.replace('_', ' ')}" for kind in (*kinds, *worlds))]
 
 
 def option(knob: str, value: object) -> str:

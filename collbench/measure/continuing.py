@@ -11,6 +11,7 @@ from typing import Any
 from collbench.errors import UsageError
 from collbench.measure import conditions
 from collbench.measure.request import SweepRequest
+from collbench.plan.layout import Layout
 from collbench.plan.variants import defined
 from collbench.results.files import sidecar_path
 
@@ -51,13 +52,18 @@ def _check_entry(entry: Any) -> None:
             raise TypeError("a rank is not of its type")
 
 
-def check_options(request: SweepRequest, entries: Sequence[Facts]) -> None:
-    """Raise RefusedError where the last launch had other options, or a variant is not what it was, before anything is
-    opened."""
+def check_options(request: SweepRequest, entries: Sequence[Facts], layouts: Sequence[Layout]) -> None:
+    """Raise RefusedError where the last launch had other options, a check had other worlds than ``layouts``, or a
+    variant is not what it was, before anything is opened."""
     _check_variants(request, entries)
     if entries and not request.mixed:
-        now = {"sweep": asdict(request.sweep), "goal": request.goal.facts}
+        now = {"sweep": asdict(request.sweep), "goal": request.goal.facts, "worlds": worlds_of(layouts)}
         refuse(request, conditions.changed_options(entries[-1], now))
+
+
+def worlds_of(layouts: Sequence[Layout]) -> list[str]:
+    """The worlds of a launch, as its entry has them."""
+    return [str(layout) for layout in layouts]
 
 
 def _check_variants(request: SweepRequest, entries: Sequence[Facts]) -> None:
@@ -85,7 +91,7 @@ def _shown(variant: Facts) -> str:
 def refuse(request: SweepRequest, differences: Sequence[str]) -> None:
     """Raise RefusedError with the ``differences``, if there are any."""
     if differences:
+        rest = "" if request.goal.facts else ", or add --mixed to continue with launches under these"
         raise RefusedError(
-            f"{request.path} was measured under other conditions: {'; '.join(differences)}. Give another -o, or add "
-            "--mixed to continue with launches under these."
+            f"{request.path} was measured under other conditions: {'; '.join(differences)}. Give another -o{rest}."
         )

@@ -21,7 +21,7 @@ from collbench.host.load import crowding
 from collbench.host.multicast import unused_by
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure import conditions, sidecar
-from collbench.measure.continuing import RefusedError, check_options, read_launches, refuse
+from collbench.measure.continuing import RefusedError, check_options, read_launches, refuse, worlds_of
 from collbench.measure.memory import too_large
 from collbench.measure.next_launch import next_launch, next_leg
 from collbench.measure.progress import Progress
@@ -68,7 +68,7 @@ def _open_file(request: SweepRequest, everyone: World, child: Child | None) -> O
     records: list[Record] = []
     entries = read_launches(request.path) if request.resume else []
     if request.resume and request.path.exists():
-        check_options(request, entries)
+        check_options(request, entries, layouts)
         file, records = ResultFile.resume(request.path)
     else:
         file = ResultFile.create(request.path, request.force)
@@ -143,7 +143,8 @@ def _run_launch(
         opened.file.start()
         variant = request.sweep.variant(opened.leg)
         timed = {"variant": variant.facts} if variant else {}
-        notes.begin(rows.run_id, {"launch": planned.number, **timed, **planned.entry})
+        place = {"launch": planned.number, "worlds": worlds_of(opened.layouts)}
+        notes.begin(rows.run_id, {**place, **timed, **planned.entry})
     total = sum(map(len, plan.groups)) + len(plan.skips)
 
     def emit(row: Row) -> None:

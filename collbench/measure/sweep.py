@@ -50,7 +50,8 @@ def on_own_ranks(
     held = lock.take(path, (lock.COMMAND, lock.RANKS))
     try:
         if request.resume and path.exists():
-            check_options(request, read_launches(path))
+            layouts, _ = layouts_for(request.topology, ["here"] * ranks)
+            check_options(request, read_launches(path), layouts)
             renew(path)  # before anybody follows it
         else:
             ResultFile.create(path, request.force)

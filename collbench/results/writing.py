@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,14 @@ def writing(path: Path) -> Iterator[None]:
         if error.errno in OUT_OF_SPACE:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
         raise UsageError(f"{path} cannot be written: {error.strerror}; give another path.") from None
+
+
+def check_folder(folder: Path, path: Path) -> None:
+    """Create the folder in which ``path`` is to be written later, and raise now what that would raise."""
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 def replace_text(path: Path, text: str, mode: int = 0o666) -> None:

@@ -24,7 +24,7 @@ from collbench.views.curves import Curve, Flaw
 from collbench.views.groups import Groups, Sides, every, rows_in
 from collbench.views.lines import Lines, Speedups
 from collbench.views.multicast import remark
-from collbench.views.naming import stem_of, suffixes
+from collbench.views.naming import readable, stem_of, suffixes
 from collbench.views.numbers import Cells, Group, cells_of, names_of_cells, of_size, sizes_of
 from collbench.views.origins import origin_of
 from collbench.views.page import Frame, Page
@@ -96,7 +96,7 @@ class Studio:
         if not self.are_two:
             return [""]
         stems = [stem_of(run.files[row] for row in run.records if row in run.files) for run in self.runs]
-        files = [f" ({stem})" if stem and stems[0] != stems[1] else "" for stem in stems]
+        files = [f" ({readable(stem)})" if stem and stems[0] != stems[1] else "" for stem in stems]
         return [f"{when}{file}: " for when, file in zip(("before", "after"), files, strict=True)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,3 +35,9 @@ def stem_of(files: Iterable[Path]) -> str:
     """The names of up to three files, joined by +; of more, the first one and how many others there are."""
     stems = list(dict.fromkeys(path.stem for path in files))
     return "+".join(stems if len(stems) <= 3 else [stems[0], f"{len(stems) - 1}_more"])
+
+
+def readable(name: str) -> str:
+    """The name of a file with a mark for each byte that is no text in UTF-8, or does not show: no chart holds them."""
+    text = os.fsencode(name).decode(errors="replace")
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

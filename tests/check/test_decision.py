@@ -63,7 +63,8 @@ def test_before_the_first_look_nothing_is_said() -> None:
     for launches in (0, 4):
         found = decide([series(0.5, launches)], RULE)
         (one,) = found.findings
-        assert (one.verdict, one.change, one.launches) == (Verdict.UNCLEAR, None, 0)
+        assert (one.verdict, one.change, one.launches) == (Verdict.UNCLEAR, None, launches)
+        assert (one.reason, one.base_us) == ("the first look is at 5 launches", pytest.approx(10) if launches else None)
         assert found.next_look == 5
 
 
@@ -135,6 +136,11 @@ def test_a_launch_that_lacks_a_side_does_not_count() -> None:
     gaps = Series((10.0,) * 20, (*[math.nan] * 18, 10.0, 20.0))
     (one,) = decide([Series((10.0,), (11.0,)), gaps], RULE).findings[:1]
     assert (one.verdict, one.reason, one.change) == (Verdict.UNCLEAR, "1 launch", None)
+
+
+def test_two_launches_that_agree_have_no_verdict() -> None:
+    (one,) = decide([Series((10.0,) * 5, (*[math.nan] * 3, 10.0, 10.0))], RULE).findings
+    assert (one.verdict, one.reason) == (Verdict.UNCLEAR, "2 launches")
 
 
 def test_an_unclear_size_says_how_many_launches_would_decide() -> None:

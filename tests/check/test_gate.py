@@ -10,7 +10,7 @@ from collbench.check.gate import Gate
 from collbench.check.judgement import judge_files
 from collbench.check.rule import rule_of
 from collbench.check.trials import trials_between
-from collbench.errors import Exit
+from collbench.errors import Exit, UsageError
 from collbench.results.records import Record
 
 
@@ -54,6 +54,35 @@ def test_a_wrong_or_hung_row_ends_it_at_once(status: str, code: Exit) -> None:
     rows = [*launches(1)[:-1], untimed(status, launch=0, backend="new", bytes=SIZES[-1])]
     assert asked(rows) == [0, 0, 0]
     assert GATE.code(rows) is code
+
+
+@pytest.mark.parametrize("status", ["skipped", "failed"])
+def test_a_size_that_a_side_cannot_run_is_not_measured_on(status: str) -> None:
+    rows = launches(1)
+    some = [*rows[:-1], untimed(status, "no GPU", launch=0, backend="new", bytes=SIZES[-1])]
+    assert asked(some) == [5, 5, 0]
+    none = [row if row.backend == "old" else untimed(status, launch=0, backend="new", bytes=row.bytes) for row in rows]
+    assert asked(none) == [0, 0, 0]
+    assert GATE.code(none) is Exit.NO_VERDICT
+    assert GATE.state(none) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("wrong", Exit.WRONG), ("timeout", Exit.TIMEOUT), ("failed", Exit.NO_VERDICT)]
+)
+def test_files_without_a_good_row_have_the_code_of_their_rows(status: str, code: Exit) -> None:
+    base = [row for row in launches(5) if row.backend == "old"]
+    bad = [untimed(status, launch=row.launch, backend="old", bytes=row.bytes) for row in base]
+    found = judge_files(trials_between([base], [bad], None), ("a", "b"), 0.04, ())
+    assert found.code is code
+    assert found.cases[0].finding.reason == f"candidate {status}"
+
+
+@pytest.mark.parametrize(("runs", "what"), [(1, "launches"), (2, "runs")])
+def test_files_with_too_few_replicates_are_refused(runs: int, what: str) -> None:
+    side = [[row for row in launches(2) if row.backend == "old"]] * runs
+    with pytest.raises(UsageError, match=f"at least 3 {what} of a size on either side"):
+        judge_files(trials_between(side, side, None), ("a", "b"), 0.04, ())
 
 
 def test_throttled_clocks_refuse_a_verdict() -> None:

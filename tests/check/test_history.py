@@ -9,7 +9,6 @@ import pytest
 
 from collbench.check.history import Sides, judge_runs, welch
 from collbench.check.rule import Verdict, student_bound
-from collbench.errors import UsageError
 
 BASE = (10.0, 10.1, 9.9, 10.0)
 
@@ -44,8 +43,8 @@ def test_from_five_runs_a_side_on_they_can_be_the_same(runs: int, verdict: str) 
 
 def test_launches_of_one_of_several_runs_are_no_replicates() -> None:
     few = Sides([BASE * 5, BASE * 5], [scaled(2, BASE * 5), scaled(2, BASE * 5)])
-    with pytest.raises(UsageError, match="at least 3 runs of a size on either side"):
-        judge_runs([few])
+    (found,) = judge_runs([few])
+    assert (found.verdict, found.reason) == (Verdict.UNCLEAR, "2 runs")
 
 
 def test_a_run_counts_with_the_median_of_its_launches() -> None:
@@ -59,8 +58,6 @@ def test_a_run_counts_with_the_median_of_its_launches() -> None:
 @pytest.mark.parametrize("launches", [1, 2])
 def test_one_launch_has_no_verdict(launches: int) -> None:
     few = Sides([BASE[:launches]], [scaled(9)])
-    with pytest.raises(UsageError, match="at least 3 launches of a size on either side"):
-        judge_runs([few])
     found = judge_runs([few, Sides([BASE], [BASE])])[0]
     assert (found.verdict, found.reason) == (Verdict.UNCLEAR, f"{launches} launch{'es' * (launches > 1)}")
     assert (found.change is None) == (launches == 1)
@@ -70,8 +67,6 @@ def test_a_size_that_a_side_lacks_is_missing() -> None:
     lacking, whole = Sides([BASE], [()]), Sides([BASE], [BASE])
     found = judge_runs([lacking, whole])[0]
     assert (found.verdict, found.reason, found.candidate_us) == (Verdict.MISSING, "no row of candidate", None)
-    with pytest.raises(UsageError, match="no size has them"):
-        judge_runs([lacking])
 
 
 def test_more_sizes_make_bounds_wider() -> None:

@@ -12,6 +12,7 @@ import pytest
 from noise import SIZES, Floats, gauss, resampled, student3, with_outliers
 
 from collbench.check.rule import (
+    FEWEST,
     LEAST_SPREAD,
     Rule,
     bounds,
@@ -44,7 +45,7 @@ def plainly(logs: Sequence[float], margin: float, sizes: int, rule: Rule) -> tup
         known = [value for value in logs[:look] if not math.isnan(value)]
         if not known:
             return "missing", look
-        if len(known) == 1:
+        if len(known) < FEWEST:
             continue
         t = student_quantile(1 - 2 * rule.alpha / sizes, len(known) - 1)
         reach = t * max(statistics.stdev(known), 0.0005) / math.sqrt(len(known))

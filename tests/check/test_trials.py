@@ -47,6 +47,12 @@ def test_the_step_of_the_timer_is_shared_by_the_calls_of_a_sample() -> None:
     assert trial.step_us == TIMER_STEP_US / 8
 
 
+def test_launches_after_the_first_look_do_not_move_the_step_of_the_timer() -> None:
+    first, later = rows("mpi", *[1] * 5, params="calls=8"), rows("mpi", *[1] * 20, params="calls=2")[5:]
+    (trial,) = trials_within([*first, *later], "mpi", "new")
+    assert trial.step_us == TIMER_STEP_US / 8
+
+
 def test_files_are_runs_and_cases_match_by_backend_or_by_the_names_given() -> None:
     base, new = rows("mpi", 1, 2), [*rows("mpi", 3), *rows("new", 5, 6)]
     each = {trial.record.backend: trial.sides() for trial in trials_between([base, base], [new], None)}

@@ -50,6 +50,14 @@ def test_two_files_are_judged_with_the_margin_by_which_runs_differ(here: Here, t
     assert (found["exit"], found["looks"]) == (4, None)
 
 
+@pytest.mark.parametrize("name", ["b\udcff.csv", "b\x01.csv"])
+def test_any_name_of_a_file_fits_into_reports_and_charts(here: Here, tmp_path: Path, name: str) -> None:
+    base, new = write(tmp_path / "a.csv", side("old")), write(tmp_path / name, side("old"), LATER)
+    ran = here("check", str(base), str(new), "--junit", str(tmp_path / "j.xml"), "--plot", str(tmp_path))
+    assert ran.code == 6, ran.err
+    assert ElementTree.parse(tmp_path / "j.xml").getroot().get("errors") == "3"
+
+
 def test_several_runs_a_side_may_be_the_same(here: Here, tmp_path: Path) -> None:
     for number in range(5):
         write(tmp_path / f"a{number}.csv", side("old", 3))
@@ -78,7 +86,11 @@ def test_another_gpu_is_refused_and_other_versions_are_noted(here: Here, tmp_pat
         (["a.csv", "e.csv"], "is not a results file of collbench"),
         (["a.csv", "none.csv"], "none.csv"),
         (["a.csv", "b.csv", "--margin", "0"], "a margin of 0 is not above 0"),
+        (["a.csv", "b.csv", "--margin", "2"], "a margin of 2 would be 200%; write 2%"),
         (["a.csv", "b.csv", "--margin", "much"], "'much' is not a margin"),
+        (["a.csv", "b.csv", "--baseline-ref", "main"], "--baseline-ref is for checks that measure, not for files"),
+        (["a.csv", "b.csv", "-o", "c.csv", "--force"], "is for checks that measure, not for files; omit it"),
+        (["a.csv", "b.csv", "--no-verify"], "--verify is for checks that measure"),
         (["a.csv", "--baseline-files", "a.csv"], "not both"),
         (["--baseline-files", "a.csv"], "belong together"),
         (["--baseline-files", "x*.csv", "--candidate-files", "a.csv"], "no results file matches x*.csv"),
@@ -87,6 +99,8 @@ def test_another_gpu_is_refused_and_other_versions_are_noted(here: Here, tmp_pat
         (["--baseline", "mpi", "--candidate", "mpj"], "unknown backend 'mpj'; did you mean"),
         (["--baseline", "mpi", "--candidate", "mpi"], "are both mpi"),
         (["--baseline", "mpi", "--candidate", "mpi-ring", "--max-launches", "2"], "needs at least 3 launches"),
+        (["--baseline", "mpi", "--candidate", "mpi-ring", "--junit", "e.csv/j.xml"], "e.csv/j.xml cannot be written"),
+        (["--baseline", "mpi", "--candidate", "mpi-ring", "--plot", "e.csv/p"], "e.csv/p cannot be written"),
         (["--baseline", "mpi", "--candidate", "mpi-ring", "--resume"], "name it with -o"),
         (["--baseline", "mpi", "--candidate", "mpi-ring", "--json", "--latex"], "give one of them"),
     ],

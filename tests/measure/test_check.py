@@ -36,6 +36,8 @@ def test_the_same_is_the_same_and_may_be_continued_under_the_same_rule_only(mpic
     assert "--max-launches 3, now --max-launches 4" in check(
         mpich, "even:ms=2.0", "--max-launches", "4", "--resume", code=2
     )
+    said = check(mpich, "even:ms=2.0", "--max-launches", "3", "--resume", "--ranks", "1,2", code=2)
+    assert "other conditions: other worlds. Give another -o." in said
     ran = mpich.run("sweep", "--backend", "mpi", "--ranks", "2", "--sizes", "4K", "-o", "c.csv", "--resume")
     assert (ran.code, "those of a check" in ran.err) == (2, True)
 
