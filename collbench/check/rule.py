@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -53,13 +53,6 @@ class Rule:
     looks: tuple[int, ...]
     alpha: float
     fail_fast: bool = False
-
-    def until(self, launches: int) -> Rule:
-        """The rule of a check that ends at ``launches``, as when its time is up: it then looks for the last time.
-
-        The error holds if what ends the check is independent of the changes that it measures.
-        """
-        return replace(self, looks=(*(look for look in self.looks if look < launches), launches))
 
 
 def rule_of(margin: float = MARGIN, cap: int = CAP, fail_fast: bool = False) -> Rule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,9 +81,9 @@ def test_at_the_cap_a_check_is_over(cap: int) -> None:
     assert (found.next_look, found.undecided) == (None, ())
 
 
-def test_a_check_whose_time_is_up_is_decided_by_what_there_is() -> None:
+def test_a_check_with_a_low_cap_is_decided_by_what_there_is() -> None:
     found = [series(0.1, 4), series(0.02, 4)]
-    ended = decide(found, RULE.until(4))
+    ended = decide(found, replace(RULE, looks=(4,)))
     assert [each.verdict.value for each in ended.findings] == ["slower", "unclear"]
     assert ended.next_look is None
 
@@ -127,7 +128,7 @@ def test_sizes_that_are_missing_count_among_all_sizes() -> None:
 def test_a_launch_that_lacks_a_side_does_not_count() -> None:
     whole = series(0.1, 7)
     lacking = Series(whole.base_us, (*whole.candidate_us[:6], math.nan))
-    (one,) = decide([lacking], RULE.until(7)).findings
+    (one,) = decide([lacking], replace(RULE, looks=(5, 7))).findings
     assert (one.verdict, one.launches) == (Verdict.SLOWER, 5)
     alone = Series((10.0, math.nan, *[10.0] * 3), (11.0, 99.0, *[11.0] * 3))
     (one,) = decide([alone], RULE).findings
@@ -173,7 +174,7 @@ def test_a_change_on_the_margin_is_never_decided() -> None:
 
 
 def test_bounds_are_numbers_however_wide() -> None:
-    (one,) = decide([Series((1.0, 1.0), (1.0, 1e40))], RULE.until(2)).findings
+    (one,) = decide([Series((1.0, 1.0), (1.0, 1e40))], replace(RULE, looks=(2,))).findings
     assert one.change is not None
     assert one.reason == "2 launches"
     assert one.change.low == pytest.approx(-100)

@@ -91,13 +91,6 @@ def test_looks_end_at_the_cap_and_share_the_error(cap: int, looks: tuple[int, ..
     assert rule.alpha == pytest.approx(min(0.01, 0.05 / len(looks)))
 
 
-def test_a_check_that_ends_early_looks_once_more() -> None:
-    assert RULE.until(12).looks == (5, 7, 10, 12)
-    assert RULE.until(10).looks == (5, 7, 10)
-    assert RULE.until(4).looks == (4,)
-    assert RULE.until(12).alpha == RULE.alpha
-
-
 @pytest.mark.parametrize("margin", [0, -0.02, math.nan, math.inf])
 def test_a_margin_must_be_positive(margin: float) -> None:
     with pytest.raises(UsageError, match="margin"):
