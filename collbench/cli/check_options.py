@@ -132,7 +132,8 @@ def fixed_words(words: Sequence[str], base: str, candidate: str) -> tuple[str, .
     revisions of now."""
     named = ("--baseline", "--candidate", "--baseline-ref", "--candidate-ref")
     pairs = zip(("", *words), words, strict=False)
-    kept = [word for before, word in pairs if before not in named and word.partition("=")[0] not in named]
+    left_out = (*named, "--")  # after which options would be files
+    kept = [word for before, word in pairs if before not in named and word.partition("=")[0] not in left_out]
     return (*kept, "--baseline", base, "--candidate", candidate)
 
 
