@@ -11,6 +11,7 @@ from gates import launches
 from running import Here
 from samples import timed
 
+from collbench.cli.check_options import fixed_words
 from collbench.results.records import Record, dump
 
 
@@ -119,3 +120,8 @@ def test_mistakes_are_one_sentence(
     assert sentence in ran.err
     assert "Traceback" not in ran.err
     assert ran.out == ""
+
+
+def test_the_sides_of_later_ranks_are_options_whatever_ends_the_command_line() -> None:
+    words = ["check", "--baseline", "a", "--candidate=b", "--baseline-ref", "main", "--"]
+    assert fixed_words(words, "a@1", "b") == ("check", "--baseline", "a@1", "--candidate", "b")
