@@ -99,11 +99,11 @@ def check(
     check_variables(sweep.variants, ranks.launcher)
     ended = ranks.run(request, quiet)
     rows = ended.records or ()
-    if ended.why:
+    if ended.why:  # part of a launch is no look: no verdict is shown that the whole one might not give
         click.echo(f"{ended.why} Finished rows are in {ended.path}; continue with --resume -o {ended.path}.", err=True)
-    elif rows:
-        click.echo(f"\n{counted(len(rows), 'row')} in {ended.path}", err=True)
+        context.exit(ended.code)
     if judged := gate.judge(rows):
+        click.echo(f"\n{counted(len(rows), 'row')} in {ended.path}", err=True)
         _conclude(judged, [ended.path], form, target)
     context.exit(ended.code)
 

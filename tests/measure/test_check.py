@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 
-from running import BROKEN, Mpi
+from running import BROKEN, GUARD_SECONDS, Mpi, wait_for_rows
 
 ONE_MS = ("--baseline", "even:ms=2")
 QUICK = ("--ranks", "2", "--sizes", "4K,64K", "--margin", "50%", "--samples", "6", "--warmup", "1")
@@ -64,3 +65,13 @@ def test_equal_backends_on_a_real_clock_are_neither_slower_nor_faster(mpich: Mpi
     )  # fmt: skip
     assert ran.code in (0, 6), ran.err
     assert {case["verdict"] for case in json.loads(ran.out)["cases"]} <= {"same", "unclear"}
+
+
+def test_an_interrupted_check_says_how_to_go_on_and_judges_nothing(mpich: Mpi) -> None:
+    words = (*ONE_MS, "--candidate", "waits:ms=5", *QUICK, "-o", "c.csv")
+    started = mpich.start("check", *words, PYTHONPATH=str(BROKEN))
+    wait_for_rows(mpich.folder / "c.csv", 1)
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=GUARD_SECONDS)
+    assert (started.returncode, out) == (130, "")
+    assert "continue with --resume -o c.csv" in err
