@@ -19,13 +19,13 @@ from collbench.views.runs import known_facts
 from collbench.views.titles import title_of
 
 
-def draw_all(found: Judgement, files: Sequence[Path], folder: Path, tell: Callable[[str], None]) -> list[Path]:
+def draw_all(found: Judgement, files: Sequence[Path], folder: Path, warn: Callable[[str], None]) -> list[Path]:
     """Draw a chart for each table into ``folder``, as PNG and SVG files named after the results ``files``; returns
     their paths.
 
     Raises UsageError if they cannot be written, and OutputError on a full disk.
     """
-    facts = [known_facts(path, tell) for path in files]
+    facts = [known_facts(path, warn) for path in files]
     stem = "-".join(dict.fromkeys((files[0].stem, files[-1].stem)))
     tables = by_table(found)
     names = suffixes([(backend, *words_of(group[0].record)) for (_, backend), group in tables.items()])

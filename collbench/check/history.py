@@ -23,7 +23,7 @@ from collbench.check.rule import (
     verdicts,
 )
 
-MARGIN = 0.04  # two runs of the same source differ by more than their launches tell
+MARGIN = 0.04  # two runs of the same source differ by more than their launches show
 FEWEST_FOR_SAME = 5  # runs a side
 WIDE = "the margin is within the bounds"
 

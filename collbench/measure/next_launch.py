@@ -45,7 +45,7 @@ def finished(records: Iterable[Record]) -> Finished:
 
 
 def missing_rows(sweep: Sweep, layouts: tuple[Layout, ...], records: Sequence[Record], goal: Goal) -> int:
-    """The number of rows that the sweep lacks to reach its goal, as far as the rows so far tell, if the launches that
+    """The number of rows that the sweep lacks to reach its goal, as far as the rows so far show, if the launches that
     were begun are continued."""
     have, wanted = finished(records), goal.wanted(records)
     return sum(_missing(group, have, _asked(group, wanted)) for group in _groups(sweep, layouts))

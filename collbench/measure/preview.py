@@ -24,7 +24,7 @@ COLUMNS = (
 
 def hosts_of(topology: Topology, launcher: Launcher | None, ranks: int) -> tuple[str, ...]:
     """The hosts of so many ranks: those of this machine; for pairs of hosts, where a launcher started the ranks, those
-    on which they are, which they tell each other: initializes MPI."""
+    on which they are, which they send each other: initializes MPI."""
     if not (topology.pairs and launcher):
         return ("here",) * ranks
     from collbench.ranks.world import open_launch

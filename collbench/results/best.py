@@ -2,7 +2,7 @@
 
 Of several equal backends the fastest in some launches was lucky there, and by these launches it would look faster than
 it is. So it is chosen case by case on one half of the launches and judged on the other. Launches are independent, so
-that the choice tells nothing about the launches that judge it.
+that the choice depends on none of the launches that judge it.
 """
 
 from __future__ import annotations

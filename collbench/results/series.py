@@ -15,7 +15,7 @@ from collbench.results.records import Record
 from collbench.results.trends import FEWEST, LAST, MARGIN, WINDOW, Judgement, Trend, judge
 
 Versions = dict[str, str]  # by VERSIONS, transport and fabric; without what is unknown
-MEASURED = ("transport", "fabric")  # versions that the rows tell
+MEASURED = ("transport", "fabric")  # versions that the rows have
 
 
 @dataclass(frozen=True)

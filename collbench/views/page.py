@@ -24,7 +24,7 @@ SMALLEST = 7.0  # points; smaller print is not readable
 POINTS = 72.0  # in an inch
 KEPT = "\N{NO-BREAK SPACE}"  # where no line is to end
 MARGIN = 0.1  # inches left and right of title, legend and foot
-# What each format is told to leave out, so that the same numbers give the same bytes.
+# What each format leaves out, so that the same numbers give the same bytes.
 FORMATS: Mapping[str, Mapping[str, None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},

@@ -1,4 +1,4 @@
-"""Colours and markers of backends: the same in every chart, and told apart by the colour-blind."""
+"""Colours and markers of backends: the same in every chart, and distinct to the colour-blind."""
 
 from __future__ import annotations
 

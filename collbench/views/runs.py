@@ -23,15 +23,16 @@ class Run:
     facts: Mapping[Record, Facts] = field(default_factory=dict)
 
 
-def load_runs(paths: Sequence[Path], only: Conditions, tell: Callable[[str], None]) -> list[Run]:
+def load_runs(paths: Sequence[Path], only: Conditions, warn: Callable[[str], None]) -> list[Run]:
     """The rows of these files that match the conditions ``only``: as two runs, before and after, if there are two files
     and they share a case; else together as one.
 
-    A sidecar that cannot be read is left out, and ``tell`` is told so. Raises UsageError as `load_all` and `select` do.
+    A sidecar that cannot be read is left out, with a sentence for ``warn``. Raises UsageError as
+    `load_all` and `select` do.
     """
     given = without_samples(dict.fromkeys(paths))
     parts = [[path] for path in given] if len(given) == 2 and _share_a_case(*given) else [given]
-    return [_run(part, only, tell) for part in parts]
+    return [_run(part, only, warn) for part in parts]
 
 
 def _share_a_case(before: Path, after: Path) -> bool:
@@ -39,17 +40,18 @@ def _share_a_case(before: Path, after: Path) -> bool:
     return twice((path, (row.launch, *row.identity)) for path, row in rows if not row.is_job) is not None
 
 
-def _run(paths: Sequence[Path], only: Conditions, tell: Callable[[str], None]) -> Run:
+def _run(paths: Sequence[Path], only: Conditions, warn: Callable[[str], None]) -> Run:
     files = load_all(paths)
-    facts = {path: known_facts(path, tell) for path in paths}
+    facts = {path: known_facts(path, warn) for path in paths}
     found = {row: facts[path][row.launch] for row, path in files.items() if row.launch in facts[path]}
     return Run(select(files, only), files, found)
 
 
-def known_facts(results: Path, tell: Callable[[str], None]) -> Mapping[int, Facts]:
-    """The facts of each launch of a results file; {} where its sidecar cannot be read, which ``tell`` is told."""
+def known_facts(results: Path, warn: Callable[[str], None]) -> Mapping[int, Facts]:
+    """The facts of each launch of a results file; {} where its sidecar cannot be read, which is a sentence
+    for ``warn``."""
     try:
         return facts_of(results)
     except UsageError as error:
-        tell(f"{error}")
+        warn(f"{error}")
         return {}

@@ -20,7 +20,7 @@ from collbench.tables import show_factor
 
 FEWEST_CASES = 5  # in a launch that votes
 LEAST_RATIO = 1.02  # of its time to that of the others; below, it is of no consequence
-RATHER_A_RANK = 4 / 3  # as many rows: a rank is told rather than its host if it explains three quarters of them
+RATHER_A_RANK = 4 / 3  # as many rows: a rank is named rather than its host if it explains three quarters of them
 Name = tuple[object, ...]  # (rank, host) or (host,)
 
 
@@ -80,7 +80,7 @@ class Straggler:
         chance = f"{total / self.question.kinds:.0f}"
         first = self.question.launches[0][0]
         several = first.nodes > 1 and not first.fabric.endswith(VIRTUAL)
-        means = "; sweep --pairs tells a slow host or link" if several else ""
+        means = "; sweep --pairs finds a slow host or link" if several else ""
         return (
             f"{who} took longest in {len(self.rows)} of {total} rows of {launches} launches (by chance {chance}), in "
             f"the median {show_factor(self.ratio)}× the time of the others: it is slow, or waits for one that is{means}"
@@ -102,8 +102,8 @@ def straggler(records: Iterable[Record]) -> list[str]:
     questions = [*ranks, *hosts]
     answers = ((question, question.answer(len(questions))) for question in questions)
     found = [Straggler(question, name) for question, name in answers if name is not None]
-    told = [each for each in found if each.ratio >= LEAST_RATIO]
-    return [max(told, key=Straggler.weight).sentence] if told else []
+    clear = [each for each in found if each.ratio >= LEAST_RATIO]
+    return [max(clear, key=Straggler.weight).sentence] if clear else []
 
 
 def _counts(row: Record) -> bool:

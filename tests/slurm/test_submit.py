@@ -10,7 +10,6 @@ import json
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +23,7 @@ from collbench.cli.main import cli
 from collbench.errors import OutputError, UsageError
 from collbench.results.files import load_samples
 from collbench.results.records import Record, load
-from collbench.slurm import client, follow
-from collbench.slurm.client import Seen
+from collbench.slurm import follow
 from collbench.slurm.submission import reopen
 
 
@@ -341,22 +339,6 @@ def test_jobs_find_the_kernels_of_the_user(stage: Stage, monkeypatch: pytest.Mon
     assert f"export COLLBENCH_KERNELS='{stage.folder}/my kernels'" in ran.out
 
 
-def test_variants_reach_the_sweep_as_they_were_written(stage: Stage) -> None:
-    variants = ("a=mpi NCCL_X='$(touch x); `touch x`'", 'b=mpi NCCL_X="it\'s; 1,2=3" NVSHMEM_Y=*')
-    words = [word for variant in variants for word in ("--variant", variant)]
-    assert stage.run(*SUBMIT, "--nodes", "1", "--launches", "2", *words).code == 0
-    (job,) = reopen(Path("r.csv")).jobs
-    assert (job.legs, [word for word in job.sweep if "mpi" in word]) == (3, list(variants))
-    text = Path("r.jobs/nodes1.sh").read_text()
-    assert "left=6 " in text
-    (line,) = [line for line in text.splitlines() if line.startswith("options=")]
-    shown = subprocess.run(
-        ["bash", "-c", f'{line}; printf "%s\\0" "${{options[@]}}"'], capture_output=True, text=True, check=True
-    )
-    assert shown.stdout.split("\0")[:-1] == ["--sizes", "4K", *words, "--launches", "2"]
-    assert not Path("x").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -458,11 +440,3 @@ def test_what_exists_is_not_replaced(stage: Stage) -> None:
 def test_times_that_slurm_reads(stage: Stage, text: str) -> None:
     ran = stage.run(*SUBMIT, "--nodes", "1", "--dry-run", "--time", text)
     assert f"#SBATCH --time={text}" in ran.out
-
-
-def test_states_of_slurm() -> None:
-    assert not any(
-        Seen(state).live for state in ("COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "CANCELLED", "PREEMPTED")
-    )
-    assert all(Seen(state).live for state in ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED"))
-    assert client.look([]) == {}

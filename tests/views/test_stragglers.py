@@ -36,7 +36,7 @@ def test_a_rank_that_is_slow_in_every_launch_is_named() -> None:
     rows = run(lambda launch, size: 5 if size else None)
     line = (
         "rank 5 on node3 took longest in 36 of 40 rows of 4 launches (by chance 5), in the median 1.25× the time of "
-        "the others: it is slow, or waits for one that is; sweep --pairs tells a slow host or link"
+        "the others: it is slow, or waits for one that is; sweep --pairs finds a slow host or link"
     )
     assert straggler(rows) == [line]
     assert conclusions(rows) == [line]
