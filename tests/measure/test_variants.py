@@ -36,28 +36,28 @@ def legs(mpi: Mpi) -> list[tuple[int, str]]:
     return [(entry["launch"], entry.get("variant", {}).get("name", "")) for entry in entries(mpi)]
 
 
-def told(row: Record) -> dict[str, str]:
-    """What a row of the backend ``tells`` says of the planted variables."""
+def reported(row: Record) -> dict[str, str]:
+    """What a row of the backend ``reports`` says of the planted variables."""
     return {name: value for name, value in row.param.items() if "planted" in name.lower()}
 
 
 def test_variables_reach_the_ranks_of_their_variant_before_they_load_mpi(mpi: Mpi) -> None:
     name = SET[mpi.name]
     run(
-        mpi, "--ranks", "2", "--launches", "3", "--backend", "mpi,tells", "--variant", f'odd=tells {name}="{ODD}"',
-        "--variant", f"two=tells {name}=2 NCCL_PLANTED=b", NVSHMEM_PLANTED="for all",
+        mpi, "--ranks", "2", "--launches", "3", "--backend", "mpi,reports", "--variant", f'odd=reports {name}="{ODD}"',
+        "--variant", f"two=reports {name}=2 NCCL_PLANTED=b", NVSHMEM_PLANTED="for all",
     )  # fmt: skip
     rows = mpi.rows()
     everywhere = {"NVSHMEM_PLANTED": f"{quote('for all')} from the start"}
     expected = {
-        "tells": everywhere,
-        "tells@odd": {name: f"{quote(ODD)} from the start", **everywhere},
-        "tells@two": {name: "2 from the start", "NCCL_PLANTED": "b from the start", **everywhere},
+        "reports": everywhere,
+        "reports@odd": {name: f"{quote(ODD)} from the start", **everywhere},
+        "reports@two": {name: "2 from the start", "NCCL_PLANTED": "b from the start", **everywhere},
     }
     assert {(row.launch, row.backend) for row in rows} == {
         (launch, backend) for launch in range(3) for backend in ("mpi", *expected)
     }
-    assert all(told(row) == expected[row.backend] for row in rows if row.backend != "mpi")
+    assert all(reported(row) == expected[row.backend] for row in rows if row.backend != "mpi")
     assert {row.status for row in rows} == {"ok"}
 
     ran = legs(mpi)
@@ -67,7 +67,10 @@ def test_variables_reach_the_ranks_of_their_variant_before_they_load_mpi(mpi: Mp
         variant = entry.get("variant", {"variables": {}})
         planted = {key: value for key, value in entry["variables"].items() if "planted" in key.lower()}
         assert planted == {"NVSHMEM_PLANTED": "for all", **variant["variables"]}
-    assert {entry["variant"]["backend"] for entry in entries(mpi) if "variant" in entry} == {"tells@odd", "tells@two"}
+    assert {entry["variant"]["backend"] for entry in entries(mpi) if "variant" in entry} == {
+        "reports@odd",
+        "reports@two",
+    }
 
 
 def test_rows_are_paired_by_launch_and_traced_to_their_entry(mpich: Mpi) -> None:
@@ -81,9 +84,9 @@ def test_rows_are_paired_by_launch_and_traced_to_their_entry(mpich: Mpi) -> None
 @pytest.mark.parametrize("first", ["", "a"])
 def test_a_resumed_sweep_times_the_legs_that_lack_rows(mpich: Mpi, first: str) -> None:
     """The leg that comes second in a launch is lost, as by an interrupt, with its entry or without."""
-    arguments = ("--ranks", "2", "--launches", "2", "--backend", "mpi", "--variant", "a=tells MPICH_PLANTED=1")
+    arguments = ("--ranks", "2", "--launches", "2", "--backend", "mpi", "--variant", "a=reports MPICH_PLANTED=1")
     run(mpich, *arguments)
-    names = {"": "mpi", "a": "tells@a"}
+    names = {"": "mpi", "a": "reports@a"}
     path = mpich.folder / "r.csv"
     kept = [line for line in path.read_text().splitlines(True) if f",1,all_reduce,{names[first]}," not in line]
     path.write_text("".join(kept))
@@ -97,7 +100,7 @@ def test_a_resumed_sweep_times_the_legs_that_lack_rows(mpich: Mpi, first: str) -
     assert [(row.launch, row.backend) for row in mpich.rows()][-1] == (1, names[first])
     assert len(mpich.rows()) == 4
     assert legs(mpich)[-1] == lost
-    run(mpich, *arguments, "--resume", "--variant", "b=tells MPICH_PLANTED=2")
+    run(mpich, *arguments, "--resume", "--variant", "b=reports MPICH_PLANTED=2")
     assert legs(mpich)[-2:] == [(0, "b"), (1, "b")], "a new variant joins the launches that there are"
 
 
@@ -126,14 +129,14 @@ def test_ranks_that_do_not_start_are_the_last_of_their_variant_alone(mpich: Mpi)
 
 
 def test_under_a_launcher_each_command_runs_one_leg(mpi: Mpi) -> None:
-    arguments = ("--launches", "2", "--backend", "tells", "--variant", "a=tells NCCL_PLANTED=1")
+    arguments = ("--launches", "2", "--backend", "reports", "--variant", "a=reports NCCL_PLANTED=1")
     said = run(mpi, *arguments, ranks=2, code=2)
     assert "starts one launch, not the 4 that --launches 2 of plain backends and of each variant are" in said
     for number in range(1, 6):
         run(mpi, *arguments, "--resume", ranks=2)
         assert len(mpi.rows()) == min(number, 4)
     assert sorted(legs(mpi)) == [(0, ""), (0, "a"), (1, ""), (1, "a")]
-    assert {row.backend: told(row) for row in mpi.rows()} == {"tells": {}, "tells@a": {"NCCL_PLANTED": "1"}}
+    assert {row.backend: reported(row) for row in mpi.rows()} == {"reports": {}, "reports@a": {"NCCL_PLANTED": "1"}}
     recorded = [entry["variables"].get("NCCL_PLANTED") for entry in entries(mpi)]
     assert recorded == [entry.get("variant", {}).get("variables", {}).get("NCCL_PLANTED") for entry in entries(mpi)]
     assert not (mpi.folder / "r.doing").exists()

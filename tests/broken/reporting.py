@@ -31,8 +31,8 @@ def _from_the_start() -> set[str]:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A call and what its row tells."""
+class Reported:
+    """A call and what its row reports."""
 
     call: Call
     params: Mapping[str, str]
@@ -43,22 +43,22 @@ class Told:
         return self.call()
 
 
-class Telling(AllReduce):
+class Reporting(AllReduce):
     """Reads the variables when it is opened, on every rank; rows tell them if all ranks have the same."""
 
     DEVICE = "cpu"
-    SUMMARY = "tells the environment"
+    SUMMARY = "reports the environment"
 
     def open(self, world: Any, device: Device, arena_bytes: int) -> Session:
         ranks = world.launch.allgather((_now(), _from_the_start()))
         now, start = ranks[0]
         assert all(each == ranks[0] for each in ranks), ranks
-        told = {name: f"{quote(value)}{' from the start' if name in start else ''}" for name, value in now.items()}
+        reported = {name: f"{quote(value)}{' from the start' if name in start else ''}" for name, value in now.items()}
 
         def prepare(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
-            return Told(lambda: reduce(session, problem, send, recv), told)
+            return Reported(lambda: reduce(session, problem, send, recv), reported)
 
         return Session(world, device.arena(arena_bytes), prepare)
 
 
-tells = Telling()
+reports = Reporting()
