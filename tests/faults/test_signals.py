@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from running import GUARD_SECONDS, Mpi, statuses, wait_for_rows
 
+from collbench.host.procfs import text
+
 MANY = ("sweep", "--ranks", "3", "--backend", "mpi", "--sizes", "4K:4M:+4K", "--max-seconds", "0.1", "-o", "r.csv")
 FEW = ("sweep", "--ranks", "3", "--backend", "mpi", "--sizes", "4K,8K", "--max-seconds", "0.1", "-o", "r.csv")
 
@@ -31,7 +33,7 @@ def ranks_of(starter: int) -> list[int]:
 def until_gone(pids: list[int]) -> None:
     """Wait until none of these processes is left."""
     deadline = time.monotonic() + GUARD_SECONDS
-    while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids):
+    while any(text(Path(f"/proc/{pid}/cmdline")) for pid in pids):  # it may go while it is read
         assert time.monotonic() < deadline, pids
         time.sleep(0.05)
 
