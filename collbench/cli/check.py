@@ -82,15 +82,9 @@ def check(
     from collbench.ranks.variables import check_variables
 
     path = target.checked()
-    if len(files) == 1 and not sides.any:
-        again = _of_check(files[0])
-        _conclude(again, files, form, target)
-        context.exit(again.code)
     if files or sides.given_files:
-        _refuse_options_of_launches(context)
-        base, candidate = sides.files(files)
-        found = _of_files(base, candidate, sides, rule)
-        _conclude(found, [*base, *candidate], form, target)
+        found, judged_files = _measured_before(context, files, sides, rule)
+        _conclude(found, judged_files, form, target)
         context.exit(found.code)
     gate = gate_of(sides, rule)
     sweep = _sweep(gate, sides.variant, collective, sizes, kinds, sampling, ordering)
@@ -106,6 +100,17 @@ def check(
         click.echo(f"\n{counted(len(rows), 'row')} in {ended.path}", err=True)
         _conclude(judged, [ended.path], form, target)
     context.exit(ended.code)
+
+
+def _measured_before(
+    context: click.Context, files: tuple[Path, ...], sides: SideOptions, rule: RuleOptions
+) -> tuple[Judgement, list[Path]]:
+    """The judgement of earlier rows, and their files. Raises UsageError."""
+    if len(files) == 1 and not sides.any:
+        return _of_check(files[0]), [*files]
+    _refuse_options_of_launches(context)
+    base, candidate = sides.files(files)
+    return _of_files(base, candidate, sides, rule), [*base, *candidate]
 
 
 def _refuse_options_of_launches(context: click.Context) -> None:

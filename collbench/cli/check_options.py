@@ -14,7 +14,6 @@ from collbench.cli import params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.variants import Variant, check_names
-from collbench.results.files import check_name
 from collbench.results.writing import check_folder
 
 
@@ -118,18 +117,11 @@ class CheckTargetOptions:
     def checked(self) -> Path | None:
         """The results file, if given, without symlinks. Raises UsageError for options that contradict each other, and
         for reports that cannot be written."""
-        if self.resume and self.output is None:
-            raise UsageError("--resume continues a results file; name it with -o.")
-        if self.resume and self.force:
-            raise UsageError("--resume continues a file and --force replaces it; give one of them.")
         if self.junit:
             check_folder(self.junit.parent, self.junit)  # a measurement must not end without its report
         if self.charts:
             check_folder(self.charts, self.charts)
-        if self.output is None:
-            return None
-        check_name(self.output)
-        return Path(os.path.realpath(self.output)) if self.output.is_symlink() else self.output
+        return params.results_file(self.output, self.force, self.resume)
 
 
 def fixed_words(words: Sequence[str], base: str, candidate: str) -> tuple[str, ...]:
@@ -182,7 +174,7 @@ sampling = Group("sampling", SamplingOptions, [
 ])  # fmt: skip
 target = Group("target", CheckTargetOptions, [
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file.  "
-                 "[default: results/<time>-<machine>-<ranks>r-check.csv]"),
+                 "[default: results/<time>-<machine>-check.csv]"),
     click.option("--force", is_flag=True, help="Replace the results file."),
     click.option("--resume", is_flag=True, help="Continue the check of the results file."),
     click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write a JUnit report, a test case "

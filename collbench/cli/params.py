@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,21 @@ def _margin(text: str) -> float:
     if not 0 < value <= 10:
         raise UsageError(f"a margin of {text} is not above 0 and at most 1000%; write one such as 2%.")
     return value
+
+
+def results_file(output: Path | None, force: bool, resume: bool) -> Path | None:
+    """The results file of ``-o``, if given, without symlinks. Raises UsageError for options that contradict each other,
+    and for a name that no results file has."""
+    from collbench.results.files import check_name
+
+    if resume and output is None:
+        raise UsageError("--resume continues a results file; name it with -o.")
+    if resume and force:
+        raise UsageError("--resume continues a file and --force replaces it; give one of them.")
+    if output is None:
+        return None
+    check_name(output)
+    return Path(os.path.realpath(output)) if output.is_symlink() else output
 
 
 COUNTS = Parsed("N,...", _counts)

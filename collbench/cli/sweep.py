@@ -23,7 +23,6 @@ from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
 from collbench.plan.sweep import Contest, Sweep, parse_contests
 from collbench.plan.variants import Variant, check_names
 from collbench.printer.forms import Form, printed
-from collbench.results.files import check_name
 
 if TYPE_CHECKING:
     from collbench.measure.sweep import Ended
@@ -97,16 +96,9 @@ class TargetOptions:
 
     def checked(self) -> Path | None:
         """The results file, if given, without symlinks. Raises UsageError for options that contradict each other."""
-        if self.resume and self.output is None:
-            raise UsageError("--resume continues a results file; name it with -o.")
-        if self.resume and self.force:
-            raise UsageError("--resume continues a file and --force replaces it; give one of them.")
         if self.mixed and not self.resume:
             raise UsageError("--mixed is for --resume; give both.")
-        if self.output is None:
-            return None
-        check_name(self.output)
-        return Path(os.path.realpath(self.output)) if self.output.is_symlink() else self.output
+        return params.results_file(self.output, self.force, self.resume)
 
 
 sizes = Group("sizes", SizeOptions, [

@@ -51,6 +51,6 @@ def unused_by(ranks: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(library for each in found if each.get("supported") for library in each["off"])
 
 
-def library_of(backend: str) -> str:
+def reader_of(backend: str) -> str:
     """The library whose collectives a backend runs, by its name: ``nccl`` for ``nccl-symm``."""
     return re.split("[-@:]", backend, maxsplit=1)[0]

@@ -10,7 +10,7 @@ import numpy as np
 
 from collbench import registry
 from collbench.backends import Backend
-from collbench.host.multicast import library_of
+from collbench.host.multicast import reader_of
 from collbench.host.transports import NVLS
 from collbench.measure.timing import Track
 from collbench.plan.bounds import bound_seconds, find_link
@@ -132,7 +132,7 @@ class RowMaker:
 
     def _lacks_multicast(self, backend: str, own: Mapping[str, str]) -> bool:
         """Whether the backend's library was kept from multicast; a transport that has it says otherwise."""
-        return library_of(backend) in self.multicast_off and NVLS not in own.get("transport", "")
+        return reader_of(backend) in self.multicast_off and NVLS not in own.get("transport", "")
 
     def _slowest(self, layout: Layout, track: Track) -> dict[str, Any]:
         """The columns of the slowest rank; {} where none stands out."""

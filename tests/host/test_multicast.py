@@ -76,4 +76,4 @@ def test_what_is_unused_is_what_the_gpu_has_and_a_setting_switches_off() -> None
     [("nccl", "nccl"), ("nccl-symm", "nccl"), ("nccl@ring", "nccl"), ("nvshmem:a=b", "nvshmem"), ("nvrar", "nvrar")],
 )
 def test_the_library_of_a_backend(backend: str, library: str) -> None:
-    assert multicast.library_of(backend) == library
+    assert multicast.reader_of(backend) == library

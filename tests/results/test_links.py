@@ -1,4 +1,4 @@
-"""A slow host and a slow pair of hosts are told apart from each other and from noise."""
+"""A slow host and a slow pair of hosts are distinguished from each other and from noise."""
 
 from __future__ import annotations
 

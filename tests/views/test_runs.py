@@ -110,7 +110,7 @@ def test_facts_come_from_the_sidecar_and_one_that_cannot_be_read_is_told(tmp_pat
     (run,) = load_runs([path], (), pytest.fail)
     assert {facts["mpi"] for facts in run.facts.values()} == {"MPICH 5"}
     sidecar_path(path).write_text("{")
-    told: list[str] = []
-    (run,) = load_runs([path], (), told.append)
-    assert (len(told), run.facts) == (1, {})
-    assert "is not a sidecar of collbench" in told[0]
+    said: list[str] = []
+    (run,) = load_runs([path], (), said.append)
+    assert (len(said), run.facts) == (1, {})
+    assert "is not a sidecar of collbench" in said[0]

@@ -1,4 +1,4 @@
-"""The map of the fastest backends: who wins where, by how much, and what cannot be told apart."""
+"""The map of the fastest backends: who wins where, by how much, and what ties."""
 
 from __future__ import annotations
 
