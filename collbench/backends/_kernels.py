@@ -18,6 +18,7 @@ from collbench.kernels.files import Broken, find_kernels, own_folder
 from collbench.kernels.header import KernelFile
 from collbench.kernels.kernel import Kernel
 from collbench.kernels.revisions import kernel_at, own_kernels
+from collbench.plan import rms_norm
 from collbench.plan.layout import Layout
 
 if TYPE_CHECKING:
@@ -63,12 +64,27 @@ def flat_sum(inputs: Values, layout: Layout, op: str) -> Values:
     return mpi_nvrar.node_sum(inputs[list(layout.places)], combine_of(op))
 
 
+def flat_residual(contributions: Values, layout: Layout, op: str) -> Values:
+    """The residual in order ``flat``: the ranks' in order of places, then the old one, in fp32 with one rounding.
+    (ranks + 1, n) -> (n,)."""
+    return rms_norm.flat_residual(contributions[list(layout.places)], contributions[-1])
+
+
+def residual_after(contributions: Values, layout: Layout, op: str) -> Values:
+    """The residual in order ``nvrar``: it is added to the rounded result of the three phases, and rounded again.
+    (ranks + 1, n) -> (n,)."""
+    reduced = mpi_nvrar.three_phases(contributions[:-1], layout, op)
+    return rms_norm.flat_residual(reduced[None], contributions[-1])
+
+
 ORDERS = {"flat": flat_sum, "nvrar": mpi_nvrar.three_phases}
+NORM_ORDERS = {"flat": flat_residual, "nvrar": residual_after}
 
 
 def order_of(file: KernelFile, problem: Problem) -> ExactOrder | None:
     """The order of additions that the header of ``file`` documents, or None."""
-    return partial(ORDERS[file.order], layout=problem.layout, op=problem.op) if file.order else None
+    orders = NORM_ORDERS if problem.collective.normalises else ORDERS
+    return partial(orders[file.order], layout=problem.layout, op=problem.op) if file.order else None
 
 
 @dataclass(frozen=True)

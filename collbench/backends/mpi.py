@@ -28,6 +28,8 @@ def missing() -> str | None:
 
 def refuses(problem: Problem) -> str | None:
     """Why MPI cannot run ``problem``, or None: MPI defines no average."""
+    if problem.collective.normalises:
+        return "MPI has no RMSNorm"
     return "MPI defines no averaging operation" if problem.op == "avg" else None
 
 

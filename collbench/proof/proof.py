@@ -46,7 +46,7 @@ class Proof:
         exact_order: ExactOrder | None, layers: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._device, self._arena, self._buffers, self._problem, self._rank = device, arena, buffers, problem, rank
-        self._pieces = problem.collective.pieces(problem.count, problem.layout.size, rank)
+        self._pieces = problem.pieces(rank)
         usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and problem.dtype.is_float else patterns.LAYERS
         self._layers = tuple(self._make_layer(name, exact_order) for name in layers or usual)
         guard = np.full(PERIOD, GUARD, np.uint8)
