@@ -8,7 +8,17 @@ from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
-from collbench.backends import Backend, Configurable, ExactOrder, OtherWays, Problem, Tunable, UsageError, Values
+from collbench.backends import (
+    Backend,
+    Configurable,
+    ExactNorm,
+    ExactOrder,
+    OtherWays,
+    Problem,
+    Tunable,
+    UsageError,
+    Values,
+)
 from collbench.host.deadline import DeadlineError
 from collbench.host.streams import stdout_to_stderr
 
@@ -76,6 +86,8 @@ class Guarded:
                 self.WAYS = dict(backend.WAYS)
             if isinstance(backend, Configurable):
                 self.configured = partial(_configured, name, backend)
+            if isinstance(backend, ExactNorm):
+                self.EXACT_NORM = bool(backend.EXACT_NORM)
             if isinstance(backend, Tunable):
                 self.candidates = partial(_candidates, name, backend)
         if self.DEVICE not in DEVICES:
