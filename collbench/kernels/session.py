@@ -43,7 +43,13 @@ class Communicator(Protocol):
         """``shape`` as this device can run it; raises CannotRunError where explicit parameters do not fit."""
 
     def launch(
-        self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0,
+        self,
+        function: Any,
+        send: Array,
+        recv: Array,
+        count: int,
+        shape: Shape,
+        marks: int = 0,
         rows: Sequence[Array] = (),
     ) -> Call:
         """A launch for ``count`` elements; ``marks``: address of the marks, 0 for none; ``rows``: weight and residual,
@@ -114,7 +120,12 @@ class KernelSession:
         function, shape = self._function(problem, {})
         launches = [
             comm.launch(
-                function, send[at:], recv[at:], min(step, problem.count - at), shape, rows=rows_of(problem, send, recv, at)
+                function,
+                send[at:],
+                recv[at:],
+                min(step, problem.count - at),
+                shape,
+                rows=rows_of(problem, send, recv, at),
             )
             for at in range(0, problem.count, step)
         ]
