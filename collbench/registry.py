@@ -254,18 +254,26 @@ def refusals() -> Callable[[Problem, str], str | None]:
     return lambda problem, name: missing(name) or found(name).refuses(problem)
 
 
-def default_backends() -> tuple[str, ...]:
+def default_backends(collectives: Iterable[str] = ("all_reduce",)) -> tuple[str, ...]:
     """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks.
 
-    On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each runs as a separate backend
-    and is always listed, so that its row can report a missing compiler.
+    On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each that implements one of
+    ``collectives`` runs as a separate backend and is always listed, so that its row can report a missing compiler.
     """
-    found = {name: find(name) for name in names()}
+    wanted = set(collectives)
+    found = {name: find(name) for name in names() if _implements(name, wanted)}
     here = [name for name, backend in found.items() if backend.missing() is None]
-    ours = _kernels.own_names()
+    ours = [name for name in _kernels.own_names() if name in found]
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
     listed = ours if _kernels.device() == "cpu" else []
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))
+
+
+def _implements(name: str, collectives: set[str]) -> bool:
+    """Whether a kernel of ours implements one of ``collectives``; true of all other backends."""
+    file = find_kernels().get(name)
+    ours = file is not None and name in _kernels.own_names()
+    return not ours or isinstance(file, Broken) or (file is not None and file.collective in collectives)
 
 
 def default_dtypes(specs: Iterable[str], collectives: Iterable[str] = ()) -> tuple[str, ...]:

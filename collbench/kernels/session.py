@@ -118,15 +118,9 @@ class KernelSession:
         if not step:
             raise CannotRunError(f"{kernel.file.name}: the scratch is too small for {problem.layout.size} ranks")
         function, shape = self._function(problem, {})
+        rows = partial(rows_of, problem, send, recv)
         launches = [
-            comm.launch(
-                function,
-                send[at:],
-                recv[at:],
-                min(step, problem.count - at),
-                shape,
-                rows=rows_of(problem, send, recv, at),
-            )
+            comm.launch(function, send[at:], recv[at:], min(step, problem.count - at), shape, 0, rows(at))
             for at in range(0, problem.count, step)
         ]
         return KernelCall(

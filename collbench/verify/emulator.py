@@ -135,8 +135,8 @@ class Emulator:
         reached: Sequence[bool], shape: tuple[int, int],
     ) -> None:  # fmt: skip
         """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``buffers`` are the addresses of input and
-        output, of ``count`` elements, and of weight and residual where rows are normalised; ``shape`` is (blocks, threads); ``reached``: whether loads and stores reach each
-        place."""
+        output, of ``count`` elements, and of weight and residual where rows are normalised; ``shape`` is (blocks,
+        threads); ``reached``: whether loads and stores reach each place."""
         scratch = [self._address(other, comm) + PAGE if there else 0 for other, there in enumerate(reached)]
         rows = dict(zip(ROWS_POINTERS, buffers[2:], strict=len(buffers) > 2))
         argument = args_type(self.places, bool(rows))(
