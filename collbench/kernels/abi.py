@@ -16,6 +16,7 @@ PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below
 PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "exchange", "rewinding")
 DOUBLING = 2
 CELL = 16  # bytes
+ESCAPES = (0x9E3779B8, 0x9E3779B9)  # the 32-bit words that escape in a Lamport cell for any bits (common/cells.cuh)
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Scratch:
         return self.lamport_at + 2 * self.lamport_half
 
 
-# Lamport cells hold 64 MiB on one node and about half of that between nodes; larger messages take several launches.
-ON_GPU = Scratch(64 << 20, 200 << 20, slack=4 << 20)
+# Lamport cells hold 64 MiB on one node and about half of that between nodes; larger messages take several launches. The
+# flagged half also holds the notes on escaped Lamport cells, 8 bytes for each.
+ON_GPU = Scratch(100 << 20, 200 << 20, slack=4 << 20)
 # Fits the host's caches, and its shared memory, which containers may limit to 64 MiB. Where there is less, larger
 # messages take more launches.
 ON_CPU = Scratch(1 << 20, 2 << 20)

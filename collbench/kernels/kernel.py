@@ -76,8 +76,8 @@ class Kernel:
         return self.formula(self.file.wire, problem, problem.bytes) * (2 if self.flagged(problem) else 1)
 
     def flagged(self, problem: Problem) -> bool:
-        """Whether cells carry flags; integer types always do, since no bit pattern can mark an empty Lamport cell."""
-        return self.file.cell == "ll" or not problem.dtype.is_float
+        """Whether cells carry flags. Integers always do under headers whose Lamport cells cannot escape."""
+        return self.file.cell == "ll" or not (self.file.escapes or problem.dtype.is_float)
 
     def formula(self, text: str, problem: Problem, size: int) -> float:
         """The value of a header's formula for a message of ``size`` bytes, without flags."""

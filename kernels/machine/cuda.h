@@ -44,6 +44,8 @@ template <class To, class From> INLINE To bits_as(From from) {
 }
 INLINE float __uint_as_float(u32 bits) { return bits_as<float>(bits); }
 INLINE u32 __float_as_uint(float f) { return bits_as<u32>(f); }
+INLINE double double_of(u64 bits) { return bits_as<double>(bits); }
+INLINE u64 bits_of(double d) { return bits_as<u64>(d); }
 
 INLINE float half_to_float(u16 h) {
   const u32 sign = u32(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;

@@ -12,6 +12,7 @@
 using u16 = cuda::std::uint16_t;
 using u32 = cuda::std::uint32_t;
 using u64 = cuda::std::uint64_t;
+using i64 = cuda::std::int64_t;
 
 // One block per multiprocessor suffices, so a thread may use all registers; otherwise the compiler would spill a few to
 // make room for a second block.
@@ -93,6 +94,9 @@ INLINE u32 to_bfloats(float first, float second) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
   return word;
 }
+
+INLINE double double_of(u64 bits) { return __longlong_as_double(i64(bits)); }
+INLINE u64 bits_of(double d) { return u64(__double_as_longlong(d)); }
 
 // Every NaN result has the same bits. Minimum and maximum are those of IEEE 754-2019.
 INLINE float sum_of(float a, float b) { return a + b; }
