@@ -58,13 +58,17 @@ class Stuck(ctypes.Structure):
     ]
 
 
-def args_type(places: int) -> type[ctypes.Structure]:
-    """Twin of ``Args`` in kernels/common/args.cuh."""
+ROWS_POINTERS = ("weight", "residual")
+
+
+def args_type(places: int, rows: bool = False) -> type[ctypes.Structure]:
+    """Twin of ``Args`` in kernels/common/args.cuh; of ``Given`` there for a kernel that normalises ``rows``."""
     pointers = ("in_", "out", "count", "state", "stuck", "marks", "patience")
     fields = [
         *((name, ctypes.c_uint64) for name in pointers),
         ("place", ctypes.c_int32), ("unused", ctypes.c_int32),
         ("scratch", ctypes.c_uint64 * places), ("pe", ctypes.c_int32 * places),
+        *((name, ctypes.c_uint64) for name in ROWS_POINTERS if rows),
     ]  # fmt: skip
     return type("Args", (ctypes.Structure,), {"_fields_": fields})
 
@@ -74,9 +78,10 @@ def args_of(
     **pointers: int,
 ) -> ctypes.Structure:  # fmt: skip
     """The argument of a kernel on ``rank``. ``scratch`` and ``pes``: address and PE of every place; ``pointers``: the
-    fields in_, out, count, state, stuck and marks; ``patience``: nanoseconds, PATIENCE_NS by default."""
+    fields in_, out, count, state, stuck and marks, with rows also weight and residual; ``patience``: nanoseconds,
+    PATIENCE_NS by default."""
     count = len(places)
-    return args_type(count)(
+    return args_type(count, "weight" in pointers)(
         patience=PATIENCE_NS if patience is None else patience, place=places.index(rank),
         scratch=(ctypes.c_uint64 * count)(*scratch), pe=(ctypes.c_int32 * count)(*pes), **pointers,
     )  # fmt: skip

@@ -24,7 +24,7 @@ SAMPLES: tuple[Mapping[str, float], ...] = (
     {"P": 24, "G": 4, "N": 6, "S": 1 << 26},
 )
 CHOICES = {
-    "collective": ("all_reduce",),
+    "collective": ("all_reduce", "all_reduce_rms_norm"),
     "dtypes": tuple(DTYPES),
     "ops": ("sum", "min", "max"),
     "order": ("flat", "nvrar"),

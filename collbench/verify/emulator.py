@@ -17,7 +17,7 @@ import numpy as np
 from collbench.errors import CannotRunError
 from collbench.host.memory import show_bytes
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
+from collbench.kernels.abi import ROWS_POINTERS, STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
 from collbench.kernels.host_compiler import EMULATED, LoadedKernel
 from collbench.kernels.sources import KernelError
 from collbench.verify.schedules import Schedule
@@ -131,15 +131,16 @@ class Emulator:
         ctypes.memset(at + PAGE + scratch.lamport_at, 0xFF, 2 * scratch.lamport_half)
 
     def launch(
-        self, place: int, comm: int, kernel: LoadedKernel, buffers: tuple[int, int], count: int,
+        self, place: int, comm: int, kernel: LoadedKernel, buffers: Sequence[int], count: int,
         reached: Sequence[bool], shape: tuple[int, int],
     ) -> None:  # fmt: skip
         """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``buffers`` are the addresses of input and
-        output, of ``count`` elements; ``shape`` is (blocks, threads); ``reached``: whether loads and stores reach each
+        output, of ``count`` elements, and of weight and residual where rows are normalised; ``shape`` is (blocks, threads); ``reached``: whether loads and stores reach each
         place."""
         scratch = [self._address(other, comm) + PAGE if there else 0 for other, there in enumerate(reached)]
-        argument = args_type(self.places)(
-            in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
+        rows = dict(zip(ROWS_POINTERS, buffers[2:], strict=len(buffers) > 2))
+        argument = args_type(self.places, bool(rows))(
+            **rows, in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
             stuck=ctypes.addressof(self._stuck[comm][place]), marks=0, place=place,
             scratch=(ctypes.c_uint64 * self.places)(*scratch),
             pe=(ctypes.c_int32 * self.places)(*range(self.places)),

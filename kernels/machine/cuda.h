@@ -12,7 +12,7 @@
 #define __noinline__ __attribute__((noinline))
 // The runtime keeps a copy of this section per block and swaps it when it switches blocks.
 #define __shared__ static __attribute__((section("coll_shared")))
-#define KERNEL(a) extern "C" void COLL_NAME(const Args& a)
+#define KERNEL(a) extern "C" void COLL_NAME(const Given& a)
 #define INLINE inline __attribute__((always_inline))
 #define OUTLINE static __attribute__((noinline))
 
@@ -78,6 +78,11 @@ INLINE float largest_of(float a, float b) {
   if (a != a || b != b) return bits_as<float>(0x7fffffffu);
   return a > b || (a == b && !(bits_as<u32>(a) >> 31)) ? a : b;
 }
+
+INLINE float product_of(float a, float b) { return a * b; }
+INLINE float quotient_of(float a, float b) { return a / b; }
+INLINE float reciprocal_of(float a) { return 1 / a; }
+INLINE float root_of(float a) { return __builtin_sqrtf(a); }
 
 // ---- Warps ----
 
