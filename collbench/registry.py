@@ -33,6 +33,7 @@ from collbench.host.gpus import gpu_count
 from collbench.kernels.files import Broken, find_kernels
 from collbench.kernels.kernel import Kernel
 from collbench.kernels.revisions import Revision, kernel_at, own_revision, revision_of_kernel
+from collbench.plan.collectives import COLLECTIVES
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -282,7 +283,10 @@ def _on_request(backend: Backend) -> bool:
     return isinstance(backend, OnRequest) and backend.ON_REQUEST
 
 
-def default_dtypes(specs: Iterable[str]) -> tuple[str, ...]:
-    """The default element type for these backends: bfloat16 on GPUs, else float32."""
+def default_dtypes(specs: Iterable[str], collectives: Iterable[str] = ()) -> tuple[str, ...]:
+    """The default element type for these backends and collectives: bfloat16 on GPUs, and where rows are normalised,
+    which is not defined for wider types; else float32."""
+    if any(COLLECTIVES[name].normalises for name in collectives):
+        return ("bfloat16",)
     on_gpus = any(find(name).DEVICE == "gpu" for name in specs)
     return ("bfloat16",) if on_gpus and gpu_count() else ("float32",)

@@ -11,6 +11,7 @@ from typing import cast
 from collbench.backends import (
     Backend,
     Configurable,
+    ExactNorm,
     ExactOrder,
     OnRequest,
     OtherWays,
@@ -88,6 +89,8 @@ class Guarded:
                 self.WAYS = dict(backend.WAYS)
             if isinstance(backend, Configurable):
                 self.configured = partial(_configured, name, backend)
+            if isinstance(backend, ExactNorm):
+                self.EXACT_NORM = bool(backend.EXACT_NORM)
             if isinstance(backend, Tunable):
                 self.candidates = partial(_candidates, name, backend)
         if self.DEVICE not in DEVICES:

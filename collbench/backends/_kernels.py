@@ -89,7 +89,7 @@ def order_of(file: KernelFile, problem: Problem) -> ExactOrder | None:
 
 @dataclass(frozen=True)
 class KernelBackend:
-    """One kernel as a backend. Implements ``Backend``, ``Configurable``, ``Tunable`` and ``OtherWays``."""
+    """One kernel as a backend. Implements ``Backend``, ``Configurable``, ``Tunable``, ``ExactNorm``, ``OtherWays``."""
 
     kernel: Kernel
 
@@ -123,6 +123,11 @@ class KernelBackend:
     def exact_order(self, problem: Problem) -> ExactOrder | None:
         """The order of additions that the file's header names, or None."""
         return order_of(self.kernel.file, problem)
+
+    @property
+    def EXACT_NORM(self) -> bool:  # noqa: N802 (the protocol's name)
+        """Whether the file's header names an order: that of rows is then the documented one too."""
+        return self.kernel.file.order is not None
 
     def wire_bytes(self, problem: Problem) -> float | None:
         """Bytes that one rank sends per call, flags included."""

@@ -16,6 +16,7 @@ memory to no multicast object; its other all-reduces (mnnvl) do, and are not run
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -50,8 +51,11 @@ COMPILE_SECONDS = 900.0
 PARAMETERS = ("shots", "hidden", "pdl", "trigger")
 
 
-def _nvcc() -> bool:
-    """Whether CUDA's compiler is where FlashInfer looks for it (flashinfer/jit/cpp_ext.py, get_cuda_path)."""
+def _has_kernels() -> bool:
+    """Whether FlashInfer's kernels are installed, or CUDA's compiler is where it looks (flashinfer/jit/cpp_ext.py,
+    get_cuda_path)."""
+    if importlib.util.find_spec("flashinfer_jit_cache") is not None:
+        return True
     home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
     return Path(home or "/usr/local/cuda", "bin", "nvcc").exists() or (not home and shutil.which("nvcc") is not None)
 
@@ -101,7 +105,7 @@ class FlashInfer:
         """Why this machine cannot run it: no GPU, no FlashInfer or torch that is new enough, no compiler; or None."""
         reason = gpu_missing() or _torch.lacking("torch", "torch", LEAST_TORCH)
         reason = reason or _torch.lacking("flashinfer", "flashinfer-python", LEAST)
-        return reason or (None if _nvcc() else "FlashInfer compiles with nvcc; set CUDA_HOME to a CUDA Toolkit")
+        return reason or (None if _has_kernels() else "FlashInfer compiles with nvcc; set CUDA_HOME to a CUDA Toolkit")
 
     @property
     def trigger(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from collbench.devices.device import PERIOD, Array, Errors, Region
+from collbench.devices.device import PERIOD, Array, Errors, Region, Values
 
 THREADS, MOST_BLOCKS = 256, 1024
 
@@ -67,6 +67,15 @@ _JUDGED = {
     "float16": "f16", "bfloat16": "bf16", "float32": "float", "float64": "double", "int32": "int", "uint8": "u8",
 }  # fmt: skip
 
+NONE_FOUND = np.array([0, ~np.uint64(0), 0], np.uint64)
+
+
+def errors_of(found: Values) -> Errors:
+    """What a kernel found, as it left it in three words."""
+    wrong, first, worst = found
+    units = float(worst.view(np.float64))
+    return Errors(int(wrong), *divmod(int(first), 1 << 40), units) if wrong else Errors(units=units)
+
 
 class Patterns:
     """Compiled pattern kernels of the current device, launched on the current cupy stream."""
@@ -77,8 +86,7 @@ class Patterns:
             code=SOURCE, options=("--std=c++17", f"-DPERIOD={PERIOD}ull"), name_expressions=[*names, "hold"]
         )
         self._kernels: dict[str, Any] = {name: self._module.get_function(name) for name in [*names, "hold"]}
-        self._clear = np.array([0, ~np.uint64(0), 0], np.uint64)
-        self._found = cupy.asarray(self._clear)
+        self._found = cupy.asarray(NONE_FOUND)
 
     def fill(self, arena: Array, region: Region, table: Array, start: int, step: int) -> None:
         """Implements ``Device.fill``."""
@@ -87,7 +95,7 @@ class Patterns:
 
     def judge(self, arena: Array, region: Region, expected: Array, start: int, step: int) -> Errors:
         """Implements ``Device.judge``; waits for the stream."""
-        self._found.set(self._clear)
+        self._found.set(NONE_FOUND)
         self._launch(
             self._kernels[f"judge<{_JUDGED[region.dtype.name]}>"],
             arena,
@@ -97,9 +105,7 @@ class Patterns:
             step,
             self._found,
         )
-        wrong, first, worst = cupy.asnumpy(self._found)
-        units = float(worst.view(np.float64))
-        return Errors(int(wrong), *divmod(int(first), 1 << 40), units) if wrong else Errors(units=units)
+        return errors_of(cupy.asnumpy(self._found))
 
     def delay(self, nanoseconds: int) -> None:
         """Keep the stream busy for ``nanoseconds``."""

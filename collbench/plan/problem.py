@@ -56,6 +56,10 @@ class Problem:
         """Contributions to a reduction: one of each rank and, where there is one, the old residual."""
         return self.layout.size + self.collective.normalises
 
+    def contribution(self, source: int) -> str:
+        """The contribution numbered ``source``, in words."""
+        return f"the contribution of rank {source}" if source < self.layout.size else "the old residual"
+
     @property
     def input_bytes(self) -> int:
         """Bytes of the largest input buffer, rounded up to the message."""

@@ -24,7 +24,7 @@ Values: TypeAlias = "NDArray[Any]"  # of float16 or bfloat16, where nothing else
 EPSILON = 1e-5  # rms_norm_eps of Llama 2 and 3
 DTYPES = ("float16", "bfloat16")
 CELL_ELEMENTS = 8
-MOST_HIDDEN = 16384
+MOST_HIDDEN, DEFAULT_HIDDEN = 16384, 4096
 
 
 def reference(inputs: Values, residual: Values, weight: Values) -> tuple[Values, Values]:

@@ -110,7 +110,7 @@ def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.
 
 @lru_cache(maxsize=64)
 def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
-    """One period of every rank's input, shape (ranks, PERIOD).
+    """One period of every contribution, shape (ranks, PERIOD): the ranks' and, as one rank more, an old residual.
 
     ``routing``: in reductions, each element is non-neutral on one rank only, with a distinct code.
     ``exact``: integers whose sums are exact in any order (nccl-tests, verifiable.cu).
@@ -128,6 +128,14 @@ def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
         values = _whole_numbers(dtype, ranks, draw)
     else:
         values = _random(dtype, ranks, draw)
+    values.setflags(write=False)
+    return values
+
+
+@lru_cache(maxsize=8)
+def weights(dtype: Dtype) -> Values:
+    """One period of the weights of rows: random numbers around 1. The array is cached and read-only."""
+    values: Values = np.random.default_rng(2512).uniform(0.5, 1.5, PERIOD).astype(dtype.numpy)
     values.setflags(write=False)
     return values
 

@@ -146,6 +146,9 @@ def test_what_is_missing_is_found_without_importing_it(monkeypatch: pytest.Monke
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.11.0" if name == "torch" else "0.7.2.post1")
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
     assert flashinfer.missing() == "FlashInfer compiles with nvcc; set CUDA_HOME to a CUDA Toolkit"
+    there.add("flashinfer_jit_cache")
+    assert flashinfer.missing() is None
+    there.remove("flashinfer_jit_cache")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "nvcc").touch()
     assert flashinfer.missing() is None
@@ -159,12 +162,9 @@ def test_a_plain_all_reduce(calls: Fakes) -> None:
     assert isinstance(call, KernelCall)
     call()
     ((asked,),) = calls.named("all-reduce")
-    rows = {
-        "input": Memory(BASE, 2048, "bfloat16", (2, 1024)),
-        "output": Memory(BASE + 8192, 2048, "bfloat16", (2, 1024)),
-    }
+    source, target = (Memory(start, 2048, "bfloat16", (2, 1024)) for start in (BASE, BASE + 8192))
     assert asked == {
-        **rows, "workspace": session.workspaces[0].made, "pattern": 0, "launch_with_pdl": True,
+        "input": source, "output": target, "workspace": session.workspaces[0].made, "pattern": 0, "launch_with_pdl": True,
         "trigger_completion_at_end": True, "rms_eps": 1e-5, "use_oneshot": True, "fp32_acc": True,
     }  # fmt: skip
     assert call.params == {"shots": "1", "row": "1024", "pdl": "1", "trigger": "end"}
