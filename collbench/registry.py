@@ -271,7 +271,7 @@ def default_backends() -> tuple[str, ...]:
     On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each runs as a separate backend
     and is always listed, so that its row can report a missing compiler.
     """
-    found = {name: backend for name in names() if not _on_request(backend := find(name))}
+    found = {name: backend for name in names() if not is_on_request(backend := find(name))}
     here = [name for name, backend in found.items() if backend.missing() is None]
     ours = _kernels.own_names()
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
@@ -279,7 +279,8 @@ def default_backends() -> tuple[str, ...]:
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))
 
 
-def _on_request(backend: Backend) -> bool:
+def is_on_request(backend: Backend) -> bool:
+    """Whether the backend runs only where it is named."""
     return isinstance(backend, OnRequest) and backend.ON_REQUEST
 
 

@@ -164,8 +164,8 @@ def test_a_plain_all_reduce(calls: Fakes) -> None:
     ((asked,),) = calls.named("all-reduce")
     source, target = (Memory(start, 2048, "bfloat16", (2, 1024)) for start in (BASE, BASE + 8192))
     assert asked == {
-        "input": source, "output": target, "workspace": session.workspaces[0].made, "pattern": 0, "launch_with_pdl": True,
-        "trigger_completion_at_end": True, "rms_eps": 1e-5, "use_oneshot": True, "fp32_acc": True,
+        "input": source, "output": target, "workspace": session.workspaces[0].made, "pattern": 0, "rms_eps": 1e-5,
+        "launch_with_pdl": True, "trigger_completion_at_end": True, "use_oneshot": True, "fp32_acc": True,
     }  # fmt: skip
     assert call.params == {"shots": "1", "row": "1024", "pdl": "1", "trigger": "end"}
 
