@@ -1,14 +1,14 @@
 """FlashInfer's all-reduce from TensorRT-LLM, plain and fused with the residual's addition and RMSNorm.
 
-One shot pushes every message to all peers, whose cells are empty while they hold -0 (Lamport); two shots push to a
-buffer, synchronise, add a share of the rows, and synchronise again. Without the parameter ``shots`` FlashInfer's own
-limits decide (flashinfer/comm/trtllm_ar.py, _use_oneshot_heuristics).
+With one shot every rank stores its message to all peers, where a cell is empty while it holds -0 (Lamport). With two it
+copies the message to a shared buffer, adds its share of all ranks' rows after a barrier, and stores the sums to all.
+Without the parameter ``shots`` FlashInfer's own limits decide (flashinfer/comm/trtllm_ar.py, _use_oneshot_heuristics).
 
 A message is rows of ``hidden`` elements, each of which a cluster of thread blocks reduces. Where the problem has no
 rows, a message of up to 4096 elements is one, and a longer one has the longest row up to 4096 that divides it; the
 parameter ``hidden`` sets another. Sums are formed in fp32 and launches are programmatic dependent ones, as in vLLM
-(compilation/passes/fusion/allreduce_rms_fusion.py); with ``pdl=0`` they are not, and with ``trigger=start`` the next
-launch may begin when a kernel has begun, not when it has ended.
+(compilation/passes/fusion/allreduce_rms_fusion.py); with ``pdl=0`` they are not, and with ``trigger=start``, which vLLM
+avoids for one shot, the next launch may begin when a kernel has begun, not when it has ended.
 
 FlashInfer compiles its kernels when they are first used. It exchanges handles of its memory through MPI, and binds the
 memory to no multicast object; its other all-reduces (mnnvl) do, and are not run.

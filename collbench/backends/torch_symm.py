@@ -5,7 +5,7 @@ Each rank loads from the memory of its peers (torch, csrc/distributed/c10d/symm_
 - one shot: every rank adds the whole messages of all ranks. Out of place only, since peers read the input while results
   are written.
 - two shots: every rank adds its part of all messages and stores the sums to all ranks. In place only; out of place, the
-  input is first copied to the output, and the copy is timed, as it would be in vLLM (device_communicators/symm_mem.py).
+  input is first copied to the output, which is timed (vLLM copies in and out, device_communicators/symm_mem.py).
 
 Without the parameter ``shots`` it is one shot up to 128 KiB out of place, the limit up to which inductor replaces an
 all-reduce by one (torch, _inductor/config.py, one_shot_all_reduce_threshold_bytes), and else two.
