@@ -38,3 +38,4 @@
 #include "common/epoch.cuh"
 #include "common/call.cuh"
 #include "common/put.cuh"
+#include "common/rows.cuh"

@@ -70,15 +70,15 @@ def flat_residual(contributions: Values, layout: Layout, op: str) -> Values:
     return rms_norm.flat_residual(contributions[list(layout.places)], contributions[-1])
 
 
-def residual_after(contributions: Values, layout: Layout, op: str) -> Values:
-    """The residual in order ``nvrar``: it is added to the rounded result of the three phases, and rounded again.
-    (ranks + 1, n) -> (n,)."""
-    reduced = mpi_nvrar.three_phases(contributions[:-1], layout, op)
-    return rms_norm.flat_residual(reduced[None], contributions[-1])
+def joined_residual(contributions: Values, layout: Layout, op: str) -> Values:
+    """The residual in order ``nvrar``: the old one is one more addend of the last addition of the three phases, before
+    its rounding. On one node this is the order ``flat``. (ranks + 1, n) -> (n,)."""
+    addends = mpi_nvrar.last_addends(contributions[:-1], layout, op)
+    return rms_norm.flat_residual(addends, contributions[-1])
 
 
 ORDERS = {"flat": flat_sum, "nvrar": mpi_nvrar.three_phases}
-NORM_ORDERS = {"flat": flat_residual, "nvrar": residual_after}
+NORM_ORDERS = {"flat": flat_residual, "nvrar": joined_residual}
 
 
 def order_of(file: KernelFile, problem: Problem) -> ExactOrder | None:

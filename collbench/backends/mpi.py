@@ -152,7 +152,7 @@ def message(problem: Problem, array: Array) -> Any:
     """``array`` as a buffer for mpi4py; 16-bit floats are sent as 16-bit integers, which MPI has."""
     from mpi4py import MPI
 
-    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}
+    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T, "int64": MPI.INT64_T}
     kind = types.get(problem.dtype.name)
     return (array, kind) if kind is not None else (array.view("u2"), MPI.UINT16_T)
 

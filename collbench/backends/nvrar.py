@@ -45,7 +45,7 @@ def default(problem: Problem) -> str:
 def _more_in_one_hop(problem: Problem) -> float:
     """Bytes that one hop sends, (P-1) S, in excess of those of two hops, 2 (P-1)/P S."""
     ranks = problem.layout.size
-    return (ranks - 1) * (1 - 2 / ranks) * problem.bytes * (1 if problem.dtype.is_float else 2)
+    return (ranks - 1) * (1 - 2 / ranks) * problem.bytes
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from collbench.devices.device import PERIOD, Array, Errors, Rows
 from collbench.devices.gpu_patterns import NONE_FOUND, errors_of
 from collbench.devices.norm_source import ARITHMETIC, JUDGE, KINDS, options_of
-from collbench.devices.norms import least_normal
+from collbench.devices.norms import tolerance
 
 THREADS, MOST_BLOCKS = 256, 1024
 
@@ -34,7 +34,7 @@ class Norms:
         at = [np.uint64(arena.data.ptr + each.offset) for each in (region, rows.residual)]
         strides = [np.uint64(each.stride) for each in (region, rows.residual)]
         sizes = (np.uint64(region.count), np.uint32(rows.hidden), np.uint64(start), np.uint64(step))
-        limits = (np.float64(rows.roundings * kind.roundoff), np.float64(least_normal(kind)))
+        limits = map(np.float64, tolerance(kind, rows.roundings))
         self._kernels[kind.name](
             (blocks, region.slots), (THREADS,), (*at, *strides, *sizes, weights, *limits, self._found)
         )

@@ -14,12 +14,14 @@ THREADS, MOST_BLOCKS = 256, 1024
 # One row of blocks per slot; element i of slot s is compared with or set from entry (start + s * step + i) % PERIOD.
 SOURCE = r"""
 typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long long u64;
+typedef long long i64;
 struct f16 { u16 bits; }; struct bf16 { u16 bits; };
 
 // cupy compiles with -ftz=true, under which a plain conversion would flush denormals.
 __device__ double widen(float x) { double y; asm("cvt.f64.f32 %0, %1;" : "=d"(y) : "f"(x)); return y; }
 __device__ double widen(double x) { return x; }
 __device__ double widen(int x) { return x; }
+__device__ double widen(i64 x) { return x; }
 __device__ double widen(u8 x) { return x; }
 __device__ double widen(bf16 x) { return widen(__uint_as_float((u32)x.bits << 16)); }
 __device__ double widen(f16 x) { float y; asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits)); return y; }
@@ -64,7 +66,8 @@ __global__ void hold(u64 nanoseconds) {
 
 _STORED = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
 _JUDGED = {
-    "float16": "f16", "bfloat16": "bf16", "float32": "float", "float64": "double", "int32": "int", "uint8": "u8",
+    "float16": "f16", "bfloat16": "bf16", "float32": "float", "float64": "double", "int32": "int", "int64": "i64",
+    "uint8": "u8",
 }  # fmt: skip
 
 NONE_FOUND = np.array([0, ~np.uint64(0), 0], np.uint64)

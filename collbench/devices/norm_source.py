@@ -78,7 +78,7 @@ __global__ void judge_rows(const char* rows, const char* residuals, u64 stride, 
       float got = T::wide(out[at + i]), near = T::wide(rounded);
       bool right = out[at + i] == rounded || (got != got && near != near);
       if (!right && relative > 0)
-        right = got == near || close(exactly(got), exactly(want), relative, absolute);
+        right = exactly(got) == exactly(near) || close(exactly(got), exactly(want), relative, absolute);
       if (!right) {
         wrong++;
         if (first == ~0ull) first = (u64)blockIdx.y << 40 | (at + i);

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from collbench.devices.device import Floats, Rows, Values, same
+from collbench.devices.device import Rows, Values, same
 from collbench.plan import rms_norm
 from collbench.plan.dtypes import Dtype
 
-
-def least_normal(dtype: Dtype) -> float:
-    """The smallest normal number of a type of 16 bits: errors below it are those of flushed denormals."""
-    return float(np.array(1 << (dtype.exact_bits - 1), np.uint16).view(dtype.numpy)[()])
+FLUSHED = 2.0**-126 * 2 / math.sqrt(rms_norm.EPSILON)  # of a denormal in fp32, times the largest scale and a weight
 
 
-def tolerance(want: Floats, dtype: Dtype, roundings: int) -> Floats:
-    """The absolute error allowed in rows whose exact values are ``want``."""
-    return np.asarray(roundings * dtype.roundoff * np.abs(want) + least_normal(dtype), np.float64)
+def tolerance(dtype: Dtype, roundings: int) -> tuple[float, float]:
+    """The error allowed after so many roundings to a type of 16 bits: relative to the exact value, and absolute, by
+    roundings of its denormals and by fp32 arithmetic that flushes denormals."""
+    spacing = float(np.array(1, np.uint16).view(dtype.numpy)[()])
+    return roundings * dtype.roundoff, roundings * spacing + FLUSHED
 
 
 def unlike_rows(got: Values, residual: Values, weight: Values, rows: Rows) -> Values:
@@ -27,5 +28,6 @@ def unlike_rows(got: Values, residual: Values, weight: Values, rows: Rows) -> Va
         if not rows.roundings:
             return np.asarray((got.view("u2") != rounded.view("u2")) & ~(np.isnan(got) & np.isnan(rounded)))
         seen, want = got.astype(np.float64), exact.astype(np.float64)
-        near = np.abs(seen - want) <= tolerance(want, rows.normalised.dtype, rows.roundings)
+        relative, absolute = tolerance(rows.normalised.dtype, rows.roundings)
+        near = np.abs(seen - want) <= relative * np.abs(want) + absolute
         return np.asarray(~(near & np.isfinite(want) | same(got, rounded)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from collbench.host.memory import shared_room, show_bytes
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import MARKS, ON_CPU, SMALLER_ON_CPU, Scratch, Stuck, alarm_of, args_of, first_state
+from collbench.kernels.abi import (
+    MARKS,
+    ON_CPU,
+    ROWS_POINTERS,
+    SMALLER_ON_CPU,
+    Scratch,
+    Stuck,
+    alarm_of,
+    args_of,
+    first_state,
+)
 from collbench.kernels.header import KernelFile
 from collbench.kernels.host_compiler import COMPILE_SECONDS, CPU, VERSION_SECONDS, LoadedKernel
 from collbench.kernels.loader import Loader, Options
@@ -160,13 +170,14 @@ class CpuCommunicator:
         return shape
 
     def launch(
-        self, function: LoadedKernel, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0
-    ) -> CpuLaunch:
+        self, function: LoadedKernel, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0,
+        rows: Sequence[Array] = (),
+    ) -> CpuLaunch:  # fmt: skip
         """A launch on this rank, its arguments converted in advance, so that little of a call is spent in Python."""
         argument = args_of(
             self.places, self._world.rank, self.addresses, range(len(self.places)), in_=send.ctypes.data,
             out=recv.ctypes.data, count=count, state=self._state.ctypes.data, stuck=ctypes.addressof(self._stuck),
-            marks=marks,
+            marks=marks, **{name: each.ctypes.data for name, each in zip(ROWS_POINTERS, rows, strict=bool(rows))},
         )  # fmt: skip
         begin, end = map(ctypes.c_void_p, function.shared)
         grid, width = ctypes.c_uint32(shape["blocks"]), ctypes.c_uint32(shape["threads"])

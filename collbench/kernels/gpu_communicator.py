@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from collbench.devices.cuda import check
 from collbench.devices.nvshmem import start, transport
 from collbench.errors import CannotRunError, HangError
 from collbench.kernels import nvrtc
-from collbench.kernels.abi import MARKS, ON_GPU, Stuck, alarm_of, args_of, first_state
+from collbench.kernels.abi import MARKS, ON_GPU, ROWS_POINTERS, Stuck, alarm_of, args_of, first_state
 from collbench.kernels.cubin import uses_nvshmem
 from collbench.kernels.header import KernelFile
 from collbench.kernels.loader import Loader, Options
@@ -153,15 +153,21 @@ class GpuCommunicator:
             self._resident[key] = int(self._world.comm.allreduce(each * self._device.multiprocessors, op=min))
         return self._resident[key]
 
-    def launch(self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0) -> GpuLaunch:
+    def launch(
+        self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0,
+        rows: Sequence[Array] = (),
+    ) -> GpuLaunch:  # fmt: skip
         """A launch for ``count`` elements on the device's stream."""
-        return GpuLaunch(function, self.args(send, recv, count, marks), shape, self._device.stream.ptr)
+        return GpuLaunch(function, self.args(send, recv, count, marks, rows), shape, self._device.stream.ptr)
 
-    def args(self, send: Array, recv: Array, count: int, marks: int = 0) -> ctypes.Structure:
+    def args(
+        self, send: Array, recv: Array, count: int, marks: int = 0, rows: Sequence[Array] = ()
+    ) -> ctypes.Structure:
         """The argument of a kernel for ``count`` elements from ``send`` to ``recv``."""
         return args_of(
             self.places, self._world.rank, self.addresses, self._pes, in_=send.data.ptr, out=recv.data.ptr, count=count,
             state=self._state.data.ptr, stuck=self._pinned.ptr, marks=marks,
+            **{name: each.data.ptr for name, each in zip(ROWS_POINTERS, rows, strict=bool(rows))},
         )  # fmt: skip
 
     def marks(self, blocks: int) -> GpuMarks:

@@ -24,7 +24,7 @@ SAMPLES: tuple[Mapping[str, float], ...] = (
     {"P": 24, "G": 4, "N": 6, "S": 1 << 26},
 )
 CHOICES = {
-    "collective": ("all_reduce",),
+    "collective": ("all_reduce", "all_reduce_rms_norm"),
     "dtypes": tuple(DTYPES),
     "ops": ("sum", "min", "max"),
     "order": ("flat", "nvrar"),
@@ -61,7 +61,7 @@ class KernelFile:
     default first. ``blocks`` and ``threads``: launch shapes to try. ``tile``: contiguous cells of a slot.
     ``max_bytes``: its longest message. ``phases``: the phases that end at marks 1, 2, ...; "doubling" stands for
     floor(log2(N)) of them. ``headers``: the folder of the headers that come with collbench, of a git revision; None for
-    the present ones.
+    the present ones. ``escapes``: whether Lamport cells of these headers hold any bits, those of integers included.
     """
 
     name: str
@@ -83,6 +83,7 @@ class KernelFile:
     defines: Mapping[str, tuple[int, ...]] = field(hash=False)
     phases: tuple[str, ...]
     headers: Path | None = None
+    escapes: bool = True
 
     @property
     def symbol(self) -> str:
@@ -90,7 +91,7 @@ class KernelFile:
         return self.path.stem
 
 
-FIELDS = tuple(each.name for each in fields(KernelFile) if each.name not in ("name", "path", "headers"))
+FIELDS = tuple(each.name for each in fields(KernelFile) if each.name not in ("name", "path", "headers", "escapes"))
 
 
 def kernel_name(path: Path) -> str:

@@ -13,7 +13,7 @@ from collbench.kernels.header import KernelFile
 from collbench.kernels.kernel import Kernel, Shape, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from collbench.devices.device import Array, Call, Device
     from collbench.devices.gpu import Gpu
@@ -42,8 +42,18 @@ class Communicator(Protocol):
     def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> Shape:
         """``shape`` as this device can run it; raises CannotRunError where explicit parameters do not fit."""
 
-    def launch(self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0) -> Call:
-        """A launch for ``count`` elements; ``marks``: address of the marks, 0 for none."""
+    def launch(
+        self,
+        function: Any,
+        send: Array,
+        recv: Array,
+        count: int,
+        shape: Shape,
+        marks: int = 0,
+        rows: Sequence[Array] = (),
+    ) -> Call:
+        """A launch for ``count`` elements; ``marks``: address of the marks, 0 for none; ``rows``: weight and residual,
+        where rows are normalised."""
 
     def marks(self, blocks: int) -> Marks:
         """Zeroed memory for the marks of ``blocks`` blocks."""
@@ -84,6 +94,12 @@ def open_session(kernel: Kernel, world: World, device: Device, arena_bytes: int)
     return KernelSession(kernel, world, device.arena(arena_bytes), open_communicator(world, device))
 
 
+def rows_of(problem: Problem, send: Array, recv: Array, at: int = 0) -> tuple[Array, ...]:
+    """The weight, behind the message in ``send``, and from element ``at`` on the residual, behind the rows in ``recv``;
+    nothing where a collective does not normalise rows."""
+    return (send[problem.count :], recv[problem.count + at :]) if problem.hidden else ()
+
+
 @dataclass(frozen=True)
 class KernelSession:
     """A kernel open on one world; implements ``Session``."""
@@ -103,7 +119,14 @@ class KernelSession:
             raise CannotRunError(f"{kernel.file.name}: the scratch is too small for {problem.layout.size} ranks")
         function, shape = self._function(problem, {})
         launches = [
-            comm.launch(function, send[at:], recv[at:], min(step, problem.count - at), shape)
+            comm.launch(
+                function,
+                send[at:],
+                recv[at:],
+                min(step, problem.count - at),
+                shape,
+                rows=rows_of(problem, send, recv, at),
+            )
             for at in range(0, problem.count, step)
         ]
         return KernelCall(
@@ -125,7 +148,8 @@ class KernelSession:
         """The same launch, compiled to record the time at the end of every phase."""
         function, shape = self._function(problem, {"COLL_MARKS": MARKS})
         marks = self.comm.marks(shape["blocks"])
-        launch = self.comm.launch(function, send, recv, problem.count, shape, marks.address)
+        rows = rows_of(problem, send, recv)
+        launch = self.comm.launch(function, send, recv, problem.count, shape, marks.address, rows)
         return Marked(launch, marks, phase_names(self.kernel.file.phases, problem.layout.node_count))
 
     def transport(self) -> str:

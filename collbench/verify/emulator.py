@@ -17,7 +17,7 @@ import numpy as np
 from collbench.errors import CannotRunError
 from collbench.host.memory import show_bytes
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
+from collbench.kernels.abi import ROWS_POINTERS, STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
 from collbench.kernels.host_compiler import EMULATED, LoadedKernel
 from collbench.kernels.sources import KernelError
 from collbench.verify.schedules import Schedule
@@ -98,15 +98,43 @@ class Comms:
         return PAGE + -(-self.scratch.bytes // PAGE) * PAGE
 
 
-class Emulator:
-    """An emulator of ``places`` ranks (each place is a PE), with ``threads`` threads per rank and communicator.
+@dataclass(frozen=True)
+class Wait:
+    """A thread of the rank at ``place`` that waits, or last waited, for the rank at ``partner`` in a phase (a number of
+    ``abi.PHASES``) and step of the call ``epoch``: for the cell at ``offset`` of its scratch, which holds ``cell``."""
 
-    A process can have one at a time; ``close`` frees it. Raises CannotRunError or MemoryError if it needs too much
-    memory.
+    place: int
+    partner: int
+    phase: int
+    step: int
+    epoch: int
+    comm: int
+    block: int
+    thread: int
+    offset: int
+    cell: tuple[int, int]
+
+    def words(self, ranks: Sequence[int]) -> str:
+        """The wait as a line of text; ``ranks`` holds the rank at each place."""
+        what = waiting_words(ranks, self.place, self.phase, self.step, self.partner, self.epoch).format("")
+        holds = " ".join(f"{half:016x}" for half in self.cell)
+        where = f"block {self.block}, thread {self.thread}, communicator {self.comm}"
+        return f"{what} ({where}: the cell at {self.offset:#x} of its scratch holds {holds})"
+
+
+class Emulator:
+    """An emulator of ``places`` ranks, with ``threads`` threads per rank and communicator.
+
+    ``pes`` holds the PE at each place; by default, a place is its PE. A process can have one emulator at a time;
+    ``close`` frees it. Raises CannotRunError or MemoryError if it needs too much memory.
     """
 
-    def __init__(self, schedule: Schedule, places: int, comms: Comms, threads: int) -> None:
+    def __init__(
+        self, schedule: Schedule, places: int, comms: Comms, threads: int, pes: Sequence[int] | None = None
+    ) -> None:
         self.places, self.comms = places, comms
+        self.pes = tuple(range(places)) if pes is None else tuple(pes)
+        assert sorted(self.pes) == list(range(places)), f"{pes} are not the PEs of {places} places"
         self._library = _runtime()
         stride, all_threads = comms.count * comms.stride, comms.count * places * threads
         patience = PATIENT_EVENTS[0] + PATIENT_EVENTS[1] * all_threads + LOOKS * places**2
@@ -122,7 +150,10 @@ class Emulator:
                 self._clear(place, comm)
 
     def _address(self, place: int, comm: int) -> int:
-        return int(self._base) + (place * self.comms.count + comm) * self.comms.stride
+        return int(self._base) + self._stream(place, comm) * self.comms.stride
+
+    def _stream(self, place: int, comm: int) -> int:
+        return self.pes[place] * self.comms.count + comm
 
     def _clear(self, place: int, comm: int) -> None:
         at, scratch, epoch = self._address(place, comm), self.comms.scratch, self.comms.first_epoch
@@ -131,22 +162,23 @@ class Emulator:
         ctypes.memset(at + PAGE + scratch.lamport_at, 0xFF, 2 * scratch.lamport_half)
 
     def launch(
-        self, place: int, comm: int, kernel: LoadedKernel, buffers: tuple[int, int], count: int,
+        self, place: int, comm: int, kernel: LoadedKernel, buffers: Sequence[int], count: int,
         reached: Sequence[bool], shape: tuple[int, int],
     ) -> None:  # fmt: skip
         """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``buffers`` are the addresses of input and
-        output, of ``count`` elements; ``shape`` is (blocks, threads); ``reached``: whether loads and stores reach each
+        output, of ``count`` elements, and of weight and residual where rows are normalised; ``shape`` is (blocks, threads); ``reached``: whether loads and stores reach each
         place."""
         scratch = [self._address(other, comm) + PAGE if there else 0 for other, there in enumerate(reached)]
-        argument = args_type(self.places)(
-            in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
+        rows = dict(zip(ROWS_POINTERS, buffers[2:], strict=len(buffers) > 2))
+        argument = args_type(self.places, bool(rows))(
+            **rows, in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
             stuck=ctypes.addressof(self._stuck[comm][place]), marks=0, place=place,
             scratch=(ctypes.c_uint64 * self.places)(*scratch),
-            pe=(ctypes.c_int32 * self.places)(*range(self.places)),
+            pe=(ctypes.c_int32 * self.places)(*self.pes),
         )  # fmt: skip
         begin, end = kernel.shared
         self._library.coll_emu_launch(
-            place * self.comms.count + comm, kernel.entry, ctypes.byref(argument),
+            self._stream(place, comm), kernel.entry, ctypes.byref(argument),
             ctypes.c_uint64(ctypes.sizeof(argument)), *shape, ctypes.c_void_p(begin), ctypes.c_void_p(end),
         )  # fmt: skip
 
@@ -161,26 +193,33 @@ class Emulator:
 
     def gave_up(self, place: int, comm: int = 0) -> bool:
         """Whether a kernel of this place timed out and recorded which rank it waited for."""
-        return bool(self._library.coll_emu_trapped(place)) and bool(self._stuck[comm][place].set)
+        return bool(self._library.coll_emu_trapped(self.pes[place])) and bool(self._stuck[comm][place].set)
+
+    def report(self, place: int, comm: int = 0) -> Stuck | None:
+        """What the kernel of this place recorded when it gave up, as the host would read it; None if it did not."""
+        return self._stuck[comm][place] if self.gave_up(place, comm) else None
+
+    def waiting(self) -> list[Wait]:
+        """The threads that waited at a deadlock or livelock, else what every thread last waited for."""
+        found = (_Waiting * MOST_WAITS)()
+        count = min(MOST_WAITS, self._library.coll_emu_story(found, ctypes.c_uint64(MOST_WAITS)))
+        return [self._wait(each) for each in found[:count] if each.phase]
+
+    def _wait(self, one: Any) -> Wait:
+        comm, offset = divmod(one.offset - one.pe * self.comms.count * self.comms.stride, self.comms.stride)
+        return Wait(
+            place=self.pes.index(one.pe), partner=one.partner, phase=one.phase, step=one.step, epoch=one.epoch,
+            comm=comm, block=one.block, thread=one.thread, offset=offset - PAGE, cell=(one.low, one.high),
+        )  # fmt: skip
 
     def waits(self, ranks: Sequence[int], rank: int | None = None) -> list[str]:
         """Lines about which rank waited for which cell of which other rank at the end, or last: the oldest call first,
         one thread per rank and phase. ``ranks`` holds the rank at each place; ``rank`` selects the waits of one."""
-        found = (_Waiting * MOST_WAITS)()
-        count = min(MOST_WAITS, self._library.coll_emu_story(found, ctypes.c_uint64(MOST_WAITS)))
-        waits = [each for each in found[:count] if each.phase and rank in (None, ranks[each.pe])]
-        one_each = {(each.epoch, each.pe, each.phase, each.step): each for each in waits}
+        waits = [each for each in self.waiting() if rank in (None, ranks[each.place])]
+        one_each = {(each.epoch, each.place, each.phase, each.step): each for each in waits}
         chosen = [one_each[key] for key in sorted(one_each)]
-        lines = [self._line(each, ranks) for each in chosen[:SHOWN]]
+        lines = [each.words(ranks) for each in chosen[:SHOWN]]
         return lines + ([f"... and {len(chosen) - SHOWN} more"] if len(chosen) > SHOWN else [])
-
-    def _line(self, one: Any, ranks: Sequence[int]) -> str:
-        words = waiting_words(ranks, one.pe, one.phase, one.step, one.partner, one.epoch).format("")
-        at = one.offset - self._address(one.pe, 0) + int(self._base)
-        comm, at = divmod(at, self.comms.stride)
-        holds = f"{one.low:016x} {one.high:016x}"
-        where = f"block {one.block}, thread {one.thread}, communicator {comm}"
-        return f"{words} ({where}: the cell at {at - PAGE:#x} of its scratch holds {holds})"
 
     def close(self) -> None:
         """Free the memory."""

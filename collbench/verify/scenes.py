@@ -108,7 +108,7 @@ def scratch_for(kernel: Kernel, problem: Problem, room: int) -> Scratch:
     """The smallest scratch for messages of ``room`` bytes; ``problem`` has their type, operation and layout."""
     need = int(kernel.formula(kernel.file.scratch, problem, room)) + kernel.tiles_bytes(problem)
     half = -(-need // PAGE) * PAGE
-    return Scratch(2 * half, PAGE) if kernel.flagged(problem) else Scratch(PAGE, half)
+    return Scratch(2 * half, PAGE) if kernel.flagged(problem) else Scratch(half, half)
 
 
 class EmulatedStage:

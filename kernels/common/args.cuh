@@ -27,6 +27,17 @@ struct Args {
 };
 static_assert(sizeof(Args) == COLL_ARGS_BYTES, "struct Args and its twin in Python differ");
 
+// The argument of a kernel.
+#if COLL_HIDDEN
+struct Given : Args {
+  const char* weight;  // COLL_HIDDEN elements
+  char* residual;      // `count` elements
+};
+static_assert(sizeof(Given) == sizeof(Args) + 2 * sizeof(char*), "struct Given and its twin in Python differ");
+#else
+using Given = Args;
+#endif
+
 // The scratch: gates, then two halves of flagged cells and two of Lamport cells.
 constexpr u64 GATES_AT = 0, GATES_BYTES = 4096;
 constexpr u64 FLAGGED_AT = GATES_AT + GATES_BYTES, LAMPORT_AT = FLAGGED_AT + 2 * COLL_FLAGGED_HALF;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.verify import schedules
-from collbench.verify.emulator import Comms, Emulator, Ending, load
+from collbench.verify.emulator import Comms, Emulator, Ending, Wait, load
 from collbench.verify.scenes import EmulatedScene, draw_scene, run_scene, with_silent_rank
 from collbench.verify.schedules import Schedule
 
@@ -41,16 +41,18 @@ def small(folder: Path, body: str) -> Kernel:
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended, what each rank wrote, and who waited."""
+    """How a run ended, what each rank wrote, who waited for whom, and whom the ranks that gave up blame."""
 
     ending: Ending
     out: list[Words]
     story: list[str]
+    waits: list[Wait]
+    reports: list[int]
 
 
 def run(
     folder: Path, body: str, given: Words, room: int, *, layout: str = "1x1", shape: tuple[int, int] = (1, 1),
-    schedule: Schedule | None = None, epoch: int = FIRST_EPOCH,
+    schedule: Schedule | None = None, epoch: int = FIRST_EPOCH, pes: Sequence[int] | None = None,
 ) -> Ran:  # fmt: skip
     """Launch a kernel once on every rank, whose loads and stores reach its own node: it gets ``given``, its length as
     count, and ``room`` words to write."""
@@ -61,14 +63,15 @@ def run(
     loaded = load(host_compiler.kernel_library(backend.file, options, host_compiler.EMULATED), "hop")
     out = [np.zeros(room, np.uint32) for _ in range(ranks)]
     order = schedule or schedules.draw(0, ranks, *shape)
-    emulator = Emulator(order, ranks, Comms(1, scratch, epoch), shape[0] * shape[1])
+    emulator = Emulator(order, ranks, Comms(1, scratch, epoch), shape[0] * shape[1], pes)
     try:
         for place in range(ranks):
             buffers = (given.ctypes.data, out[place].ctypes.data)
             reached = [node == nodes[place] for node in nodes]
             emulator.launch(place, 0, loaded, buffers, given.size, reached, shape)
         ending = emulator.run()
-        return Ran(ending, out, emulator.waits(range(ranks)))
+        blamed = [found.partner for found in map(emulator.report, range(ranks)) if found]
+        return Ran(ending, out, emulator.waits(range(ranks)), emulator.waiting(), blamed)
     finally:
         emulator.close()
 
@@ -110,6 +113,38 @@ def test_a_story_has_ranks_and_not_places(tmp_path: Path) -> None:
     verdict = run_scene(small(tmp_path, WAITS), draw_scene(layout, 0, ("float32",), ("sum",), (4096,)))
     assert verdict.wrong == "deadlock"
     assert verdict.waits[0].startswith("rank 2 waited in doubling step 2 of call 2 for rank 0 (block ")
+
+
+PUTS_ON = """KERNEL(a) {
+  const Call call = begin_call(a);
+  const int next = (a.place + 1) %% PLACES, before = (a.place + PLACES - 1) %% PLACES;
+  call.send(a.place, 64, Words{u32(a.place), 7});
+  nvshmemx_putmem_nbi_block(call.own + 128, call.own + 64, CELL, %s);
+  const Words got = call.receive_one(128, {EXCHANGE, 0, u32(before)});
+  *reinterpret_cast<u32*>(a.out) = got.w[0];
+  end_call(call);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("pe", "pes", "senders"),
+    [
+        ("a.pe[next]", (0, 1, 2), [2, 0, 1]), ("a.pe[next]", (1, 2, 0), [2, 0, 1]), ("next", (1, 2, 0), [0, 1, 2]),
+    ],
+)  # fmt: skip
+def test_puts_go_to_pes_and_not_to_places(tmp_path: Path, pe: str, pes: tuple[int, ...], senders: list[int]) -> None:
+    ran = run(tmp_path, PUTS_ON % pe, NOTHING, 1, layout="3x1", pes=pes)
+    assert (ran.ending, [out[0] for out in ran.out]) == (Ending.DONE, senders)
+
+
+def test_waits_and_reports_have_places_and_not_pes(tmp_path: Path) -> None:
+    body = WAITS.replace("a.place == 1", "a.place != 0").replace("{STEP, 2, 0}", "{STEP, 2, u32(a.place - 1)}")
+    ran = run(tmp_path, body, NOTHING, 1, layout="3x1", shape=(1, 32), pes=(1, 2, 0))
+    assert sorted((each.place, each.partner, each.step, each.offset) for each in ran.waits) == [
+        (1, 0, 2, 0x1040), (2, 1, 2, 0x1040),
+    ]  # fmt: skip
+    assert ran.reports == [0, 1]
 
 
 @pytest.mark.parametrize(
