@@ -14,7 +14,17 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from collbench import backends
-from collbench.backends import Backend, Configurable, ExactOrder, Opening, OtherWays, Session, Tunable, _kernels
+from collbench.backends import (
+    Backend,
+    Configurable,
+    ExactOrder,
+    Opening,
+    OtherWays,
+    Session,
+    Specialised,
+    Tunable,
+    _kernels,
+)
 from collbench.backends._guarded import ForeignError, Guarded, blame, foreign, whole
 from collbench.backends._specs import labelled, split
 from collbench.errors import CannotRunError, UsageError
@@ -270,10 +280,12 @@ def default_backends(collectives: Iterable[str] = ("all_reduce",)) -> tuple[str,
 
 
 def _implements(name: str, collectives: set[str]) -> bool:
-    """Whether a kernel of ours implements one of ``collectives``; true of all other backends."""
-    file = find_kernels().get(name)
-    ours = file is not None and name in _kernels.own_names()
-    return not ours or isinstance(file, Broken) or (file is not None and file.collective in collectives)
+    """Whether a kernel of ours, or a specialised backend, implements one of ``collectives``; true of all others."""
+    if name in _kernels.own_names():
+        file = find_kernels()[name]
+        return isinstance(file, Broken) or file.collective in collectives
+    backend = find(name)
+    return not isinstance(backend, Specialised) or not collectives.isdisjoint(backend.ONLY)
 
 
 def default_dtypes(specs: Iterable[str], collectives: Iterable[str] = ()) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from collbench.backends import (
     ExactOrder,
     OtherWays,
     Problem,
+    Specialised,
     Tunable,
     UsageError,
     Values,
@@ -88,6 +89,8 @@ class Guarded:
                 self.configured = partial(_configured, name, backend)
             if isinstance(backend, ExactNorm):
                 self.EXACT_NORM = bool(backend.EXACT_NORM)
+            if isinstance(backend, Specialised):
+                self.ONLY = tuple(map(str, backend.ONLY))
             if isinstance(backend, Tunable):
                 self.candidates = partial(_candidates, name, backend)
         if self.DEVICE not in DEVICES:

@@ -170,7 +170,7 @@ class NvrarSession:
         link = fabric.fabric_name(self.device.kind, self.world.is_local, layout.virtual)
         key = tuned.key_of(
             "nvrar", problem.collective.name, problem.dtype.name, problem.op, layout.node_count, layout.per_node, link,
-            self.device.facts(), environment.versions(),
+            self.device.facts(), environment.versions(), problem.hidden,
         )  # fmt: skip
         return tuned.choose(self.nvrar.tables(), key, problem.bytes)
 
