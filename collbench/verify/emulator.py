@@ -173,7 +173,8 @@ class Emulator:
         rows = dict(zip(ROWS_POINTERS, buffers[2:], strict=len(buffers) > 2))
         parts = {"part": part, "rank": (ctypes.c_int32 * self.places)(*ranks)} if part else {}
         argument = args_type(self.places, bool(rows), bool(part))(
-            **rows, **parts, in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
+            **rows, **parts, in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm),
+            patience=PATIENCE_NS,
             stuck=ctypes.addressof(self._stuck[comm][place]), marks=0, place=place,
             scratch=(ctypes.c_uint64 * self.places)(*scratch),
             pe=(ctypes.c_int32 * self.places)(*self.pes),
