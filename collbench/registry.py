@@ -14,7 +14,18 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from collbench import backends
-from collbench.backends import Backend, Configurable, ExactOrder, Opening, OtherWays, Session, Tunable, _kernels
+from collbench.backends import (
+    Backend,
+    Configurable,
+    ExactOrder,
+    OnRequest,
+    Opening,
+    OtherWays,
+    Session,
+    Specialised,
+    Tunable,
+    _kernels,
+)
 from collbench.backends._guarded import ForeignError, Guarded, blame, foreign, whole
 from collbench.backends._specs import labelled, split
 from collbench.errors import CannotRunError, UsageError
@@ -255,13 +266,14 @@ def refusals() -> Callable[[Problem, str], str | None]:
 
 
 def default_backends(collectives: Iterable[str] = ("all_reduce",)) -> tuple[str, ...]:
-    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks.
+    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks. Those on
+    request are in neither.
 
     On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each that implements one of
     ``collectives`` runs as a separate backend and is always listed, so that its row can report a missing compiler.
     """
     wanted = set(collectives)
-    found = {name: find(name) for name in names() if _implements(name, wanted)}
+    found = {name: find(name) for name in names() if _implements(name, wanted) and not is_on_request(find(name))}
     here = [name for name, backend in found.items() if backend.missing() is None]
     ours = [name for name in _kernels.own_names() if name in found]
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
@@ -269,11 +281,18 @@ def default_backends(collectives: Iterable[str] = ("all_reduce",)) -> tuple[str,
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))
 
 
+def is_on_request(backend: Backend) -> bool:
+    """Whether the backend runs only where it is named."""
+    return isinstance(backend, OnRequest) and backend.ON_REQUEST
+
+
 def _implements(name: str, collectives: set[str]) -> bool:
-    """Whether a kernel of ours implements one of ``collectives``; true of all other backends."""
-    file = find_kernels().get(name)
-    ours = file is not None and name in _kernels.own_names()
-    return not ours or isinstance(file, Broken) or (file is not None and file.collective in collectives)
+    """Whether a kernel of ours, or a specialised backend, implements one of ``collectives``; true of all others."""
+    if name in _kernels.own_names():
+        file = find_kernels()[name]
+        return isinstance(file, Broken) or file.collective in collectives
+    backend = find(name)
+    return not isinstance(backend, Specialised) or not collectives.isdisjoint(backend.ONLY)
 
 
 def default_dtypes(specs: Iterable[str], collectives: Iterable[str] = ()) -> tuple[str, ...]:

@@ -32,11 +32,13 @@ __all__ = [
     "HangError",
     "Layout",
     "Networked",
+    "OnRequest",
     "Opening",
     "OtherWays",
     "PhasedCall",
     "Problem",
     "Session",
+    "Specialised",
     "Tunable",
     "UsageError",
     "Values",
@@ -121,7 +123,8 @@ class DescribedCall(Protocol):
 class Backend(Protocol):
     """The members of a backend file. It only enqueues work: it neither synchronises the device nor reads a clock.
 
-    It may also be ``Configurable``, ``Tunable``, ``ExactNorm`` or have ``OtherWays``.
+    It may also be ``Configurable``, ``Tunable``, ``Specialised``, ``ExactNorm`` or ``OnRequest``, or have
+    ``OtherWays``.
     """
 
     @property
@@ -170,6 +173,16 @@ class Tunable(Protocol):
 
 
 @runtime_checkable
+class OnRequest(Protocol):
+    """A backend that runs only where it is named: a default sweep has the same backends, with the same libraries in the
+    process, whether the packages that it needs happen to be installed or not."""
+
+    @property
+    def ON_REQUEST(self) -> bool:  # noqa: N802 - a constant of most
+        """Whether that is so."""
+
+
+@runtime_checkable
 class OtherWays(Protocol):
     """A backend that can be opened in several ways."""
 
@@ -186,3 +199,12 @@ class ExactNorm(Protocol):
     def EXACT_NORM(self) -> bool:  # noqa: N802 - a constant of most
         """Whether rows have, bit by bit, the arithmetic of ``plan.rms_norm``; those of others may be a few roundings
         away."""
+
+
+@runtime_checkable
+class Specialised(Protocol):
+    """A backend for a few collectives, which is among the defaults for these alone."""
+
+    @property
+    def ONLY(self) -> tuple[str, ...]:  # noqa: N802 - a constant of most
+        """Names of the collectives."""

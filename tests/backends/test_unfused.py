@@ -16,6 +16,7 @@ from collbench.kernels.calls import KernelCall
 from collbench.plan import rms_norm
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import Problem
+from collbench.registry import default_backends
 
 ROWS = replace(
     a_problem("all_reduce", "bfloat16", size=130), collective=COLLECTIVES["all_reduce_rms_norm"], hidden=16
@@ -87,6 +88,8 @@ def test_unfused_nvrar_has_no_other_collective_and_refuses_what_nvrar_does() -> 
     assert nvrar_unfused.refuses(uneven) == nvrar.refuses(plain(uneven)) is not None
     assert nvrar_unfused.wire_bytes(ROWS) == nvrar.wire_bytes(plain(ROWS))
     assert nvrar_unfused.missing() == _kernels.missing()
+    assert "nvrar-unfused" not in default_backends()
+    assert "nvrar-unfused" in default_backends(["all_reduce", "all_reduce_rms_norm"])
     order = nvrar_unfused.exact_order(ROWS)
     assert order
     inputs = np.random.default_rng(2).standard_normal((5, 64)).astype(ROWS.dtype.numpy)
