@@ -43,7 +43,7 @@ def test_a_row_has_a_block_and_a_block_the_threads_that_its_cells_need(
 
 def test_a_shape_that_is_given_is_taken() -> None:
     chosen = ours("oneshot-norm").configured({"blocks": "3", "threads": "128", "pdl": "0"})
-    assert chosen.shape(rows_of(100)) == {"blocks": 3, "threads": 128, "pdl": 0}
+    assert chosen.shape(rows_of(100)) == {"blocks": 3, "threads": 128, "pdl": 0, "COLL_KEEP": 1}
 
 
 @pytest.mark.parametrize("name", NORMS)
