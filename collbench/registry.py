@@ -66,6 +66,11 @@ def kernel_of(spec: str) -> Kernel | None:
     return backend.kernel if isinstance(backend, _kernels.KernelBackend) else None
 
 
+def own_kernels() -> list[str]:
+    """Names of the kernels that come with collbench."""
+    return _kernels.own_names()
+
+
 def hidden() -> dict[str, str]:
     """Kernels shadowed by a built-in backend of the same name, and why each cannot be used."""
     found = find_kernels()
@@ -261,7 +266,7 @@ def default_backends() -> tuple[str, ...]:
     """
     found = {name: find(name) for name in names()}
     here = [name for name, backend in found.items() if backend.missing() is None]
-    ours = _kernels.own_names()
+    ours = own_kernels()
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
     listed = ours if _kernels.device() == "cpu" else []
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))

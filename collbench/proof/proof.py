@@ -16,7 +16,6 @@ from collbench.proof import patterns
 from collbench.proof.buffers import Buffers
 from collbench.proof.patterns import shift_of
 
-GUARD = 0xA5
 BIT_EXACT = "bit-exact"  # the layer of backends that document their order of additions
 Answer = tuple[Floats, int]  # one period of an answer, and the entry of it that element 0 holds
 
@@ -49,7 +48,7 @@ class Proof:
         self._pieces = problem.collective.pieces(problem.count, problem.layout.size, rank)
         usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and problem.dtype.is_float else patterns.LAYERS
         self._layers = tuple(self._make_layer(name, exact_order) for name in layers or usual)
-        guard = np.full(PERIOD, GUARD, np.uint8)
+        guard = np.full(PERIOD, patterns.GUARD, np.uint8)
         self._guard_table, self._guarded = device.upload(guard), device.expectation(patterns.exactly(guard))
         self._set_guards()
 

@@ -13,20 +13,33 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collbench.errors import CannotRunError
 from collbench.host.memory import show_bytes
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
+from collbench.kernels.abi import (
+    CELL,
+    FIRST_EPOCH,
+    GATES_BYTES,
+    STATE_WORDS,
+    TICKS,
+    Scratch,
+    Stuck,
+    args_type,
+    waiting_words,
+)
 from collbench.kernels.host_compiler import EMULATED, LoadedKernel
 from collbench.kernels.sources import KernelError
 from collbench.verify.schedules import Schedule
 
 PAGE = 4096
+FLAGGED_AT = GATES_BYTES  # in the scratch
 STATE_AT = 0  # offset in a communicator's memory; its scratch follows
 PATIENCE_NS = 1_000_000  # of the emulator's clock, which advances only when no thread can run
 PATIENT_EVENTS = 1_000_000, 8192  # without progress these are a livelock: in total, plus for each thread
 LOOKS = 2048 * 8  # loads of one thread from each cell before it times out: 2048, times the pieces of a load
+LATEST = 16  # flags of cells that earlier calls have left: up to this
 MOST_EVENTS = 2_000_000_000
 MOST_BYTES = 6 << 30  # of scratch; the emulator's shadow memory takes the same again
 SHOWN, MOST_WAITS = 6, 1 << 16
@@ -82,6 +95,24 @@ def load(content: bytes, symbol: str) -> LoadedKernel:
         return LoadedKernel(content, symbol)
     except (OSError, ValueError, AttributeError) as error:
         raise KernelError(f"the kernel {symbol} does not load: {error}") from error
+
+
+@functools.lru_cache(maxsize=4)
+def used_cells(scratch: Scratch, first_epoch: int) -> NDArray[np.uint32]:
+    """Both halves of flagged cells as calls before ``first_epoch`` may have left them, shape (cells, 4): with the flags
+    of early calls of that era, which calls after the next wrap have as well, or unused. Before the first call of an
+    era, they are of the era before."""
+    before = first_epoch & 0xFFFFFFFF
+    last = LATEST if before <= FIRST_EPOCH else min(LATEST, before - 1)
+    draw, cells = np.random.default_rng(first_epoch), scratch.flagged_half // CELL
+    halves = []
+    for parity in (0, 1):
+        flags = [flag for flag in range(FIRST_EPOCH, last + 1) if flag % 2 == parity] or [0]
+        half = draw.integers(0, 1 << 32, (cells, 4), np.uint32)
+        half[:, 1] = half[:, 3] = draw.choice(np.array([0, *flags, *flags], np.uint32), cells)
+        half[half[:, 1] == 0] = 0
+        halves.append(half)
+    return np.concatenate(halves)
 
 
 @dataclass(frozen=True)
@@ -160,6 +191,9 @@ class Emulator:
         state = np.array([epoch * TICKS, epoch >> 32, 0, 0][:STATE_WORDS], np.uint64)
         ctypes.memmove(at, state.ctypes.data, state.nbytes)
         ctypes.memset(at + PAGE + scratch.lamport_at, 0xFF, 2 * scratch.lamport_half)
+        if epoch != FIRST_EPOCH:
+            old = used_cells(scratch, epoch)
+            ctypes.memmove(at + PAGE + FLAGGED_AT, old.ctypes.data, old.nbytes)
 
     def launch(
         self, place: int, comm: int, kernel: LoadedKernel, buffers: tuple[int, int], count: int,
