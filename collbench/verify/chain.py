@@ -15,11 +15,6 @@ from collbench.proof.buffers import Buffers
 from collbench.proof.patterns import exactly, neutral, shift_of
 
 
-def chains(collective: str) -> bool:
-    """Whether a collective's output can be its next input on every rank, and the answer is known."""
-    return collective == "all_reduce"
-
-
 def largest(dtype: Dtype) -> int:
     """The largest integer up to which all integers, and their sums, are exact."""
     return (1 << dtype.exact_bits) - 1

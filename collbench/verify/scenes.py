@@ -12,8 +12,8 @@ from collbench.plan.layout import Layout, number_nodes
 from collbench.plan.problem import Problem
 from collbench.tables import counted
 from collbench.verify.casts import Build, Cast, words_of
-from collbench.verify.chain import chains
 from collbench.verify.schedules import Schedule, draw
+from collbench.verify.stories import chains, off_by_one
 
 SLOTS = 3  # calls of each part: both halves of the scratch, and the first one again
 MOST_THREADS = 8192  # of all ranks together, so that a run takes a few seconds at most
@@ -34,10 +34,9 @@ class Part:
     layer: int = 0
 
     def __str__(self) -> str:
-        problem, (blocks, threads), (send, recv) = self.problem, self.shape, self.shifts
-        off = {(0, 0): "", (1, 0): ", the input off by one", (0, 1): ", the output off by one"}
+        problem, (blocks, threads) = self.problem, self.shape
         what = " ".join(filter(None, [words_of(self.kernel), problem.dtype.name, problem.op]))
-        size = f"{problem.bytes} B" + " in place" * problem.in_place + off.get((send, recv), ", all off by one")
+        size = f"{problem.bytes} B" + " in place" * problem.in_place + off_by_one(self.shifts)
         return f"{what}, {size}, {counted(blocks, 'block')} of {threads} threads"
 
 
@@ -90,7 +89,7 @@ def draw_scene(cast: Cast, seed: int) -> EmulatedScene:
     more = range(rng.randint(int(first_epoch != FIRST_EPOCH), 2))
     builds = [rng.choice(cast.leads)]
     builds += [rng.choice(others if others and rng.random() < 0.5 else cast.leads) for _ in more]
-    chained = all(chains(build.kernel.file.collective) for build in builds) and rng.random() < 0.2
+    chained = all(chains(build.kernel.file.collective, build.op) for build in builds) and rng.random() < 0.2
     parts = tuple(_part(build, layout, cast.sizes, chained, rng) for build in builds)
     blocks, threads = (max(part.shape[axis] for part in parts) for axis in range(2))
     return EmulatedScene(
