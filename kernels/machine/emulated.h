@@ -8,11 +8,11 @@
 extern "C" {
 void coll_emu_load(const void* p, void* to, u32 bytes, u32 piece);
 void coll_emu_store(void* p, const void* from, u32 bytes, u32 piece);
+void coll_emu_fence(u32 scope);
 void coll_emu_acquire(const void* p, void* to, u32 bytes);
 void coll_emu_release(void* p, const void* from, u32 bytes);
 void coll_emu_begin_atomic(const void* p, u32 bytes);
 void coll_emu_end_atomic(void* p, const void* value, u32 bytes);
-void coll_emu_fence(u32 scope);
 void coll_emu_wait_for_previous();
 void coll_emu_let_next_launch();
 void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoch);
