@@ -42,6 +42,7 @@ LOOKS = 2048 * 8  # loads of one thread from each cell before it times out: 2048
 LATEST = 16  # flags of cells that earlier calls have left: up to this
 MOST_EVENTS = 2_000_000_000
 MOST_BYTES = 6 << 30  # of scratch; the emulator's shadow memory takes the same again
+ROOM = 2  # kernels of a communicator that are resident at once, where blocks have no other bound
 SHOWN, MOST_WAITS = 6, 1 << 16
 
 
@@ -66,7 +67,10 @@ class _Plan(ctypes.Structure):
 
     _fields_ = [(name, ctypes.c_uint64) for name in ("seed", "pes", "stride")] + [
         (name, ctypes.c_uint32)
-        for name in ("run_order", "arrival_order", "prompt", "run", "stay", "tear", "victim", "pe", "number", "unused")
+        for name in (
+            "run_order", "arrival_order", "prompt", "run", "stay", "tear", "victim", "pe", "number", "stale", "room",
+            "resident",
+        )
     ] + [(name, ctypes.c_uint64) for name in ("patience", "most")]  # fmt: skip
 
 
@@ -154,22 +158,28 @@ class Wait:
 
 
 class Emulator:
-    """An emulator of ``places`` ranks, with ``threads`` threads per rank and communicator.
+    """An emulator of ``places`` ranks whose kernels have at most ``threads`` threads.
 
-    ``pes`` holds the PE at each place; by default, a place is its PE. A process can have one emulator at a time;
+    ``pes`` holds the PE at each place; by default, a place is its PE. ``resident``: how many blocks of a rank are
+    resident at once, 0 for no bound but ROOM kernels of each communicator. A process can have one emulator at a time;
     ``close`` frees it. Raises CannotRunError or MemoryError if it needs too much memory.
     """
 
     def __init__(
-        self, schedule: Schedule, places: int, comms: Comms, threads: int, pes: Sequence[int] | None = None
-    ) -> None:
+        self, schedule: Schedule, places: int, comms: Comms, threads: int, pes: Sequence[int] | None = None,
+        resident: int = 0,
+    ) -> None:  # fmt: skip
         self.places, self.comms = places, comms
         self.pes = tuple(range(places)) if pes is None else tuple(pes)
         assert sorted(self.pes) == list(range(places)), f"{pes} are not the PEs of {places} places"
         self._library = _runtime()
-        stride, all_threads = comms.count * comms.stride, comms.count * places * threads
+        stride, room = comms.count * comms.stride, ROOM * threads
+        all_threads = comms.count * places * room
         patience = PATIENT_EVENTS[0] + PATIENT_EVENTS[1] * all_threads + LOOKS * places**2
-        plan = _Plan(pes=places, stride=stride, patience=patience, most=MOST_EVENTS, **asdict(schedule))
+        plan = _Plan(
+            pes=places, stride=stride, patience=patience, most=MOST_EVENTS, room=room, resident=resident,
+            **asdict(schedule),
+        )  # fmt: skip
         if places * stride > MOST_BYTES:
             raise CannotRunError(f"{places} ranks would need {show_bytes(places * stride)} of scratch in the emulator")
         self._base = self._library.coll_emu_open(ctypes.byref(plan), ctypes.c_uint64(all_threads), comms.count)

@@ -4,84 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import KERNELS, Draws, Patch, a_layout, cast_for, kernel, needs_compiler, patched
-from kernel_files import source
-from numpy.typing import NDArray
+from emulated import KERNELS, Draws, Patch, cast_for, kernel, needs_compiler, patched
+from programs import NOTHING, Words, run, small
 
-from collbench.kernels import host_compiler
-from collbench.kernels.abi import FIRST_EPOCH, Scratch
-from collbench.kernels.header import read
-from collbench.kernels.kernel import Kernel
-from collbench.plan.collectives import COLLECTIVES
+from collbench.kernels.abi import FIRST_EPOCH
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Problem
 from collbench.verify import schedules
-from collbench.verify.emulator import Comms, Emulator, Ending, Wait, load
+from collbench.verify.emulator import Ending
 from collbench.verify.playing import run_scene
 from collbench.verify.scenes import EmulatedScene, draw_scene, with_silent_rank
-from collbench.verify.schedules import Schedule
 
 pytestmark = needs_compiler
 SIZES = (4, 30, 1026, 2052, 4100)
 TESTS = Path(__file__).parent.parent
-Words = NDArray[np.uint32]
-
-
-def small(folder: Path, body: str) -> Kernel:
-    """A kernel of our own, which may put."""
-    path = folder / "hop.cu"
-    path.write_text(source() + '#define COLL_USES_PUT 1\n#include "collbench.cuh"\n' + body)
-    return Kernel(read(path))
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a run ended, what each rank wrote, who waited for whom, and whom the ranks that gave up blame."""
-
-    ending: Ending
-    out: list[Words]
-    story: list[str]
-    waits: list[Wait]
-    reports: list[int]
-
-
-def run(
-    folder: Path, body: str, given: Words, room: int, *, layout: str = "1x1", shape: tuple[int, int] = (1, 1),
-    schedule: Schedule | None = None, epoch: int = FIRST_EPOCH, pes: Sequence[int] | None = None,
-) -> Ran:  # fmt: skip
-    """Launch a kernel once on every rank, whose loads and stores reach its own node: it gets ``given``, its length as
-    count, and ``room`` words to write."""
-    problem, scratch = a_work(a_layout(layout)), Scratch(4096, 4096)
-    nodes, ranks = problem.layout.nodes, problem.layout.size
-    backend = small(folder, body)
-    options = backend.defines(problem, {"threads": shape[1]}, scratch)
-    loaded = load(host_compiler.kernel_library(backend.file, options, host_compiler.EMULATED), "hop")
-    out = [np.zeros(room, np.uint32) for _ in range(ranks)]
-    order = schedule or schedules.draw(0, ranks, *shape)
-    emulator = Emulator(order, ranks, Comms(1, scratch, epoch), shape[0] * shape[1], pes)
-    try:
-        for place in range(ranks):
-            buffers = (given.ctypes.data, out[place].ctypes.data)
-            reached = [node == nodes[place] for node in nodes]
-            emulator.launch(place, 0, loaded, buffers, given.size, reached, shape)
-        ending = emulator.run()
-        blamed = [found.partner for found in map(emulator.report, range(ranks)) if found]
-        return Ran(ending, out, emulator.waits(range(ranks)), emulator.waiting(), blamed)
-    finally:
-        emulator.close()
-
-
-def a_work(layout: Layout, size: int = 4096) -> Problem:
-    """A sum."""
-    return Problem(layout, COLLECTIVES["all_reduce"], DTYPES["float32"], "sum", size, "chain", "hot", False)
 
 
 def scenes(name: str, layout: str, dtype: str, op: str, seeds: int) -> Iterator[EmulatedScene]:
@@ -89,8 +32,6 @@ def scenes(name: str, layout: str, dtype: str, op: str, seeds: int) -> Iterator[
     for seed in range(seeds):
         yield draw_scene(cast_for(kernel(name), Draws(name, layout, dtype, SIZES, op)), seed)
 
-
-NOTHING = np.zeros(1, np.uint32)
 
 # ---- What ends a run ----
 
