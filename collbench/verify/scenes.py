@@ -150,6 +150,11 @@ class EmulatedStage:
             )
         return found
 
+    @property
+    def EXACT_NORM(self) -> bool:  # noqa: N802 (the protocol's name)
+        """Whether the kernel's header names an order, as for a backend."""
+        return self._kernel.file.order is not None
+
     def exact_order(self, problem: Problem) -> Callable[[Values], Values] | None:
         """The kernel's order of operations; computed once, since every rank expects the same result."""
         order = order_of(self._kernel.file, problem)
