@@ -18,6 +18,7 @@ from collbench.backends import (
     Backend,
     Configurable,
     ExactOrder,
+    OnRequest,
     Opening,
     OtherWays,
     Session,
@@ -265,18 +266,24 @@ def refusals() -> Callable[[Problem, str], str | None]:
 
 
 def default_backends(collectives: Iterable[str] = ("all_reduce",)) -> tuple[str, ...]:
-    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks.
+    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks. Those on
+    request are in neither.
 
     On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each that implements one of
     ``collectives`` runs as a separate backend and is always listed, so that its row can report a missing compiler.
     """
     wanted = set(collectives)
-    found = {name: find(name) for name in names() if _implements(name, wanted)}
+    found = {name: find(name) for name in names() if _implements(name, wanted) and not is_on_request(find(name))}
     here = [name for name, backend in found.items() if backend.missing() is None]
     ours = [name for name in _kernels.own_names() if name in found]
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
     listed = ours if _kernels.device() == "cpu" else []
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))
+
+
+def is_on_request(backend: Backend) -> bool:
+    """Whether the backend runs only where it is named."""
+    return isinstance(backend, OnRequest) and backend.ON_REQUEST
 
 
 def _implements(name: str, collectives: set[str]) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
     "HangError",
     "Layout",
     "Networked",
+    "OnRequest",
     "Opening",
     "OtherWays",
     "PhasedCall",
@@ -122,7 +123,8 @@ class DescribedCall(Protocol):
 class Backend(Protocol):
     """The members of a backend file. It only enqueues work: it neither synchronises the device nor reads a clock.
 
-    It may also be ``Configurable``, ``Tunable``, ``Specialised``, ``ExactNorm`` or have ``OtherWays``.
+    It may also be ``Configurable``, ``Tunable``, ``Specialised``, ``ExactNorm`` or ``OnRequest``, or have
+    ``OtherWays``.
     """
 
     @property
@@ -168,6 +170,16 @@ class Tunable(Protocol):
     def candidates(self, problem: Problem) -> tuple[str, ...]:
         """Specs to try when tuning for ``problem``, of this or other backends; the first is its choice without tuning.
         Pure."""
+
+
+@runtime_checkable
+class OnRequest(Protocol):
+    """A backend that runs only where it is named: a default sweep has the same backends, with the same libraries in the
+    process, whether the packages that it needs happen to be installed or not."""
+
+    @property
+    def ON_REQUEST(self) -> bool:  # noqa: N802 - a constant of most
+        """Whether that is so."""
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from collbench.backends import (
     Configurable,
     ExactNorm,
     ExactOrder,
+    OnRequest,
     OtherWays,
     Problem,
     Specialised,
@@ -83,6 +84,8 @@ class Guarded:
             backend = whole(found)
             self.DEVICE, self.SUMMARY = str(backend.DEVICE), str(backend.SUMMARY)
             self.open = backend.open
+            if isinstance(backend, OnRequest):
+                self.ON_REQUEST = bool(backend.ON_REQUEST)
             if isinstance(backend, OtherWays):
                 self.WAYS = dict(backend.WAYS)
             if isinstance(backend, Configurable):

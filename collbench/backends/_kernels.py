@@ -77,7 +77,17 @@ def joined_residual(contributions: Values, layout: Layout, op: str) -> Values:
     return rms_norm.flat_residual(addends, contributions[-1])
 
 
-ORDERS = {"flat": flat_sum, "nvrar": mpi_nvrar.three_phases}
+def sum_of_nodes(inputs: Values, layout: Layout, op: str) -> Values:
+    """The result in order ``nodes``: each node's sum in order of index, then these in order of node, each in fp32 for
+    16-bit floats and rounded once. (ranks, n) -> (n,)."""
+    import numpy as np
+
+    combine, nodes = combine_of(op), np.array(layout.nodes)
+    sums = [mpi_nvrar.node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
+    return mpi_nvrar.node_sum(np.stack(sums), combine)
+
+
+ORDERS = {"flat": flat_sum, "nodes": sum_of_nodes, "nvrar": mpi_nvrar.three_phases}
 NORM_ORDERS = {"flat": flat_residual, "nvrar": joined_residual}
 
 

@@ -61,29 +61,32 @@ class Stuck(ctypes.Structure):
 ROWS_POINTERS = ("weight", "residual")
 
 
-def args_type(places: int, rows: bool = False) -> type[ctypes.Structure]:
-    """Twin of ``Args`` in kernels/common/args.cuh; of ``Given`` there for a kernel that normalises ``rows``."""
+def args_type(places: int, rows: bool = False, parts: bool = False) -> type[ctypes.Structure]:
+    """Twin of ``Args`` in kernels/common/args.cuh; of ``Given`` there for a kernel that normalises ``rows``, or of a
+    collective in which every rank has a part of the message."""
     pointers = ("in_", "out", "count", "state", "stuck", "marks", "patience")
     fields = [
         *((name, ctypes.c_uint64) for name in pointers),
         ("place", ctypes.c_int32), ("unused", ctypes.c_int32),
         ("scratch", ctypes.c_uint64 * places), ("pe", ctypes.c_int32 * places),
         *((name, ctypes.c_uint64) for name in ROWS_POINTERS if rows),
+        *((("part", ctypes.c_uint64), ("rank", ctypes.c_int32 * places)) if parts else ()),
     ]  # fmt: skip
     return type("Args", (ctypes.Structure,), {"_fields_": fields})
 
 
 def args_of(
     places: Sequence[int], rank: int, scratch: Sequence[int], pes: Sequence[int], patience: int | None = None,
-    **pointers: int,
+    **fields: int,
 ) -> ctypes.Structure:  # fmt: skip
-    """The argument of a kernel on ``rank``. ``scratch`` and ``pes``: address and PE of every place; ``pointers``: the
-    fields in_, out, count, state, stuck and marks, with rows also weight and residual; ``patience``: nanoseconds,
-    PATIENCE_NS by default."""
+    """The argument of a kernel on ``rank``. ``scratch`` and ``pes``: address and PE of every place; ``fields``: in_,
+    out, count, state, stuck and marks, with rows also weight and residual, with parts also part; ``patience``:
+    nanoseconds, PATIENCE_NS by default."""
     count = len(places)
-    return args_type(count, "weight" in pointers)(
+    ranks = {"rank": (ctypes.c_int32 * count)(*places)} if "part" in fields else {}
+    return args_type(count, "weight" in fields, "part" in fields)(
         patience=PATIENCE_NS if patience is None else patience, place=places.index(rank),
-        scratch=(ctypes.c_uint64 * count)(*scratch), pe=(ctypes.c_int32 * count)(*pes), **pointers,
+        scratch=(ctypes.c_uint64 * count)(*scratch), pe=(ctypes.c_int32 * count)(*pes), **ranks, **fields,
     )  # fmt: skip
 
 

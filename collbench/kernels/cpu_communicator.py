@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,6 @@ from collbench.kernels import host_compiler
 from collbench.kernels.abi import (
     MARKS,
     ON_CPU,
-    ROWS_POINTERS,
     SMALLER_ON_CPU,
     Scratch,
     Stuck,
@@ -34,8 +33,14 @@ from collbench.ranks.world import rest_until_all
 if TYPE_CHECKING:
     from collbench.devices.device import Array
     from collbench.kernels.kernel import Kernel, Shape
+    from collbench.kernels.slices import Slice
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
+
+
+def _address(array: Array) -> int:
+    return int(array.ctypes.data)
+
 
 FAILURES = {2: "no memory for the stacks of the kernel's threads", 3: "the stack of a thread was too small"}
 COMPILERS_SECONDS = COMPILE_SECONDS + 2 * VERSION_SECONDS  # for rank 0, while the others wait
@@ -169,15 +174,11 @@ class CpuCommunicator:
         """``shape`` unchanged: threads are fibers, so any shape fits."""
         return shape
 
-    def launch(
-        self, function: LoadedKernel, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0,
-        rows: Sequence[Array] = (),
-    ) -> CpuLaunch:  # fmt: skip
+    def launch(self, function: LoadedKernel, what: Slice, shape: Shape, marks: int = 0) -> CpuLaunch:
         """A launch on this rank, its arguments converted in advance, so that little of a call is spent in Python."""
         argument = args_of(
-            self.places, self._world.rank, self.addresses, range(len(self.places)), in_=send.ctypes.data,
-            out=recv.ctypes.data, count=count, state=self._state.ctypes.data, stuck=ctypes.addressof(self._stuck),
-            marks=marks, **{name: each.ctypes.data for name, each in zip(ROWS_POINTERS, rows, strict=bool(rows))},
+            self.places, self._world.rank, self.addresses, range(len(self.places)), state=self._state.ctypes.data,
+            stuck=ctypes.addressof(self._stuck), marks=marks, **what.fields(_address),
         )  # fmt: skip
         begin, end = map(ctypes.c_void_p, function.shared)
         grid, width = ctypes.c_uint32(shape["blocks"]), ctypes.c_uint32(shape["threads"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,9 @@ from collbench.devices.cuda import check
 from collbench.devices.nvshmem import start, transport
 from collbench.errors import CannotRunError, HangError
 from collbench.kernels import nvrtc
-from collbench.kernels.abi import MARKS, ON_GPU, ROWS_POINTERS, Stuck, alarm_of, args_of, first_state
+from collbench.kernels.abi import MARKS, ON_GPU, Stuck, alarm_of, args_of, first_state
 from collbench.kernels.cubin import uses_nvshmem
-from collbench.kernels.gpu_launch import GpuLaunch
+from collbench.kernels.gpu_launch import GpuLaunch, address_of
 from collbench.kernels.header import KernelFile
 from collbench.kernels.loader import Loader, Options
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collbench.devices.device import Array
     from collbench.devices.gpu import Gpu
     from collbench.kernels.kernel import Kernel, Shape
+    from collbench.kernels.slices import Slice
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
@@ -125,21 +126,15 @@ class GpuCommunicator:
             self._resident[key] = int(self._world.comm.allreduce(each * self._device.multiprocessors, op=min))
         return self._resident[key]
 
-    def launch(
-        self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0,
-        rows: Sequence[Array] = (),
-    ) -> GpuLaunch:  # fmt: skip
-        """A launch for ``count`` elements on the device's stream."""
-        return GpuLaunch(function, self.args(send, recv, count, marks, rows), shape, self._device.stream.ptr)
+    def launch(self, function: Any, what: Slice, shape: Shape, marks: int = 0) -> GpuLaunch:
+        """A launch on a slice of a message, on the device's stream."""
+        return GpuLaunch(function, self.args(what, marks), shape, self._device.stream.ptr)
 
-    def args(
-        self, send: Array, recv: Array, count: int, marks: int = 0, rows: Sequence[Array] = ()
-    ) -> ctypes.Structure:
-        """The argument of a kernel for ``count`` elements from ``send`` to ``recv``."""
+    def args(self, what: Slice, marks: int = 0) -> ctypes.Structure:
+        """The argument of a kernel for a slice of a message."""
         return args_of(
-            self.places, self._world.rank, self.addresses, self._pes, in_=send.data.ptr, out=recv.data.ptr, count=count,
-            state=self._state.data.ptr, stuck=self._pinned.ptr, marks=marks,
-            **{name: each.data.ptr for name, each in zip(ROWS_POINTERS, rows, strict=bool(rows))},
+            self.places, self._world.rank, self.addresses, self._pes, state=self._state.data.ptr,
+            stuck=self._pinned.ptr, marks=marks, **what.fields(address_of),
         )  # fmt: skip
 
     def marks(self, blocks: int) -> GpuMarks:

@@ -6,7 +6,13 @@ import ctypes
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collbench.devices.device import Array
     from collbench.kernels.kernel import Shape
+
+
+def address_of(array: Array) -> int:
+    """The address of an array in device memory."""
+    return int(array.data.ptr)
 
 
 class GpuLaunch:

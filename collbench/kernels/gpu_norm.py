@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from collbench.errors import CannotRunError
 from collbench.kernels import nvrtc
-from collbench.kernels.abi import ON_GPU, ROWS_POINTERS, args_of
-from collbench.kernels.gpu_launch import GpuLaunch
+from collbench.kernels.abi import ON_GPU, args_of
+from collbench.kernels.gpu_launch import GpuLaunch, address_of
 from collbench.kernels.loader import Loader, Options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from collbench.devices.device import Array
     from collbench.devices.gpu import Gpu
     from collbench.kernels.header import KernelFile
     from collbench.kernels.kernel import Kernel, Shape
+    from collbench.kernels.slices import Slice
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
@@ -44,17 +42,13 @@ class GpuNorm:
         """``shape`` unchanged: no block waits for another, so any grid runs."""
         return shape
 
-    def launch(
-        self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0,
-        rows: Sequence[Array] = (),
-    ) -> GpuLaunch:  # fmt: skip
+    def launch(self, function: Any, what: Slice, shape: Shape, marks: int = 0) -> GpuLaunch:
         """A launch on the device's stream; of its argument only the buffers are used."""
         places = self._world.layout.places
         none = [0] * len(places)
         argument = args_of(
-            places, self._world.rank, none, none, in_=send.data.ptr, out=recv.data.ptr, count=count, state=0, stuck=0,
-            marks=marks, **{name: each.data.ptr for name, each in zip(ROWS_POINTERS, rows, strict=True)},
-        )  # fmt: skip
+            places, self._world.rank, none, none, state=0, stuck=0, marks=marks, **what.fields(address_of)
+        )
         return GpuLaunch(function, argument, shape, self._device.stream.ptr)
 
     def _compiled(self, file: KernelFile, options: Options) -> bytes:

@@ -55,7 +55,7 @@ class Kernel:
         return (
             other_collective(file.name, problem, file.collective)
             or self._unsupported(problem.dtype.name, file.dtypes)
-            or self._unsupported(problem.op, file.ops)
+            or (self._unsupported(problem.op, file.ops) if problem.op else None)
             or uneven_nodes(file.name, problem)
             or self._too_large(problem)
         )
@@ -94,6 +94,8 @@ class Kernel:
 
     def parts(self, problem: Problem) -> int:
         """Number of shards of the message."""
+        if problem.collective.splits:
+            return problem.layout.size
         return 1 if self.file.order == "flat" else problem.layout.per_node or 1
 
     def shape(self, problem: Problem) -> dict[str, int]:
@@ -138,12 +140,13 @@ class Kernel:
         layout = problem.layout
         own = {name: number for name, number in shape.items() if name in self.file.defines}
         return {
-            "COLL_DTYPE": problem.dtype.name, "COLL_OP": problem.op,
+            "COLL_DTYPE": problem.dtype.name, "COLL_OP": problem.op or "none",
             "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
             "COLL_FLAGGED": int(self.flagged(problem)), "COLL_THREADS": shape["threads"], "COLL_TILE": self.file.tile,
             "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
             "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)),
-            "COLL_PHASES": mark_enumerators(self.file.phases, layout.node_count), **own, **rows.defines(problem),
+            "COLL_PHASES": mark_enumerators(self.file.phases, layout.node_count),
+            **({"COLL_PARTS": 1} if problem.collective.splits else {}), **own, **rows.defines(problem),
         }  # fmt: skip
 
     def tiles_bytes(self, problem: Problem) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import KernelFile, read
 from collbench.kernels.kernel import Kernel, Shape
-from collbench.kernels.session import rows_of
+from collbench.kernels.slices import Slice, slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from collbench.devices.device import Array, Call
     from collbench.kernels.abi import Scratch
@@ -37,11 +38,8 @@ class Launcher(Protocol):
     def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> Shape:
         """``shape`` as this device can run it."""
 
-    def launch(
-        self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0,
-        rows: Sequence[Array] = (),
-    ) -> Call:  # fmt: skip
-        """A launch for ``count`` elements from ``send`` to ``recv``, of weight and residual ``rows``."""
+    def launch(self, function: Any, what: Slice, shape: Shape, marks: int = 0) -> Call:
+        """A launch on a slice of a message."""
 
 
 def norm_kernel() -> Kernel:
@@ -56,4 +54,5 @@ def prepare_norm(launcher: Launcher, problem: Problem, send: Array, recv: Array)
     shape = launcher.shape(kernel, problem)
     function = launcher.function(kernel.file, kernel.defines(problem, shape, launcher.layout))
     fitted = launcher.fitted(kernel, function, shape)
-    return launcher.launch(function, recv, recv, problem.count, fitted, 0, rows_of(problem, send, recv))
+    (whole,) = slices(problem, send, recv, problem.count)
+    return launcher.launch(function, replace(whole, send=recv), fitted)

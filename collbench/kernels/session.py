@@ -11,9 +11,10 @@ from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, Scratch, phas
 from collbench.kernels.calls import KernelCall, Marked, Marks
 from collbench.kernels.header import KernelFile
 from collbench.kernels.kernel import Kernel, Shape, plain
+from collbench.kernels.slices import Slice, slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from collbench.devices.device import Array, Call, Device
     from collbench.devices.gpu import Gpu
@@ -42,18 +43,8 @@ class Communicator(Protocol):
     def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> Shape:
         """``shape`` as this device can run it; raises CannotRunError where explicit parameters do not fit."""
 
-    def launch(
-        self,
-        function: Any,
-        send: Array,
-        recv: Array,
-        count: int,
-        shape: Shape,
-        marks: int = 0,
-        rows: Sequence[Array] = (),
-    ) -> Call:
-        """A launch for ``count`` elements; ``marks``: address of the marks, 0 for none; ``rows``: weight and residual,
-        where rows are normalised."""
+    def launch(self, function: Any, what: Slice, shape: Shape, marks: int = 0) -> Call:
+        """A launch on a slice of a message; ``marks``: address of the marks, 0 for none."""
 
     def marks(self, blocks: int) -> Marks:
         """Zeroed memory for the marks of ``blocks`` blocks."""
@@ -94,12 +85,6 @@ def open_session(kernel: Kernel, world: World, device: Device, arena_bytes: int)
     return KernelSession(kernel, world, device.arena(arena_bytes), open_communicator(world, device))
 
 
-def rows_of(problem: Problem, send: Array, recv: Array, at: int = 0) -> tuple[Array, ...]:
-    """The weight, behind the message in ``send``, and from element ``at`` on the residual, behind the rows in ``recv``;
-    nothing where a collective does not normalise rows."""
-    return (send[problem.count :], recv[problem.count + at :]) if problem.hidden else ()
-
-
 @dataclass(frozen=True)
 class KernelSession:
     """A kernel open on one world; implements ``Session``."""
@@ -118,11 +103,7 @@ class KernelSession:
         if not step:
             raise CannotRunError(f"{kernel.file.name}: the scratch is too small for {problem.layout.size} ranks")
         function, shape = self._function(problem, {})
-        rows = partial(rows_of, problem, send, recv)
-        launches = [
-            comm.launch(function, send[at:], recv[at:], min(step, problem.count - at), shape, 0, rows(at))
-            for at in range(0, problem.count, step)
-        ]
+        launches = [comm.launch(function, each, shape) for each in slices(problem, send, recv, step)]
         return KernelCall(
             launches,
             {plain(name): str(number) for name, number in shape.items()},
@@ -142,8 +123,8 @@ class KernelSession:
         """The same launch, compiled to record the time at the end of every phase."""
         function, shape = self._function(problem, {"COLL_MARKS": MARKS})
         marks = self.comm.marks(shape["blocks"])
-        rows = rows_of(problem, send, recv)
-        launch = self.comm.launch(function, send, recv, problem.count, shape, marks.address, rows)
+        (whole,) = slices(problem, send, recv, problem.count)
+        launch = self.comm.launch(function, whole, shape, marks.address)
         return Marked(launch, marks, phase_names(self.kernel.file.phases, problem.layout.node_count))
 
     def transport(self) -> str:

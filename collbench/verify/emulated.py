@@ -102,7 +102,8 @@ def _wanted(request: EmulateRequest, kernel: Kernel) -> Iterator[tuple[str, str,
 
 
 def _refusal(kernel: Kernel, layout: Layout, dtype: str, op: str, size: int) -> str | None:
-    problem = Problem(layout, COLLECTIVES["all_reduce"], DTYPES[dtype], op, size, "chain", "hot", False)
+    what = COLLECTIVES[kernel.file.collective]
+    problem = Problem(layout, what, DTYPES[dtype], op if what.reduces else "", size, "chain", "hot", False)
     return problem.refusal() or kernel.refuses(problem)
 
 

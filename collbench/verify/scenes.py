@@ -17,7 +17,8 @@ from collbench.kernels import host_compiler
 from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, Scratch
 from collbench.kernels.host_compiler import EMULATED
 from collbench.kernels.kernel import Kernel
-from collbench.plan.collectives import COLLECTIVES
+from collbench.kernels.slices import slices
+from collbench.plan.collectives import COLLECTIVES, Collective
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
@@ -80,11 +81,16 @@ class SceneResult:
 
 
 def draw_scene(
-    layout: Layout, seed: int, dtypes: Sequence[str], ops: Sequence[str], sizes: Sequence[int]
+    layout: Layout,
+    seed: int,
+    dtypes: Sequence[str],
+    ops: Sequence[str],
+    sizes: Sequence[int],
+    collective: Collective = COLLECTIVES["all_reduce"],
 ) -> EmulatedScene:
     """Draw the scene of a seed; some of ``sizes`` (bytes) must hold whole elements of each of ``dtypes``."""
     rng = Random(f"scene {seed}")
-    kind = (layout, COLLECTIVES["all_reduce"], DTYPES[rng.choice(dtypes)], rng.choice(ops))
+    kind = (layout, collective, DTYPES[rng.choice(dtypes)], rng.choice(ops) if collective.reduces else "")
     whole = [size for size in sizes if not Problem(*kind, size, "chain", "hot", False).refusal()]
     chosen = rng.sample(whole, min(len(whole), rng.choice((1, 2, 3))))
     problems = tuple(Problem(*kind, size, "chain", "hot", rng.random() < 0.3) for size in chosen)
@@ -173,10 +179,12 @@ class EmulatedStage:
     def launch(self, place: int, comm: int, problem: Problem, send: Array, recv: Array) -> None:
         """Enqueue one call, except on the silent rank."""
         if place != self._scene.silent:
+            (whole,) = slices(problem, send, recv, problem.count)
             buffers = (send.ctypes.data, recv.ctypes.data)
             self.emulator.launch(
-                place, comm, self._loaded, buffers, problem.count, self.reached(place), self._scene.shape
-            )
+                place, comm, self._loaded, buffers, whole.count, self.reached(place), self._scene.shape, whole.part,
+                self.ranks,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -217,10 +225,13 @@ def _run(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
         return result(_did_not_time_out(stage, scene.silent))
     if ending is not Ending.DONE:
         return result(ENDINGS[ending], tuple(stage.emulator.waits(stage.ranks)), ending in HANGS)
+    same_everywhere = scene.problems[0].collective.name == "all_reduce"
     for place, problems in enumerate(stage.calls):
         for problem, prepared in zip(scene.problems, problems, strict=True):
             for comm, each in enumerate(prepared):
-                words = each.check_all()[1] or _difference(each, stage.calls[0][scene.problems.index(problem)][comm])
+                words = each.check_all()[1] or (
+                    same_everywhere and _difference(each, stage.calls[0][scene.problems.index(problem)][comm])
+                )
                 if words:
                     rank = stage.ranks[place]
                     where = f"rank {rank}, {problem.bytes} B{' in place' * problem.in_place}"

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from collbench import registry
+from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.layout import Layout
 
 BLOCK = 5  # seeds per task of a worker process
@@ -51,7 +52,9 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
     calls = 0
     for seed in seeds:
         this = range(seed, seed + 1)
-        scene = scenes.draw_scene(trial.layout, seed, trial.dtypes, trial.ops, trial.sizes)
+        scene = scenes.draw_scene(
+            trial.layout, seed, trial.dtypes, trial.ops, trial.sizes, COLLECTIVES[kernel.file.collective]
+        )
         runs = [scene]
         if seed == trial.seeds.start:
             runs.append(scenes.with_silent_rank(scene, seed % trial.layout.size))

@@ -34,6 +34,15 @@ struct Given : Args {
   char* residual;      // `count` elements
 };
 static_assert(sizeof(Given) == sizeof(Args) + 2 * sizeof(char*), "struct Given and its twin in Python differ");
+#elif COLL_PARTS
+struct Given : Args {  // `count` elements of every rank's part
+  u64 part;            // elements from one rank's part of the message to the next
+  int rank[PLACES];    // the rank at each place, which is the number of its part
+
+  // Where the part of the rank at `place` begins in a buffer that holds all of them.
+  template <class Byte> INLINE Byte* at(Byte* buffer, int place) const { return buffer + rank[place] * part * WIDTH; }
+};
+static_assert(sizeof(Given) >= sizeof(Args) + sizeof(u64) + sizeof(int) * PLACES, "Given has its own fields");
 #else
 using Given = Args;
 #endif

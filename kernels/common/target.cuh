@@ -7,6 +7,7 @@
 //   COLL_*_HALF             bytes of one half of the scratch, for flagged and for Lamport cells
 //   COLL_PHASES             the phases of the kernel's header, as enumerators with their numbers
 //   COLL_MARKS              where phases are timed: marks per block
+//   COLL_PARTS              1 where every rank has a part of the message: reduce_scatter, all_gather
 //   COLL_HIDDEN             all_reduce_rms_norm: elements of a row
 //   COLL_EPSILON            and what is added to the mean of its squares
 // and, for each entry of the header's `defines`, a macro of that name.
