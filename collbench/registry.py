@@ -78,6 +78,11 @@ def kernel_of(spec: str) -> Kernel | None:
     return backend.kernel if isinstance(backend, _kernels.KernelBackend) else None
 
 
+def own_kernels() -> list[str]:
+    """Names of the kernels that come with collbench."""
+    return _kernels.own_names()
+
+
 def hidden() -> dict[str, str]:
     """Kernels shadowed by a built-in backend of the same name, and why each cannot be used."""
     found = find_kernels()
@@ -275,7 +280,7 @@ def default_backends(collectives: Iterable[str] = ("all_reduce",)) -> tuple[str,
     wanted = set(collectives)
     found = {name: find(name) for name in names() if _implements(name, wanted) and not is_on_request(find(name))}
     here = [name for name, backend in found.items() if backend.missing() is None]
-    ours = [name for name in _kernels.own_names() if name in found]
+    ours = [name for name in own_kernels() if name in found]
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
     listed = ours if _kernels.device() == "cpu" else []
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -67,7 +67,7 @@ stress = Group("stress", StressOptions, [
                  help="Random seed for delays and the order of calls; with --emulate, the first seed."),
     params.timeout,
     click.option("--emulate", is_flag=True, help="Emulate kernels on this processor, without GPUs or MPI; seeds decide "
-                 "the order of threads and stores.  [default: all kernels, on layouts 1x4, 2x2, 3x2, 7x1, 5x4]"),
+                 "the order of threads and stores.  [default: all kernels, on layouts 1x6, 2x2, 3x2, 6x1, 8x1, 5x4]"),
     click.option("--seeds", default=20, show_default=True, type=click.IntRange(min=1),
                  help="Number of seeds to run with --emulate."),
 ])  # fmt: skip
@@ -89,6 +89,8 @@ def verify(
 
     Under mpiexec or srun, use the launcher's ranks, even if several share a GPU; otherwise start ranks on this machine.
     """
+    if stress.emulate and context.get_parameter_source("op") is not click.core.ParameterSource.COMMANDLINE:
+        subjects = replace(subjects, op=())
     run = _emulate if stress.emulate else _on_ranks
     context.exit(run(backend, worlds, subjects, stress, form.chosen))
 
@@ -141,8 +143,8 @@ def _emulate(
     if stress.story or worlds.gpus or worlds.nodes:
         raise UsageError("--emulate takes --layout, --ranks and --seeds only; omit --story, --gpus and --nodes.")
     found = emulated.run(emulated.EmulateRequest(
-        topology=worlds.topology, backends=backend, dtypes=subjects.dtype, ops=subjects.op, sizes=subjects.sizes,
-        seeds=range(stress.seed, stress.seed + stress.seeds), timeout=stress.timeout,
+        topology=worlds.topology, backends=backend, dtypes=subjects.dtype, ops=subjects.op or None,
+        sizes=subjects.sizes, seeds=range(stress.seed, stress.seed + stress.seeds), timeout=stress.timeout,
     ))  # fmt: skip
     _report(found.outcomes, form)
     for line in found.failures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collbench.devices.device import Device, Region
 from collbench.plan.dtypes import Dtype
@@ -140,3 +140,19 @@ def _overlapped(problem: Problem, rank: int, slots: int) -> Buffers:
     end = last.offset + received * width
     before, behind = (Region(at, ALIGNMENT, 1, GUARD_BYTES, BYTE) for at in (recv_at - GUARD_BYTES, end))
     return Buffers(send, recv, inputs, outputs, last, slots - 1, step, (before, behind))
+
+
+def shifted(buffers: Buffers, send: int, recv: int) -> Buffers:
+    """A copy with the inputs moved up by ``send`` bytes and the outputs with their guards by ``recv``, less than
+    GUARD_BYTES each. The guard behind an output still ends where it did, before the next slot."""
+    before, behind = buffers.guards
+    return replace(
+        buffers,
+        send=_moved(buffers.send, send), inputs=_moved(buffers.inputs, send),
+        recv=_moved(buffers.recv, recv), outputs=_moved(buffers.outputs, recv), answers=_moved(buffers.answers, recv),
+        guards=(_moved(before, recv), replace(_moved(behind, recv), count=behind.count - recv)),
+    )  # fmt: skip
+
+
+def _moved(region: Region, by: int) -> Region:
+    return replace(region, offset=region.offset + by)

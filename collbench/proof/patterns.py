@@ -18,6 +18,7 @@ from collbench.kernels.abi import ESCAPES
 from collbench.plan.dtypes import Dtype
 
 LAYERS = ("routing", "exact", "bound")
+GUARD = 0xA5  # every byte around an output
 SPECIAL, SPECIAL_NUMBERS = "special", "special-numbers"  # NaN, infinities, zeros and denormals; the same without NaN
 
 
@@ -38,7 +39,8 @@ def codes(dtype: Dtype) -> Values:
     return (index + 1).astype(dtype.numpy)
 
 
-def _neutral(dtype: Dtype, op: str) -> Any:
+def neutral(dtype: Dtype, op: str) -> Any:
+    """The number that changes no result of ``op``."""
     if op in ("sum", "avg"):
         return 0
     if dtype.is_float:
@@ -53,7 +55,7 @@ def _routing(dtype: Dtype, op: str, ranks: int) -> Values:
         return np.stack([np.roll(every_rank[0], -rank * 1021) for rank in range(ranks)])
     owner = np.arange(PERIOD) % ranks
     mine = owner == np.arange(ranks)[:, None]
-    return np.where(mine, every_rank, np.array(_neutral(dtype, op), dtype.numpy))
+    return np.where(mine, every_rank, np.array(neutral(dtype, op), dtype.numpy))
 
 
 JUDGED_BITS = 53  # GPUs judge in float64

@@ -17,7 +17,6 @@ from collbench.proof.buffers import Buffers
 from collbench.proof.patterns import shift_of
 from collbench.proof.rows import RowProof
 
-GUARD = 0xA5
 BIT_EXACT = "bit-exact"  # the layer of backends that document their order of additions
 Answer = tuple[Floats, int]  # one period of an answer, and the entry of it that element 0 holds
 
@@ -53,7 +52,7 @@ class Proof:
         self._pieces = problem.pieces(rank)
         usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and problem.dtype.is_float else patterns.LAYERS
         self._layers = tuple(self._make_layer(name, exact_order) for name in layers or usual)
-        guard = np.full(PERIOD, GUARD, np.uint8)
+        guard = np.full(PERIOD, patterns.GUARD, np.uint8)
         self._guard_table, self._guarded = device.upload(guard), device.expectation(patterns.exactly(guard))
         self._set_guards()
         self._message = buffers.inputs.part(0, buffers.inputs.count - problem.hidden)

@@ -13,22 +13,37 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collbench.errors import CannotRunError
 from collbench.host.memory import show_bytes
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import ROWS_POINTERS, STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
+from collbench.kernels.abi import (
+    CELL,
+    FIRST_EPOCH,
+    GATES_BYTES,
+    ROWS_POINTERS,
+    STATE_WORDS,
+    TICKS,
+    Scratch,
+    Stuck,
+    args_type,
+    waiting_words,
+)
 from collbench.kernels.host_compiler import EMULATED, LoadedKernel
 from collbench.kernels.sources import KernelError
 from collbench.verify.schedules import Schedule
 
 PAGE = 4096
+FLAGGED_AT = GATES_BYTES  # in the scratch
 STATE_AT = 0  # offset in a communicator's memory; its scratch follows
 PATIENCE_NS = 1_000_000  # of the emulator's clock, which advances only when no thread can run
 PATIENT_EVENTS = 1_000_000, 8192  # without progress these are a livelock: in total, plus for each thread
 LOOKS = 2048 * 8  # loads of one thread from each cell before it times out: 2048, times the pieces of a load
+LATEST = 16  # flags of cells that earlier calls have left: up to this
 MOST_EVENTS = 2_000_000_000
 MOST_BYTES = 6 << 30  # of scratch; the emulator's shadow memory takes the same again
+ROOM = 2  # kernels of a communicator that are resident at once, where blocks have no other bound
 SHOWN, MOST_WAITS = 6, 1 << 16
 
 
@@ -53,7 +68,10 @@ class _Plan(ctypes.Structure):
 
     _fields_ = [(name, ctypes.c_uint64) for name in ("seed", "pes", "stride")] + [
         (name, ctypes.c_uint32)
-        for name in ("run_order", "arrival_order", "prompt", "run", "stay", "tear", "victim", "pe", "number", "unused")
+        for name in (
+            "run_order", "arrival_order", "prompt", "run", "stay", "tear", "victim", "pe", "number", "stale", "room",
+            "resident",
+        )
     ] + [(name, ctypes.c_uint64) for name in ("patience", "most")]  # fmt: skip
 
 
@@ -82,6 +100,24 @@ def load(content: bytes, symbol: str) -> LoadedKernel:
         return LoadedKernel(content, symbol)
     except (OSError, ValueError, AttributeError) as error:
         raise KernelError(f"the kernel {symbol} does not load: {error}") from error
+
+
+@functools.lru_cache(maxsize=4)
+def used_cells(scratch: Scratch, first_epoch: int) -> NDArray[np.uint32]:
+    """Both halves of flagged cells as calls before ``first_epoch`` may have left them, shape (cells, 4): with the flags
+    of early calls of that era, which calls after the next wrap have as well, or unused. Before the first call of an
+    era, they are of the era before."""
+    before = first_epoch & 0xFFFFFFFF
+    last = LATEST if before <= FIRST_EPOCH else min(LATEST, before - 1)
+    draw, cells = np.random.default_rng(first_epoch), scratch.flagged_half // CELL
+    halves = []
+    for parity in (0, 1):
+        flags = [flag for flag in range(FIRST_EPOCH, last + 1) if flag % 2 == parity] or [0]
+        half = draw.integers(0, 1 << 32, (cells, 4), np.uint32)
+        half[:, 1] = half[:, 3] = draw.choice(np.array([0, *flags, *flags], np.uint32), cells)
+        half[half[:, 1] == 0] = 0
+        halves.append(half)
+    return np.concatenate(halves)
 
 
 @dataclass(frozen=True)
@@ -123,22 +159,28 @@ class Wait:
 
 
 class Emulator:
-    """An emulator of ``places`` ranks, with ``threads`` threads per rank and communicator.
+    """An emulator of ``places`` ranks whose kernels have at most ``threads`` threads.
 
-    ``pes`` holds the PE at each place; by default, a place is its PE. A process can have one emulator at a time;
+    ``pes`` holds the PE at each place; by default, a place is its PE. ``resident``: how many blocks of a rank are
+    resident at once, 0 for no bound but ROOM kernels of each communicator. A process can have one emulator at a time;
     ``close`` frees it. Raises CannotRunError or MemoryError if it needs too much memory.
     """
 
     def __init__(
-        self, schedule: Schedule, places: int, comms: Comms, threads: int, pes: Sequence[int] | None = None
-    ) -> None:
+        self, schedule: Schedule, places: int, comms: Comms, threads: int, pes: Sequence[int] | None = None,
+        resident: int = 0,
+    ) -> None:  # fmt: skip
         self.places, self.comms = places, comms
         self.pes = tuple(range(places)) if pes is None else tuple(pes)
         assert sorted(self.pes) == list(range(places)), f"{pes} are not the PEs of {places} places"
         self._library = _runtime()
-        stride, all_threads = comms.count * comms.stride, comms.count * places * threads
+        stride, room = comms.count * comms.stride, ROOM * threads
+        all_threads = comms.count * places * room
         patience = PATIENT_EVENTS[0] + PATIENT_EVENTS[1] * all_threads + LOOKS * places**2
-        plan = _Plan(pes=places, stride=stride, patience=patience, most=MOST_EVENTS, **asdict(schedule))
+        plan = _Plan(
+            pes=places, stride=stride, patience=patience, most=MOST_EVENTS, room=room, resident=resident,
+            **asdict(schedule),
+        )  # fmt: skip
         if places * stride > MOST_BYTES:
             raise CannotRunError(f"{places} ranks would need {show_bytes(places * stride)} of scratch in the emulator")
         self._base = self._library.coll_emu_open(ctypes.byref(plan), ctypes.c_uint64(all_threads), comms.count)
@@ -160,6 +202,9 @@ class Emulator:
         state = np.array([epoch * TICKS, epoch >> 32, 0, 0][:STATE_WORDS], np.uint64)
         ctypes.memmove(at, state.ctypes.data, state.nbytes)
         ctypes.memset(at + PAGE + scratch.lamport_at, 0xFF, 2 * scratch.lamport_half)
+        if epoch != FIRST_EPOCH:
+            old = used_cells(scratch, epoch)
+            ctypes.memmove(at + PAGE + FLAGGED_AT, old.ctypes.data, old.nbytes)
 
     def launch(
         self, place: int, comm: int, kernel: LoadedKernel, buffers: Sequence[int], count: int,

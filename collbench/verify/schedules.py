@@ -32,6 +32,7 @@ class Schedule:
     victim: int
     pe: int
     number: int
+    stale: int = 0
 
     def __str__(self) -> str:
         threads = f"threads: {ORDERS[self.run_order]}, {self.stay} of 256 keep running after a load"
@@ -60,4 +61,5 @@ def draw(seed: int, pes: int, blocks: int, threads: int) -> Schedule:
         victim=victim,
         pe=rng.randrange(pes),
         number=rng.randrange(numbers.get(victim, 1)),
+        stale=rng.choice((0, 32, 192)),
     )

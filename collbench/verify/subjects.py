@@ -105,7 +105,7 @@ def default_sizes(dtype: Dtype, kind: str, hidden: int = 0) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Scene:
-    """Problems that run together, in memory misaligned by ``shift`` elements: all buffers, the input in addition."""
+    """Problems that run together, with inputs and outputs misaligned by ``shift`` elements."""
 
     problems: tuple[Problem, ...]
     shift: tuple[int, int]
@@ -117,5 +117,5 @@ def scenes(story: Story, subject: Subject) -> Iterator[Scene]:
     for in_place in places:
         problems = subject.problems(in_place)
         groups = [tuple(problems)] if story.mixed else [(problem,) for problem in problems]
-        shifts = [(whole, alone) for whole, alone in story.shifts if not (in_place and alone)]
+        shifts = [(send, recv) for send, recv in story.shifts if not in_place or send == recv]
         yield from (Scene(group, shift) for shift in shifts for group in groups)

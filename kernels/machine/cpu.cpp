@@ -109,6 +109,7 @@ void coll_cpu_yield(const void* cell) {
 }
 bool coll_cpu_last() { return ++me().home->ending == me().threads.x; }
 void coll_cpu_sync_block() { meet_block(me()); }
+void coll_cpu_sync_warp(u32 lanes) { meet_warp(me(), lanes, 0); }
 const u64* coll_cpu_exchange(u32 lanes, u64 value) { return meet_warp(me(), lanes, value); }
 u64 coll_cpu_nanoseconds() {
   timespec now;
@@ -148,7 +149,7 @@ int coll_cpu_run(Kernel what, const void* with, u32 grid, u32 width, char* share
   kernel = what, args = with;
   section = {shared, shared_end, nullptr};
   if (!same) place_in_grid(grid, width);
-  gather(blocks, width, section.size());
+  for (Block& block : blocks) gather(block, width, section.size());
   line_up(grid * width);
   // Stores of the previous call precede this one, as between two kernels of a stream.
   __atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -33,6 +33,12 @@ INLINE void store_cell(char* p, Cell c) {
   store_word(reinterpret_cast<u64*>(p) + 1, c.z | u64(c.w) << 32);
 }
 
+INLINE u64 load_acquire_system(const u64* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+INLINE u32 load_acquire_system(const u32* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+INLINE void store_release_system(u64* p, u64 v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+INLINE void store_release_system(u32* p, u32 v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+
+INLINE void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 INLINE void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 INLINE void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 template <class T, class V> INLINE T atomicAdd(T* p, V v) { return __atomic_fetch_add(p, T(v), __ATOMIC_RELAXED); }
@@ -41,6 +47,8 @@ template <class T, class V> INLINE T atomicCAS(T* p, T old, V v) {
   __atomic_compare_exchange_n(p, &old, T(v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   return old;
 }
+INLINE void wait_for_previous_kernel() {}  // a rank runs one kernel at a time
+INLINE void let_next_kernel_launch() {}
 INLINE bool last_of_block() { return coll_cpu_last(); }  // no barrier: other threads have nothing left to do
 template <class Missing> INLINE void pause(Missing missing) { coll_cpu_yield(missing().cell); }
 enum : unsigned { LOOKS = 16 };  // between two readings of the clock: on a busy machine each look costs a time slice

@@ -31,8 +31,6 @@ char *coll_shared_begin = __start_coll_shared, *coll_shared_end = __stop_coll_sh
 INLINE u64 nanoseconds() { return HOST(nanoseconds)(); }
 INLINE void __syncthreads() { HOST(sync_block)(); }
 [[noreturn]] INLINE void __trap() { HOST(trap)(); }
-INLINE void wait_for_previous_kernel() {}
-INLINE void let_next_kernel_launch() {}
 
 // ---- Bits and 16-bit floats; every NaN result of a sum or a rounding is 0x7fff or 0x7fffffff, as on a GPU ----
 
@@ -117,4 +115,4 @@ INLINE u32 __ballot_sync(u32 lanes, int yes) {
 }
 INLINE int __any_sync(u32 lanes, int yes) { return __ballot_sync(lanes, yes) != 0; }
 INLINE int __all_sync(u32 lanes, int yes) { return __ballot_sync(lanes, !yes) == 0; }
-INLINE void __syncwarp(u32 lanes = 0xffffffffu) { HOST(exchange)(lanes, 0); }
+INLINE void __syncwarp(u32 lanes = 0xffffffffu) { HOST(sync_warp)(lanes); }

@@ -8,9 +8,13 @@
 extern "C" {
 void coll_emu_load(const void* p, void* to, u32 bytes, u32 piece);
 void coll_emu_store(void* p, const void* from, u32 bytes, u32 piece);
-void coll_emu_fence();
-void coll_emu_point();
-void coll_emu_touched(const void* p);
+void coll_emu_fence(u32 scope);
+void coll_emu_acquire(const void* p, void* to, u32 bytes);
+void coll_emu_release(void* p, const void* from, u32 bytes);
+void coll_emu_begin_atomic(const void* p, u32 bytes);
+void coll_emu_end_atomic(void* p, const void* value, u32 bytes);
+void coll_emu_wait_for_previous();
+void coll_emu_let_next_launch();
 void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoch);
 void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now);
 void* coll_emu_peer(const void* mine, int pe);
@@ -35,12 +39,19 @@ INLINE u64 load_word(const u64* p) {
 }
 INLINE void store_word(u64* p, u64 v) { coll_emu_store(p, &v, sizeof(v), sizeof(v)); }
 
+template <class T> INLINE T load_acquire_system(const T* p) {
+  T v;
+  coll_emu_acquire(p, &v, sizeof(T));
+  return v;
+}
+INLINE void store_release_system(u64* p, u64 v) { coll_emu_release(p, &v, sizeof(v)); }
+INLINE void store_release_system(u32* p, u32 v) { coll_emu_release(p, &v, sizeof(v)); }
+
 // Atomic operations act immediately, at the memory.
 template <class T, class Change> INLINE T at_once(T* p, Change change) {
-  coll_emu_point();
-  const T old = *p;
-  *p = change(old);
-  if (*p != old) coll_emu_touched(p);
+  coll_emu_begin_atomic(p, sizeof(T));
+  const T old = *p, now = change(old);
+  if (now != old) coll_emu_end_atomic(p, &now, sizeof(T));
   return old;
 }
 template <class T, class V> INLINE T atomicAdd(T* p, V v) { return at_once(p, [=](T old) { return T(old + T(v)); }); }
@@ -51,8 +62,12 @@ template <class T, class V> INLINE T atomicCAS(T* p, T was, V v) {
 INLINE void add_word(u64* p, u64 v) { atomicAdd(p, v); }
 INLINE void raise_word(u64* p, u64 v) { if (*p < v) *p = v; }
 
-INLINE void __threadfence() { coll_emu_fence(); }
-INLINE void __threadfence_system() { coll_emu_fence(); }
+enum Scope : u32 { OF_BLOCK = 2, OF_DEVICE, OF_SYSTEM };  // emulator.cpp's levels
+INLINE void __threadfence_block() { coll_emu_fence(OF_BLOCK); }
+INLINE void __threadfence() { coll_emu_fence(OF_DEVICE); }
+INLINE void __threadfence_system() { coll_emu_fence(OF_SYSTEM); }
+INLINE void wait_for_previous_kernel() { coll_emu_wait_for_previous(); }
+INLINE void let_next_kernel_launch() { coll_emu_let_next_launch(); }
 INLINE bool last_of_block() {
   __syncthreads();
   return threadIdx.x == 0;

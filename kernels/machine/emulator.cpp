@@ -5,7 +5,7 @@
 // store. A thread that pauses for a cell sleeps until something arrives there. If no thread can run and no store is in
 // flight, that is a deadlock, and every sleeping thread knows which rank it waits for.
 #define HOST(name) coll_emu_##name
-#include "stores.h"
+#include "streams.h"
 
 namespace {
 
@@ -16,57 +16,18 @@ void point() {
   suspend();
 }
 
-// ---- Kernels of a stream ----
-
-void start(Stream& stream) {
-  const Launch& next = stream.queue.front();
-  const u32 count = next.grid * next.width;
-  stream.launch++;
-  stream.blocks.resize(next.grid);
-  gather(stream.blocks, next.width, next.shared->size());
-  while (stream.runners.size() < count) {
-    if (w->free_runners.empty()) return fail(OVERFLOW);
-    stream.runners.push_back(w->free_runners.back());
-    w->free_runners.pop_back();
-  }
-  stream.alive = count;
-  const Plan& plan = w->plan;
-  for (u32 i = 0; i < count; i++) {
-    Runner& one = w->runners[stream.runners[i]];
-    const u32 block = i / next.width, thread = i % next.width;
-    static_cast<Self&>(one) = {{thread, 0, 0}, {block, 0, 0}, {next.width, 1, 1}, {next.grid, 1, 1}};
-    one.home = &stream.blocks[block], one.stream = &stream, one.pe = stream.pe;
-    one.alive = true, one.meeting = nullptr, one.looked = w->event, one.wait = {};
-    one.held_back = plan.victim == ALL_BUT_A_RANK ? plan.pe != one.pe
-                    : plan.pe != one.pe           ? false
-                    : plan.victim == A_WARP       ? plan.number == i / 32
-                    : plan.victim == A_BLOCK      ? plan.number == block
-                                                  : plan.victim == A_RANK;
-    make(one.fiber);
-    wake(one);
-  }
-}
-// The kernel's end: its stores to its own device precede the next kernel; those to other devices may not.
-void end(Stream& stream) {
-  const u32 count = stream.queue.front().grid * stream.queue.front().width;
-  for (u32 i = 0; i < count; i++) flush(w->runners[stream.runners[i]], false);
-  stream.queue.front().shared->owner = nullptr;
-  stream.queue.pop_front();
-  w->free_runners.insert(w->free_runners.end(), stream.runners.begin(), stream.runners.end());
-  stream.runners.clear();
-  if (!stream.queue.empty()) start(stream);
-}
-
 // ---- Events ----
 
 void step(u32 index) {
   Runner& one = w->runners[index];
   if (!one.alive) return;
   HOST(self) = &one;
-  one.stream->queue.front().shared->enter(one.home);
+  one.launch->shared->enter(one.home);
   change(scheduler, one.fiber);
   if (overflowed(one.fiber)) fail(OVERFLOW);
-  if (one.stream->alive == 0 && !one.stream->queue.empty()) end(*one.stream);
+  if (w->ranks[one.pe].trapped) return;
+  if (!one.alive && one.home->alive == 0) end_block(one);
+  if (w->room) fill_rank(one.pe);
 }
 void deliver(u32 number) {
   if (w->pieces[number].flying) arrive(first_of(number));
@@ -112,7 +73,7 @@ bool event() {
 }
 bool anybody() {
   for (const Stream& stream : w->streams)
-    if (stream.alive) return true;
+    if (!stream.queue.empty() && !w->ranks[stream.pe].trapped) return true;
   return false;
 }
 
@@ -120,11 +81,12 @@ bool anybody() {
 
 void live() {
   Runner& self = me();
-  self.stream->queue.front().kernel(self.stream->queue.front().args.data());
+  self.launch->kernel(self.launch->args.data());
+  append(self.block_home().stores, self.stores);
+  self.stores.clear();
   leave(self);
   self.alive = false;
   w->progress = w->event;
-  self.stream->alive--;
   for (;;) suspend();
 }
 void wait_until_moved(const u32& counter, u32 from) {
@@ -135,11 +97,11 @@ void wait_until_moved(const u32& counter, u32 from) {
   }
 }
 void moved(const u32& counter) {
+  Home& home = me().block_home();
   w->progress = w->event;
-  for (u32 index : me().stream->runners) {
-    Runner& one = w->runners[index];
-    if (one.meeting == &counter) one.meeting = nullptr, wake(one);
-  }
+  if (&counter == &home.meetings) met(home);
+  else home.warps_met[me().thread.x / 32] = now();
+  wake_meeting(home, counter);
 }
 
 extern "C" {
@@ -147,18 +109,22 @@ Self* coll_emu_self;
 
 void coll_emu_point() { point(); }
 void coll_emu_touched(const void* p) { touched(p); }
-void coll_emu_fence() {
-  flush(me(), true);
+void coll_emu_fence(u32 scope) {
+  fence(me(), Level(scope));
   point();
 }
-// A barrier makes a thread's stores to its own device visible.
-void coll_emu_sync_block() {
-  flush(me(), false);
-  meet_block(me());
+void coll_emu_sync_block() { sync_block(me()); }
+void coll_emu_sync_warp(u32 lanes) { sync_warp(me(), lanes); }
+const u64* coll_emu_exchange(u32 lanes, u64 value) { return meet_warp(me(), lanes, value); }
+void coll_emu_wait_for_previous() {
+  wait_until_moved(me().launch->cleared, 0);
+  see_all(me(), me().stream->completed);
 }
-const u64* coll_emu_exchange(u32 lanes, u64 value) {
-  flush(me(), false);
-  return meet_warp(me(), lanes, value);
+void coll_emu_let_next_launch() {
+  Runner& self = me();
+  if (self.block_home().triggered) return;
+  self.block_home().triggered = true;
+  w->room |= ++self.launch->quiet == self.launch->grid;
 }
 // Time stands still until no thread can run.
 u64 coll_emu_nanoseconds() {
@@ -167,33 +133,10 @@ u64 coll_emu_nanoseconds() {
 }
 void coll_emu_trap() {  // ends the kernel and the rank
   fail(TRAPPED);
-  Stream& stream = *me().stream;
-  w->trapped[stream.pe] = true;
-  for (Stream& other : w->streams)
-    if (other.pe == stream.pe) {
-      for (u32 index : other.runners) w->runners[index].alive = false;
-      other.queue.clear();
-      other.alive = 0;
-    }
+  w->ranks[me().pe].trapped = true;
+  for (Runner& one : w->runners)
+    if (one.pe == me().pe) one.alive = false;
   for (;;) suspend();
-}
-void coll_emu_load(const void* from, void* to, u32 bytes, u32 piece) {
-  point();
-  const u32 pieces = bytes / piece, begin = w->draw.below(pieces);
-  const bool torn = pieces > 1 && w->draw.chance(w->plan.tear);
-  for (u32 i = 0; i < pieces; i++) {
-    if (torn && i) point();
-    const u32 at = (begin + i) % pieces * piece;
-    const char* source = static_cast<const char*>(from) + at;
-    std::memcpy(static_cast<char*>(to) + at, source, piece);
-    if (!in_heap(source)) continue;
-    for (u32 own = w->newest[place(source) / 4]; own; own = w->pieces[own - 1].older) {  // a thread sees its own stores
-      const Piece& one = w->pieces[own - 1];
-      if (one.runner != me().index || one.put) continue;
-      std::memcpy(static_cast<char*>(to) + at, &one.bytes, piece);
-      break;
-    }
-  }
 }
 void coll_emu_store(void* to, const void* from, u32 bytes, u32 piece) {
   point();
@@ -205,12 +148,47 @@ void coll_emu_store(void* to, const void* from, u32 bytes, u32 piece) {
     send(static_cast<char*>(to) + at, nullptr, value, piece, false);
   }
 }
+void coll_emu_load(const void* from, void* to, u32 bytes, u32 piece) {
+  point();
+  const u32 pieces = bytes / piece, begin = w->draw.below(pieces);
+  const bool torn = pieces > 1 && w->draw.chance(w->plan.tear);
+  for (u32 i = 0; i < pieces; i++) {
+    if (torn && i) point();
+    const u32 at = (begin + i) % pieces * piece;
+    const char* source = static_cast<const char*>(from) + at;
+    if (in_heap(source) && has_history(source)) {
+      const u64 value = look(me(), source, piece);
+      std::memcpy(static_cast<char*>(to) + at, &value, piece);
+    } else {
+      std::memcpy(static_cast<char*>(to) + at, source, piece);
+    }
+  }
+}
+void coll_emu_acquire(const void* from, void* to, u32 bytes) {
+  me().read = 0;
+  coll_emu_load(from, to, bytes, bytes);
+  see(me(), SYSTEM, me().read);
+}
+void coll_emu_release(void* to, const void* from, u32 bytes) {
+  show_seen(me(), SYSTEM, SYSTEM);
+  me().released = me().view;
+  coll_emu_store(to, from, bytes, bytes);
+}
+// An atomic operation replaces the newest value. Stores that precede it have arrived.
+void coll_emu_begin_atomic(const void* p, u32 bytes) {
+  point();
+  if (in_heap(p)) settle(me(), static_cast<const char*>(p), bytes);
+}
+void coll_emu_end_atomic(void* p, const void* value, u32 bytes) {
+  if (in_heap(p)) replace(static_cast<char*>(p), value, bytes, origin_of(me(), false));
+  else std::memcpy(p, value, bytes);
+}
 void* coll_emu_peer(const void* mine, int pe) {
   return w->heap + place(mine) + (std::size_t(pe) - me().pe) * w->plan.stride;
 }
 void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now) {
   point();
-  flush(me(), false);  // a put includes this thread's own stores; those of others need a barrier
+  show_seen(me(), SYSTEM, SELF);  // a put includes what this thread has stored or seen; it reads its own rank's memory
   char* target = static_cast<char*>(coll_emu_peer(to, pe));
   for (std::size_t at = 0; at < bytes; at += 8) {
     u64 value;
@@ -223,7 +201,7 @@ void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoc
   self.wait = {self.pe, self.block.x, self.thread.x, phase, step, partner, epoch, place(cell), 0, 0};
   std::memcpy(&self.wait.low, static_cast<const char*>(cell) - place(cell) % 16, 16);
   const std::size_t at = place(cell) / 16;
-  if (w->changed[at] >= self.looked || w->given_up) {
+  if (w->changed[at] >= self.looked || self.outdated || w->given_up) {
     w->able.put(self.index, self.held_back);
   } else {
     self.next_sleeper = w->sleepers[at];
@@ -232,6 +210,7 @@ void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoc
   }
   suspend();
   self.looked = w->event;
+  self.outdated = false;
 }
 
 // Zeroed memory for all PEs, and stacks for `threads` threads at once; null on failure. One world at a time.
@@ -244,9 +223,10 @@ char* coll_emu_open(const Plan* plan, u64 threads, u32 streams) {
   w->heap = reserve(SHADOWED * w->size);
   if (!w->heap || !memory) return nullptr;
   w->newest = reinterpret_cast<u32*>(w->heap + w->size);
-  w->changed = reinterpret_cast<u64*>(w->newest + w->size / 4);
+  w->latest = w->newest + w->size / 8;
+  w->changed = reinterpret_cast<u64*>(w->latest + w->size / 8);
   w->sleepers = reinterpret_cast<u32*>(w->changed + w->size / 16);
-  w->trapped.resize(plan->pes);
+  w->ranks.resize(plan->pes);
   for (u32 i = 0; i < threads; i++) {
     w->runners.emplace_back();
     w->runners[i].fiber.stack = memory + i * STACK;
@@ -267,12 +247,13 @@ void coll_emu_launch(
   for (Section& one : w->sections)
     if (one.begin == shared) section = &one;
   if (!section) section = &w->sections.emplace_back(Section{shared, end});
-  w->streams[stream].queue.push_back({kernel, std::vector<char>(args, args + bytes), grid, width, section});
+  Stream& one = w->streams[stream];
+  const u32 first = one.queue.empty();
+  one.queue.push_back({kernel, std::vector<char>(args, args + bytes), grid, width, section, one.launched++, first});
 }
 // Run everything that was launched; returns the outcome.
 int coll_emu_run() {
-  for (Stream& stream : w->streams)
-    if (!stream.alive && !stream.queue.empty()) start(stream);
+  for (u32 pe = 0; pe < w->plan.pes; pe++) fill_rank(pe);
   while (anybody()) {
     const bool more = event(), long_since = w->event - w->progress > w->plan.patience || w->event > w->plan.most;
     if (more && !long_since) continue;
@@ -282,7 +263,7 @@ int coll_emu_run() {
   return w->outcome;
 }
 u64 coll_emu_events() { return w->event; }
-int coll_emu_trapped(u32 pe) { return w->trapped[pe]; }
+int coll_emu_trapped(u32 pe) { return w->ranks[pe].trapped; }
 // The threads that waited at a deadlock or livelock, else what every thread last waited for; returns their number.
 u64 coll_emu_story(Waiting* out, u64 most) {
   if (!w->given_up) {

@@ -15,6 +15,7 @@ struct Self { Index thread, block, threads, blocks; };
 extern "C" {
 extern Self* HOST(self);
 void HOST(sync_block)();
+void HOST(sync_warp)(u32 lanes);
 const u64* HOST(exchange)(u32 lanes, u64 value);  // every lane's value, once all of `lanes` have called it
 u64 HOST(nanoseconds)();
 [[noreturn]] void HOST(trap)();

@@ -59,17 +59,15 @@ inline const u64* meet_warp(Thread& me, u32 lanes, u64 value) {
   wait_until_moved(warp.meetings[number], now);
   return &warp.seen[32 * number];
 }
-// Reset the blocks to `threads` live threads each.
-inline void gather(std::vector<Block>& blocks, u32 threads, std::size_t shared) {
-  for (Block& block : blocks) {
-    block.alive = threads, block.here = block.ending = 0;
-    block.shared.assign(shared, 0);
-    block.warps.resize((threads + 31) / 32);
-    for (u32 i = 0; i < block.warps.size(); i++) {
-      const u32 left = threads - 32 * i;
-      block.warps[i].alive = left < 32 ? (1u << left) - 1 : 0xffffffffu;
-      block.warps[i].here = 0;
-    }
+// Reset a block to `threads` live threads.
+inline void gather(Block& block, u32 threads, std::size_t shared) {
+  block.alive = threads, block.here = block.ending = 0;
+  block.shared.assign(shared, 0);
+  block.warps.resize((threads + 31) / 32);
+  for (u32 i = 0; i < block.warps.size(); i++) {
+    const u32 left = threads - 32 * i;
+    block.warps[i].alive = left < 32 ? (1u << left) - 1 : 0xffffffffu;
+    block.warps[i].here = 0;
   }
 }
 // A thread that returned from its kernel no longer takes part in barriers.

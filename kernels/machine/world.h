@@ -5,13 +5,18 @@
 
 #include "threads.h"
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 
 namespace {
 
 using Kernel = void (*)(const void*);
+using Time = u32;                    // the number of an event
+constexpr Time NEVER = 0xffffffffu;
 constexpr std::size_t SHADOWED = 3;  // bytes per byte of memory: itself and its metadata
+constexpr u32 WIDEST = 1024;         // threads of a block
+constexpr u32 KEPT = 1 << 14;        // arrivals whose predecessors a load may still return
 
 // ---- The interface to the host ----
 
@@ -26,43 +31,97 @@ struct Plan {
   u32 stay;                 // of 256 accesses to memory, how many let the thread continue
   u32 tear;                 // of 256 loads of a cell, how many see its pieces at different times
   u32 victim, pe, number;   // what is delayed: warp, block or receiving rank `number` of rank `pe`
-  u32 unused;
+  u32 stale;                // of 256 loads that may return an older value, how many do
+  u32 room;                 // threads of a stream that are resident at once
+  u32 resident;             // blocks of a rank that are resident at once; 0: no bound
   u64 patience, most;       // a livelock: so many events without progress, or in total
 };
 struct Waiting { u32 pe, block, thread, phase, step, partner; u64 epoch, offset, low, high; };
 enum Outcome : int { DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE };
 
-// ---- State ----
+// ---- Threads and what they know of memory ----
 
+// How far apart two threads are; the scope of a fence; and how far a store has become visible.
+enum Level : u32 { SELF, WARP, BLOCK, DEVICE, SYSTEM, LEVELS };
+
+struct Times {
+  Time of[LEVELS] = {};
+  Time& operator[](u32 level) { return of[level]; }
+  Time operator[](u32 level) const { return of[level]; }
+  void raise(const Times& other) {
+    for (u32 i = 0; i < LEVELS; i++) of[i] = std::max(of[i], other.of[i]);
+  }
+};
+struct Origin {               // of a store
+  u32 serial, who, pe;        // the thread, unique to a launch: threads of a block differ in the lowest ten bits
+  Times at;                   // when it became visible to threads so far apart; NEVER, before it has
+  Times released;             // what the thread was bound to see when it last released
+};
+struct Ref { u32 number, serial; };  // of a piece, until it arrives
+struct Seen { u32 at, serial; };     // the last store that a thread read at a place
+
+struct Home : Block {
+  u32 id = 0, number = 0;     // among all blocks, and in its grid
+  bool triggered = false;     // the next kernel need not wait for it to start
+  std::vector<u32> runners;
+  std::vector<Ref> stores;    // in flight, visible to more than their thread, or of threads that have ended
+  Times known;                // what its threads are bound to see by its barriers
+  std::vector<Times> warps_know;
+  Time met = 0;               // its last barrier
+  std::vector<Time> warps_met;
+};
 struct Launch {
   Kernel kernel;
   std::vector<char> args;
   u32 grid, width;
   Section* shared;
+  u32 number, cleared;        // in its stream; 1: the kernel before has completed
+  u32 started = 0, quiet = 0, ended = 0;  // blocks: started, triggered or ended, ended
+  std::deque<Home> blocks = {};
 };
-struct Stream;
+struct Stream {               // the kernels of one communicator on one PE, in order
+  u32 pe = 0, launched = 0, used = 0;  // `used`: resident threads
+  Time completed = 0;         // when the last kernel did
+  std::deque<Launch> queue = {};
+};
 struct Runner : Thread {
   Stream* stream;
-  u32 pe, index, held_back;
+  Launch* launch;
+  u32 pe, index, who, held_back;
   u64 looked;                 // the event of its last load in a spin
   const u32* meeting = nullptr;
   bool asleep, alive;
+  bool outdated;              // a load since then could have returned a newer value
   u32 next_sleeper;           // for the same cell
   Waiting wait;
-  std::vector<u32> stores;    // by this thread, possibly still in flight
+  std::vector<Ref> stores;    // by this thread, in flight
+  Times view;                 // it sees every store that became visible by then to threads so far apart
+  Time read;                  // when the latest store that it has read became visible to it
+  Times heard[2];             // what was released by stores of its own block, and of its own device, that it has read
+  Times released;             // its view at its last fence
+  std::vector<Seen> seen;
+  Home& block_home() { return *static_cast<Home*>(home); }
 };
-struct Stream {               // the kernels of one PE, in order
-  u32 pe = 0, launch = 0, alive = 0;
-  std::deque<Launch> queue;
-  std::vector<Block> blocks;
-  std::vector<u32> runners;
+struct Rank {
+  u32 resident = 0;           // blocks
+  std::vector<Ref> stores;    // in flight, visible on this device
+  bool trapped = false;
 };
-struct Piece {                // of a store: up to 8 bytes that become visible together
+
+// ---- Memory ----
+
+struct Piece : Origin {       // of a store in flight: up to 8 bytes that become visible together
   char* to;
   const char* from;           // a put that reads its source when it arrives; null where `bytes` holds the value
   u64 bytes;
-  u32 size, runner, pe, launch, older;
+  u32 size, older;
+  Ref after;                  // an older one to the same bytes, which arrives first
   bool put, flying, held_back;
+};
+struct Arrival : Origin {     // the history of memory
+  u64 replaced;               // the 8 bytes before
+  u32 before;                 // the number of the arrival before it there
+  u32 first, size;            // bytes of the 8
 };
 
 struct Random {
@@ -96,19 +155,22 @@ struct World {
   Random draw;
   char* heap;
   std::size_t size;
-  u32* newest;                 // for every 4 bytes: the last piece in flight to them, plus one
+  u32* newest;                 // for every 8 bytes: the last piece in flight to them, plus one
+  u32* latest;                 // for every 8 bytes: the number of the last arrival
   u32* sleepers;               // for every 16 bytes: the first thread that waits for them, plus one
   u64* changed;                // for every 16 bytes: the event of the last arrival
+  std::vector<Arrival> arrivals = std::vector<Arrival>(KEPT);
+  u32 arrived = 0, serial = 0, blocks = 0;
   std::deque<Runner> runners;
   std::deque<Stream> streams;
   std::deque<Section> sections;  // one per library, which several streams may run
+  std::vector<Rank> ranks;
   std::vector<Piece> pieces;
   std::vector<u32> free_pieces, free_runners;
   Queue able, flying;
   u64 event = 0, progress = 0, clock = 1;
-  bool given_up = false;
+  bool given_up = false, room = false;  // `room`: blocks may be able to start
   Outcome outcome = DONE;
-  std::vector<char> trapped;   // PEs
   std::vector<Waiting> story;
 };
 
@@ -118,6 +180,7 @@ Fiber scheduler;
 Runner& me() { return *static_cast<Runner*>(HOST(self)); }
 bool in_heap(const void* p) { return p >= w->heap && p < w->heap + w->size; }
 std::size_t place(const void* p) { return static_cast<const char*>(p) - w->heap; }
+Time now() { return Time(w->event); }
 void suspend() { change(me().fiber, scheduler); }
 void wake(Runner& one) {
   one.asleep = false;

@@ -23,6 +23,7 @@ from collbench.proof.buffers import (
     arena_bytes,
     lay_out,
     rounds_for,
+    shifted,
     trial_rounds,
 )
 
@@ -133,3 +134,18 @@ def test_the_trial_fits(cache: str) -> None:
         assert max(high for region in (buffers.outputs, *buffers.guards) for _, high in spans(region)) <= arena_bytes(
             case, device
         )
+
+
+@pytest.mark.parametrize(("name", "size", "in_place"), CASES)
+@pytest.mark.parametrize(("send", "recv"), [(4, 4), (4, 0), (0, 4)])
+def test_shifted_buffers_are_as_far_apart(name: str, size: int, in_place: bool, send: int, recv: int) -> None:
+    asked = problem(name, size, in_place=in_place)
+    if asked.refusal() or (in_place and send != recv):
+        return
+    buffers = shifted(lay_out(asked, 0, Rounds(3, 3, overlap=False)), send, recv)
+    before, behind = buffers.guards
+    assert [start % ALIGNMENT for start, _ in spans(buffers.recv)] == [recv] * 3 or in_place
+    assert spans(behind)[0][1] - spans(before)[0][0] >= 2 * GUARD_BYTES - recv
+    taken = sorted(spans(before) + spans(behind) + ([] if in_place else spans(buffers.send) + spans(buffers.recv)))
+    assert all(end <= start for (_, end), (start, _) in zip(taken, taken[1:], strict=False))
+    assert taken[-1][1] <= 3 * buffers.recv.stride

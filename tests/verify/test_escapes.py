@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import Patch, a_layout, kernel, needs_compiler, patched
+from emulated import Draws, Patch, cast_for, kernel, needs_compiler, patched
 
 from collbench.kernels.kernel import Kernel
 from collbench.proof import patterns
-from collbench.verify.scenes import draw_scene, run_scene
+from collbench.verify.playing import run_scene
+from collbench.verify.scenes import draw_scene
 
 pytestmark = needs_compiler
 
@@ -22,10 +23,12 @@ in_call, in_cells = (partial(Patch, f"common/{name}.cuh") for name in ("call", "
 
 def first_wrong(backend: Kernel, dtype: str, seeds: int) -> str:
     """What the first scene that goes wrong says, or "": calls on data with words that escape."""
+    cast = cast_for(backend, Draws(backend.file.name, "1x3", dtype, SIZES))
+    exact = patterns.LAYERS.index("exact")
     for seed in range(seeds):
-        scene = draw_scene(a_layout("1x3"), seed, (dtype,), ("sum",), SIZES)
-        wrong = run_scene(backend, replace(scene, layer=patterns.LAYERS.index("exact"))).wrong
-        if wrong:
+        scene = replace(draw_scene(cast, seed), chained=False)
+        scene = replace(scene, parts=tuple(replace(part, layer=exact) for part in scene.parts))
+        if wrong := run_scene(scene).wrong:
             return wrong
     return ""
 
