@@ -14,6 +14,7 @@ from collbench.kernels.abi import FIRST_EPOCH, ON_GPU, Scratch
 from collbench.kernels.cubin import resources, uses_nvshmem
 from collbench.kernels.files import find_kernels
 from collbench.kernels.norm import norm_kernel, prepare_norm
+from collbench.kernels.slices import Slice
 from collbench.plan import rms_norm
 from collbench.verify import schedules
 from collbench.verify.emulator import PAGE, Comms, Emulator, Ending, load
@@ -64,7 +65,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.compiled: list[dict[str, object]] = []
-        self.launched: list[tuple[object, ...]] = []
+        self.launched: list[tuple[Slice, dict[str, int]]] = []
 
     def function(self, file: object, options: dict[str, object]) -> str:
         self.compiled.append(options)
@@ -76,8 +77,9 @@ class Recorder:
     def fitted(self, kernel: object, function: object, shape: dict[str, int]) -> dict[str, int]:
         return {**shape, "blocks": 1}
 
-    def launch(self, function: object, send: object, recv: object, count: int, shape: object, *more: object) -> str:
-        self.launched.append((function, send, recv, count, shape, *more))
+    def launch(self, function: object, what: Slice, shape: dict[str, int], marks: int = 0) -> str:
+        assert (function, marks) == ("function", 0)
+        self.launched.append((what, shape))
         return "call"
 
 
@@ -87,10 +89,11 @@ def test_the_norm_reads_the_reduced_message_where_its_rows_then_are() -> None:
     made: object = prepare_norm(recorder, problem, send, recv)
     assert made == "call"
     assert recorder.compiled[0]["COLL_HIDDEN"] == 8
-    function, source, target, count, shape, marks, (weight, residual) = recorder.launched[0]
-    assert (function, count, marks) == ("function", 24, 0)
+    what, shape = recorder.launched[0]
     assert shape == {"blocks": 1, "threads": 64, "pdl": 0}
-    assert source is target is recv
+    assert what.count == 24
+    assert what.send.tolist() == what.recv.tolist() == list(range(48))
+    weight, residual = what.rows
     assert weight.tolist() == list(range(24, 32))
     assert residual.tolist() == list(range(24, 48))
 
