@@ -18,8 +18,9 @@ void met(Home& home) {
   home.met = now();
   home.stores = show_all(home.stores, nullptr, BLOCK, BLOCK);
 }
-void hand_over(Runner& self, Level level) {  // its stores, to the threads of its warp or block
+void hand_over(Runner& self, Level level) {  // its stores and what it has read, to the threads of its warp or block
   append(self.block_home().stores, show_all(self.stores, nullptr, level, level));
+  settle_seen(self);
 }
 void sync_block(Runner& self) {
   Home& home = self.block_home();

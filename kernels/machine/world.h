@@ -56,6 +56,7 @@ struct Origin {               // of a store
   u32 serial, who, pe;        // the thread, unique to a launch: threads of a block differ in the lowest ten bits
   Times at;                   // when it became visible to threads so far apart; NEVER, before it has
   Times released;             // what the thread was bound to see when it last released
+  bool settled;               // a thread that has seen it has passed a fence or a barrier: nobody sees older values
 };
 struct Ref { u32 number, serial; };  // of a piece, until it arrives
 struct Seen { u32 at, serial; };     // the last store that a thread read at a place
