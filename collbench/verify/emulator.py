@@ -59,8 +59,8 @@ class _Plan(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("seed", "pes", "stride")] + [
         (name, ctypes.c_uint32)
         for name in (
-            "run_order", "arrival_order", "prompt", "run", "stay", "tear", "victim", "pe", "number", "stale", "room",
-            "resident",
+            "run_order", "arrival_order", "prompt", "run", "stay", "tear", "victim", "pe", "number", "stale", "copies",
+            "room", "resident",
         )
     ] + [(name, ctypes.c_uint64) for name in ("patience", "most")]  # fmt: skip
 
