@@ -118,7 +118,11 @@ class _Actor:
     stage: EmulatedStage
     number: int
     expected: dict[int, Values]
-    EXACT_NORM: bool = True
+
+    @property
+    def EXACT_NORM(self) -> bool:  # noqa: N802 (the protocol's name)
+        """Whether the kernel's header names an order, as for a backend."""
+        return self.stage.scene.parts[self.number].kernel.file.order is not None
 
     def exact_order(self, problem: Problem) -> Callable[[Values], Values] | None:
         """The kernel's order of operations; computed once, since every rank expects the same result."""

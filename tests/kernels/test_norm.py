@@ -65,7 +65,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.compiled: list[dict[str, object]] = []
-        self.launched: list[tuple[object, ...]] = []
+        self.launched: list[tuple[Slice, dict[str, int]]] = []
 
     def function(self, file: object, options: dict[str, object]) -> str:
         self.compiled.append(options)
@@ -77,8 +77,9 @@ class Recorder:
     def fitted(self, kernel: object, function: object, shape: dict[str, int]) -> dict[str, int]:
         return {**shape, "blocks": 1}
 
-    def launch(self, function: object, what: Slice, shape: object) -> str:
-        self.launched.append((function, what, shape))
+    def launch(self, function: object, what: Slice, shape: dict[str, int], marks: int = 0) -> str:
+        assert (function, marks) == ("function", 0)
+        self.launched.append((what, shape))
         return "call"
 
 
@@ -88,10 +89,10 @@ def test_the_norm_reads_the_reduced_message_where_its_rows_then_are() -> None:
     made: object = prepare_norm(recorder, problem, send, recv)
     assert made == "call"
     assert recorder.compiled[0]["COLL_HIDDEN"] == 8
-    function, what, shape = recorder.launched[0]
-    assert (function, what.count) == ("function", 24)
+    what, shape = recorder.launched[0]
     assert shape == {"blocks": 1, "threads": 64, "pdl": 0}
-    assert what.send.tolist() == list(range(48)) == what.recv.tolist()
+    assert what.count == 24
+    assert what.send.tolist() == what.recv.tolist() == list(range(48))
     weight, residual = what.rows
     assert weight.tolist() == list(range(24, 32))
     assert residual.tolist() == list(range(24, 48))
