@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from compiled import note_compiled
-from kernel_files import OF_ALL_REDUCE, compiles, source, write
+from kernel_files import OF_ALL_REDUCE, compiles, ours, source, write
 from samples import a_layout, a_problem
 
 from collbench import registry
@@ -29,6 +29,7 @@ from collbench.kernels.abi import ON_GPU
 from collbench.kernels.cubin import Resources, resources, uses_nvshmem
 from collbench.kernels.header import KernelFile, read
 from collbench.kernels.kernel import Kernel, plain
+from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.layout import Layout
 
 pytestmark = compiles
@@ -37,7 +38,7 @@ ARCHS = ("sm_80", "sm_90", "sm_100")
 PUTS = "nvrar-put"  # takes six times as long as the others, for NVSHMEM's headers
 TWO_NODES, ONE_NODE = a_layout(8, nodes=2), a_layout(8)
 KERNELS = tuple(_kernels.own_names())
-OF_ROWS = tuple(name for name in KERNELS if name not in OF_ALL_REDUCE)
+OF_ROWS = tuple(name for name in KERNELS if ours(name).file.collective == "all_reduce_rms_norm")
 MARKS = {"COLL_MARKS": abi.MARKS}
 
 
@@ -85,7 +86,8 @@ def compiled(variant: Variant) -> bytes:
     """The cubin that a session would load; compiled in this process, since one for each would take twice as long."""
     backend = variant.backend
     kind, hidden = backend.file.collective, variant.hidden if variant.name in OF_ROWS else 0
-    problem = a_problem(kind, variant.dtype, layout=variant.layout, op=variant.op, hidden=hidden, size=1 << 20)
+    op = variant.op if COLLECTIVES[kind].reduces else ""
+    problem = a_problem(kind, variant.dtype, layout=variant.layout, op=op, hidden=hidden, size=1 << 20)
     options = backend.defines(problem, backend.shape(problem), ON_GPU)
     job = nvrtc._job(backend.file, {**options, **(MARKS if variant.marked else {})}, variant.arch, tools())
     cubin: bytes = nvrtc._compile_and_link(job)
