@@ -11,6 +11,7 @@ scratch = "P*S"
 phases = ["send", "receive", "norm"]
 blocks = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 threads = [64, 128, 256, 512]
+defines = {COLL_KEEP = [1, 0]}             # 0: fewer registers, so more blocks of this and the next launch are resident
 */
 // All-reduce in one step, as in oneshot.cu, then residual add and RMSNorm of whole rows (common/rows.cuh), a row a block.
 //
@@ -92,10 +93,10 @@ template <bool ALIGNED> INLINE void run(const Given& a, Norm norm) {
   mark(a, Mark::send);
   for (u32 row = blockIdx.x; row < rows; row += gridDim.x) {
     const Own next = send(row + gridDim.x);  // before it waits for this row, which keeps the links busy
+    if (!KEPT) load_weight();
     Words r[EACH];
     UNROLL for (int first = 0; first < EACH; first += AT_ONCE) receive(row, first, own, r);
     mark(a, Mark::receive);
-    if (!KEPT) load_weight();
     const float scale = norm.scale(r);
     UNROLL for (int i = 0; i < EACH; i++)
       if (has(i)) output.store(row * ROW + column(i), scaled(r[i], scale, weight[i]));

@@ -38,8 +38,9 @@ struct ReduceScatter {
   static INLINE u32 slot(int place, u32 c) { return Call::offset<PLACES>(place, c); }
   INLINE bool exists(u32 c) const { return c < output.cells(); }
 
-  // 1. Each rank starts with its next neighbour, so that targets differ.
-  INLINE void send(u32 first) const {
+  // 1. Each rank starts with its next neighbour, so that targets differ. `mine`: this rank's own cells, loaded here, so
+  // that no load waits for cells of others.
+  INLINE void send(u32 first, Words (&mine)[BATCH]) const {
     UNROLL for (int begin = 1; begin < PLACES; begin += PART) {
       Words x[PART][BATCH];
       UNROLL for (int r = 0; r < PART && begin + r < PLACES; r++) {
@@ -52,9 +53,11 @@ struct ReduceScatter {
         if (exists(c)) call.send((a.place + begin + r) % PLACES, slot(a.place, c), x[r][b]);
       }
     }
+    UNROLL for (int b = 0; b < BATCH; b++)
+      if (exists(first + b * blockDim.x)) mine[b] = part(a.place).load(first + b * blockDim.x);
   }
   // 2.
-  INLINE void receive(u32 first) const {
+  INLINE void receive(u32 first, const Words (&mine)[BATCH]) const {
     Sum total[BATCH];
     UNROLL for (int begin = 0; begin < PLACES; begin += PART) {
       Words got[PART * BATCH];
@@ -69,7 +72,7 @@ struct ReduceScatter {
       UNROLL for (int b = 0; b < BATCH; b++) {
         if (!exists(first + b * blockDim.x)) continue;
         UNROLL for (int i = 0; i < PART && begin + i < PLACES; i++) {
-          const Words x = begin + i == a.place ? part(a.place).load(first + b * blockDim.x) : got[i * BATCH + b];
+          const Words x = begin + i == a.place ? mine[b] : got[i * BATCH + b];
           if (begin + i == 0) total[b] = begin_sum(x);
           else add(total[b], x);
         }
@@ -86,12 +89,14 @@ KERNEL(a) {
   const u32 cells = reduce_scatter.output.cells(), span = gridDim.x * blockDim.x * BATCH;
   // A thread sends its next cells before it waits for these, which keeps the links busy.
   u32 c = blockIdx.x * blockDim.x * BATCH + threadIdx.x;
-  reduce_scatter.send(c);
+  Words mine[BATCH], next[BATCH];
+  reduce_scatter.send(c, mine);
   mark(a, Mark::send);
 #pragma unroll 1
   for (; c < cells; c += span) {
-    reduce_scatter.send(c + span);
-    reduce_scatter.receive(c);
+    reduce_scatter.send(c + span, next);
+    reduce_scatter.receive(c, mine);
+    UNROLL for (int b = 0; b < BATCH; b++) mine[b] = next[b];
   }
   mark(a, Mark::receive);
   end_call(call);

@@ -135,7 +135,7 @@ def play(kernel: Kernel, scene: RowScene) -> str:
     largest = max(problem.bytes for problem in scene.problems)
     half = -(-(int(kernel.formula(kernel.file.scratch, first, largest)) + kernel.tiles_bytes(first)) // PAGE) * PAGE
     scratch = Scratch(PAGE, half)
-    options = kernel.defines(first, {"threads": threads}, scratch)
+    options = kernel.defines(first, {**kernel.parameters, "threads": threads}, scratch)
     loaded = load(host_compiler.kernel_library(kernel.file, options, host_compiler.EMULATED), kernel.file.symbol)
     emulator = Emulator(scene.schedule, ranks, Comms(1, scratch, scene.first_epoch), blocks * threads)
     try:

@@ -18,9 +18,12 @@ constexpr int ROW = COLL_HIDDEN * WIDTH / PAYLOAD;     // cells of a row
 constexpr int TEAM = 1 << floor_log2(COLL_THREADS);    // threads of a block that share a row; others only meet them
 constexpr int EACH = (ROW + TEAM - 1) / TEAM;          // cells of a row that one thread has, at most
 constexpr int WARPS = TEAM > 32 ? TEAM / 32 : 1, LANES = TEAM < 32 ? TEAM : 32;
-// Whether a thread's cells of two rows and of the weight, and those that it receives, fit half of its registers: it then
-// keeps them. Else it loads what it needs for a row when it comes to it.
-constexpr bool KEPT = (6 * EACH + (PLACES < 8 ? PLACES : 8)) * WORDS <= REGISTERS / 2;
+// Whether a thread keeps its cells of two rows and of the weight: if they fit half of its registers, with those that it
+// receives, and COLL_KEEP is not 0. Else it loads what it needs for a row when it comes to it, while it waits for others.
+#ifndef COLL_KEEP
+#define COLL_KEEP 1
+#endif
+constexpr bool KEPT = COLL_KEEP && (6 * EACH + (PLACES < 8 ? PLACES : 8)) * WORDS <= REGISTERS / 2;
 
 INLINE u32 column(int i) { return i * TEAM + threadIdx.x; }  // of this thread's cell i
 INLINE bool has(int i) {
@@ -32,11 +35,11 @@ template <bool ALIGNED> struct Cells {
   char* data;
   INLINE explicit Cells(const char* p) : data(const_cast<char*>(p)) {}
   INLINE Words load(u32 c) const {
-    if constexpr (ALIGNED) return *reinterpret_cast<const Words*>(data + c * PAYLOAD);
+    if constexpr (ALIGNED) return load_plain(reinterpret_cast<const Words*>(data + c * PAYLOAD));
     else return load_elements(data + c * PAYLOAD, PAYLOAD / WIDTH);
   }
   INLINE void store(u32 c, Words x) const {
-    if constexpr (ALIGNED) *reinterpret_cast<Words*>(data + c * PAYLOAD) = x;
+    if constexpr (ALIGNED) store_plain(reinterpret_cast<Words*>(data + c * PAYLOAD), x);
     else store_elements(data + c * PAYLOAD, PAYLOAD / WIDTH, x);
   }
 };

@@ -28,19 +28,33 @@ template <bool ALIGNED> INLINE void run(const Given& a, Norm norm) {
   wait_for_previous_kernel();
   let_next_kernel_launch();
   const u32 rows = u32(a.count / COLL_HIDDEN);
+  struct Own { Words reduced[EACH], old[EACH]; };  // this thread's cells of a row, before the call
+  const auto load = [&](u32 row) {
+    Own own;
+    if (row >= rows) return own;
+    UNROLL for (int i = 0; i < EACH; i++) {
+      if (!has(i)) continue;
+      own.reduced[i] = input.load(row * ROW + column(i));
+      own.old[i] = residual.load(row * ROW + column(i));
+    }
+    return own;
+  };
+  Own own = load(blockIdx.x);
   for (u32 row = blockIdx.x; row < rows; row += gridDim.x) {
+    const Own next = load(row + gridDim.x);  // all loads before the first store, and a row ahead
+    if (!KEPT) load_weight();
     Words r[EACH];
     UNROLL for (int i = 0; i < EACH; i++) {
       if (!has(i)) continue;
-      Sum total = begin_sum(input.load(row * ROW + column(i)));
-      add(total, residual.load(row * ROW + column(i)));
+      Sum total = begin_sum(own.reduced[i]);
+      add(total, own.old[i]);
       r[i] = round_sum(total);
       residual.store(row * ROW + column(i), r[i]);
     }
-    if (!KEPT) load_weight();
     const float scale = norm.scale(r);
     UNROLL for (int i = 0; i < EACH; i++)
       if (has(i)) output.store(row * ROW + column(i), scaled(r[i], scale, weight[i]));
+    own = next;
   }
 }
 

@@ -59,6 +59,16 @@ def test_structures_are_the_same_on_both_sides(tmp_path: Path, layout: Layout) -
     assert checked(tmp_path, layout, assertions)
 
 
+@pytest.mark.parametrize("ranks", [3, 8])
+def test_arguments_of_kernels_that_normalise_rows_are_the_same_on_both_sides(tmp_path: Path, ranks: int) -> None:
+    header = source(collective='"all_reduce_rms_norm"', dtypes='["bfloat16"]', ops='["sum"]', cell='"lamport"')
+    assertions = layout_of(args_type(ranks, rows=True), "Given")
+    lines = ['#include "collbench.cuh"', *assertions, "KERNEL(a) { *a.residual = *a.weight; }", ""]
+    rows = Kernel(read(write(tmp_path, "rows.cu", "\n".join([header, *lines]))))
+    problem = a_problem("all_reduce_rms_norm", "bfloat16", ranks=ranks, hidden=64)
+    assert build(rows.file, rows.defines(problem, rows.shape(problem), ON_GPU), "sm_90")
+
+
 def test_a_difference_is_an_error(tmp_path: Path) -> None:
     wrong = type("Args", (ctypes.Structure,), {"_fields_": [("in_", ctypes.c_uint64), ("count", ctypes.c_uint64)]})
     with pytest.raises(KernelError, match=r"sizeof\(Args\)"):

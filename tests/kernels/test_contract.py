@@ -15,13 +15,13 @@ from collbench.kernels.header import KernelFile, read
 from collbench.kernels.sources import KernelError, texts
 
 
-def changed(folder: Path, file: str, old: str, new: str) -> KernelFile:
-    """``oneshot`` of a revision in which a header was otherwise."""
+def changed(folder: Path, file: str, old: str, new: str, kernel: str = "oneshot") -> KernelFile:
+    """A kernel of a revision in which a header was otherwise."""
     shutil.copytree(own_folder(), folder, dirs_exist_ok=True)
     text = (folder / file).read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {file}"
     (folder / file).write_text(text.replace(old, new), encoding="utf-8")
-    return replace(read(folder / "oneshot.cu"), name="oneshot@1234567", headers=folder)
+    return replace(read(folder / f"{kernel}.cu"), name=f"{kernel}@1234567", headers=folder)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,14 @@ def test_what_the_host_passes_must_be_declared_alike(tmp_path: Path, file: str, 
         contract.check(changed(tmp_path, file, old, new))
     words = f"oneshot@1234567 cannot run here: its revision declares {name} otherwise than this collbench; run it with"
     assert str(caught.value).startswith(words)
+
+
+def test_what_only_kernels_of_rows_get_must_be_alike_for_them_alone(tmp_path: Path) -> None:
+    exchanged = ("const char* weight;", "u64 nothing;\n  const char* weight;")
+    contract.check(changed(tmp_path / "plain", "common/args.cuh", *exchanged))
+    rows = changed(tmp_path / "rows", "common/args.cuh", *exchanged, kernel="oneshot_norm")
+    with pytest.raises(UsageError, match="its revision declares struct Given otherwise than this collbench"):
+        contract.check(rows)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,8 @@ def test_rows_of_any_length_spill_nothing(name: str) -> None:
     each = [
         Variant(name, "bfloat16", "sm_90", ONE_NODE, shape=(("threads", n),), hidden=hidden) for hidden, n in shapes
     ]
+    if name == "oneshot-norm":
+        each.append(Variant(name, "bfloat16", "sm_90", ONE_NODE, shape=(("threads", 512), ("COLL_KEEP", 0))))
     others = [
         Variant(name, "float16", "sm_90", a_layout(2)),
         Variant(name, "float16", "sm_90", a_layout(6, nodes=3), marked=True),

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import needs_compiler
+from emulated import Patch, needs_compiler, patched
 from programs import Call, Shape, compiled, play
 
 from collbench.kernels.host_compiler import LoadedKernel
@@ -110,6 +111,13 @@ KERNEL(a) {
     await(word(1 - me, 8), 1, true);
     wrong(load_word(word(me, 8)) + load_word(word(1 - me, 8)) == 2);
   }
+  if (program == 11) {  // what one thread has read, another reads after a barrier or a message
+    if (me == 0 && block == 0 && thread == 0) store_word(data, 1);
+    if (me == 1 && block == 0 && thread == 0) await(data, 1, false);
+    __syncthreads();
+    if (me == 1 && block == 0 && thread == 40) wrong(load_word(data) != 1), order(writes), store_word(mine, 1);
+    if (me == 1 && block == 1 && thread == 0) await(mine, 1, false), order(reads), wrong(load_word(data) != 1);
+  }
   if (program == 10 && thread == 0) {  // own stores, in the order of the program
     if (block) return;
     for (u64 i = 1; i < 9; i++) {
@@ -161,8 +169,35 @@ LITMUS = (
     *pairs(7, "last-block", [(DEVICE, DEVICE)], [(NONE, DEVICE), (DEVICE, NONE), (BLOCK, DEVICE)], "1x1", BLOCKS),
     *pairs(8, "coherence", [(NONE, NONE)], []),
     *pairs(9, "store-buffers", [(SYSTEM, NONE)], [(NONE, NONE), (DEVICE, NONE)]),
+    *pairs(11, "what-was-read", [(DEVICE, DEVICE)], [], "1x2", BLOCKS),
     *pairs(10, "own-stores", [(NONE, NONE), (DEVICE, NONE), (SYSTEM, NONE)], []),
 )  # fmt: skip
+
+
+# The last call of an era leaves a cell with the flag of the first call of the next one.
+ERAS = """KERNEL(a) {
+  const Call call = begin_call(a);
+  char* cell = a.scratch[a.place] + FLAGGED_AT;
+  if (a.count == 2 && arrived(load_cell(cell), call.flag())) *reinterpret_cast<u32*>(a.out) = 1;
+  if (a.count == 1 && threadIdx.x == 0 && blockIdx.x == 0) store_cell(cell, {7, 2, 7, 2});
+  end_call(call);
+}
+"""
+ERA_FENCE = "    __threadfence();  // whatever this block loads"
+
+
+@pytest.mark.parametrize("fence", [True, False])
+def test_after_the_wrap_no_block_sees_flags_of_the_era_before(tmp_path: Path, fence: bool) -> None:
+    patches = () if fence else (Patch("common/epoch.cuh", ERA_FENCE, "    //"),)
+    patched(patches, "oneshot", tmp_path)
+    kernel = compiled(tmp_path, ERAS, "1x2", 32)
+    calls = [Call(kernel, (2, 32), np.zeros(count, np.uint32)) for count in (1, 2)]
+    found = set()
+    for seed in range(SEEDS):
+        ran = play(calls, 1, "1x2", schedules.draw(seed, 2, 2, 32), (1 << 32) - 1)
+        assert ran.ending is Ending.DONE
+        found |= {int(out[0]) for out in ran.out}
+    assert found == ({0} if fence else {0, 1})
 
 
 @pytest.fixture(scope="module")

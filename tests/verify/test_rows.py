@@ -110,6 +110,12 @@ def test_any_rows_and_shapes_have_the_documented_bits(name: str, layout: str, hi
         assert play(kernel(name), scene) == "", scene
 
 
+def test_cells_that_are_loaded_again_give_the_same_bits() -> None:
+    again = kernel("oneshot-norm").configured({"keep": "0"})
+    for seed in range(3):
+        assert play(again, draw_rows("1x3", "bfloat16", (1000,), (1, 3), seed, (64,))) == ""
+
+
 @pytest.mark.parametrize("name", NORMS)
 def test_a_rank_that_never_calls_is_waited_for_in_vain(name: str) -> None:
     assert play(kernel(name), with_silent_rank(draw_rows("2x2", "bfloat16", (24,), (1,), 0))) == ""
