@@ -71,6 +71,9 @@ class Session(Protocol):
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
         """A call that enqueues ``problem`` from ``send`` to ``recv`` and returns without waiting for the device.
 
+        Where rows are normalised, ``send`` is the message and the weight, ``recv`` the rows and the residual, which the
+        call updates.
+
         Collective over the members. Raises ``CannotRunError`` where the case must be skipped on this machine, and
         another ``RuntimeError`` where the library fails.
         """

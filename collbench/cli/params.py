@@ -214,7 +214,8 @@ sizes = click.option(
 dtype = click.option(
     "--dtype",
     type=names("dtype", lambda: list(DTYPES), ALIASES),
-    help=f"Element types: {', '.join(DTYPES)}.  [default: bfloat16 on GPUs, float32 on CPU ranks]",
+    help=f"Element types: {', '.join(DTYPES)}.  [default: bfloat16 on GPUs and where rows are normalised, else "
+    "float32]",
 )
 variant = click.option(
     "--variant",
