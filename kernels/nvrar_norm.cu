@@ -1,5 +1,5 @@
 /* collbench
-summary = "NVRAR fused with residual add and RMSNorm: its three phases on Lamport cells; every rank scales all rows"
+summary = "NVRAR, residual add and RMSNorm in one launch: three phases on Lamport cells; every rank scales all rows"
 collective = "all_reduce_rms_norm"
 dtypes = ["float16", "bfloat16"]
 ops = ["sum"]

@@ -1,5 +1,5 @@
 /* collbench
-summary = "one hop fused with residual add and RMSNorm: every rank sends its rows to all others; for few rows, and for two ranks"
+summary = "one-shot all-reduce, residual add and RMSNorm in one launch; for few rows, and for two ranks"
 collective = "all_reduce_rms_norm"
 dtypes = ["float16", "bfloat16"]
 ops = ["sum"]

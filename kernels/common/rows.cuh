@@ -15,7 +15,8 @@
 #if COLL_HIDDEN
 static_assert(!FLAGGED && WIDTH == 2 && COLL_HIDDEN % (PAYLOAD / WIDTH) == 0, "rows are whole cells of 16-bit floats");
 constexpr int ROW = COLL_HIDDEN * WIDTH / PAYLOAD;     // cells of a row
-constexpr int TEAM = 1 << floor_log2(COLL_THREADS);    // threads of a block that share a row; others only meet them
+constexpr int ROOM = 1 << floor_log2(COLL_THREADS), ENOUGH = 1 << floor_log2(2 * ROW - 1);  // powers of two
+constexpr int TEAM = ROOM < ENOUGH ? ROOM : ENOUGH;    // threads of a block that share a row; others only meet them
 constexpr int EACH = (ROW + TEAM - 1) / TEAM;          // cells of a row that one thread has, at most
 constexpr int WARPS = TEAM > 32 ? TEAM / 32 : 1, LANES = TEAM < 32 ? TEAM : 32;
 // Whether a thread keeps its cells of two rows and of the weight: if they fit half of its registers, with those that it
@@ -86,8 +87,8 @@ struct Norm {
   }
 
   // Threads t and t + TEAM/2, ... first: every lane folds what its lane of all warps has, then lanes fold by shuffles. So
-  // all threads get the sum, and one barrier a row suffices: a half of the board is written again two rows later, after
-  // the barrier of the row between, which every thread reaches after it has read this row.
+  // all threads of the team get the sum, and one barrier a row suffices: a half of the board is written again two rows
+  // later, after the barrier of the row between, which every thread reaches after it has read this row.
   INLINE float over_block(float x) {
     if constexpr (WARPS > 1) {
       float (&part)[TEAM] = board[turn++ % 2];
@@ -97,7 +98,9 @@ struct Norm {
       UNROLL for (int w = 0; w < WARPS; w++) all[w] = part[w * 32 + threadIdx.x % 32];
       x = folded(all);
     }
-    UNROLL for (int lanes = LANES / 2; lanes > 0; lanes /= 2) x = sum_of(x, __shfl_xor_sync(0xffffffffu, x, lanes));
+    if (TEAM < COLL_THREADS && threadIdx.x >= TEAM) return x;  // has no cells
+    constexpr u32 all_lanes = 0xffffffffu >> (32 - LANES);
+    UNROLL for (int lanes = LANES / 2; lanes > 0; lanes /= 2) x = sum_of(x, __shfl_xor_sync(all_lanes, x, lanes));
     return x;
   }
 };
