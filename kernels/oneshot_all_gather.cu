@@ -9,7 +9,7 @@ scratch = "S"
 phases = ["send", "receive"]
 blocks = [1, 2, 4, 8, 16, 32, 64, 96, 128]
 threads = [128, 256, 512]
-defines = {COLL_BATCH = [1, 2, 4]}
+defines = {COLL_BATCH = [1, 2]}
 */
 // The second half of an all-reduce in one step: T = T0 + L + (P-1)/P S / B.
 //

@@ -104,13 +104,20 @@ class Kernel:
         shape = {name: values[0] for name, values in self.file.defines.items()} | dict(self.parameters)
         if problem.hidden:
             return rows.shape(self.file, problem) | {"pdl": 1} | shape
-        cells, batch = self.cells(problem), shape.get("COLL_BATCH", 1)
+        cells, batch = self.cells(problem), self._batch(problem, shape)
         most = shape.get("blocks", max(self.file.blocks))
         enough = (threads for threads in sorted(self.file.threads) if threads * batch * most >= cells)
         shape.setdefault("threads", next(enough, max(self.file.threads)))
         shape.setdefault("blocks", max(1, min(most, -(-cells // (shape["threads"] * batch)))))
         shape.setdefault("pdl", 1)
         return shape
+
+    def _batch(self, problem: Problem, shape: dict[str, int]) -> int:
+        """Cells of a thread at once: as given, else two where parts are sent in more than a round of all threads."""
+        many = self.cells(problem) > max(self.file.blocks) * max(self.file.threads)
+        if many and problem.collective.splits and "COLL_BATCH" in shape and "COLL_BATCH" not in self.parameters:
+            shape["COLL_BATCH"] = 2
+        return shape.get("COLL_BATCH", 1)
 
     def candidates(self, problem: Problem) -> tuple[str, ...]:
         """Launch shapes to try: the default, then those that leave no block idle and in which no thread handles many

@@ -91,7 +91,7 @@ def _specials(dtype: Dtype, op: str, with_nan: bool) -> list[tuple[float, float 
 
 # Runs of NaNs with all bits set, the pattern that marks an empty Lamport cell.
 ALL_ONES_RUN, ALL_ONES_EVERY = 8, 512
-ESCAPE_RUN, ESCAPE_EVERY = 8, 512
+ESCAPE_RUN, ESCAPE_EVERY = 8, 2048
 
 
 def _escaping(kind: np.dtype[Any]) -> tuple[Values, Values]:
@@ -155,7 +155,7 @@ def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
         values = _special(dtype, op, ranks, layer == SPECIAL, draw)
     elif layer == "exact" or not dtype.is_float:
         values = _whole_numbers(dtype, ranks, draw)
-        if dtype.itemsize == 8 or not dtype.is_float or not op:
+        if layer == "exact" and (dtype.itemsize == 8 or not dtype.is_float or not op):
             _put_escapes(values)
     else:
         values = _random(dtype, ranks, draw)
