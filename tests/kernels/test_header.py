@@ -49,7 +49,7 @@ def test_what_is_optional_may_be_absent(tmp_path: Path) -> None:
         ({"dtypes": '"float32"'}, "the field 'dtypes' must be a list of values from float16, "),
         ({"ops": '["avg"]'}, "unknown value in 'ops': 'avg'"),
         ({"ops": '["sum", "sum"]'}, "the field 'ops' must be a list of values from sum, min, max, without duplicates"),
-        ({"collective": '"all_gather"'}, "unknown value of 'collective': 'all_gather'"),
+        ({"collective": '"broadcast"'}, "unknown value of 'collective': 'broadcast'"),
         ({"order": '"nvarr"'}, "unknown value of 'order': 'nvarr'; did you mean 'nvrar'?"),
         ({"nodes": "1"}, "the field 'nodes' must be one of one, any, not 1."),
         ({"summary": "3"}, "the field 'summary' must be a line of text, not 3."),
