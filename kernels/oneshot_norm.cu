@@ -11,7 +11,7 @@ scratch = "P*S"
 phases = ["send", "receive", "norm"]
 blocks = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 threads = [64, 128, 256, 512]
-defines = {COLL_KEEP = [1, 0], COLL_AHEAD = [1, 2, 4]}
+defines = {COLL_KEEP = [0, 1]}             # 0: fewer registers, so more blocks of this and the next launch are resident
 */
 // All-reduce in one step, as in oneshot.cu, then residual add and RMSNorm of whole rows (common/rows.cuh), a row a block.
 //
@@ -29,8 +29,6 @@ defines = {COLL_KEEP = [1, 0], COLL_AHEAD = [1, 2, 4]}
 // Cells received at once, which fit a quarter of a thread's registers: those of PART peers, for AT_ONCE cells of a row.
 constexpr int MOST = REGISTERS / 4 / WORDS, PART = PLACES < MOST ? PLACES : MOST;
 constexpr int AT_ONCE = MOST / PART < EACH ? MOST / PART : EACH;
-
-constexpr u32 AHEAD = KEPT ? 1 : COLL_AHEAD;  // rows that a block has sent before it waits for one
 
 template <bool ALIGNED> INLINE void run(const Given& a, Norm norm) {
   using Buffer = Cells<ALIGNED>;
@@ -92,10 +90,9 @@ template <bool ALIGNED> INLINE void run(const Given& a, Norm norm) {
   };
 
   Own own = send(blockIdx.x);
-  UNROLL for (u32 i = 1; i < AHEAD; i++) send(blockIdx.x + i * gridDim.x);
   mark(a, Mark::send);
   for (u32 row = blockIdx.x; row < rows; row += gridDim.x) {
-    const Own next = send(row + AHEAD * gridDim.x);  // before it waits for this row, which keeps the links busy
+    const Own next = send(row + gridDim.x);  // before it waits for this row, which keeps the links busy
     if (!KEPT) load_weight();
     Words r[EACH];
     UNROLL for (int first = 0; first < EACH; first += AT_ONCE) receive(row, first, own, r);

@@ -103,7 +103,7 @@ class Kernel:
         as many blocks as then have work."""
         shape = {name: values[0] for name, values in self.file.defines.items()} | dict(self.parameters)
         if problem.hidden:
-            return rows.shape(self.file, problem) | {"pdl": 1} | shape
+            return shape | rows.shape(self.file, problem) | {"pdl": 1} | dict(self.parameters)
         cells, batch = self.cells(problem), self._batch(problem, shape)
         most = shape.get("blocks", max(self.file.blocks))
         enough = (threads for threads in sorted(self.file.threads) if threads * batch * most >= cells)

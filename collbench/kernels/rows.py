@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from collbench.kernels.header import KernelFile
     from collbench.plan.problem import Problem
 
-# Up to so many rows a thread has two cells of one: fewer warps to meet; beyond, more threads to hide the latency.
-FEW_ROWS, CELLS_OF_FEW, MOST_CELLS = 16, 2, 4
+# Two blocks of 512 threads that keep nothing fit a multiprocessor: up to so many rows, each has a block. Beyond, one
+# block each that keeps its rows in registers is faster. Both measured on 2 x H100 (results/README.md).
+ROWS_AT_ONCE, BLOCKS_BEYOND, MOST_CELLS = 256, 128, 4
+KEEP = "COLL_KEEP"  # whether a thread keeps its cells in registers
 
 
 def defines(problem: Problem) -> dict[str, str | int]:
@@ -35,11 +37,14 @@ def cells(problem: Problem) -> int:
 
 
 def shape(file: KernelFile, problem: Problem) -> dict[str, int]:
-    """Blocks and threads of a launch by default: a block for every row, and the fewest threads with a cell each, where
-    there are few rows with two."""
-    each = CELLS_OF_FEW if count(problem) <= FEW_ROWS else 1
-    enough = (threads for threads in sorted(file.threads) if threads * each >= cells(problem))
-    return {"blocks": min(max(file.blocks), count(problem)), "threads": next(enough, max(file.threads))}
+    """Parameters of a launch by default: a block for every row, as far as they are resident at once, and the fewest
+    threads with a cell each."""
+    rows = count(problem)
+    enough = (threads for threads in sorted(file.threads) if threads >= cells(problem))
+    few = rows <= ROWS_AT_ONCE
+    own = {KEEP: int(not few)} if KEEP in file.defines else {}
+    blocks = min(max(file.blocks), rows if few else BLOCKS_BEYOND)
+    return {"blocks": blocks, "threads": next(enough, max(file.threads)), **own}
 
 
 def suits(threads: int, problem: Problem) -> bool:
