@@ -14,7 +14,17 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from collbench import backends
-from collbench.backends import Backend, Configurable, ExactOrder, Opening, OtherWays, Session, Tunable, _kernels
+from collbench.backends import (
+    Backend,
+    Configurable,
+    ExactOrder,
+    OnRequest,
+    Opening,
+    OtherWays,
+    Session,
+    Tunable,
+    _kernels,
+)
 from collbench.backends._guarded import ForeignError, Guarded, blame, foreign, whole
 from collbench.backends._specs import labelled, split
 from collbench.errors import CannotRunError, UsageError
@@ -23,6 +33,7 @@ from collbench.host.gpus import gpu_count
 from collbench.kernels.files import Broken, find_kernels
 from collbench.kernels.kernel import Kernel
 from collbench.kernels.revisions import Revision, kernel_at, own_revision, revision_of_kernel
+from collbench.plan.collectives import COLLECTIVES
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -259,12 +270,13 @@ def refusals() -> Callable[[Problem, str], str | None]:
 
 
 def default_backends() -> tuple[str, ...]:
-    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks.
+    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks. Those on
+    request are in neither.
 
     On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each runs as a separate backend
     and is always listed, so that its row can report a missing compiler.
     """
-    found = {name: find(name) for name in names()}
+    found = {name: backend for name in names() if not is_on_request(backend := find(name))}
     here = [name for name, backend in found.items() if backend.missing() is None]
     ours = own_kernels()
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
@@ -272,7 +284,15 @@ def default_backends() -> tuple[str, ...]:
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))
 
 
-def default_dtypes(specs: Iterable[str]) -> tuple[str, ...]:
-    """The default element type for these backends: bfloat16 on GPUs, else float32."""
+def is_on_request(backend: Backend) -> bool:
+    """Whether the backend runs only where it is named."""
+    return isinstance(backend, OnRequest) and backend.ON_REQUEST
+
+
+def default_dtypes(specs: Iterable[str], collectives: Iterable[str] = ()) -> tuple[str, ...]:
+    """The default element type for these backends and collectives: bfloat16 on GPUs, and where rows are normalised,
+    which is not defined for wider types; else float32."""
+    if any(COLLECTIVES[name].normalises for name in collectives):
+        return ("bfloat16",)
     on_gpus = any(find(name).DEVICE == "gpu" for name in specs)
     return ("bfloat16",) if on_gpus and gpu_count() else ("float32",)

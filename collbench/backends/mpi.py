@@ -1,6 +1,7 @@
 """The MPI library's own collectives on host memory.
 
-MPI has no 16-bit floats: the library reduces them with a user-defined operation, written in numpy.
+MPI has no 16-bit floats: the library reduces them with a user-defined operation, written in numpy. It has no RMSNorm
+either: numpy adds the residual to the rounded result of an all-reduce, and normalises.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from collbench.backends import ExactOrder
 from collbench.devices.device import Array, Call, Device
+from collbench.plan import rms_norm
 from collbench.plan.collectives import ROOT
 from collbench.plan.problem import Problem
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 DEVICE = "cpu"
 SUMMARY = "the MPI library's own collectives, host memory"
+EXACT_NORM = True
 
 
 def missing() -> str | None:
@@ -58,6 +61,8 @@ class MpiSession:
         """One blocking MPI call; types that MPI does not have are reduced by a user-defined operation."""
         from mpi4py import MPI
 
+        if problem.collective.normalises:
+            return self._normalised(problem, send, recv)
         comm = self.world.comm
         reduction = self._reduction(problem)
         source, target = message(problem, send), message(problem, recv)
@@ -72,6 +77,23 @@ class MpiSession:
             "send_recv": self._ring(source, target),
         }
         return forms[problem.collective.name]
+
+    def _normalised(self, problem: Problem, send: Array, recv: Array) -> Call:
+        """An all-reduce to where the normalised rows belong, and their residual and norm in numpy."""
+        import numpy as np
+
+        given, weight = send[: problem.count], send[problem.count :]
+        rows, residual = recv.reshape(2, -1, problem.hidden)
+        reduction, comm = self._reduction(problem), self.world.comm
+        source, target = message(problem, given), message(problem, recv[: problem.count])
+
+        def call() -> None:
+            comm.Allreduce(source, target, reduction)
+            with np.errstate(all="ignore"):
+                residual[...] = rms_norm.flat_residual(rows[None], residual)
+                rows[...] = rms_norm.normalised(residual, weight)
+
+        return call
 
     def _reduce_scatter(self, source: Any, target: Any, op: Any, problem: Problem, send: Array) -> Call:
         from mpi4py import MPI
@@ -130,7 +152,7 @@ def message(problem: Problem, array: Array) -> Any:
     """``array`` as a buffer for mpi4py; 16-bit floats are sent as 16-bit integers, which MPI has."""
     from mpi4py import MPI
 
-    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}
+    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T, "int64": MPI.INT64_T}
     kind = types.get(problem.dtype.name)
     return (array, kind) if kind is not None else (array.view("u2"), MPI.UINT16_T)
 

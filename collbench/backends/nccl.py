@@ -28,8 +28,8 @@ def missing() -> str | None:
 
 
 def refuses(problem: Problem) -> str | None:
-    """None: NCCL has every collective for every type."""
-    return None
+    """Why NCCL cannot run ``problem``, or None: it has every plain collective for every type."""
+    return "NCCL has no RMSNorm" if problem.collective.normalises else None
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 DEVICE = "gpu"
 SUMMARY = "NVSHMEM's own on-stream collectives"
-TYPES = {"float16": "half", "bfloat16": "bfloat16", "float32": "float", "float64": "double", "int32": "int32"}
+TYPES = {
+    "float16": "half", "bfloat16": "bfloat16", "float32": "float", "float64": "double", "int32": "int32",
+    "int64": "int64",
+}  # fmt: skip
 HAS = ("all_reduce", "reduce_scatter", "all_gather", "broadcast")
 
 

@@ -34,6 +34,7 @@ class ContenderOptions:
     sizes: tuple[int, ...] | None
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
+    hidden: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ contenders = Group("contenders", ContenderOptions, [
     params.sizes,
     params.dtype,
     params.op,
+    params.hidden,
 ])  # fmt: skip
 finals = Group("finals", FinalsOptions, [
     click.option("--finalists", default=3, show_default=True, type=click.IntRange(min=1),
@@ -143,11 +145,12 @@ def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: par
         collectives=(contenders.collective,),
         backends=(contenders.backend,),
         sizes=contenders.sizes or parse_sizes(DEFAULT_SIZES),
-        dtypes=contenders.dtype or default_dtypes([contenders.backend]),
+        dtypes=contenders.dtype or default_dtypes([contenders.backend], [contenders.collective]),
         ops=contenders.op,
         modes=("chain",),
         caches=("hot",),
         in_place=(False,),
+        hidden=params.hidden_for([contenders.collective], contenders.hidden),
         max_seconds=finals.max_seconds,
         seed=ordering.seed,
         timeout=ordering.timeout,

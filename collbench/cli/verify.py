@@ -16,7 +16,7 @@ from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.printer.forms import Form, printed
-from collbench.verify.stories import STORIES
+from collbench.verify.stories import HIDDEN, STORIES
 
 if TYPE_CHECKING:
     from collbench.verify.outcomes import Outcome
@@ -33,6 +33,7 @@ class SubjectOptions:
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
     sizes: tuple[int, ...] | None
+    hidden: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ subjects = Group("subjects", SubjectOptions, [
     params.op,
     click.option("--sizes", type=params.SIZES, help="Message sizes, as for sweep.  [default: powers of two and sizes "
                  "with remainders, up to 1M, on GPUs 16M]"),
+    click.option("--hidden", type=params.HIDDEN, help="Elements in a row, of all_reduce_rms_norm.  "
+                 f"[default: {','.join(map(str, HIDDEN))}]"),
 ])  # fmt: skip
 stress = Group("stress", StressOptions, [
     click.option("--story", help="Stories to run, see below.  [default: all]",
@@ -112,7 +115,8 @@ def _on_ranks(
         names = backend or default_backends()
         request = VerifyRequest(
             topology=worlds.topology, backends=names, collectives=subjects.collective,
-            dtypes=subjects.dtype or default_dtypes(names), ops=subjects.op, sizes=subjects.sizes,
+            dtypes=subjects.dtype or default_dtypes(names, subjects.collective), ops=subjects.op, sizes=subjects.sizes,
+            hidden=params.hidden_for(subjects.collective, subjects.hidden),
             stories=stress.story or tuple(STORIES), rounds=stress.rounds, seed=stress.seed, timeout=stress.timeout,
         )  # fmt: skip
         into = Path(os.environ[OUTCOMES]) if child else None

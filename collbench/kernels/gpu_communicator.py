@@ -24,10 +24,15 @@ if TYPE_CHECKING:
     from collbench.devices.device import Array
     from collbench.devices.gpu import Gpu
     from collbench.kernels.kernel import Kernel, Shape
+    from collbench.kernels.slices import Slice
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 FIRST_WITH_OVERLAP = 90  # the first architecture with griddepcontrol
+
+
+def _address(array: Array) -> int:
+    return int(array.data.ptr)
 
 
 class GpuLaunch:
@@ -153,15 +158,15 @@ class GpuCommunicator:
             self._resident[key] = int(self._world.comm.allreduce(each * self._device.multiprocessors, op=min))
         return self._resident[key]
 
-    def launch(self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0) -> GpuLaunch:
-        """A launch for ``count`` elements on the device's stream."""
-        return GpuLaunch(function, self.args(send, recv, count, marks), shape, self._device.stream.ptr)
+    def launch(self, function: Any, what: Slice, shape: Shape, marks: int = 0) -> GpuLaunch:
+        """A launch on a slice of a message, on the device's stream."""
+        return GpuLaunch(function, self.args(what, marks), shape, self._device.stream.ptr)
 
-    def args(self, send: Array, recv: Array, count: int, marks: int = 0) -> ctypes.Structure:
-        """The argument of a kernel for ``count`` elements from ``send`` to ``recv``."""
+    def args(self, what: Slice, marks: int = 0) -> ctypes.Structure:
+        """The argument of a kernel for a slice of a message."""
         return args_of(
-            self.places, self._world.rank, self.addresses, self._pes, in_=send.data.ptr, out=recv.data.ptr, count=count,
-            state=self._state.data.ptr, stuck=self._pinned.ptr, marks=marks,
+            self.places, self._world.rank, self.addresses, self._pes, state=self._state.data.ptr,
+            stuck=self._pinned.ptr, marks=marks, **what.fields(_address),
         )  # fmt: skip
 
     def marks(self, blocks: int) -> GpuMarks:

@@ -14,22 +14,25 @@ from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
+from collbench.plan.sweep import rows_of
 from collbench.verify.emulator import PAGE
 
 T = TypeVar("T")
 LEADS, OTHERS = 3, 1  # builds of the kernel on trial, and of each other kernel: every one takes a compiler a second
+ROWS = (8, 1000)  # elements in a row: one cell, and cells that are no power of two
 NARROW = (32, 64)  # threads per block, besides the most that a kernel declares, which leave each the fewest registers
 
 
 @dataclass(frozen=True)
 class Build:
-    """A kernel, its own parameters fixed, compiled for one element type, operation ("" where nothing is reduced) and
-    number of threads per block."""
+    """A kernel, its own parameters fixed, compiled for one element type, operation ("" where nothing is reduced),
+    number of threads per block and, where it normalises rows, elements in a row (``hidden``)."""
 
     kernel: Kernel
     dtype: Dtype
     op: str
     threads: int
+    hidden: int = 0
 
     @property
     def everywhere(self) -> bool:
@@ -39,7 +42,7 @@ class Build:
     def problem(self, layout: Layout, size: int, in_place: bool = False) -> Problem:
         """Its problem on ``size`` bytes."""
         collective = COLLECTIVES[self.kernel.file.collective]
-        return Problem(layout, collective, self.dtype, self.op, size, "chain", "hot", in_place)
+        return Problem(layout, collective, self.dtype, self.op, size, "chain", "hot", in_place, self.hidden)
 
     def runs(self, layout: Layout, size: int) -> bool:
         """Whether it can run a message of ``size`` bytes."""
@@ -85,7 +88,8 @@ def _builds(
     kernels = [Kernel(file, {**dict(each), **kernel.parameters}) for each in product(*own)]
     kinds = [DTYPES[name] for name in dtypes]
     reductions = list(ops) if COLLECTIVES[file.collective].reduces else [""]
-    count = max(len(kernels), len(kinds), len(reductions), len(widths))
+    rows = rows_of(COLLECTIVES[file.collective], ROWS)
+    count = max(len(kernels), len(kinds), len(reductions), len(widths), len(rows))
     return tuple(
         map(
             Build,
@@ -93,6 +97,7 @@ def _builds(
             _in_turns(kinds, count, draw),
             _in_turns(reductions, count, draw),
             _in_turns(widths, count, draw),
+            _in_turns(rows, count, draw),
         )
     )
 
@@ -114,6 +119,7 @@ def scratch_for(kernels: Iterable[Kernel], layout: Layout, room: int) -> Scratch
                 flagged = max(flagged, 2 * data + tiles)
             else:
                 lamport = max(lamport, data + tiles)
+    flagged = max(flagged, lamport)  # for the notes on Lamport cells
     return Scratch(*(-(-half // PAGE) * PAGE for half in (flagged, lamport)))
 
 

@@ -21,6 +21,7 @@ from collbench.plan.layout import Layout, parse_layout
 from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.tables import counted
+from collbench.verify.casts import ROWS
 from collbench.verify.outcomes import Outcome
 from collbench.verify.seeds import Result, Trial, run_trial
 
@@ -105,8 +106,10 @@ def _wanted(request: EmulateRequest, kernel: Kernel) -> Iterator[tuple[str, str,
 
 
 def _refusal(kernel: Kernel, layout: Layout, dtype: str, op: str, size: int) -> str | None:
-    collective = COLLECTIVES[kernel.file.collective]
-    problem = Problem(layout, collective, DTYPES[dtype], op, size, "chain", "hot", False)
+    what = COLLECTIVES[kernel.file.collective]
+    hidden = min(ROWS) if what.normalises else 0
+    op = op if what.reduces else ""
+    problem = Problem(layout, what, DTYPES[dtype], op, size, "chain", "hot", False, hidden)
     return problem.refusal() or kernel.refuses(problem)
 
 

@@ -22,6 +22,7 @@ from collbench.kernels.abi import (
     CELL,
     FIRST_EPOCH,
     GATES_BYTES,
+    ROWS_POINTERS,
     STATE_WORDS,
     TICKS,
     Scratch,
@@ -206,15 +207,19 @@ class Emulator:
             ctypes.memmove(at + PAGE + FLAGGED_AT, old.ctypes.data, old.nbytes)
 
     def launch(
-        self, place: int, comm: int, kernel: LoadedKernel, buffers: tuple[int, int], count: int,
-        reached: Sequence[bool], shape: tuple[int, int],
+        self, place: int, comm: int, kernel: LoadedKernel, buffers: Sequence[int], count: int,
+        reached: Sequence[bool], shape: tuple[int, int], part: int = 0, ranks: Sequence[int] = (),
     ) -> None:  # fmt: skip
         """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``buffers`` are the addresses of input and
-        output, of ``count`` elements; ``shape`` is (blocks, threads); ``reached``: whether loads and stores reach each
-        place."""
+        output, of ``count`` elements, and of weight and residual where rows are normalised; ``shape`` is (blocks,
+        threads); ``reached``: whether loads and stores reach each place; ``part``: elements from one rank's part of the
+        message to the next where each has one, and ``ranks``, the rank at each place."""
         scratch = [self._address(other, comm) + PAGE if there else 0 for other, there in enumerate(reached)]
-        argument = args_type(self.places)(
-            in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
+        rows = dict(zip(ROWS_POINTERS, buffers[2:], strict=len(buffers) > 2))
+        parts = {"part": part, "rank": (ctypes.c_int32 * self.places)(*ranks)} if part else {}
+        argument = args_type(self.places, bool(rows), bool(part))(
+            **rows, **parts, in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm),
+            patience=PATIENCE_NS,
             stuck=ctypes.addressof(self._stuck[comm][place]), marks=0, place=place,
             scratch=(ctypes.c_uint64 * self.places)(*scratch),
             pe=(ctypes.c_int32 * self.places)(*self.pes),

@@ -16,7 +16,7 @@ from collbench.verify.subjects import Subject
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one story: ``calls`` checked, ``wrong`` elements, ``status`` as in a results file."""
+    """The result of one story: ``calls`` checked, ``wrong`` elements; ``status``, ``hidden`` as in a results file."""
 
     layout: str
     ranks: int
@@ -30,13 +30,15 @@ class Outcome:
     status: str
     reason: str
     wrong: int
+    hidden: int | None = None
 
 
 def outcome(subject: Subject, story: str, status: str, reason: str = "", calls: int = 0, wrong: int = 0) -> Outcome:
     """The outcome of ``story`` on ``subject``."""
     what = (subject.collective.name, subject.dtype.name, subject.op)
     where = (str(subject.layout), subject.layout.size)
-    return Outcome(*where, subject.backend, subject.way, *what, story, calls, status, reason, wrong)
+    return Outcome(*where, subject.backend, subject.way, *what, story, calls, status, reason, wrong,
+                   subject.hidden or None)  # fmt: skip
 
 
 def append(path: Path, one: Outcome) -> None:
@@ -74,7 +76,8 @@ def _table(title: str, found: Iterable[Outcome]) -> Table:
 
 
 def _title(one: Outcome) -> str:
-    return " · ".join(filter(None, [one.collective, one.dtype, one.op, f"{one.ranks} ranks, {one.layout}"]))
+    rows = f"rows of {one.hidden}" if one.hidden else ""
+    return " · ".join(filter(None, [one.collective, rows, one.dtype, one.op, f"{one.ranks} ranks, {one.layout}"]))
 
 
 def _row(one: Outcome) -> list[str]:

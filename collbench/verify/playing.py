@@ -15,6 +15,7 @@ from collbench.devices.cpu import Cpu
 from collbench.devices.device import Array, Values
 from collbench.kernels import host_compiler
 from collbench.kernels.host_compiler import EMULATED, LoadedKernel
+from collbench.kernels.slices import slices
 from collbench.plan.problem import Problem
 from collbench.proof import patterns
 from collbench.proof.buffers import ALIGNMENT, Rounds, lay_out, shifted, stride_of
@@ -95,10 +96,12 @@ class EmulatedStage:
         """Enqueue one call of part ``number``, except on the silent rank."""
         part = self.scene.parts[number]
         if place != self.scene.silent:
-            buffers = (send.ctypes.data, recv.ctypes.data)
+            (whole,) = slices(part.problem, send, recv, part.problem.count)
+            buffers = [each.ctypes.data for each in (send, recv, *whole.rows)]
             self.emulator.launch(
-                place, comm, self._loaded[number], buffers, part.problem.count, self.reached(place), part.shape
-            )
+                place, comm, self._loaded[number], buffers, whole.count, self.reached(place), part.shape, whole.part,
+                self.ranks,
+            )  # fmt: skip
 
 
 def _loaded(part: Part, scene: EmulatedScene) -> LoadedKernel:
@@ -196,8 +199,7 @@ def _difference(stage: EmulatedStage, mine: Calls) -> str | None:
     """The first element in which the answers of two ranks that must be alike differ bitwise, in words, or None."""
     theirs = next(each for each in stage.calls if (each.part, each.comm) == (mine.part, mine.comm))
     problem, ranks = mine.prepared.problem, stage.ranks
-    what, count, size = problem.collective, problem.count, problem.layout.size
-    if what.pieces(count, size, ranks[mine.place]) != what.pieces(count, size, ranks[theirs.place]):
+    if problem.pieces(ranks[mine.place]) != problem.pieces(ranks[theirs.place]):
         return None
     for number in range(mine.prepared.answers):
         one, other = (each.prepared.answer(number).view(f"u{problem.dtype.itemsize}") for each in (mine, theirs))

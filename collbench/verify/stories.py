@@ -10,6 +10,7 @@ from collbench.plan.dtypes import Dtype
 
 Late = Literal["none", "all", "one rank"]
 ALIGNED = (0, 0)
+HIDDEN = (8, 1000, 4096)  # lengths of rows: one cell, cells that are no power of two, and the usual
 SLOTS = 5  # consecutive calls with different data: more than the two or three buffers that kernels alternate
 
 
@@ -52,10 +53,12 @@ class Story:
         """Why the story does not apply to this collective, type and operation, or None."""
         if self.special and not dtype.is_float:
             return f"{dtype.name} has neither NaN nor infinities"
-        if self.same_bits and collective.name != "all_reduce":
+        if self.same_bits and collective.name not in ("all_reduce", "all_reduce_rms_norm"):
             return f"{collective.name} does not give the same sum to all ranks"
         if self.chained and not chains(collective.name, op):
             return f"{collective.name} {op} of its own result has no exact answer".replace("  ", " ")
+        if self.shared and collective.normalises:
+            return f"{collective.name} updates its residual in place: calls cannot share an output"
         return None
 
 

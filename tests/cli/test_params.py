@@ -53,8 +53,8 @@ def test_options_of_nccl_tests_stop_where_nccl_tests_stops(
 
 
 def test_types_are_known_by_the_names_of_nccl_tests() -> None:
-    text = "half,fp16,bf16,float,fp32,float32,double,fp64,int"
-    assert options("--dtype", text)["dtype"] == ("float16", "bfloat16", "float32", "float64", "int32")
+    text = "half,fp16,bf16,float,fp32,float32,double,fp64,int,long"
+    assert options("--dtype", text)["dtype"] == ("float16", "bfloat16", "float32", "float64", "int32", "int64")
     with pytest.raises(click.UsageError, match="did you mean 'float64'"):
         options("--dtype", "float61")
     shown = params.names("dtype", lambda: list(DTYPES), ALIASES).shell_complete

@@ -137,7 +137,7 @@ def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scrat
     tile = 1024 if name == "nvrar-put" else 128
     for dtype in backend.file.dtypes:
         problem = a_problem(dtype=dtype, layout=layout, size=1 << 30)
-        flagged = name in ("nvrar-ll", "nvrar-put") or dtype == "int32"
+        flagged = name in ("nvrar-ll", "nvrar-put")
         piece = backend.elements_at_once(problem, scratch) * problem.dtype.itemsize
         cells = -(-piece // (8 if flagged else 16))
         shard = cells if name == "oneshot" else -(-cells * layout.node_count // layout.size)
@@ -176,7 +176,7 @@ def test_a_kernel_is_compiled_for_its_problem(name: str) -> None:
         defines = backend.defines(problem, shape, ON_GPU)
         assert (defines["COLL_DTYPE"], defines["COLL_OP"], defines["COLL_THREADS"]) == (dtype, "max", 64)
         assert (defines["COLL_NODES"], defines["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
-        assert defines["COLL_FLAGGED"] == int(dtype == "int32" or backend.file.cell == "ll")
+        assert defines["COLL_FLAGGED"] == int(backend.file.cell == "ll")
         assert backend.file.defines.keys() <= defines.keys()
 
 
