@@ -123,7 +123,7 @@ class Nvrar:
         """The order of all kernels that it may choose, or None where they differ: between virtual nodes, parts are
         added in one hop or, on several hosts, node by node."""
         family = family_of(problem)
-        if not family or family.one_hop == family.frugal and problem.layout.node_count > 1 and problem.layout.virtual:
+        if not family or (family.one_hop == family.frugal and problem.layout.node_count > 1 and problem.layout.virtual):
             return None
         return self.kernel(default(problem)).exact_order(problem)
 

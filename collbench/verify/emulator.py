@@ -43,14 +43,16 @@ LOOKS = 2048 * 8  # loads of one thread from each cell before it times out: 2048
 LATEST = 16  # flags of cells that earlier calls have left: up to this
 MOST_EVENTS = 2_000_000_000
 MOST_BYTES = 6 << 30  # of scratch; the emulator's shadow memory takes the same again
+DOES = ("", "loads", "stores")
+MOST_OFFSET = 1 << 30  # within a buffer
 ROOM = 2  # kernels of a communicator that are resident at once, where blocks have no other bound
 SHOWN, MOST_WAITS = 6, 1 << 16
 
 
 class Ending(IntEnum):
-    """How a run of the emulator ended; the values are those of emulator.cpp."""
+    """How a run of the emulator ended; the values are those of world.h."""
 
-    DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE = range(6)
+    DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE, RACE, MISALIGNED = range(8)
 
 
 HANGS = (Ending.DEADLOCK, Ending.LIVELOCK)
@@ -60,11 +62,13 @@ WORDS = {
     Ending.TRAPPED: "a kernel trapped",
     Ending.OVERFLOW: "the stack of a thread was too small",
     Ending.OUTSIDE: "a store outside symmetric memory",
+    Ending.RACE: "a race between threads of a rank",
+    Ending.MISALIGNED: "a misaligned access",
 }
 
 
 class _Plan(ctypes.Structure):
-    """Mirrors ``Plan`` in emulator.cpp."""
+    """Mirrors ``Plan`` in world.h."""
 
     _fields_ = [(name, ctypes.c_uint64) for name in ("seed", "pes", "stride")] + [
         (name, ctypes.c_uint32)
@@ -76,11 +80,26 @@ class _Plan(ctypes.Structure):
 
 
 class _Waiting(ctypes.Structure):
-    """Mirrors ``Waiting`` in emulator.cpp."""
+    """Mirrors ``Waiting`` in world.h."""
 
     _fields_ = [(name, ctypes.c_uint32) for name in ("pe", "block", "thread", "phase", "step", "partner")] + [
         (name, ctypes.c_uint64) for name in ("epoch", "offset", "low", "high")
     ]
+
+
+class _Culprit(ctypes.Structure):
+    """Mirrors ``Culprit`` in world.h."""
+
+    _fields_ = [(name, ctypes.c_uint32) for name in ("launch", "block", "thread", "does")]
+
+
+class _Fault(ctypes.Structure):
+    """Mirrors ``Fault`` in world.h."""
+
+    _fields_ = [
+        ("pe", ctypes.c_uint32), ("stream", ctypes.c_uint32), ("address", ctypes.c_uint64), ("bytes", ctypes.c_uint64),
+        ("one", _Culprit), ("other", _Culprit),
+    ]  # fmt: skip
 
 
 @functools.cache
@@ -158,6 +177,10 @@ class Wait:
         return f"{what} ({where}: the cell at {self.offset:#x} of its scratch holds {holds})"
 
 
+def _culprit(one: Any) -> str:
+    return f"block {one.block}, thread {one.thread} of launch {one.launch + 1}"
+
+
 class Emulator:
     """An emulator of ``places`` ranks whose kernels have at most ``threads`` threads.
 
@@ -186,6 +209,7 @@ class Emulator:
         self._base = self._library.coll_emu_open(ctypes.byref(plan), ctypes.c_uint64(all_threads), comms.count)
         if not self._base:
             raise MemoryError(f"the emulator has no memory for {places} ranks of {threads} threads")
+        self._buffers: list[list[tuple[int, int]]] = [[] for _ in range(places * comms.count)]  # of launches
         self._stuck = [[Stuck() for _ in range(places)] for _ in range(comms.count)]
         for place in range(places):
             for comm in range(comms.count):
@@ -224,9 +248,11 @@ class Emulator:
             scratch=(ctypes.c_uint64 * self.places)(*scratch),
             pe=(ctypes.c_int32 * self.places)(*self.pes),
         )  # fmt: skip
+        stream = self._stream(place, comm)
+        self._buffers[stream].append((buffers[0], buffers[1]))
         begin, end = kernel.shared
         self._library.coll_emu_launch(
-            self._stream(place, comm), kernel.entry, ctypes.byref(argument),
+            stream, kernel.entry, ctypes.byref(argument),
             ctypes.c_uint64(ctypes.sizeof(argument)), *shape, ctypes.c_void_p(begin), ctypes.c_void_p(end),
         )  # fmt: skip
 
@@ -260,9 +286,32 @@ class Emulator:
             comm=comm, block=one.block, thread=one.thread, offset=offset - PAGE, cell=(one.low, one.high),
         )  # fmt: skip
 
+    def fault(self, ranks: Sequence[int]) -> str | None:
+        """The race or the misaligned access that ended the run, as a line of text, or None. ``ranks`` holds the rank
+        at each place."""
+        found = _Fault()
+        self._library.coll_emu_fault(ctypes.byref(found))
+        if not found.one.does:
+            return None
+        rank, comm = ranks[self.pes.index(found.pe)], found.stream % self.comms.count
+        words = f"rank {rank}, communicator {comm}: {_culprit(found.one)} {DOES[found.one.does]} {found.bytes} bytes "
+        words += f"at {self._where(found)}"
+        if not found.other.does:
+            return f"{words}, which is no multiple of its size"
+        return f"{words}, and {_culprit(found.other)} {DOES[found.other.does]} it, with no order between them"
+
+    def _where(self, found: Any) -> str:
+        buffers = self._buffers[found.stream][found.one.launch]
+        offset = min((found.address - each) % (1 << 64) for each in buffers)
+        which = "output" if found.address - buffers[1] == offset else "input"
+        return f"byte {offset} of the {which}" if offset < MOST_OFFSET else f"address {found.address:#x}"
+
     def waits(self, ranks: Sequence[int], rank: int | None = None) -> list[str]:
         """Lines about which rank waited for which cell of which other rank at the end, or last: the oldest call first,
-        one thread per rank and phase. ``ranks`` holds the rank at each place; ``rank`` selects the waits of one."""
+        one thread per rank and phase; after a fault, the line about it. ``ranks`` holds the rank at each place;
+        ``rank`` selects the waits of one."""
+        if fault := self.fault(ranks):
+            return [fault]
         waits = [each for each in self.waiting() if rank in (None, ranks[each.place])]
         one_each = {(each.epoch, each.place, each.phase, each.step): each for each in waits}
         chosen = [one_each[key] for key in sorted(one_each)]

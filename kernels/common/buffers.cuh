@@ -12,7 +12,7 @@ OUTLINE Words load_elements(const char* p, int held) {
 #pragma unroll 1
   for (int i = held - 1; i >= 0; i--) {
     half[1] = upper(half[1]) | half[0] >> (64 - 8 * WIDTH);
-    half[0] = upper(half[0]) | reinterpret_cast<const Element*>(p)[i];
+    half[0] = upper(half[0]) | load_plain(reinterpret_cast<const Element*>(p) + i);
   }
   Words x;
   UNROLL for (int i = 0; i < WORDS; i++) x.w[i] = u32(half[i / 2] >> (32 * (i % 2)));
@@ -23,7 +23,7 @@ OUTLINE void store_elements(char* p, int held, Words x) {
   UNROLL for (int i = 0; i < WORDS; i++) half[i / 2] |= u64(x.w[i]) << (32 * (i % 2));
 #pragma unroll 1
   for (int i = 0; i < held; i++) {
-    reinterpret_cast<Element*>(p)[i] = Element(half[0]);
+    store_plain(reinterpret_cast<Element*>(p) + i, Element(half[0]));
     half[0] = lower(half[0]) | half[1] << (64 - 8 * WIDTH);
     half[1] = lower(half[1]);
   }
@@ -51,7 +51,7 @@ struct Input : Buffer<const char> {
   using Buffer::Buffer;
   INLINE Words load(u32 c) const {
     const char* p = data + c * PAYLOAD;
-    return whole(c) ? *reinterpret_cast<const Words*>(p) : load_elements(p, held(c));
+    return whole(c) ? load_plain(reinterpret_cast<const Words*>(p)) : load_elements(p, held(c));
   }
 };
 
@@ -59,7 +59,7 @@ struct Output : Buffer<char> {
   using Buffer::Buffer;
   INLINE void store(u32 c, Words x) const {
     char* p = data + c * PAYLOAD;
-    if (whole(c)) *reinterpret_cast<Words*>(p) = x;
+    if (whole(c)) store_plain(reinterpret_cast<Words*>(p), x);
     else store_elements(p, held(c), x);
   }
 };

@@ -33,6 +33,10 @@ INLINE void store_cell(char* p, Cell c) {
   store_word(reinterpret_cast<u64*>(p) + 1, c.z | u64(c.w) << 32);
 }
 
+// Plain accesses: what no other thread writes, or what fences and barriers order.
+template <class T> INLINE T load_plain(const T* p) { return *p; }
+template <class T> INLINE void store_plain(T* p, T v) { *p = v; }
+
 INLINE u64 load_acquire_system(const u64* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 INLINE u32 load_acquire_system(const u32* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 INLINE void store_release_system(u64* p, u64 v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }

@@ -9,6 +9,8 @@ extern "C" {
 void coll_emu_load(const void* p, void* to, u32 bytes, u32 piece);
 void coll_emu_store(void* p, const void* from, u32 bytes, u32 piece);
 void coll_emu_fence(u32 scope);
+void coll_emu_load_plain(const void* p, void* to, u32 bytes, u32 piece);
+void coll_emu_store_plain(void* p, const void* from, u32 bytes, u32 piece);
 void coll_emu_acquire(const void* p, void* to, u32 bytes);
 void coll_emu_release(void* p, const void* from, u32 bytes);
 void coll_emu_begin_atomic(const void* p, u32 bytes);
@@ -46,6 +48,16 @@ template <class T> INLINE T load_acquire_system(const T* p) {
 }
 INLINE void store_release_system(u64* p, u64 v) { coll_emu_release(p, &v, sizeof(v)); }
 INLINE void store_release_system(u32* p, u32 v) { coll_emu_release(p, &v, sizeof(v)); }
+
+// Plain accesses. Vectors may be split into their elements.
+template <class T> INLINE T load_plain(const T* p) {
+  T v;
+  coll_emu_load_plain(p, &v, sizeof(T), sizeof(T) > 8 ? 4 : sizeof(T));
+  return v;
+}
+template <class T> INLINE void store_plain(T* p, T v) {
+  coll_emu_store_plain(p, &v, sizeof(T), sizeof(T) > 8 ? 4 : sizeof(T));
+}
 
 // Atomic operations act immediately, at the memory.
 template <class T, class Change> INLINE T at_once(T* p, Change change) {

@@ -5,7 +5,7 @@
 // store. A thread that pauses for a cell sleeps until something arrives there. If no thread can run and no store is in
 // flight, that is a deadlock, and every sleeping thread knows which rank it waits for.
 #define HOST(name) coll_emu_##name
-#include "streams.h"
+#include "races.h"
 
 namespace {
 
@@ -140,6 +140,7 @@ void coll_emu_trap() {  // ends the kernel and the rank
 }
 void coll_emu_store(void* to, const void* from, u32 bytes, u32 piece) {
   point();
+  check_alignment(to, bytes, STORES);
   const u32 pieces = bytes / piece, begin = w->draw.below(pieces);
   for (u32 i = 0; i < pieces; i++) {
     const u32 at = (begin + i) % pieces * piece;
@@ -150,6 +151,7 @@ void coll_emu_store(void* to, const void* from, u32 bytes, u32 piece) {
 }
 void coll_emu_load(const void* from, void* to, u32 bytes, u32 piece) {
   point();
+  check_alignment(from, bytes, LOADS);
   const u32 pieces = bytes / piece, begin = w->draw.below(pieces);
   const bool torn = pieces > 1 && w->draw.chance(w->plan.tear);
   for (u32 i = 0; i < pieces; i++) {
@@ -163,6 +165,20 @@ void coll_emu_load(const void* from, void* to, u32 bytes, u32 piece) {
       std::memcpy(static_cast<char*>(to) + at, source, piece);
     }
   }
+}
+void coll_emu_load_plain(const void* from, void* to, u32 bytes, u32 piece) {
+  if (in_heap(from)) return coll_emu_load(from, to, bytes, piece);
+  point();
+  check_alignment(from, bytes, LOADS);
+  check_race(from, bytes, LOADS);
+  std::memcpy(to, from, bytes);
+}
+void coll_emu_store_plain(void* to, const void* from, u32 bytes, u32 piece) {
+  if (in_heap(to)) return coll_emu_store(to, from, bytes, piece);
+  point();
+  check_alignment(to, bytes, STORES);
+  check_race(to, bytes, STORES);
+  std::memcpy(to, from, bytes);
 }
 void coll_emu_acquire(const void* from, void* to, u32 bytes) {
   me().read = 0;
@@ -236,7 +252,7 @@ char* coll_emu_open(const Plan* plan, u64 threads, u32 streams) {
   }
   for (u32 i = 0; i < plan->pes * streams; i++) {
     w->streams.emplace_back();
-    w->streams.back().pe = i / streams;
+    w->streams.back().pe = i / streams, w->streams.back().index = i;
   }
   return w->heap;
 }
@@ -253,6 +269,7 @@ void coll_emu_launch(
 }
 // Run everything that was launched; returns the outcome.
 int coll_emu_run() {
+  shadow = std::make_unique<Shadow>();  // the host's accesses lie between runs
   for (u32 pe = 0; pe < w->plan.pes; pe++) fill_rank(pe);
   while (anybody()) {
     const bool more = event(), long_since = w->event - w->progress > w->plan.patience || w->event > w->plan.most;
@@ -263,6 +280,7 @@ int coll_emu_run() {
   return w->outcome;
 }
 u64 coll_emu_events() { return w->event; }
+void coll_emu_fault(Fault* out) { *out = w->fault; }
 int coll_emu_trapped(u32 pe) { return w->ranks[pe].trapped; }
 // The threads that waited at a deadlock or livelock, else what every thread last waited for; returns their number.
 u64 coll_emu_story(Waiting* out, u64 most) {
@@ -277,6 +295,6 @@ void coll_emu_close() {
   if (!w) return;
   munmap(w->heap, SHADOWED * w->size);
   if (!w->runners.empty()) munmap(w->runners[0].fiber.stack, w->runners.size() * STACK);
-  w.reset();
+  w.reset(), shadow.reset();
 }
 }

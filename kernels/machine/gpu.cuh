@@ -47,6 +47,10 @@ INLINE void add_word(u64* p, u64 v) {
 INLINE void raise_word(u64* p, u64 v) {
   asm volatile("red.relaxed.gpu.global.max.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory");
 }
+// Plain accesses: what no other thread writes, or what fences and barriers order.
+template <class T> INLINE T load_plain(const T* p) { return *p; }
+template <class T> INLINE void store_plain(T* p, T v) { *p = v; }
+
 // A release makes all that this thread has stored or observed visible to whoever acquires what it stores; of all ranks.
 INLINE u64 load_acquire_system(const u64* p) {
   u64 v;

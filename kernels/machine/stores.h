@@ -72,7 +72,7 @@ Ref before_next(Runner& self, const char* to, u32 size) {
   return newest;
 }
 Origin origin_of(Runner& self, bool put) {
-  Origin one = {++w->serial, put ? 0 : self.who, self.pe, {}, self.released};
+  Origin one = {++w->serial, put ? 0 : self.who, self.pe, {}, self.released, false};
   for (u32 level = WARP; level < LEVELS; level++) one.at[level] = NEVER;
   return one;
 }
@@ -121,8 +121,19 @@ std::vector<Ref> show_all(std::vector<Ref>& list, Runner* self, Level near, Leve
   return left;
 }
 void append(std::vector<Ref>& to, const std::vector<Ref>& more) { to.insert(to.end(), more.begin(), more.end()); }
+// What the thread has read precedes what follows a fence or a barrier, for others as well.
+void settle_seen(Runner& self) {
+  for (const Seen& one : self.seen) {
+    for (u32 number = w->newest[one.at / 2]; number; number = w->pieces[number - 1].older)
+      w->pieces[number - 1].settled |= w->pieces[number - 1].serial == one.serial;
+    for (u32 number = w->latest[one.at / 2]; remembered(number); number = w->arrivals[number % KEPT].before)
+      w->arrivals[number % KEPT].settled |= w->arrivals[number % KEPT].serial == one.serial;
+  }
+  self.seen.clear();
+}
 // Show every store in flight that the thread may see: its own, and others by cumulativity.
 void show_seen(Runner& self, Level near, Level far) {
+  settle_seen(self);
   std::vector<Ref>&block = self.block_home().stores, &rank = w->ranks[self.pe].stores;
   std::vector<Ref> left = show_all(self.stores, &self, near, far);
   append(left, show_all(block, &self, near, far));

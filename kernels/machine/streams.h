@@ -18,8 +18,9 @@ void met(Home& home) {
   home.met = now();
   home.stores = show_all(home.stores, nullptr, BLOCK, BLOCK);
 }
-void hand_over(Runner& self, Level level) {  // its stores, to the threads of its warp or block
+void hand_over(Runner& self, Level level) {  // its stores and what it has read, to the threads of its warp or block
   append(self.block_home().stores, show_all(self.stores, nullptr, level, level));
+  settle_seen(self);
 }
 void sync_block(Runner& self) {
   Home& home = self.block_home();
@@ -51,7 +52,8 @@ bool held_back(const Home& home, u32 pe, u32 warp) {
 void start(Stream& stream, Launch& launch) {
   Home& home = launch.blocks.emplace_back();
   const u32 width = launch.width;
-  home.number = launch.started++, home.id = ++w->blocks;
+  home.number = launch.started++, home.id = u32(w->names.size());
+  w->names.push_back({launch.number, home.number});
   gather(home, width, launch.shared->size());
   home.warps_know.resize(home.warps.size()), home.warps_met.resize(home.warps.size());
   home.runners.assign(w->free_runners.rbegin(), w->free_runners.rbegin() + width);

@@ -14,7 +14,7 @@ Level apart(const Origin& store, const Runner& reader) {
 bool may_see(const Origin& store, const Runner& reader) { return store.at[apart(store, reader)] != NEVER; }
 bool must_see(const Origin& store, const Runner& reader) {
   const Level level = apart(store, reader);
-  return store.at[level] <= reader.view[level];
+  return store.settled || store.at[level] <= reader.view[level];
 }
 bool has_seen(const Runner& reader, u32 at, u32 serial) {
   for (const Seen& one : reader.seen)

@@ -37,7 +37,10 @@ struct Plan {
   u64 patience, most;       // a livelock: so many events without progress, or in total
 };
 struct Waiting { u32 pe, block, thread, phase, step, partner; u64 epoch, offset, low, high; };
-enum Outcome : int { DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE };
+enum Outcome : int { DONE, DEADLOCK, LIVELOCK, TRAPPED, OVERFLOW, OUTSIDE, RACE, MISALIGNED };
+enum Does : u32 { NOTHING, LOADS, STORES };
+struct Culprit { u32 launch, block, thread, does; };
+struct Fault { u32 pe, stream; u64 address, bytes; Culprit one, other; };  // an access, and what it races with
 
 // ---- Threads and what they know of memory ----
 
@@ -56,10 +59,12 @@ struct Origin {               // of a store
   u32 serial, who, pe;        // the thread, unique to a launch: threads of a block differ in the lowest ten bits
   Times at;                   // when it became visible to threads so far apart; NEVER, before it has
   Times released;             // what the thread was bound to see when it last released
+  bool settled;               // a thread that has seen it has passed a fence or a barrier: nobody sees older values
 };
 struct Ref { u32 number, serial; };  // of a piece, until it arrives
 struct Seen { u32 at, serial; };     // the last store that a thread read at a place
 
+struct Named { u32 launch, number; };  // a block
 struct Home : Block {
   u32 id = 0, number = 0;     // among all blocks, and in its grid
   bool triggered = false;     // the next kernel need not wait for it to start
@@ -80,7 +85,7 @@ struct Launch {
   std::deque<Home> blocks = {};
 };
 struct Stream {               // the kernels of one communicator on one PE, in order
-  u32 pe = 0, launched = 0, used = 0;  // `used`: resident threads
+  u32 pe = 0, index = 0, launched = 0, used = 0;  // `used`: resident threads
   Time completed = 0;         // when the last kernel did
   std::deque<Launch> queue = {};
 };
@@ -160,7 +165,7 @@ struct World {
   u32* sleepers;               // for every 16 bytes: the first thread that waits for them, plus one
   u64* changed;                // for every 16 bytes: the event of the last arrival
   std::vector<Arrival> arrivals = std::vector<Arrival>(KEPT);
-  u32 arrived = 0, serial = 0, blocks = 0;
+  u32 arrived = 0, serial = 0;
   std::deque<Runner> runners;
   std::deque<Stream> streams;
   std::deque<Section> sections;  // one per library, which several streams may run
@@ -172,6 +177,8 @@ struct World {
   bool given_up = false, room = false;  // `room`: blocks may be able to start
   Outcome outcome = DONE;
   std::vector<Waiting> story;
+  std::vector<Named> names = std::vector<Named>(1);  // of blocks by id
+  Fault fault = {};
 };
 
 std::unique_ptr<World> w;

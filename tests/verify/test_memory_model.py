@@ -110,6 +110,13 @@ KERNEL(a) {
     await(word(1 - me, 8), 1, true);
     wrong(load_word(word(me, 8)) + load_word(word(1 - me, 8)) == 2);
   }
+  if (program == 11) {  // what one thread has read, another reads after a barrier or a message
+    if (me == 0 && block == 0 && thread == 0) store_word(data, 1);
+    if (me == 1 && block == 0 && thread == 0) await(data, 1, false);
+    __syncthreads();
+    if (me == 1 && block == 0 && thread == 40) wrong(load_word(data) != 1), order(writes), store_word(mine, 1);
+    if (me == 1 && block == 1 && thread == 0) await(mine, 1, false), order(reads), wrong(load_word(data) != 1);
+  }
   if (program == 10 && thread == 0) {  // own stores, in the order of the program
     if (block) return;
     for (u64 i = 1; i < 9; i++) {
@@ -161,6 +168,7 @@ LITMUS = (
     *pairs(7, "last-block", [(DEVICE, DEVICE)], [(NONE, DEVICE), (DEVICE, NONE), (BLOCK, DEVICE)], "1x1", BLOCKS),
     *pairs(8, "coherence", [(NONE, NONE)], []),
     *pairs(9, "store-buffers", [(SYSTEM, NONE)], [(NONE, NONE), (DEVICE, NONE)]),
+    *pairs(11, "what-was-read", [(DEVICE, DEVICE)], [], "1x2", BLOCKS),
     *pairs(10, "own-stores", [(NONE, NONE), (DEVICE, NONE), (SYSTEM, NONE)], []),
 )  # fmt: skip
 
