@@ -273,6 +273,13 @@ class Emulator:
         """What the kernel of this place recorded when it gave up, as the host would read it; None if it did not."""
         return self._stuck[comm][place] if self.gave_up(place, comm) else None
 
+    def sender(self, place: int, comm: int, offset: int) -> int | None:
+        """The place of the last other rank that has stored to the cell at ``offset`` of a scratch, where the emulator
+        remembers it."""
+        at = self._address(place, comm) - int(self._base) + PAGE + offset
+        pe = int(self._library.coll_emu_sender(ctypes.c_uint64(at)))
+        return self.pes.index(pe) if pe >= 0 else None
+
     def waiting(self) -> list[Wait]:
         """The threads that waited at a deadlock or livelock, else what every thread last waited for."""
         found = (_Waiting * MOST_WAITS)()
