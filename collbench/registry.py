@@ -14,7 +14,18 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from collbench import backends
-from collbench.backends import Backend, Configurable, ExactOrder, Opening, OtherWays, Session, Tunable, _kernels
+from collbench.backends import (
+    Backend,
+    Configurable,
+    ExactOrder,
+    OnRequest,
+    Opening,
+    OtherWays,
+    Session,
+    Specialised,
+    Tunable,
+    _kernels,
+)
 from collbench.backends._guarded import ForeignError, Guarded, blame, foreign, whole
 from collbench.backends._specs import labelled, split
 from collbench.errors import CannotRunError, UsageError
@@ -23,6 +34,7 @@ from collbench.host.gpus import gpu_count
 from collbench.kernels.files import Broken, find_kernels
 from collbench.kernels.kernel import Kernel
 from collbench.kernels.revisions import Revision, kernel_at, own_revision, revision_of_kernel
+from collbench.plan.collectives import COLLECTIVES
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -64,6 +76,11 @@ def kernel_of(spec: str) -> Kernel | None:
     """The kernel of a kernel backend; None for other backends."""
     backend = find(spec)
     return backend.kernel if isinstance(backend, _kernels.KernelBackend) else None
+
+
+def own_kernels() -> list[str]:
+    """Names of the kernels that come with collbench."""
+    return _kernels.own_names()
 
 
 def hidden() -> dict[str, str]:
@@ -253,21 +270,40 @@ def refusals() -> Callable[[Problem, str], str | None]:
     return lambda problem, name: missing(name) or found(name).refuses(problem)
 
 
-def default_backends() -> tuple[str, ...]:
-    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks.
+def default_backends(collectives: Iterable[str] = ("all_reduce",)) -> tuple[str, ...]:
+    """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks. Those on
+    request are in neither.
 
-    On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each runs as a separate backend
-    and is always listed, so that its row can report a missing compiler.
+    On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each that implements one of
+    ``collectives`` runs as a separate backend and is always listed, so that its row can report a missing compiler.
     """
-    found = {name: find(name) for name in names()}
+    wanted = set(collectives)
+    found = {name: find(name) for name in names() if _implements(name, wanted) and not is_on_request(find(name))}
     here = [name for name, backend in found.items() if backend.missing() is None]
-    ours = _kernels.own_names()
+    ours = [name for name in own_kernels() if name in found]
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
     listed = ours if _kernels.device() == "cpu" else []
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))
 
 
-def default_dtypes(specs: Iterable[str]) -> tuple[str, ...]:
-    """The default element type for these backends: bfloat16 on GPUs, else float32."""
+def is_on_request(backend: Backend) -> bool:
+    """Whether the backend runs only where it is named."""
+    return isinstance(backend, OnRequest) and backend.ON_REQUEST
+
+
+def _implements(name: str, collectives: set[str]) -> bool:
+    """Whether a kernel of ours, or a specialised backend, implements one of ``collectives``; true of all others."""
+    if name in _kernels.own_names():
+        file = find_kernels()[name]
+        return isinstance(file, Broken) or file.collective in collectives
+    backend = find(name)
+    return not isinstance(backend, Specialised) or not collectives.isdisjoint(backend.ONLY)
+
+
+def default_dtypes(specs: Iterable[str], collectives: Iterable[str] = ()) -> tuple[str, ...]:
+    """The default element type for these backends and collectives: bfloat16 on GPUs, and where rows are normalised,
+    which is not defined for wider types; else float32."""
+    if any(COLLECTIVES[name].normalises for name in collectives):
+        return ("bfloat16",)
     on_gpus = any(find(name).DEVICE == "gpu" for name in specs)
     return ("bfloat16",) if on_gpus and gpu_count() else ("float32",)

@@ -28,8 +28,8 @@
 #endif
 
 #include "common/target.cuh"
-#include "common/args.cuh"
 #include "common/elements.cuh"
+#include "common/args.cuh"
 #include "common/cells.cuh"
 #include "common/buffers.cuh"
 #include "common/shards.cuh"
@@ -38,3 +38,4 @@
 #include "common/epoch.cuh"
 #include "common/call.cuh"
 #include "common/put.cuh"
+#include "common/rows.cuh"

@@ -1,7 +1,7 @@
 /* collbench
 summary = "NVRAR for bandwidth: the same three phases on Lamport cells (no flags), in batches and pipelined"
 collective = "all_reduce"
-dtypes = ["float32", "float16", "bfloat16", "int32"]
+dtypes = ["float32", "float16", "bfloat16", "float64", "int32", "int64"]
 ops = ["sum", "min", "max"]
 order = "nvrar"
 nodes = "one"

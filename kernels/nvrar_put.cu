@@ -1,7 +1,7 @@
 /* collbench
 summary = "NVRAR where nodes reach each other by puts only: packed chunks, one put each, pipelined; flagged cells (LL)"
 collective = "all_reduce"
-dtypes = ["float32", "float16", "bfloat16", "int32"]
+dtypes = ["float32", "float16", "bfloat16", "float64", "int32", "int64"]
 ops = ["sum", "min", "max"]
 order = "nvrar"
 nodes = "any"

@@ -1,7 +1,7 @@
 /* collbench
 summary = "one-shot: every rank sends its whole input to all others; for small messages, and for two ranks"
 collective = "all_reduce"
-dtypes = ["float32", "float16", "bfloat16", "int32"]
+dtypes = ["float32", "float16", "bfloat16", "float64", "int32", "int64"]
 ops = ["sum", "min", "max"]
 order = "flat"
 nodes = "one"
@@ -22,8 +22,9 @@ threads = [128, 256, 512]
 // argues the reuse of slots. In place is safe: a thread reads its cell of the input before it writes it.
 #include "collbench.cuh"
 
-// Peers whose cells a thread receives at once: all, or as many as fit into half of its registers.
-constexpr int MOST = REGISTERS / 2 / (CELL / 4), PART = PLACES < MOST ? PLACES : MOST;
+// Peers whose cells a thread receives at once: all, or as many as fit into half of its registers; one where cells may
+// escape, which takes registers as well.
+constexpr int MOST = REGISTERS / 2 / (CELL / 4), PART = PLACES < MOST ? PLACES : ESCAPES ? 1 : MOST;
 
 KERNEL(a) {
   const Call call = begin_call(a);

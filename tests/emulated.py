@@ -15,7 +15,9 @@ from collbench.kernels import host_compiler
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import read
 from collbench.kernels.kernel import Kernel
+from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout, parse_layout, virtual_layout
+from collbench.verify.casts import Build, Cast, scratch_for
 
 needs_compiler = pytest.mark.skipif(host_compiler.missing() is not None, reason=str(host_compiler.missing()))
 KERNELS = ("nvrar-lamport", "nvrar-ll", "nvrar-put", "oneshot")
@@ -36,12 +38,25 @@ def kernel(name: str) -> Kernel:
 
 @dataclass(frozen=True)
 class Draws:
-    """What scenes of sums are drawn from; one type, since a kernel is compiled for each. ``sizes`` in bytes."""
+    """What scenes are drawn from: one type, operation and number of threads, since a kernel is compiled for each; for
+    ``others`` too, which share its communicators. ``sizes`` in bytes; ``own``: its own parameters."""
 
     kernel: str
     layout: str
     dtype: str
     sizes: tuple[int, ...]
+    op: str = "sum"
+    threads: int = 64
+    own: tuple[tuple[str, int], ...] = ()
+    others: tuple[str, ...] = ()
+
+
+def cast_for(lead: Kernel, draws: Draws) -> Cast:
+    """The cast of these scenes, with ``lead`` for their kernel."""
+    layout = a_layout(draws.layout)
+    kernels = [Kernel(lead.file, dict(draws.own) or lead.parameters), *map(kernel, draws.others)]
+    one, *others = (Build(each, DTYPES[draws.dtype], draws.op, draws.threads) for each in kernels)
+    return Cast(layout, (one,), tuple(others), draws.sizes, scratch_for(kernels, layout, max(draws.sizes)))
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,18 @@ __all__ = [
     "Configurable",
     "DescribedCall",
     "Device",
+    "ExactNorm",
     "ExactOrder",
     "HangError",
     "Layout",
     "Networked",
+    "OnRequest",
     "Opening",
     "OtherWays",
     "PhasedCall",
     "Problem",
     "Session",
+    "Specialised",
     "Tunable",
     "UsageError",
     "Values",
@@ -53,7 +56,9 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-ExactOrder = Callable[[Values], Values]  # inputs of shape (ranks, n) -> the bit-exact result of shape (n,)
+# Contributions of shape (ranks, n) -> the bit-exact result of shape (n,). Of all_reduce_rms_norm, the old residual is
+# one more contribution, the last, and the result the new residual.
+ExactOrder = Callable[[Values], Values]
 
 
 class Session(Protocol):
@@ -118,7 +123,8 @@ class DescribedCall(Protocol):
 class Backend(Protocol):
     """The members of a backend file. It only enqueues work: it neither synchronises the device nor reads a clock.
 
-    It may also be ``Configurable``, ``Tunable`` or have ``OtherWays``.
+    It may also be ``Configurable``, ``Tunable``, ``Specialised``, ``ExactNorm`` or ``OnRequest``, or have
+    ``OtherWays``.
     """
 
     @property
@@ -167,9 +173,38 @@ class Tunable(Protocol):
 
 
 @runtime_checkable
+class OnRequest(Protocol):
+    """A backend that runs only where it is named: a default sweep has the same backends, with the same libraries in the
+    process, whether the packages that it needs happen to be installed or not."""
+
+    @property
+    def ON_REQUEST(self) -> bool:  # noqa: N802 - a constant of most
+        """Whether that is so."""
+
+
+@runtime_checkable
 class OtherWays(Protocol):
     """A backend that can be opened in several ways."""
 
     @property
     def WAYS(self) -> Mapping[str, Opening]:  # noqa: N802 - a constant of most
         """The ways other than ``open``, by name; ``collbench verify`` tests them too."""
+
+
+@runtime_checkable
+class ExactNorm(Protocol):
+    """A backend that says how its ``all_reduce_rms_norm`` normalises rows."""
+
+    @property
+    def EXACT_NORM(self) -> bool:  # noqa: N802 - a constant of most
+        """Whether rows have, bit by bit, the arithmetic of ``plan.rms_norm``; those of others may be a few roundings
+        away."""
+
+
+@runtime_checkable
+class Specialised(Protocol):
+    """A backend for a few collectives, which is among the defaults for these alone."""
+
+    @property
+    def ONLY(self) -> tuple[str, ...]:  # noqa: N802 - a constant of most
+        """Names of the collectives."""

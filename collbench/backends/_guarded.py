@@ -8,7 +8,19 @@ from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
-from collbench.backends import Backend, Configurable, ExactOrder, OtherWays, Problem, Tunable, UsageError, Values
+from collbench.backends import (
+    Backend,
+    Configurable,
+    ExactNorm,
+    ExactOrder,
+    OnRequest,
+    OtherWays,
+    Problem,
+    Specialised,
+    Tunable,
+    UsageError,
+    Values,
+)
 from collbench.host.deadline import DeadlineError
 from collbench.host.streams import stdout_to_stderr
 
@@ -72,10 +84,16 @@ class Guarded:
             backend = whole(found)
             self.DEVICE, self.SUMMARY = str(backend.DEVICE), str(backend.SUMMARY)
             self.open = backend.open
+            if isinstance(backend, OnRequest):
+                self.ON_REQUEST = bool(backend.ON_REQUEST)
             if isinstance(backend, OtherWays):
                 self.WAYS = dict(backend.WAYS)
             if isinstance(backend, Configurable):
                 self.configured = partial(_configured, name, backend)
+            if isinstance(backend, ExactNorm):
+                self.EXACT_NORM = bool(backend.EXACT_NORM)
+            if isinstance(backend, Specialised):
+                self.ONLY = tuple(map(str, backend.ONLY))
             if isinstance(backend, Tunable):
                 self.candidates = partial(_candidates, name, backend)
         if self.DEVICE not in DEVICES:

@@ -18,6 +18,7 @@ from collbench.kernels.files import Broken, find_kernels, own_folder
 from collbench.kernels.header import KernelFile
 from collbench.kernels.kernel import Kernel
 from collbench.kernels.revisions import kernel_at, own_kernels
+from collbench.plan import rms_norm
 from collbench.plan.layout import Layout
 
 if TYPE_CHECKING:
@@ -63,17 +64,42 @@ def flat_sum(inputs: Values, layout: Layout, op: str) -> Values:
     return mpi_nvrar.node_sum(inputs[list(layout.places)], combine_of(op))
 
 
-ORDERS = {"flat": flat_sum, "nvrar": mpi_nvrar.three_phases}
+def flat_residual(contributions: Values, layout: Layout, op: str) -> Values:
+    """The residual in order ``flat``: the ranks' in order of places, then the old one, in fp32 with one rounding.
+    (ranks + 1, n) -> (n,)."""
+    return rms_norm.flat_residual(contributions[list(layout.places)], contributions[-1])
+
+
+def joined_residual(contributions: Values, layout: Layout, op: str) -> Values:
+    """The residual in order ``nvrar``: the old one is one more addend of the last addition of the three phases, before
+    its rounding. On one node this is the order ``flat``. (ranks + 1, n) -> (n,)."""
+    addends = mpi_nvrar.last_addends(contributions[:-1], layout, op)
+    return rms_norm.flat_residual(addends, contributions[-1])
+
+
+def sum_of_nodes(inputs: Values, layout: Layout, op: str) -> Values:
+    """The result in order ``nodes``: each node's sum in order of index, then these in order of node, each in fp32 for
+    16-bit floats and rounded once. (ranks, n) -> (n,)."""
+    import numpy as np
+
+    combine, nodes = combine_of(op), np.array(layout.nodes)
+    sums = [mpi_nvrar.node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
+    return mpi_nvrar.node_sum(np.stack(sums), combine)
+
+
+ORDERS = {"flat": flat_sum, "nodes": sum_of_nodes, "nvrar": mpi_nvrar.three_phases}
+NORM_ORDERS = {"flat": flat_residual, "nvrar": joined_residual}
 
 
 def order_of(file: KernelFile, problem: Problem) -> ExactOrder | None:
     """The order of additions that the header of ``file`` documents, or None."""
-    return partial(ORDERS[file.order], layout=problem.layout, op=problem.op) if file.order else None
+    orders = NORM_ORDERS if problem.collective.normalises else ORDERS
+    return partial(orders[file.order], layout=problem.layout, op=problem.op) if file.order else None
 
 
 @dataclass(frozen=True)
 class KernelBackend:
-    """One kernel as a backend. Implements ``Backend``, ``Configurable``, ``Tunable`` and ``OtherWays``."""
+    """One kernel as a backend. Implements ``Backend``, ``Configurable``, ``Tunable``, ``ExactNorm``, ``OtherWays``."""
 
     kernel: Kernel
 
@@ -107,6 +133,11 @@ class KernelBackend:
     def exact_order(self, problem: Problem) -> ExactOrder | None:
         """The order of additions that the file's header names, or None."""
         return order_of(self.kernel.file, problem)
+
+    @property
+    def EXACT_NORM(self) -> bool:  # noqa: N802 (the protocol's name)
+        """Whether the file's header names an order: that of rows is then the documented one too."""
+        return self.kernel.file.order is not None
 
     def wire_bytes(self, problem: Problem) -> float | None:
         """Bytes that one rank sends per call, flags included."""

@@ -1,6 +1,7 @@
 """The MPI library's own collectives on host memory.
 
-MPI has no 16-bit floats: the library reduces them with a user-defined operation, written in numpy.
+MPI has no 16-bit floats: the library reduces them with a user-defined operation, written in numpy. It has no RMSNorm
+either: numpy adds the residual to the rounded result of an all-reduce, and normalises.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from collbench.backends import ExactOrder
+from collbench.backends._unfused import in_sequence, norm_on_host
 from collbench.devices.device import Array, Call, Device
 from collbench.plan.collectives import ROOT
 from collbench.plan.problem import Problem
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 DEVICE = "cpu"
 SUMMARY = "the MPI library's own collectives, host memory"
+EXACT_NORM = True
 
 
 def missing() -> str | None:
@@ -58,6 +61,8 @@ class MpiSession:
         """One blocking MPI call; types that MPI does not have are reduced by a user-defined operation."""
         from mpi4py import MPI
 
+        if problem.collective.normalises:
+            return in_sequence(problem, send, recv, self.prepare, norm_on_host)
         comm = self.world.comm
         reduction = self._reduction(problem)
         source, target = message(problem, send), message(problem, recv)
@@ -130,7 +135,7 @@ def message(problem: Problem, array: Array) -> Any:
     """``array`` as a buffer for mpi4py; 16-bit floats are sent as 16-bit integers, which MPI has."""
     from mpi4py import MPI
 
-    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T}
+    types = {"float32": MPI.FLOAT, "float64": MPI.DOUBLE, "int32": MPI.INT32_T, "int64": MPI.INT64_T}
     kind = types.get(problem.dtype.name)
     return (array, kind) if kind is not None else (array.view("u2"), MPI.UINT16_T)
 

@@ -80,17 +80,26 @@ def exact_order(problem: Problem) -> ExactOrder | None:
 
 def three_phases(inputs: Values, layout: Layout, op: str) -> Values:
     """The bit-exact result of the schedule, shape (n,), for inputs of shape (ranks, n)."""
+    total = node_sum(last_addends(inputs, layout, op), combine_of(op))
+    return average(total, layout.size) if op == "avg" else total
+
+
+def last_addends(inputs: Values, layout: Layout, op: str) -> Values:
+    """What the last addition of the schedule adds, with one rounding: the inputs of the node where there is only one,
+    else two rounded partial sums. Shape (addends, n) for inputs of shape (ranks, n)."""
     import numpy as np
 
     combine, nodes = combine_of(op), np.array(layout.nodes)
+    if layout.node_count == 1:
+        return inputs
     shards = [node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
     core = doubling_nodes(len(shards))
     for extra, shard in enumerate(shards[core:]):
         shards[extra] = pair_sum(shards[extra], shard, combine)
     shards = shards[:core]
-    for step in range(core.bit_length() - 1):
+    for step in range(core.bit_length() - 2):
         shards = [pair_sum(shard, shards[node ^ (1 << step)], combine) for node, shard in enumerate(shards)]
-    return average(shards[0], layout.size) if op == "avg" else shards[0]
+    return np.stack([shards[0], shards[core // 2]])
 
 
 def open(world: World, device: Device, arena_bytes: int) -> PointToPointSession:

@@ -24,7 +24,24 @@ if TYPE_CHECKING:
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
-ONE_HOP, PLAIN, THREE_PHASES, BY_PUTS = "oneshot", "nvrar-ll", "nvrar-lamport", "nvrar-put"
+
+@dataclass(frozen=True)
+class Family:
+    """The kernels of one collective by default: in one hop, with fewer bytes (``frugal``), and where only puts reach
+    other nodes (None where there is none)."""
+
+    one_hop: str
+    frugal: str
+    by_puts: str | None
+
+
+FAMILIES = {
+    "all_reduce": Family("oneshot", "nvrar-lamport", "nvrar-put"),
+    "reduce_scatter": Family("oneshot-reduce-scatter", "oneshot-reduce-scatter", "nvrar-reduce-scatter"),
+    "all_gather": Family("oneshot-all-gather", "oneshot-all-gather", "nvrar-all-gather"),
+    "all_reduce_rms_norm": Family("oneshot-norm", "nvrar-norm", None),
+}
+ANY_KERNEL = "oneshot"  # all kernels share one communicator
 # Bytes that can be sent in the time of one hop: 1.2 us at 370 GB/s, both measured on 4 x H200. Beyond HOPELESS times as
 # many, one hop is not a candidate.
 BYTES_OF_A_HOP, HOPELESS = 444_000, 8
@@ -35,17 +52,23 @@ def missing() -> str | None:
     return _kernels.missing()
 
 
+def family_of(problem: Problem) -> Family | None:
+    """The kernels of the problem's collective, or None."""
+    return FAMILIES.get(problem.collective.name)
+
+
 def default(problem: Problem) -> str:
-    """The kernel for a problem without an entry in the tuned table."""
+    """The kernel for a problem without an entry in the tuned table, whose collective must have kernels."""
+    family = FAMILIES[problem.collective.name]
     if problem.layout.node_count > 1:
-        return THREE_PHASES if problem.layout.virtual else BY_PUTS
-    return ONE_HOP if _more_in_one_hop(problem) <= BYTES_OF_A_HOP else THREE_PHASES
+        return family.frugal if problem.layout.virtual else family.by_puts or family.frugal
+    return family.one_hop if _more_in_one_hop(problem) <= BYTES_OF_A_HOP else family.frugal
 
 
 def _more_in_one_hop(problem: Problem) -> float:
-    """Bytes that one hop sends, (P-1) S, in excess of those of two hops, 2 (P-1)/P S."""
-    ranks = problem.layout.size
-    return (ranks - 1) * (1 - 2 / ranks) * problem.bytes * (1 if problem.dtype.is_float else 2)
+    """Bytes that one hop sends, (P-1) S, in excess of those of two hops, 2 (P-1)/P S; none where parts are sent."""
+    ranks = 2 if problem.collective.splits else problem.layout.size
+    return (ranks - 1) * (1 - 2 / ranks) * problem.bytes
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,7 @@ class Nvrar:
 
     label: str = ""
     DEVICE: str = _kernels.device()
+    EXACT_NORM: bool = True
     SUMMARY: str = "NVRAR: our kernels over NVSHMEM, the one that fits each size (see collbench tune)"
 
     @property
@@ -71,37 +95,48 @@ class Nvrar:
 
     def refuses(self, problem: Problem) -> str | None:
         """Why the default kernel cannot run ``problem``, or None."""
-        return self.kernel(default(problem)).refuses(problem)
+        if not family_of(problem):
+            return f"nvrar implements {', '.join(FAMILIES)}, not {problem.collective.name}"
+        try:
+            return self.kernel(default(problem)).refuses(problem)
+        except UsageError as error:  # a revision without this kernel
+            return str(error)
 
     def candidates(self, problem: Problem) -> tuple[str, ...]:
         """All launch shapes of all kernels of collbench that can run the problem, the default first.
 
-        One hop is omitted on several nodes: it ignores nodes, so it would be another algorithm. Puts are for nodes that
-        loads and stores do not reach.
+        One hop is omitted on several nodes where another kernel knows of them: it would be another algorithm. Puts are
+        for nodes that loads and stores do not reach.
         """
-        layout = problem.layout
+        layout, family = problem.layout, FAMILIES[problem.collective.name]
         reached = layout.node_count == 1 or layout.virtual
-        omitted = {BY_PUTS} if reached else {ONE_HOP, PLAIN, THREE_PHASES}
-        if layout.node_count > 1 or _more_in_one_hop(problem) > HOPELESS * BYTES_OF_A_HOP:
-            omitted.add(ONE_HOP)
+        too_many = layout.node_count > 1 or _more_in_one_hop(problem) > HOPELESS * BYTES_OF_A_HOP
         specs = [labelled(default(problem), self.label)]
         for name in _kernels.own_names(self.label):
             backend = self.kernel(name)
-            if name not in omitted and not backend.refuses(problem):
+            fits = (backend.kernel.file.nodes == "any") is not reached
+            if fits and not backend.refuses(problem) and not (too_many and name == family.one_hop != family.frugal):
                 specs += backend.candidates(problem)
         return tuple(dict.fromkeys(specs))
 
     def exact_order(self, problem: Problem) -> ExactOrder | None:
-        """The order of the three phases, which on one node is also that of one hop."""
-        return self.kernel(THREE_PHASES).exact_order(problem)
+        """The order of all kernels that it may choose, or None where they differ: between virtual nodes, parts are
+        added in one hop or, on several hosts, node by node."""
+        family = family_of(problem)
+        several = problem.layout.node_count > 1 and problem.layout.virtual
+        if not family or (several and family.one_hop == family.frugal):
+            return None
+        return self.kernel(default(problem)).exact_order(problem)
 
     def wire_bytes(self, problem: Problem) -> float | None:
         """Bytes that the default kernel sends; a call reports those of its own kernel."""
+        if not family_of(problem):
+            return None
         return self.kernel(default(problem)).wire_bytes(problem)
 
     def open(self, world: World, device: Device, arena_bytes: int) -> NvrarSession:
         """A session on the communicator of the world, which all kernels share: opening one kernel creates it."""
-        arena = self.kernel(THREE_PHASES).open(world, device, arena_bytes).arena
+        arena = self.kernel(ANY_KERNEL).open(world, device, arena_bytes).arena
         return NvrarSession(world, device, arena_bytes, arena, self)
 
     def open_near_wrap(self, world: World, device: Device, arena_bytes: int) -> NvrarSession:
@@ -122,7 +157,7 @@ def broken(label: str) -> str | None:
     """Why this host cannot use the kernels and the table of a revision, or None; found once, since every row asks."""
     nvrar = Nvrar(label)
     try:
-        for name in (*_kernels.own_names(label), ONE_HOP, THREE_PHASES, BY_PUTS):
+        for name in (*_kernels.own_names(label), ANY_KERNEL):
             nvrar.kernel(name)
         nvrar.tables()
     except UsageError as error:
@@ -131,7 +166,7 @@ def broken(label: str) -> str | None:
 
 
 PRESENT = Nvrar()
-DEVICE, SUMMARY, WAYS = PRESENT.DEVICE, PRESENT.SUMMARY, PRESENT.WAYS
+DEVICE, SUMMARY, WAYS, EXACT_NORM = PRESENT.DEVICE, PRESENT.SUMMARY, PRESENT.WAYS, PRESENT.EXACT_NORM
 refuses, candidates, exact_order, wire_bytes = (
     PRESENT.refuses, PRESENT.candidates, PRESENT.exact_order, PRESENT.wire_bytes
 )  # fmt: skip
@@ -158,10 +193,11 @@ class NvrarSession:
 
     def _default(self, problem: Problem) -> str:
         """The default, or puts where loads and stores do not reach all ranks, which a layout cannot say."""
+        by_puts = FAMILIES[problem.collective.name].by_puts or default(problem)
         if self.device.kind == "cpu":  # few long phases: the fewest context switches between ranks that share a core
-            return BY_PUTS
+            return by_puts
         reached = open_communicator(self.world, self.device).reaches(range(problem.layout.size))
-        return default(problem) if reached else BY_PUTS
+        return default(problem) if reached else by_puts
 
     def _tuned(self, problem: Problem) -> str | None:
         from collbench.host import environment, fabric
@@ -170,7 +206,7 @@ class NvrarSession:
         link = fabric.fabric_name(self.device.kind, self.world.is_local, layout.virtual)
         key = tuned.key_of(
             "nvrar", problem.collective.name, problem.dtype.name, problem.op, layout.node_count, layout.per_node, link,
-            self.device.facts(), environment.versions(),
+            self.device.facts(), environment.versions(), problem.hidden,
         )  # fmt: skip
         return tuned.choose(self.nvrar.tables(), key, problem.bytes)
 

@@ -17,9 +17,10 @@ from click.shell_completion import CompletionItem
 
 from collbench.cli.groups import Group
 from collbench.errors import UsageError, pick
-from collbench.plan.collectives import OPS
+from collbench.plan.collectives import COLLECTIVES, OPS
 from collbench.plan.dtypes import ALIASES, DTYPES
 from collbench.plan.layout import parse_layout
+from collbench.plan.rms_norm import CELL_ELEMENTS, DEFAULT_HIDDEN, MOST_HIDDEN
 from collbench.plan.sizes import DEFAULT_SIZES, parse_size, parse_sizes
 from collbench.plan.variants import Variant, parse_variant
 from collbench.plan.worlds import Topology
@@ -120,6 +121,23 @@ def _counts(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, parts)))
 
 
+def _hidden(text: str) -> tuple[int, ...]:
+    found = _counts(text)
+    bad = next((each for each in found if each % CELL_ELEMENTS or each > MOST_HIDDEN), None)
+    if bad is not None:
+        raise UsageError(f"a row of {bad} is not a multiple of {CELL_ELEMENTS} up to {MOST_HIDDEN} elements.")
+    return found
+
+
+def hidden_for(collectives: Sequence[str], given: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The lengths of rows of a sweep of these collectives, () for the default and where none has rows. Raises
+    UsageError for lengths that none of them has."""
+    if given and not any(COLLECTIVES[name].normalises for name in collectives):
+        having = ", ".join(name for name, each in COLLECTIVES.items() if each.normalises)
+        raise UsageError(f"--hidden is for {having}; add it to --collective, or omit --hidden.")
+    return given or ()
+
+
 def _layouts(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(dict.fromkeys(parse_layout(part) for part in text.split(",")))
 
@@ -161,6 +179,7 @@ def results_file(output: Path | None, force: bool, resume: bool) -> Path | None:
 
 
 COUNTS = Parsed("N,...", _counts)
+HIDDEN = Parsed("N,...", _hidden)
 SIZE = Parsed("size", parse_size)
 SIZES = Parsed("sizes", parse_sizes)
 BACKENDS = Parsed("backend,...", _backends, backend_names)
@@ -206,6 +225,12 @@ variant = click.option(
 )
 op = click.option(
     "--op", default="sum", show_default=True, type=names("op", lambda: OPS), help=f"Reductions: {', '.join(OPS)}."
+)
+hidden = click.option(
+    "--hidden",
+    type=HIDDEN,
+    help=f"Elements in a row, of all_reduce_rms_norm: multiples of {CELL_ELEMENTS} up to {MOST_HIDDEN}.  "
+    f"[default: {DEFAULT_HIDDEN}]",
 )
 
 

@@ -71,6 +71,7 @@ class KindOptions:
     mode: tuple[str, ...]
     cache: tuple[str, ...]
     in_place: bool
+    hidden: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ kinds = Group("kinds", KindOptions, [
     click.option("--cache", default="hot", show_default=True, type=params.names("cache", lambda: CACHES),
                  help="State of the buffers. hot: in the cache; cold: untouched before each call."),
     click.option("--in-place", is_flag=True, help="Run in place: the output overwrites the input."),
+    params.hidden,
 ])  # fmt: skip
 timing = Group("timing", TimingOptions, [
     click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),
@@ -244,17 +246,18 @@ def sweep_of(
 
     contests = _read_contests(cases.contests) if cases.contests else ()
     competing = tuple(dict.fromkeys(name for contest in contests for name in contest.backends))
-    backends = competing or cases.backend or default_backends()
+    backends = competing or cases.backend or default_backends(collective)
     check_names(cases.variant, backends)
     return Sweep(
         collectives=collective,
         backends=backends,
         sizes=sizes.chosen,
-        dtypes=kinds.dtype or default_dtypes([*backends, *(variant.backend for variant in cases.variant)]),
+        dtypes=kinds.dtype or default_dtypes([*backends, *(each.backend for each in cases.variant)], collective),
         ops=kinds.op,
         modes=kinds.mode,
         caches=kinds.cache,
         in_place=(kinds.in_place,),
+        hidden=params.hidden_for(collective, kinds.hidden),
         warmup=timing.warmup,
         samples=timing.samples,
         max_seconds=timing.max_seconds,

@@ -34,6 +34,7 @@ class ContenderOptions:
     sizes: tuple[int, ...] | None
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
+    hidden: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ contenders = Group("contenders", ContenderOptions, [
     params.sizes,
     params.dtype,
     params.op,
+    params.hidden,
 ])  # fmt: skip
 finals = Group("finals", FinalsOptions, [
     click.option("--finalists", default=3, show_default=True, type=click.IntRange(min=1),
@@ -143,11 +145,12 @@ def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: par
         collectives=(contenders.collective,),
         backends=(contenders.backend,),
         sizes=contenders.sizes or parse_sizes(DEFAULT_SIZES),
-        dtypes=contenders.dtype or default_dtypes([contenders.backend]),
+        dtypes=contenders.dtype or default_dtypes([contenders.backend], [contenders.collective]),
         ops=contenders.op,
         modes=("chain",),
         caches=("hot",),
         in_place=(False,),
+        hidden=params.hidden_for([contenders.collective], contenders.hidden),
         max_seconds=finals.max_seconds,
         seed=ordering.seed,
         timeout=ordering.timeout,
@@ -156,12 +159,14 @@ def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: par
 
 def _preview(field: Field, form: Form) -> str:
     """The candidates: a table of their numbers, as JSON their names."""
+    hidden = ["hidden"] if any(each.hidden for each in field) else []
     rows = [
-        (format_size(each.bytes), each.dtype.name, each.op, str(each.layout), str(len(names)), names[0])
+        (format_size(each.bytes), *(str(each.hidden) for _ in hidden), each.dtype.name, each.op, str(each.layout),
+         str(len(names)), names[0])
         for each, names in field.items()
-    ]
+    ]  # fmt: skip
     columns = [
-        *numbers("size"), *words("dtype", "op"), *numbers("layout", "candidates"), *words("default"),
+        *numbers("size", *hidden), *words("dtype", "op"), *numbers("layout", "candidates"), *words("default"),
     ]  # fmt: skip
     total = f"{counted(sum(map(len, field.values())), 'case')} to run once"
     contests = [asdict(contest_of(problem, names)) for problem, names in field.items()]

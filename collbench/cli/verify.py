@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,7 +16,7 @@ from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.printer.forms import Form, printed
-from collbench.verify.stories import STORIES
+from collbench.verify.stories import HIDDEN, STORIES
 
 if TYPE_CHECKING:
     from collbench.verify.outcomes import Outcome
@@ -33,6 +33,7 @@ class SubjectOptions:
     dtype: tuple[str, ...] | None
     op: tuple[str, ...]
     sizes: tuple[int, ...] | None
+    hidden: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ subjects = Group("subjects", SubjectOptions, [
     params.op,
     click.option("--sizes", type=params.SIZES, help="Message sizes, as for sweep.  [default: powers of two and sizes "
                  "with remainders, up to 1M, on GPUs 16M]"),
+    click.option("--hidden", type=params.HIDDEN, help="Elements in a row, of all_reduce_rms_norm.  "
+                 f"[default: {','.join(map(str, HIDDEN))}]"),
 ])  # fmt: skip
 stress = Group("stress", StressOptions, [
     click.option("--story", help="Stories to run, see below.  [default: all]",
@@ -64,7 +67,7 @@ stress = Group("stress", StressOptions, [
                  help="Random seed for delays and the order of calls; with --emulate, the first seed."),
     params.timeout,
     click.option("--emulate", is_flag=True, help="Emulate kernels on this processor, without GPUs or MPI; seeds decide "
-                 "the order of threads and stores.  [default: all kernels, on layouts 1x4, 2x2, 3x2, 7x1, 5x4]"),
+                 "the order of threads and stores.  [default: all kernels, on layouts 1x6, 2x2, 3x2, 6x1, 8x1, 5x4]"),
     click.option("--seeds", default=20, show_default=True, type=click.IntRange(min=1),
                  help="Number of seeds to run with --emulate."),
 ])  # fmt: skip
@@ -86,6 +89,8 @@ def verify(
 
     Under mpiexec or srun, use the launcher's ranks, even if several share a GPU; otherwise start ranks on this machine.
     """
+    if stress.emulate and context.get_parameter_source("op") is not click.core.ParameterSource.COMMANDLINE:
+        subjects = replace(subjects, op=())
     run = _emulate if stress.emulate else _on_ranks
     context.exit(run(backend, worlds, subjects, stress, form.chosen))
 
@@ -107,10 +112,11 @@ def _on_ranks(
         proven = on_own_ranks(start.ranks_to_start(worlds.topology), params.canonical_words(sys.argv[1:]))
     else:
         lifeline.end_with_launcher(child.starter if child else None)
-        names = backend or default_backends()
+        names = backend or default_backends(subjects.collective)
         request = VerifyRequest(
             topology=worlds.topology, backends=names, collectives=subjects.collective,
-            dtypes=subjects.dtype or default_dtypes(names), ops=subjects.op, sizes=subjects.sizes,
+            dtypes=subjects.dtype or default_dtypes(names, subjects.collective), ops=subjects.op, sizes=subjects.sizes,
+            hidden=params.hidden_for(subjects.collective, subjects.hidden),
             stories=stress.story or tuple(STORIES), rounds=stress.rounds, seed=stress.seed, timeout=stress.timeout,
         )  # fmt: skip
         into = Path(os.environ[OUTCOMES]) if child else None
@@ -137,8 +143,8 @@ def _emulate(
     if stress.story or worlds.gpus or worlds.nodes:
         raise UsageError("--emulate takes --layout, --ranks and --seeds only; omit --story, --gpus and --nodes.")
     found = emulated.run(emulated.EmulateRequest(
-        topology=worlds.topology, backends=backend, dtypes=subjects.dtype, ops=subjects.op, sizes=subjects.sizes,
-        seeds=range(stress.seed, stress.seed + stress.seeds), timeout=stress.timeout,
+        topology=worlds.topology, backends=backend, dtypes=subjects.dtype, ops=subjects.op or None,
+        sizes=subjects.sizes, seeds=range(stress.seed, stress.seed + stress.seeds), timeout=stress.timeout,
     ))  # fmt: skip
     _report(found.outcomes, form)
     for line in found.failures:

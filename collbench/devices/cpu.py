@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from collbench.devices.device import PERIOD, Array, Call, Errors, Expectation, Recording, Region, Sampler, Values, same
+from collbench.devices.device import (
+    PERIOD,
+    Array,
+    Call,
+    Errors,
+    Expectation,
+    Recording,
+    Region,
+    Rows,
+    Sampler,
+    Values,
+    same,
+)
+from collbench.devices.norms import unlike_rows
 from collbench.host import procfs
 from collbench.host.environment import machine
 from collbench.host.memory import Room, host_room
@@ -131,6 +144,17 @@ class Cpu:
             wrong += count
             where = (slot, first) if count and where is None else where
         return Errors(wrong, *(where or (0, 0)), units)
+
+    def judge_rows(self, arena: Array, rows: Rows, weights: Array, start: int, step: int) -> Errors:
+        wrong, where = 0, None
+        for slot in range(rows.normalised.slots):
+            entries = (start + slot * step + np.arange(rows.hidden)) % PERIOD
+            got, residual = (self.view(arena, each, slot) for each in (rows.normalised, rows.residual))
+            bad = unlike_rows(got, residual, weights[entries], rows)
+            count = int(np.count_nonzero(bad))
+            wrong += count
+            where = (slot, int(np.argmax(bad))) if count and where is None else where
+        return Errors(wrong, *(where or (0, 0)))
 
     def download(self, arena: Array, region: Region, slot: int) -> Values:
         return np.array(self.view(arena, region, slot))

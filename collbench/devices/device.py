@@ -65,6 +65,18 @@ class Expectation:
     value: Values | None
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Normalised rows to judge: ``normalised`` and ``residual`` are whole rows of ``hidden`` elements, in as many
+    slots, of a type of 16 bits. ``roundings``: the relative error allowed, in units of u; 0: the bits of
+    ``plan.rms_norm`` (any NaN for a NaN)."""
+
+    normalised: Region
+    residual: Region
+    hidden: int
+    roundings: int
+
+
 def same(got: Values, want: Values) -> NDArray[np.bool_]:
     """Elementwise: whether both arrays hold the same number or both hold NaN."""
     import numpy as np
@@ -124,6 +136,10 @@ class Device(Protocol):
 
     def judge(self, arena: Array, region: Region, expected: Any, start: int, step: int) -> Errors:
         """Compare element i of slot s with ``expected[(start + s * step + i) % PERIOD]``."""
+
+    def judge_rows(self, arena: Array, rows: Rows, weights: Array, start: int, step: int) -> Errors:
+        """Compare normalised rows with those of the residual beside them, whose weight of element i of a row of slot s
+        is ``weights[(start + s * step + i) % PERIOD]``, a table from ``upload``. An index counts elements of a slot."""
 
     def download(self, arena: Array, region: Region, slot: int) -> Values:
         """One slot as a numpy array of its type."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import cupy
@@ -14,7 +15,8 @@ from cuda.core import Device as CoreDevice
 
 from collbench.devices import nccl
 from collbench.devices.cuda import Graph, check
-from collbench.devices.device import Array, Call, Errors, Expectation, Recording, Region, Sampler, Values
+from collbench.devices.device import Array, Call, Errors, Expectation, Recording, Region, Rows, Sampler, Values
+from collbench.devices.gpu_norms import Norms
 from collbench.devices.gpu_patterns import Patterns
 from collbench.errors import HangError
 from collbench.host import multicast, probes
@@ -46,6 +48,11 @@ class Gpu:
         self.alarms: list[Callable[[], HangError | None]] = []  # polled when the device fails
         self._aligners: dict[Layout, Aligner] = {}
 
+    @cached_property
+    def norms(self) -> Norms:
+        """The kernels that judge normalised rows, compiled when the first are judged."""
+        return Norms()
+
     def room(self, ranks: int) -> Room:
         return Room(cupy.cuda.runtime.memGetInfo()[0], "on this GPU")
 
@@ -76,6 +83,9 @@ class Gpu:
 
     def judge(self, arena: Array, region: Region, expected: Any, start: int, step: int) -> Errors:
         return self.patterns.judge(arena, region, expected, start, step)
+
+    def judge_rows(self, arena: Array, rows: Rows, weights: Array, start: int, step: int) -> Errors:
+        return self.norms.judge(arena, rows, weights, start, step)
 
     def download(self, arena: Array, region: Region, slot: int) -> Values:
         host: Values = cupy.asnumpy(self.view(arena, region, slot))

@@ -7,19 +7,21 @@ from typing import Any
 import cupy
 import numpy as np
 
-from collbench.devices.device import PERIOD, Array, Errors, Region
+from collbench.devices.device import PERIOD, Array, Errors, Region, Values
 
 THREADS, MOST_BLOCKS = 256, 1024
 
 # One row of blocks per slot; element i of slot s is compared with or set from entry (start + s * step + i) % PERIOD.
 SOURCE = r"""
 typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long long u64;
+typedef long long i64;
 struct f16 { u16 bits; }; struct bf16 { u16 bits; };
 
 // cupy compiles with -ftz=true, under which a plain conversion would flush denormals.
 __device__ double widen(float x) { double y; asm("cvt.f64.f32 %0, %1;" : "=d"(y) : "f"(x)); return y; }
 __device__ double widen(double x) { return x; }
 __device__ double widen(int x) { return x; }
+__device__ double widen(i64 x) { return x; }
 __device__ double widen(u8 x) { return x; }
 __device__ double widen(bf16 x) { return widen(__uint_as_float((u32)x.bits << 16)); }
 __device__ double widen(f16 x) { float y; asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits)); return y; }
@@ -64,8 +66,18 @@ __global__ void hold(u64 nanoseconds) {
 
 _STORED = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
 _JUDGED = {
-    "float16": "f16", "bfloat16": "bf16", "float32": "float", "float64": "double", "int32": "int", "uint8": "u8",
+    "float16": "f16", "bfloat16": "bf16", "float32": "float", "float64": "double", "int32": "int", "int64": "i64",
+    "uint8": "u8",
 }  # fmt: skip
+
+NONE_FOUND = np.array([0, ~np.uint64(0), 0], np.uint64)
+
+
+def errors_of(found: Values) -> Errors:
+    """What a kernel found, as it left it in three words."""
+    wrong, first, worst = found
+    units = float(worst.view(np.float64))
+    return Errors(int(wrong), *divmod(int(first), 1 << 40), units) if wrong else Errors(units=units)
 
 
 class Patterns:
@@ -77,8 +89,7 @@ class Patterns:
             code=SOURCE, options=("--std=c++17", f"-DPERIOD={PERIOD}ull"), name_expressions=[*names, "hold"]
         )
         self._kernels: dict[str, Any] = {name: self._module.get_function(name) for name in [*names, "hold"]}
-        self._clear = np.array([0, ~np.uint64(0), 0], np.uint64)
-        self._found = cupy.asarray(self._clear)
+        self._found = cupy.asarray(NONE_FOUND)
 
     def fill(self, arena: Array, region: Region, table: Array, start: int, step: int) -> None:
         """Implements ``Device.fill``."""
@@ -87,7 +98,7 @@ class Patterns:
 
     def judge(self, arena: Array, region: Region, expected: Array, start: int, step: int) -> Errors:
         """Implements ``Device.judge``; waits for the stream."""
-        self._found.set(self._clear)
+        self._found.set(NONE_FOUND)
         self._launch(
             self._kernels[f"judge<{_JUDGED[region.dtype.name]}>"],
             arena,
@@ -97,9 +108,7 @@ class Patterns:
             step,
             self._found,
         )
-        wrong, first, worst = cupy.asnumpy(self._found)
-        units = float(worst.view(np.float64))
-        return Errors(int(wrong), *divmod(int(first), 1 << 40), units) if wrong else Errors(units=units)
+        return errors_of(cupy.asnumpy(self._found))
 
     def delay(self, nanoseconds: int) -> None:
         """Keep the stream busy for ``nanoseconds``."""

@@ -16,6 +16,7 @@ from collbench.ranks.world import World
 
 DATA_TYPES = {
     "float16": nc.FLOAT16, "bfloat16": nc.BFLOAT16, "float32": nc.FLOAT32, "float64": nc.FLOAT64, "int32": nc.INT32,
+    "int64": nc.INT64,
 }  # fmt: skip
 REDUCTIONS = {"sum": nc.SUM, "min": nc.MIN, "max": nc.MAX, "avg": nc.AVG, "": nc.SUM}
 

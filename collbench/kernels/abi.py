@@ -16,6 +16,7 @@ PATIENCE_NS = 10_000_000_000  # far above any delay of a healthy peer, far below
 PHASES = ("", "reduce-scatter", "doubling", "folding in", "folding out", "all-gather", "exchange", "rewinding")
 DOUBLING = 2
 CELL = 16  # bytes
+ESCAPES = (0x9E3779B8, 0x9E3779B9)  # the 32-bit words that escape in a Lamport cell for any bits (common/cells.cuh)
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Scratch:
         return self.lamport_at + 2 * self.lamport_half
 
 
-# Lamport cells hold 64 MiB on one node and about half of that between nodes; larger messages take several launches.
-ON_GPU = Scratch(64 << 20, 200 << 20, slack=4 << 20)
+# Lamport cells hold 64 MiB on one node and about half of that between nodes; larger messages take several launches. The
+# flagged half also holds the notes on escaped Lamport cells, 8 bytes for each.
+ON_GPU = Scratch(100 << 20, 200 << 20, slack=4 << 20)
 # Fits the host's caches, and its shared memory, which containers may limit to 64 MiB. Where there is less, larger
 # messages take more launches.
 ON_CPU = Scratch(1 << 20, 2 << 20)
@@ -56,27 +58,35 @@ class Stuck(ctypes.Structure):
     ]
 
 
-def args_type(places: int) -> type[ctypes.Structure]:
-    """Twin of ``Args`` in kernels/common/args.cuh."""
+ROWS_POINTERS = ("weight", "residual")
+
+
+def args_type(places: int, rows: bool = False, parts: bool = False) -> type[ctypes.Structure]:
+    """Twin of ``Args`` in kernels/common/args.cuh; of ``Given`` there for a kernel that normalises ``rows``, or of a
+    collective in which every rank has a part of the message."""
     pointers = ("in_", "out", "count", "state", "stuck", "marks", "patience")
     fields = [
         *((name, ctypes.c_uint64) for name in pointers),
         ("place", ctypes.c_int32), ("unused", ctypes.c_int32),
         ("scratch", ctypes.c_uint64 * places), ("pe", ctypes.c_int32 * places),
+        *((name, ctypes.c_uint64) for name in ROWS_POINTERS if rows),
+        *((("part", ctypes.c_uint64), ("rank", ctypes.c_int32 * places)) if parts else ()),
     ]  # fmt: skip
     return type("Args", (ctypes.Structure,), {"_fields_": fields})
 
 
 def args_of(
     places: Sequence[int], rank: int, scratch: Sequence[int], pes: Sequence[int], patience: int | None = None,
-    **pointers: int,
+    **fields: int,
 ) -> ctypes.Structure:  # fmt: skip
-    """The argument of a kernel on ``rank``. ``scratch`` and ``pes``: address and PE of every place; ``pointers``: the
-    fields in_, out, count, state, stuck and marks; ``patience``: nanoseconds, PATIENCE_NS by default."""
+    """The argument of a kernel on ``rank``. ``scratch`` and ``pes``: address and PE of every place; ``fields``: in_,
+    out, count, state, stuck and marks, with rows also weight and residual, with parts also part; ``patience``:
+    nanoseconds, PATIENCE_NS by default."""
     count = len(places)
-    return args_type(count)(
+    ranks = {"rank": (ctypes.c_int32 * count)(*places)} if "part" in fields else {}
+    return args_type(count, "weight" in fields, "part" in fields)(
         patience=PATIENCE_NS if patience is None else patience, place=places.index(rank),
-        scratch=(ctypes.c_uint64 * count)(*scratch), pe=(ctypes.c_int32 * count)(*pes), **pointers,
+        scratch=(ctypes.c_uint64 * count)(*scratch), pe=(ctypes.c_int32 * count)(*pes), **ranks, **fields,
     )  # fmt: skip
 
 

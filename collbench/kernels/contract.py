@@ -66,6 +66,13 @@ def check_runtime(file: KernelFile, machine: str) -> None:
         raise KernelError(f"{file.name} cannot run {where}: {_words(name)}")
 
 
+def escapes(file: KernelFile) -> bool:
+    """Whether Lamport cells hold any bits under the headers of ``file``; earlier revisions send integers in flagged
+    cells."""
+    _, theirs = _headers(file)
+    return any("bool ESCAPES" in text for text in theirs.values())
+
+
 def _headers(file: KernelFile) -> tuple[dict[Path, str], dict[Path, str]]:
     """The texts of our present headers, and of those that ``file`` includes."""
     theirs = texts(file.path, include_folders(file))

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from collbench.host.memory import shared_room, show_bytes
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import MARKS, ON_CPU, SMALLER_ON_CPU, Scratch, Stuck, alarm_of, args_of, first_state
+from collbench.kernels.abi import (
+    MARKS,
+    ON_CPU,
+    SMALLER_ON_CPU,
+    Scratch,
+    Stuck,
+    alarm_of,
+    args_of,
+    first_state,
+)
 from collbench.kernels.header import KernelFile
 from collbench.kernels.host_compiler import COMPILE_SECONDS, CPU, VERSION_SECONDS, LoadedKernel
 from collbench.kernels.loader import Loader, Options
@@ -24,8 +33,14 @@ from collbench.ranks.world import rest_until_all
 if TYPE_CHECKING:
     from collbench.devices.device import Array
     from collbench.kernels.kernel import Kernel, Shape
+    from collbench.kernels.slices import Slice
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
+
+
+def _address(array: Array) -> int:
+    return int(array.ctypes.data)
+
 
 FAILURES = {2: "no memory for the stacks of the kernel's threads", 3: "the stack of a thread was too small"}
 COMPILERS_SECONDS = COMPILE_SECONDS + 2 * VERSION_SECONDS  # for rank 0, while the others wait
@@ -159,14 +174,11 @@ class CpuCommunicator:
         """``shape`` unchanged: threads are fibers, so any shape fits."""
         return shape
 
-    def launch(
-        self, function: LoadedKernel, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0
-    ) -> CpuLaunch:
+    def launch(self, function: LoadedKernel, what: Slice, shape: Shape, marks: int = 0) -> CpuLaunch:
         """A launch on this rank, its arguments converted in advance, so that little of a call is spent in Python."""
         argument = args_of(
-            self.places, self._world.rank, self.addresses, range(len(self.places)), in_=send.ctypes.data,
-            out=recv.ctypes.data, count=count, state=self._state.ctypes.data, stuck=ctypes.addressof(self._stuck),
-            marks=marks,
+            self.places, self._world.rank, self.addresses, range(len(self.places)), state=self._state.ctypes.data,
+            stuck=ctypes.addressof(self._stuck), marks=marks, **what.fields(_address),
         )  # fmt: skip
         begin, end = map(ctypes.c_void_p, function.shared)
         grid, width = ctypes.c_uint32(shape["blocks"]), ctypes.c_uint32(shape["threads"])

@@ -17,6 +17,7 @@ from collbench.errors import CannotRunError, HangError
 from collbench.kernels import nvrtc
 from collbench.kernels.abi import MARKS, ON_GPU, Stuck, alarm_of, args_of, first_state
 from collbench.kernels.cubin import uses_nvshmem
+from collbench.kernels.gpu_launch import GpuLaunch, address_of
 from collbench.kernels.header import KernelFile
 from collbench.kernels.loader import Loader, Options
 
@@ -24,39 +25,11 @@ if TYPE_CHECKING:
     from collbench.devices.device import Array
     from collbench.devices.gpu import Gpu
     from collbench.kernels.kernel import Kernel, Shape
+    from collbench.kernels.slices import Slice
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
 FIRST_WITH_OVERLAP = 90  # the first architecture with griddepcontrol
-
-
-class GpuLaunch:
-    """A kernel with its only argument, a structure by value, and its launch shape on one stream.
-
-    With ``pdl`` its blocks may launch early, while the previous kernel still runs (programmatic dependent launch); they
-    wait for its end before they access memory.
-    """
-
-    def __init__(self, function: Any, argument: ctypes.Structure, shape: Shape, stream: int) -> None:
-        from cuda.bindings import driver
-
-        self._function, self._argument = function, argument
-        self._pointers = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
-        config = driver.CUlaunchConfig()
-        config.gridDimX, config.gridDimY, config.gridDimZ = shape["blocks"], 1, 1
-        config.blockDimX, config.blockDimY, config.blockDimZ = shape["threads"], 1, 1
-        config.hStream = stream
-        if shape["pdl"]:
-            overlap = driver.CUlaunchAttribute()
-            overlap.id = driver.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
-            overlap.value.programmaticStreamSerializationAllowed = 1
-            config.attrs, config.numAttrs = [overlap], 1
-        self._config, self._launch = config, driver.cuLaunchKernelEx
-
-    def __call__(self) -> None:
-        (error,) = self._launch(self._config, self._function, ctypes.addressof(self._pointers), 0)
-        if int(error):
-            raise RuntimeError(f"CUDA: {error.name}")
 
 
 @dataclass(frozen=True)
@@ -153,15 +126,15 @@ class GpuCommunicator:
             self._resident[key] = int(self._world.comm.allreduce(each * self._device.multiprocessors, op=min))
         return self._resident[key]
 
-    def launch(self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0) -> GpuLaunch:
-        """A launch for ``count`` elements on the device's stream."""
-        return GpuLaunch(function, self.args(send, recv, count, marks), shape, self._device.stream.ptr)
+    def launch(self, function: Any, what: Slice, shape: Shape, marks: int = 0) -> GpuLaunch:
+        """A launch on a slice of a message, on the device's stream."""
+        return GpuLaunch(function, self.args(what, marks), shape, self._device.stream.ptr)
 
-    def args(self, send: Array, recv: Array, count: int, marks: int = 0) -> ctypes.Structure:
-        """The argument of a kernel for ``count`` elements from ``send`` to ``recv``."""
+    def args(self, what: Slice, marks: int = 0) -> ctypes.Structure:
+        """The argument of a kernel for a slice of a message."""
         return args_of(
-            self.places, self._world.rank, self.addresses, self._pes, in_=send.data.ptr, out=recv.data.ptr, count=count,
-            state=self._state.data.ptr, stuck=self._pinned.ptr, marks=marks,
+            self.places, self._world.rank, self.addresses, self._pes, state=self._state.data.ptr,
+            stuck=self._pinned.ptr, marks=marks, **what.fields(address_of),
         )  # fmt: skip
 
     def marks(self, blocks: int) -> GpuMarks:

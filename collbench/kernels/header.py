@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from collbench.errors import UsageError, pick
 from collbench.kernels.formula import at, value
+from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 
 # P ranks, G ranks on each of N nodes, S message bytes. Formulas tend to fail for one node and for one rank per node.
@@ -24,10 +25,10 @@ SAMPLES: tuple[Mapping[str, float], ...] = (
     {"P": 24, "G": 4, "N": 6, "S": 1 << 26},
 )
 CHOICES = {
-    "collective": ("all_reduce",),
+    "collective": ("all_reduce", "reduce_scatter", "all_gather", "all_reduce_rms_norm"),
     "dtypes": tuple(DTYPES),
     "ops": ("sum", "min", "max"),
-    "order": ("flat", "nvrar"),
+    "order": ("flat", "nodes", "nvrar"),
     "nodes": ("one", "any"),
     "cell": ("ll", "lamport"),
 }
@@ -54,14 +55,15 @@ class KernelFile:
     """A kernel file and the declarations of its header.
 
     ``order``: its order of additions, where that is documented. "flat": the contributions of all ranks in rank order,
-    16-bit floats in fp32 with one rounding; "nvrar": node sums, then recursive doubling, as ``backends.mpi_nvrar``
+    16-bit floats in fp32 with one rounding; "nodes": node sums, then the sum of these in order, each rounded; "nvrar":
+    node sums, then recursive doubling, as ``backends.mpi_nvrar``
     emulates it. ``nodes``: "one" where every rank must reach every other by loads and stores. ``wire`` and ``scratch``
     are formulas (see ``formula.value``): bytes that one rank sends per call, and bytes that it occupies in one half of
     the scratch. ``cell``: the kind of cells that it uses. ``defines``: further compile-time parameters, each with its
     default first. ``blocks`` and ``threads``: launch shapes to try. ``tile``: contiguous cells of a slot.
     ``max_bytes``: its longest message. ``phases``: the phases that end at marks 1, 2, ...; "doubling" stands for
     floor(log2(N)) of them. ``headers``: the folder of the headers that come with collbench, of a git revision; None for
-    the present ones.
+    the present ones. ``escapes``: whether Lamport cells of these headers hold any bits, those of integers included.
     """
 
     name: str
@@ -83,6 +85,7 @@ class KernelFile:
     defines: Mapping[str, tuple[int, ...]] = field(hash=False)
     phases: tuple[str, ...]
     headers: Path | None = None
+    escapes: bool = True
 
     @property
     def symbol(self) -> str:
@@ -90,7 +93,7 @@ class KernelFile:
         return self.path.stem
 
 
-FIELDS = tuple(each.name for each in fields(KernelFile) if each.name not in ("name", "path", "headers"))
+FIELDS = tuple(each.name for each in fields(KernelFile) if each.name not in ("name", "path", "headers", "escapes"))
 
 
 def kernel_name(path: Path) -> str:
@@ -126,7 +129,7 @@ def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
         summary=_one(table, "summary", str, "a line of text"),
         collective=_choice(table, "collective"),
         dtypes=_choices(table, "dtypes"),
-        ops=_choices(table, "ops"),
+        ops=_choices(table, "ops") if COLLECTIVES[_choice(table, "collective")].reduces else (),
         nodes=_choice(table, "nodes"),
         wire=_formula(table, "wire"),
         scratch=_formula(table, "scratch"),

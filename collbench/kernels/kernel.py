@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from collbench.errors import UsageError, pick
+from collbench.kernels import rows
 from collbench.kernels.abi import CELL, Scratch, args_type, mark_enumerators
 from collbench.kernels.formula import value
 from collbench.kernels.header import MOST_BLOCKS, MOST_THREADS, KernelFile
@@ -54,7 +55,7 @@ class Kernel:
         return (
             other_collective(file.name, problem, file.collective)
             or self._unsupported(problem.dtype.name, file.dtypes)
-            or self._unsupported(problem.op, file.ops)
+            or (self._unsupported(problem.op, file.ops) if problem.op else None)
             or uneven_nodes(file.name, problem)
             or self._too_large(problem)
         )
@@ -76,8 +77,8 @@ class Kernel:
         return self.formula(self.file.wire, problem, problem.bytes) * (2 if self.flagged(problem) else 1)
 
     def flagged(self, problem: Problem) -> bool:
-        """Whether cells carry flags; integer types always do, since no bit pattern can mark an empty Lamport cell."""
-        return self.file.cell == "ll" or not problem.dtype.is_float
+        """Whether cells carry flags. Integers always do under headers whose Lamport cells cannot escape."""
+        return self.file.cell == "ll" or not (self.file.escapes or problem.dtype.is_float)
 
     def formula(self, text: str, problem: Problem, size: int) -> float:
         """The value of a header's formula for a message of ``size`` bytes, without flags."""
@@ -93,12 +94,16 @@ class Kernel:
 
     def parts(self, problem: Problem) -> int:
         """Number of shards of the message."""
+        if problem.collective.splits:
+            return problem.layout.size
         return 1 if self.file.order == "flat" else problem.layout.per_node or 1
 
     def shape(self, problem: Problem) -> dict[str, int]:
         """Parameters of a launch: as given, else the fewest threads per block that handle the message in one round, and
         as many blocks as then have work."""
         shape = {name: values[0] for name, values in self.file.defines.items()} | dict(self.parameters)
+        if problem.hidden:
+            return rows.shape(self.file, problem) | {"pdl": 1} | shape
         cells, batch = self.cells(problem), shape.get("COLL_BATCH", 1)
         most = shape.get("blocks", max(self.file.blocks))
         enough = (threads for threads in sorted(self.file.threads) if threads * batch * most >= cells)
@@ -114,12 +119,19 @@ class Kernel:
         shapes = []
         for blocks, threads, *values in product(file.blocks, file.threads, *file.defines.values()):
             batch = dict(zip(file.defines, values, strict=True)).get("COLL_BATCH", 1)
-            at_once, cells = blocks * threads * batch, self.cells(problem)
-            busy = blocks == min(file.blocks) or at_once // 2 < cells
-            if busy and (at_once * FEW_ROUNDS >= cells or 2 * blocks >= max(file.blocks)):
+            if self._suits(problem, blocks, threads, batch):
                 shapes.append({"blocks": blocks, "threads": threads} | dict(zip(file.defines, values, strict=True)))
         tails = [":".join(f"{plain(name)}={number}" for name, number in shape.items()) for shape in shapes]
         return (file.name, *(f"{file.name}:{tail}" for tail in tails))
+
+    def _suits(self, problem: Problem, blocks: int, threads: int, batch: int) -> bool:
+        if problem.hidden and not rows.suits(threads, problem):
+            return False
+        at_once, cells = blocks * threads * batch, self.cells(problem)
+        if problem.hidden:
+            at_once, cells = blocks, rows.count(problem)
+        busy = blocks == min(self.file.blocks) or at_once // 2 < cells
+        return busy and (at_once * FEW_ROUNDS >= cells or 2 * blocks >= max(self.file.blocks))
 
     # ---- Compiling, and the scratch ----
 
@@ -128,12 +140,13 @@ class Kernel:
         layout = problem.layout
         own = {name: number for name, number in shape.items() if name in self.file.defines}
         return {
-            "COLL_DTYPE": problem.dtype.name, "COLL_OP": problem.op,
+            "COLL_DTYPE": problem.dtype.name, "COLL_OP": problem.op or "none",
             "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
             "COLL_FLAGGED": int(self.flagged(problem)), "COLL_THREADS": shape["threads"], "COLL_TILE": self.file.tile,
             "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
             "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)),
-            "COLL_PHASES": mark_enumerators(self.file.phases, layout.node_count), **own,
+            "COLL_PHASES": mark_enumerators(self.file.phases, layout.node_count),
+            **({"COLL_PARTS": 1} if problem.collective.splits else {}), **own, **rows.defines(problem),
         }  # fmt: skip
 
     def tiles_bytes(self, problem: Problem) -> int:
@@ -147,4 +160,4 @@ class Kernel:
         slack = max(scratch.slack, self.tiles_bytes(problem))
         size = max(0, half - slack) / self.formula(self.file.scratch, problem, 1)
         unit = 65536 if size >= 65536 else 1024
-        return int(size) // unit * unit // problem.dtype.itemsize
+        return rows.whole(int(size) // unit * unit // problem.dtype.itemsize, problem)

@@ -94,7 +94,7 @@ def _read(path: Path, revision: Revision) -> KernelFile:
     except UsageError as error:
         raise UsageError(f"{name} is not a kernel that this collbench can read: {error}") from None
     contract.check(file)
-    return file
+    return replace(file, escapes=contract.escapes(file))
 
 
 def _headers(revision: Revision) -> Path:

@@ -11,6 +11,7 @@ from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, MARKS, Scratch, phas
 from collbench.kernels.calls import KernelCall, Marked, Marks
 from collbench.kernels.header import KernelFile
 from collbench.kernels.kernel import Kernel, Shape, plain
+from collbench.kernels.slices import Slice, slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,8 +43,8 @@ class Communicator(Protocol):
     def fitted(self, kernel: Kernel, function: Any, shape: Shape) -> Shape:
         """``shape`` as this device can run it; raises CannotRunError where explicit parameters do not fit."""
 
-    def launch(self, function: Any, send: Array, recv: Array, count: int, shape: Shape, marks: int = 0) -> Call:
-        """A launch for ``count`` elements; ``marks``: address of the marks, 0 for none."""
+    def launch(self, function: Any, what: Slice, shape: Shape, marks: int = 0) -> Call:
+        """A launch on a slice of a message; ``marks``: address of the marks, 0 for none."""
 
     def marks(self, blocks: int) -> Marks:
         """Zeroed memory for the marks of ``blocks`` blocks."""
@@ -102,10 +103,7 @@ class KernelSession:
         if not step:
             raise CannotRunError(f"{kernel.file.name}: the scratch is too small for {problem.layout.size} ranks")
         function, shape = self._function(problem, {})
-        launches = [
-            comm.launch(function, send[at:], recv[at:], min(step, problem.count - at), shape)
-            for at in range(0, problem.count, step)
-        ]
+        launches = [comm.launch(function, each, shape) for each in slices(problem, send, recv, step)]
         return KernelCall(
             launches,
             {plain(name): str(number) for name, number in shape.items()},
@@ -125,7 +123,8 @@ class KernelSession:
         """The same launch, compiled to record the time at the end of every phase."""
         function, shape = self._function(problem, {"COLL_MARKS": MARKS})
         marks = self.comm.marks(shape["blocks"])
-        launch = self.comm.launch(function, send, recv, problem.count, shape, marks.address)
+        (whole,) = slices(problem, send, recv, problem.count)
+        launch = self.comm.launch(function, whole, shape, marks.address)
         return Marked(launch, marks, phase_names(self.kernel.file.phases, problem.layout.node_count))
 
     def transport(self) -> str:

@@ -66,6 +66,7 @@ class RowMaker:
             status=status,
             reason=reason,
             pair=problem.layout.pair,
+            hidden=problem.hidden or None,
         )
 
     def skipped(self, skip: Skip) -> Row:

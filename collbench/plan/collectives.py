@@ -25,12 +25,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Collective:
-    """A collective on ``n`` elements (the larger of the two buffers) and ``ranks`` ranks.
+    """A collective on a message of ``n`` elements (the larger of the two buffers) and ``ranks`` ranks.
 
     ``send(n, ranks, rank)`` and ``recv(n, ranks, rank)`` are element counts; ``pieces(n, ranks, rank)``
     defines the output; ``bus_factor(ranks)`` converts algorithm to bus bandwidth (nccl-tests, PERFORMANCE.md).
     ``splits``: n is a multiple of the number of ranks. ``in_place(n, ranks, rank)`` is the offset of the input
     inside the output (negative: of the output inside the input), or None where MPI and NCCL define none.
+    ``normalises``: a message is rows, whose weight follows it in the input; the output is the normalised rows and then
+    a residual, which a call updates: the reduction has the old residual as one more contribution, numbered ``ranks``.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Collective:
     pieces: Callable[[int, int, int], tuple[Piece, ...]]
     bus_factor: Callable[[int], float]
     in_place: Callable[[int, int, int], int] | None
+    normalises: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str], Collective], tuple[str]]:
         """Pickle by name: functions in the fields cannot be pickled."""
@@ -52,10 +55,11 @@ class Collective:
         parts = (self.send, self.recv)
         return any(part(2, 2, ROOT) != part(2, 2, rank) for part in parts for rank in range(2))
 
-    def count(self, size: int, itemsize: int, ranks: int) -> int:
-        """Elements in a message of ``size`` bytes, rounded down as nccl-tests does; 0 where none fits."""
-        count = size // itemsize
-        return count // ranks * ranks if self.splits else count
+    def count(self, size: int, itemsize: int, ranks: int, hidden: int = 0) -> int:
+        """Elements in a message of ``size`` bytes, rounded down as nccl-tests does, and to whole rows of ``hidden``
+        elements where there are rows; 0 where none fits."""
+        step = hidden or (ranks if self.splits else 1)
+        return size // itemsize // step * step
 
 
 def _whole(n: int, ranks: int, rank: int) -> int:
@@ -147,6 +151,17 @@ _ALL = (
         pieces=lambda n, ranks, rank: (Piece(0, n, ((rank - 1) % ranks,), 0),),
         bus_factor=lambda ranks: 1.0,
         in_place=None,
+    ),
+    Collective(
+        name="all_reduce_rms_norm",
+        reduces=True,
+        splits=False,
+        send=_whole,
+        recv=lambda n, ranks, rank: 2 * n,
+        pieces=lambda n, ranks, rank: (Piece(n, n, tuple(range(ranks + 1)), 0),),
+        bus_factor=lambda ranks: 2 * (ranks - 1) / ranks,
+        in_place=None,
+        normalises=True,
     ),
 )
 

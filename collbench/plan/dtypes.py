@@ -47,10 +47,12 @@ DTYPES = {
         Dtype("float32", 4, 2.0**-24, 24),
         Dtype("float64", 8, 2.0**-53, 53),
         Dtype("int32", 4, 0.0, 31),
+        Dtype("int64", 8, 0.0, 63),
     )
 }
 # Other names that are understood, of nccl-tests and of frameworks; results have those of DTYPES.
 ALIASES = {
     "half": "float16", "fp16": "float16", "bf16": "bfloat16", "float": "float32", "fp32": "float32",
     "double": "float64", "fp64": "float64", "int": "int32",
+    "long": "int64",
 }  # fmt: skip

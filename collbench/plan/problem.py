@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from collbench.plan.collectives import Collective
+from collbench.plan import rms_norm
+from collbench.plan.collectives import Collective, Piece
 from collbench.plan.dtypes import Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.variants import Variant
@@ -15,7 +16,8 @@ CACHES = ("hot", "cold")
 
 @dataclass(frozen=True)
 class Problem:
-    """One configuration to time; backends are compared within a problem. ``size`` is the requested size in bytes."""
+    """One configuration to time; backends are compared within a problem. ``size`` is the requested size in bytes,
+    ``hidden`` the elements in a row where the collective normalises rows, else 0."""
 
     layout: Layout
     collective: Collective
@@ -25,24 +27,64 @@ class Problem:
     mode: str
     cache: str
     in_place: bool
+    hidden: int = 0
 
     @property
     def count(self) -> int:
-        """Elements in the larger of the two buffers."""
-        return self.collective.count(self.size, self.dtype.itemsize, self.layout.size)
+        """Elements in the message, the larger of the two buffers of a plain collective."""
+        return self.collective.count(self.size, self.dtype.itemsize, self.layout.size, self.hidden)
 
     @property
     def bytes(self) -> int:
-        """Bytes in the larger of the two buffers: ``size`` rounded down to whole elements."""
+        """Bytes in the message: ``size`` rounded down to whole elements, or rows."""
         return self.count * self.dtype.itemsize
+
+    def sent(self, rank: int) -> int:
+        """Elements in the input buffer of ``rank``; a weight of ``hidden`` elements follows its part of the message."""
+        return self.collective.send(self.count, self.layout.size, rank) + self.hidden
+
+    def received(self, rank: int) -> int:
+        """Elements in the output buffer of ``rank``."""
+        return self.collective.recv(self.count, self.layout.size, rank)
+
+    def pieces(self, rank: int) -> tuple[Piece, ...]:
+        """The sources of the reduced or copied parts of the output of ``rank``."""
+        return self.collective.pieces(self.count, self.layout.size, rank)
+
+    @property
+    def contributions(self) -> int:
+        """Contributions to a reduction: one of each rank and, where there is one, the old residual."""
+        return self.layout.size + self.collective.normalises
+
+    def contribution(self, source: int) -> str:
+        """The contribution numbered ``source``, in words."""
+        return f"the contribution of rank {source}" if source < self.layout.size else "the old residual"
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of the largest input buffer, rounded up to the message."""
+        return self.bytes + self.hidden * self.dtype.itemsize
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of the largest output buffer, rounded up to the message."""
+        return self.bytes * (1 + self.collective.normalises)
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether a call overwrites what it reads, so that a second one on the same buffers has another result."""
+        return self.in_place or self.collective.normalises
 
     def refusal(self) -> str | None:
         """Why no backend can run this problem, or None."""
         if self.layout.size < 2:
             return "a collective needs at least 2 ranks"
+        if self.collective.normalises and (self.dtype.name not in rms_norm.DTYPES or self.op != "sum"):
+            return f"{self.collective.name} is defined for sums of {' and '.join(rms_norm.DTYPES)} only"
         if self.count == 0:
             each = " per rank" if self.collective.splits else ""
-            return f"{self.size} B is too small for one {self.dtype.name}{each}"
+            row = f"row of {self.hidden} " if self.hidden else ""
+            return f"{self.size} B is too small for one {row}{self.dtype.name}{each}"
         if self.in_place and self.collective.in_place is None:
             return f"{self.collective.name} has no in-place form"
         if self.op == "avg" and not self.dtype.is_float:
@@ -77,5 +119,5 @@ def case_identity(case: Case) -> tuple[object, ...]:
     return (
         problem.collective.name, problem.dtype.name, problem.op, problem.bytes or problem.size, layout.size,
         layout.node_count, layout.per_node, layout.virtual, layout.pair, problem.mode, problem.in_place, problem.cache,
-        case.backend,
+        problem.hidden or None, case.backend,
     )  # fmt: skip

@@ -12,12 +12,14 @@ from collbench.plan.collectives import COLLECTIVES, Collective
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, Problem
+from collbench.plan.rms_norm import DEFAULT_HIDDEN
 from collbench.plan.variants import Variant
 
 
 @dataclass(frozen=True)
 class Contest:
-    """The backends to time on one problem, where they differ by problem; ``size`` is the requested size in bytes."""
+    """The backends to time on one problem, where they differ by problem; ``size`` is the requested size in bytes, and
+    ``hidden`` the elements in a row, 0 where there are no rows."""
 
     layout: str
     collective: str
@@ -25,6 +27,7 @@ class Contest:
     op: str
     size: int
     backends: tuple[str, ...]
+    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Sweep:
 
     ``max_seconds`` caps the timed part of one case in one launch; ``samples`` fixes the number of samples instead
     of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress. ``contests``,
-    if any, replace ``backends``: they list the backends for each problem. A launch has a leg, a set of processes, for
+    if any, replace ``backends``: they list the backends for each problem. ``hidden`` are the lengths of rows, where a
+    collective normalises rows. A launch has a leg, a set of processes, for
     all ``backends`` and one for each of the ``variants``.
     """
 
@@ -45,6 +49,7 @@ class Sweep:
     modes: tuple[str, ...]
     caches: tuple[str, ...]
     in_place: tuple[bool, ...]
+    hidden: tuple[int, ...] = ()
     warmup: int = 10
     samples: int | None = None
     max_seconds: float = 1.0
@@ -88,7 +93,8 @@ class Sweep:
 
 def contest_of(problem: Problem, names: tuple[str, ...]) -> Contest:
     """The contest of these backends on ``problem``."""
-    return Contest(str(problem.layout), problem.collective.name, problem.dtype.name, problem.op, problem.size, names)
+    what = (problem.collective.name, problem.dtype.name, problem.op, problem.size)
+    return Contest(str(problem.layout), *what, names, problem.hidden)
 
 
 def contests_text(contests: Iterable[Contest]) -> str:
@@ -122,12 +128,17 @@ class Plan:
         return tuple(dict.fromkeys(group[0].problem.layout for group in self.groups))
 
 
-def _distinct(sweep: Sweep, collective: Collective, dtype: Dtype, ranks: int) -> list[int]:
-    """Sizes that differ after rounding down to whole elements; of equal ones the smallest."""
+def _distinct(sweep: Sweep, collective: Collective, dtype: Dtype, ranks: int, hidden: int) -> list[int]:
+    """Sizes that differ after rounding down to whole elements, or rows; of equal ones the smallest."""
     counts: dict[int, int] = {}
     for size in sweep.sizes:
-        counts.setdefault(collective.count(size, dtype.itemsize, ranks) or -size, size)
+        counts.setdefault(collective.count(size, dtype.itemsize, ranks, hidden) or -size, size)
     return list(counts.values())
+
+
+def rows_of(collective: Collective, hidden: tuple[int, ...]) -> tuple[int, ...]:
+    """The values of ``Problem.hidden`` that apply to a collective; ``hidden`` may be empty, for the default."""
+    return (hidden or (DEFAULT_HIDDEN,)) if collective.normalises else (0,)
 
 
 def problems(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
@@ -135,9 +146,10 @@ def problems(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
     for layout, name, dtype_name in product(layouts, sweep.collectives, sweep.dtypes):
         collective, dtype = COLLECTIVES[name], DTYPES[dtype_name]
         ops = sweep.ops if collective.reduces else ("",)
-        sizes = _distinct(sweep, collective, dtype, layout.size)
-        for op, size, mode, cache, in_place in product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place):
-            yield Problem(layout, collective, dtype, op, size, mode, cache, in_place)
+        for hidden in rows_of(collective, sweep.hidden):
+            sizes = _distinct(sweep, collective, dtype, layout.size, hidden)
+            for op, size, mode, cache, in_place in product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place):
+                yield Problem(layout, collective, dtype, op, size, mode, cache, in_place, hidden)
 
 
 def make_plan(

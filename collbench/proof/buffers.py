@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collbench.devices.device import Device, Region
 from collbench.plan.dtypes import Dtype
@@ -24,8 +24,8 @@ def _aligned(size: int) -> int:
 
 def stride_of(problem: Problem) -> int:
     """Bytes from one slot to the next where slots do not overlap; the same on every rank."""
-    whole = ALIGNMENT + _aligned(problem.bytes + GUARD_BYTES)
-    return whole if problem.in_place else _aligned(problem.bytes) + whole
+    whole = ALIGNMENT + _aligned(problem.output_bytes + GUARD_BYTES)
+    return whole if problem.in_place else _aligned(problem.input_bytes) + whole
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ def _room(problem: Problem, device: Device) -> int:
     """Bytes available for slots that do not overlap; they fit the cache where they must stay hot."""
     if problem.cache == "cold":
         return max(COLD_ARENA, FEWEST_SLOTS * stride_of(problem))
-    if problem.in_place:  # a slot serves one call only: more calls per sample outweigh colder slots
+    if problem.overwrites:  # a slot serves one call only: more calls per sample outweigh colder slots
         return max(4 * device.hot_bytes, 4 * stride_of(problem))
     return device.hot_bytes
 
 
 def _overlapping(problem: Problem, device: Device) -> bool:
-    return problem.cache == "hot" and not problem.in_place and FEWEST_SLOTS * stride_of(problem) > device.hot_bytes
+    return problem.cache == "hot" and not problem.overwrites and FEWEST_SLOTS * stride_of(problem) > device.hot_bytes
 
 
 def arena_bytes(problem: Problem, device: Device) -> int:
@@ -68,14 +68,14 @@ def trial_rounds(problem: Problem, device: Device) -> Rounds:
 def rounds_for(problem: Problem, device: Device, seconds: float) -> Rounds:
     """Calls and slots for calls that take ``seconds`` each; starting and stopping then costs about 1 % of a sample.
 
-    A slot serves only one call per sample where its buffers must be cold, and in place, where a second call would
-    reduce the result of the first.
+    A slot serves only one call per sample where its buffers must be cold, and where it overwrites what it reads: in
+    place, a second call would reduce the result of the first.
     """
     if problem.mode == "isolated":
         return Rounds(1, 1, False)
     calls = max(FEWEST_SLOTS, min(MOST_CALLS, round(SPAN / max(seconds, 1e-7)) + 1))
     most = _room(problem, device) // stride_of(problem)
-    if problem.cache == "cold" or problem.in_place:
+    if problem.cache == "cold" or problem.overwrites:
         calls = min(calls, most)
         return Rounds(calls, calls, False)
     if _overlapping(problem, device):  # whole cycles, so that the last output is in the last slot
@@ -111,13 +111,13 @@ def lay_out(problem: Problem, rank: int, rounds: Rounds) -> Buffers:
 
 def _separate(problem: Problem, rank: int, slots: int) -> Buffers:
     what, n, ranks, width = problem.collective, problem.count, problem.layout.size, problem.dtype.itemsize
-    stride, sent, received = stride_of(problem), what.send(n, ranks, rank), what.recv(n, ranks, rank)
+    stride, sent, received = stride_of(problem), problem.sent(rank), problem.received(rank)
     if problem.in_place and what.in_place:
         shift = what.in_place(n, ranks, rank) * width
         send_at, recv_at = ALIGNMENT + max(0, shift), ALIGNMENT + max(0, -shift)
         first, end = ALIGNMENT, ALIGNMENT + problem.bytes
     else:
-        send_at, recv_at = 0, _aligned(problem.bytes) + ALIGNMENT
+        send_at, recv_at = 0, _aligned(problem.input_bytes) + ALIGNMENT
         first, end = recv_at, recv_at + received * width
     send, recv = (
         Region(at, stride, slots, count, problem.dtype) for at, count in ((send_at, sent), (recv_at, received))
@@ -127,8 +127,8 @@ def _separate(problem: Problem, rank: int, slots: int) -> Buffers:
 
 
 def _overlapped(problem: Problem, rank: int, slots: int) -> Buffers:
-    what, n, ranks, width = problem.collective, problem.count, problem.layout.size, problem.dtype.itemsize
-    sent, received, step = what.send(n, ranks, rank), what.recv(n, ranks, rank), ALIGNMENT // width
+    width = problem.dtype.itemsize
+    sent, received, step = problem.sent(rank), problem.received(rank), ALIGNMENT // width
     extra = (slots - 1) * step
     recv_at = _aligned(problem.bytes + extra * width) + ALIGNMENT
     send, recv = (Region(at, ALIGNMENT, slots, count, problem.dtype) for at, count in ((0, sent), (recv_at, received)))
@@ -140,3 +140,19 @@ def _overlapped(problem: Problem, rank: int, slots: int) -> Buffers:
     end = last.offset + received * width
     before, behind = (Region(at, ALIGNMENT, 1, GUARD_BYTES, BYTE) for at in (recv_at - GUARD_BYTES, end))
     return Buffers(send, recv, inputs, outputs, last, slots - 1, step, (before, behind))
+
+
+def shifted(buffers: Buffers, send: int, recv: int) -> Buffers:
+    """A copy with the inputs moved up by ``send`` bytes and the outputs with their guards by ``recv``, less than
+    GUARD_BYTES each. The guard behind an output still ends where it did, before the next slot."""
+    before, behind = buffers.guards
+    return replace(
+        buffers,
+        send=_moved(buffers.send, send), inputs=_moved(buffers.inputs, send),
+        recv=_moved(buffers.recv, recv), outputs=_moved(buffers.outputs, recv), answers=_moved(buffers.answers, recv),
+        guards=(_moved(before, recv), replace(_moved(behind, recv), count=behind.count - recv)),
+    )  # fmt: skip
+
+
+def _moved(region: Region, by: int) -> Region:
+    return replace(region, offset=region.offset + by)

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from collbench.devices.device import PERIOD, Expectation, Values
+from collbench.kernels.abi import ESCAPES
 from collbench.plan.dtypes import Dtype
 
 LAYERS = ("routing", "exact", "bound")
+GUARD = 0xA5  # every byte around an output
 SPECIAL, SPECIAL_NUMBERS = "special", "special-numbers"  # NaN, infinities, zeros and denormals; the same without NaN
 
 
@@ -37,7 +39,8 @@ def codes(dtype: Dtype) -> Values:
     return (index + 1).astype(dtype.numpy)
 
 
-def _neutral(dtype: Dtype, op: str) -> Any:
+def neutral(dtype: Dtype, op: str) -> Any:
+    """The number that changes no result of ``op``."""
     if op in ("sum", "avg"):
         return 0
     if dtype.is_float:
@@ -52,11 +55,14 @@ def _routing(dtype: Dtype, op: str, ranks: int) -> Values:
         return np.stack([np.roll(every_rank[0], -rank * 1021) for rank in range(ranks)])
     owner = np.arange(PERIOD) % ranks
     mine = owner == np.arange(ranks)[:, None]
-    return np.where(mine, every_rank, np.array(_neutral(dtype, op), dtype.numpy))
+    return np.where(mine, every_rank, np.array(neutral(dtype, op), dtype.numpy))
+
+
+JUDGED_BITS = 53  # GPUs judge in float64
 
 
 def _whole_numbers(dtype: Dtype, ranks: int, draw: np.random.Generator) -> Values:
-    most = max(1, 2 ** min(dtype.exact_bits, 31) // ranks - 1)
+    most = max(1, 2 ** min(dtype.exact_bits, JUDGED_BITS) // ranks - 1)
     return draw.integers(-most, most + 1, (ranks, PERIOD)).astype(dtype.numpy)
 
 
@@ -85,6 +91,29 @@ def _specials(dtype: Dtype, op: str, with_nan: bool) -> list[tuple[float, float 
 
 # Runs of NaNs with all bits set, the pattern that marks an empty Lamport cell.
 ALL_ONES_RUN, ALL_ONES_EVERY = 8, 512
+ESCAPE_RUN, ESCAPE_EVERY = 8, 512
+
+
+def _escaping(kind: np.dtype[Any]) -> tuple[Values, Values]:
+    """Two runs of elements that hold the words that escape in Lamport cells: wide elements in their lower or upper
+    half, 16-bit elements in pairs that begin at an even or an odd element."""
+    words = np.repeat(np.array(ESCAPES, np.uint32)[:, None], ESCAPE_RUN, axis=1)
+    if kind.itemsize == 2:
+        pairs = words.view(np.uint16)[:, : ESCAPE_RUN + 1]
+        return pairs[0, :ESCAPE_RUN].view(kind), pairs[1, 1:].view(kind)
+    if kind.itemsize == 4:
+        return words[0].view(kind), words[1].view(kind)
+    other = np.full(ESCAPE_RUN, 0x3FF00000, np.uint32)  # about 1 as the upper half of a float
+    halves = np.stack([words[0], other], axis=1), np.stack([other, words[1]], axis=1)
+    return halves[0].view(kind)[:, 0], halves[1].view(kind)[:, 0]
+
+
+def _put_escapes(values: Values) -> None:
+    """Put runs of words that escape in Lamport cells on one rank, and zeros on all others: sums hold them, too."""
+    runs = _escaping(values.dtype)
+    for number, start in enumerate(range(ESCAPE_EVERY // 2, PERIOD - ESCAPE_RUN, ESCAPE_EVERY)):
+        values[:, start : start + ESCAPE_RUN] = 0
+        values[number % len(values), start : start + ESCAPE_RUN] = runs[number % 2]
 
 
 def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.Generator) -> Values:
@@ -110,7 +139,7 @@ def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.
 
 @lru_cache(maxsize=64)
 def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
-    """One period of every rank's input, shape (ranks, PERIOD).
+    """One period of every contribution, shape (ranks, PERIOD): the ranks' and, as one rank more, an old residual.
 
     ``routing``: in reductions, each element is non-neutral on one rank only, with a distinct code.
     ``exact``: integers whose sums are exact in any order (nccl-tests, verifiable.cu).
@@ -126,8 +155,18 @@ def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
         values = _special(dtype, op, ranks, layer == SPECIAL, draw)
     elif layer == "exact" or not dtype.is_float:
         values = _whole_numbers(dtype, ranks, draw)
+        if dtype.itemsize == 8 or not dtype.is_float or not op:
+            _put_escapes(values)
     else:
         values = _random(dtype, ranks, draw)
+    values.setflags(write=False)
+    return values
+
+
+@lru_cache(maxsize=8)
+def weights(dtype: Dtype) -> Values:
+    """One period of the weights of rows: random numbers around 1. The array is cached and read-only."""
+    values: Values = np.random.default_rng(2512).uniform(0.5, 1.5, PERIOD).astype(dtype.numpy)
     values.setflags(write=False)
     return values
 

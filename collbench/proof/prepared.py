@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from collbench.backends import Backend, Session
+from collbench.backends import Backend, ExactNorm, Session
 from collbench.devices.device import Array, Call, Device, Errors, Values
 from collbench.plan.problem import Problem
 from collbench.proof.buffers import Buffers
@@ -24,7 +24,8 @@ class Prepared:
         buffers: Buffers, layers: Sequence[str] = (), first: int = 0,
     ) -> None:  # fmt: skip
         self.problem, self._device, self._arena, self._buffers = problem, device, arena, buffers
-        self._proof = Proof(device, arena, buffers, problem, rank, backend.exact_order(problem), layers)
+        exact_norm = isinstance(backend, ExactNorm) and backend.EXACT_NORM
+        self._proof = Proof(device, arena, buffers, problem, rank, backend.exact_order(problem), layers, exact_norm)
         self.calls: list[Call] = [
             session.prepare(problem, device.view(arena, buffers.send, slot), device.view(arena, buffers.recv, slot))
             for slot in range(buffers.send.slots)

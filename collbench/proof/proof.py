@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +15,8 @@ from collbench.plan.problem import Problem
 from collbench.proof import patterns
 from collbench.proof.buffers import Buffers
 from collbench.proof.patterns import shift_of
+from collbench.proof.rows import RowProof
 
-GUARD = 0xA5
 BIT_EXACT = "bit-exact"  # the layer of backends that document their order of additions
 Answer = tuple[Floats, int]  # one period of an answer, and the entry of it that element 0 holds
 
@@ -24,11 +24,13 @@ Answer = tuple[Floats, int]  # one period of an answer, and the entry of it that
 @dataclass(frozen=True)
 class Layer:
     """One kind of data: the inputs of all ranks, the expected pieces of output, and on the device this rank's input
-    (``table``), the check that it is unchanged, and the checks of each piece (``judged``)."""
+    (``table``), the last contribution (``last``, an old residual), the check that the input is unchanged, and the
+    checks of each piece (``judged``)."""
 
     name: str
     inputs: Values
     table: Array
+    last: Array
     unchanged: Any
     expected: tuple[Expectation, ...]
     judged: tuple[Any, ...]
@@ -39,22 +41,25 @@ class Proof:
 
     Iteration i uses layer i modulo the number of layers, so timed iterations cover every layer. ``exact_order``, the
     order of additions that the backend documents, adds the bit-exact layer. ``layers`` replaces the usual layers.
+    ``exact_norm``: normalised rows are judged bit by bit.
     """
 
     def __init__(
         self, device: Device, arena: Array, buffers: Buffers, problem: Problem, rank: int,
-        exact_order: ExactOrder | None, layers: Sequence[str] = (),
+        exact_order: ExactOrder | None, layers: Sequence[str] = (), exact_norm: bool = False,
     ) -> None:  # fmt: skip
         self._device, self._arena, self._buffers, self._problem, self._rank = device, arena, buffers, problem, rank
-        self._pieces = problem.collective.pieces(problem.count, problem.layout.size, rank)
+        self._pieces = problem.pieces(rank)
         usual = (*patterns.LAYERS, BIT_EXACT) if exact_order and problem.dtype.is_float else patterns.LAYERS
         self._layers = tuple(self._make_layer(name, exact_order) for name in layers or usual)
-        guard = np.full(PERIOD, GUARD, np.uint8)
+        guard = np.full(PERIOD, patterns.GUARD, np.uint8)
         self._guard_table, self._guarded = device.upload(guard), device.expectation(patterns.exactly(guard))
         self._set_guards()
+        self._message = buffers.inputs.part(0, buffers.inputs.count - problem.hidden)
+        self._rows = RowProof(device, arena, buffers, problem, exact_norm) if problem.collective.normalises else None
 
     def _make_layer(self, name: str, exact_order: ExactOrder | None) -> Layer:
-        kind, op, ranks = self._problem.dtype, self._problem.op, self._problem.layout.size
+        kind, op, ranks = self._problem.dtype, self._problem.op, self._problem.contributions
         inputs, device = patterns.inputs(name, kind, op, ranks), self._device
         if exact_order is not None and name == BIT_EXACT:
             expected = tuple(patterns.exactly(exact_order(inputs)) for _ in self._pieces)
@@ -65,7 +70,8 @@ class Proof:
             expected = tuple(patterns.expectation(name, kind, op, ranks, piece.sources) for piece in self._pieces)
         mine = inputs[self._rank]
         judged = tuple(device.expectation(each) for each in expected)
-        return Layer(name, inputs, device.upload(mine), device.expectation(patterns.exactly(mine)), expected, judged)
+        tables = device.upload(mine), device.upload(inputs[-1])
+        return Layer(name, inputs, *tables, device.expectation(patterns.exactly(mine)), expected, judged)
 
     def _set_guards(self) -> None:
         for guard in self._buffers.guards:
@@ -84,8 +90,10 @@ class Proof:
         buffers, device = self._buffers, self._device
         if buffers.outputs.count:
             device.poison(self._arena, buffers.outputs)
-        if buffers.inputs.count:
-            device.fill(self._arena, buffers.inputs, self._layer(iteration).table, shift_of(iteration), buffers.step)
+        if self._message.count:
+            device.fill(self._arena, self._message, self._layer(iteration).table, shift_of(iteration), buffers.step)
+        if self._rows:
+            self._rows.load(self._layer(iteration).last, shift_of(iteration))
 
     def check(self, iteration: int) -> tuple[Errors, str | None]:
         """Errors in the outputs and guards of ``iteration``, and a description of the first."""
@@ -97,6 +105,10 @@ class Proof:
             if found.wrong and words is None:
                 words = self._explain(iteration, number, found)
             total = replace(total, wrong=total.wrong + found.wrong, units=max(total.units, found.units))
+        if self._rows:
+            unlike, description = self._rows.check(self._start(iteration, 0))
+            words = words or (f"{layer.name} layer, {description}" if description else None)
+            total = replace(total, wrong=total.wrong + unlike)
         outside = self._check_guards()
         if outside:
             words = words or f"{outside} bytes were written outside the output"
@@ -110,12 +122,14 @@ class Proof:
 
     def check_inputs(self, iteration: int) -> tuple[int, str | None]:
         """Number of elements of ``iteration``'s inputs that an out-of-place call changed, and a description."""
-        inputs = self._buffers.inputs
-        if self._problem.in_place or not inputs.count:
+        if self._problem.in_place or not self._message.count:
             return 0, None
         unchanged = self._layer(iteration).unchanged
-        found = self._device.judge(self._arena, inputs, unchanged, shift_of(iteration), self._buffers.step)
-        return found.wrong, f"the input was modified, first at element {found.index}" if found.wrong else None
+        found = self._device.judge(self._arena, self._message, unchanged, shift_of(iteration), self._buffers.step)
+        weights = self._rows.check_weights(shift_of(iteration)) if self._rows else Errors()
+        where = f"element {found.index}" if found.wrong else f"element {weights.index} of the weight"
+        changed = found.wrong + weights.wrong
+        return changed, f"the input was modified, first at {where}" if changed else None
 
     def _start(self, iteration: int, answer: int) -> int:
         """The table entry at which the data of a surviving answer starts."""
@@ -126,9 +140,10 @@ class Proof:
         region = self._buffers.answers.part(piece.start, piece.count)
         values = self._device.download(self._arena, region, found.slot)
         shift = self._start(iteration, found.slot) + piece.origin
-        where = f"{layer.name} layer, element {piece.start + found.index}"
-        cause = diagnose(values, found.index, shift, layer, number, piece, self._earlier(iteration, number, found.slot))
-        return f"{where}: {cause}"
+        at = f"element {found.index} of the residual" if self._rows else f"element {piece.start + found.index}"
+        earlier, name = self._earlier(iteration, number, found.slot), self._problem.contribution
+        cause = diagnose(values, found.index, shift, layer, number, piece, earlier, name)
+        return f"{layer.name} layer, {at}: {cause}"
 
     def _earlier(self, iteration: int, number: int, answer: int) -> list[Answer]:
         """The answers that a stale buffer could hold: of this slot in earlier samples, of earlier slots in this one."""
@@ -140,11 +155,12 @@ class Proof:
 
 
 def diagnose(
-    values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, earlier: list[Answer]
-) -> str:
+    values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, earlier: list[Answer],
+    name: Callable[[int], str],
+) -> str:  # fmt: skip
     """A description of the likeliest cause of the wrong element ``values[index]``.
 
-    ``shift``: table entry of element 0; ``earlier``: the answers of earlier calls.
+    ``shift``: table entry of element 0; ``earlier``: the answers of earlier calls; ``name`` names a contribution.
     """
     expected = layer.expected[number].middle
     got, want = float(values[index]), expected[(shift + index) % PERIOD]
@@ -163,9 +179,9 @@ def diagnose(
     for source in piece.sources if len(piece.sources) > 1 else ():
         part = layer.inputs[source][(shift + sample) % PERIOD].astype(np.float64)
         if np.allclose(seen, right - part, rtol=1e-2, atol=0) and np.any(part):
-            return f"the contribution of rank {source} is missing ({difference})"
+            return f"{name(source)} is missing ({difference})"
         if np.allclose(seen, right + part, rtol=1e-2, atol=0) and np.any(part):
-            return f"the contribution of rank {source} is counted twice ({difference})"
+            return f"{name(source)} is counted twice ({difference})"
     places = np.flatnonzero(expected == got)
     if layer.name == "routing" and got != 0 and len(places) == 1:
         away = (int(places[0]) - shift - index + PERIOD // 2) % PERIOD - PERIOD // 2

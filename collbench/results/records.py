@@ -14,6 +14,7 @@ from typing import Any
 
 from collbench.errors import UsageError
 from collbench.plan.layout import VIRTUAL
+from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
 from collbench.results.limits import flaw
 from collbench.results.lines import Line, lines_of, other_separator, value_of
@@ -37,7 +38,7 @@ class Record:
     ``slowest_rank`` (of the launch), on ``slowest_host``, took longest in the fraction ``slowest_share`` of the
     samples, more often than chance allows, ``slowest_ratio`` times as long as the median of the others. None and ""
     where no rank stands out, and in files of earlier versions. ``pair``: the two hosts, joined by ``+``, of a row of
-    ``sweep --pairs``, else "".
+    ``sweep --pairs``, else "". ``hidden``: the elements in a row of the message where the collective normalises rows.
     """
 
     run_id: str
@@ -79,6 +80,7 @@ class Record:
     slowest_share: float | None = None
     slowest_ratio: float | None = None
     pair: str = ""
+    hidden: int | None = None
 
     @property
     def param(self) -> dict[str, str]:
@@ -100,7 +102,8 @@ class Record:
         """The key of the case: equal for its rows of all launches; chosen values only, no measured ones."""
         return (
             self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
-            self.fabric.endswith(VIRTUAL), self.pair, self.mode, self.in_place, self.cache, self.backend,
+            self.fabric.endswith(VIRTUAL), self.pair, self.mode, self.in_place, self.cache, self.hidden,
+            self.backend,
         )  # fmt: skip
 
 
@@ -110,7 +113,7 @@ FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvsh
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 # Files of earlier versions lack these.
-ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair")
+ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair", "hidden")
 REQUIRED = tuple(name for name in COLUMNS if name not in ADDED_LATER)
 
 
@@ -218,7 +221,8 @@ def _check_once(records: Sequence[Record], lines: Sequence[Line], path: Path) ->
 
 def case_words(record: Record) -> str:
     """The case of a row for a message: backend, collective, size, ranks and mode."""
-    what = " ".join(filter(None, (record.backend, record.collective, record.dtype, record.op)))
+    kind = (record.collective, rows_words(record.hidden), record.dtype, record.op)
+    what = " ".join(filter(None, (record.backend, *kind)))
     where = f"{record.ranks} rank{'s' * (record.ranks != 1)} on {record.nodes} node{'s' * (record.nodes != 1)}"
     where = f"{where} {record.pair}".rstrip()
     how = f"{record.mode}{' in place' if record.in_place else ''}{' cold' if record.cache == 'cold' else ''}"

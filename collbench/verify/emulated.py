@@ -21,24 +21,27 @@ from collbench.plan.layout import Layout, parse_layout
 from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.tables import counted
+from collbench.verify.casts import HIDDEN
 from collbench.verify.outcomes import Outcome
 from collbench.verify.seeds import Result, Trial, run_trial
 
-LAYOUTS = ("1x4", "2x2", "3x2", "7x1", "5x4")
+# Up to three steps between nodes, nodes beyond a power of two, and enough ranks that receive their cells in parts.
+LAYOUTS = ("1x6", "2x2", "3x2", "6x1", "8x1", "5x4")
 FOUND = ("wrong", "timeout")  # statuses of a seed that reproduces a mistake of the kernel
-# In bytes: one element, a cell with a tail, more than one round of all threads, and sizes without alignment.
-SIZES = (2, 4, 30, 1026, 2048, 4100)
+# In bytes: one element, a cell with a tail, several rounds of all threads, several tiles, and sizes without alignment.
+SIZES = (2, 4, 30, 1026, 2048, 4100, 20502)
 
 
 @dataclass(frozen=True)
 class EmulateRequest:
-    """The options of ``verify --emulate``. None stands for all kernels (``backends``), for the types that each declares
-    (``dtypes``), and for SIZES (``sizes``, in bytes); ``timeout`` is in seconds per block of ``seeds``."""
+    """The options of ``verify --emulate``. None stands for all kernels (``backends``), for the types and operations
+    that each declares (``dtypes``, ``ops``), and for SIZES (``sizes``, in bytes); ``timeout`` is in seconds per block
+    of ``seeds``."""
 
     topology: Topology
     backends: tuple[str, ...] | None
     dtypes: tuple[str, ...] | None
-    ops: tuple[str, ...]
+    ops: tuple[str, ...] | None
     sizes: tuple[int, ...] | None
     seeds: range
     timeout: float
@@ -98,19 +101,28 @@ def _wanted(request: EmulateRequest, kernel: Kernel) -> Iterator[tuple[str, str,
     """Types, operations and sizes to run, without sizes above the kernel's ``max_bytes``."""
     dtypes, most = request.dtypes or kernel.file.dtypes, kernel.file.max_bytes
     sizes = [size for size in request.sizes or SIZES if not (most and size > most)]
-    return product(dtypes, request.ops, sizes or request.sizes or SIZES)
+    reduces = COLLECTIVES[kernel.file.collective].reduces
+    return product(dtypes, (request.ops or kernel.file.ops) if reduces else ("",), sizes or request.sizes or SIZES)
 
 
 def _refusal(kernel: Kernel, layout: Layout, dtype: str, op: str, size: int) -> str | None:
-    problem = Problem(layout, COLLECTIVES["all_reduce"], DTYPES[dtype], op, size, "chain", "hot", False)
+    what = COLLECTIVES[kernel.file.collective]
+    problem = Problem(layout, what, DTYPES[dtype], op if what.reduces else "", size, "chain", "hot", False,
+                      HIDDEN[0] if what.normalises else 0)  # fmt: skip
     return problem.refusal() or kernel.refuses(problem)
 
 
 def _outcome(name: str, layout: Layout, request: EmulateRequest, status: str, reason: str, calls: int = 0) -> Outcome:
     dtypes = ", ".join(request.dtypes or ("all types",))
     story = counted(len(request.seeds), "seed")
-    ops = ", ".join(request.ops)
-    return Outcome(str(layout), layout.size, name, "", "all_reduce", dtypes, ops, story, calls, status, reason, 0)
+    ops = ", ".join(request.ops or ("all operations",))
+    return Outcome(str(layout), layout.size, name, "", _collective(name), dtypes, ops, story, calls, status, reason, 0)
+
+
+def _collective(name: str) -> str:
+    """The collective of a kernel; all_reduce for what is none."""
+    kernel = registry.kernel_of(name)
+    return kernel.file.collective if kernel else "all_reduce"
 
 
 def run(request: EmulateRequest) -> Emulated:
@@ -158,6 +170,6 @@ def _command(trial: Trial, request: EmulateRequest, seeds: range) -> str:
     layout = f"{trial.layout.node_count}x{trial.layout.per_node}"
     words = ["collbench", "verify", "--emulate", "--backend", trial.backend, "--layout", layout]
     words += ["--dtype", ",".join(request.dtypes)] if request.dtypes else []
-    words += ["--op", ",".join(request.ops)] if request.ops != ("sum",) else []
+    words += ["--op", ",".join(request.ops)] if request.ops else []
     words += ["--sizes", ",".join(map(str, request.sizes))] if request.sizes else []
     return shlex.join([*words, "--seed", str(seeds[0]), "--seeds", str(len(seeds))])

@@ -13,23 +13,38 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collbench.errors import CannotRunError
 from collbench.host.memory import show_bytes
 from collbench.kernels import host_compiler
-from collbench.kernels.abi import STATE_WORDS, TICKS, Scratch, Stuck, args_type, waiting_words
+from collbench.kernels.abi import (
+    CELL,
+    FIRST_EPOCH,
+    GATES_BYTES,
+    ROWS_POINTERS,
+    STATE_WORDS,
+    TICKS,
+    Scratch,
+    Stuck,
+    args_type,
+    waiting_words,
+)
 from collbench.kernels.host_compiler import EMULATED, LoadedKernel
 from collbench.kernels.sources import KernelError
 from collbench.verify.schedules import Schedule
 
 PAGE = 4096
+FLAGGED_AT = GATES_BYTES  # in the scratch
 STATE_AT = 0  # offset in a communicator's memory; its scratch follows
 PATIENCE_NS = 1_000_000  # of the emulator's clock, which advances only when no thread can run
 PATIENT_EVENTS = 1_000_000, 8192  # without progress these are a livelock: in total, plus for each thread
 LOOKS = 2048 * 8  # loads of one thread from each cell before it times out: 2048, times the pieces of a load
+LATEST = 16  # flags of cells that earlier calls have left: up to this
 MOST_EVENTS = 2_000_000_000
 MOST_BYTES = 6 << 30  # of scratch; the emulator's shadow memory takes the same again
 DOES = ("", "loads", "stores")
+BUFFERS = ("input", "output", "weight", "residual")  # in the order of a launch's addresses
 MOST_OFFSET = 1 << 30  # within a buffer
 ROOM = 2  # kernels of a communicator that are resident at once, where blocks have no other bound
 SHOWN, MOST_WAITS = 6, 1 << 16
@@ -107,6 +122,24 @@ def load(content: bytes, symbol: str) -> LoadedKernel:
         raise KernelError(f"the kernel {symbol} does not load: {error}") from error
 
 
+@functools.lru_cache(maxsize=4)
+def used_cells(scratch: Scratch, first_epoch: int) -> NDArray[np.uint32]:
+    """Both halves of flagged cells as calls before ``first_epoch`` may have left them, shape (cells, 4): with the flags
+    of early calls of that era, which calls after the next wrap have as well, or unused. Before the first call of an
+    era, they are of the era before."""
+    before = first_epoch & 0xFFFFFFFF
+    last = LATEST if before <= FIRST_EPOCH else min(LATEST, before - 1)
+    draw, cells = np.random.default_rng(first_epoch), scratch.flagged_half // CELL
+    halves = []
+    for parity in (0, 1):
+        flags = [flag for flag in range(FIRST_EPOCH, last + 1) if flag % 2 == parity] or [0]
+        half = draw.integers(0, 1 << 32, (cells, 4), np.uint32)
+        half[:, 1] = half[:, 3] = draw.choice(np.array([0, *flags, *flags], np.uint32), cells)
+        half[half[:, 1] == 0] = 0
+        halves.append(half)
+    return np.concatenate(halves)
+
+
 @dataclass(frozen=True)
 class Comms:
     """Memory of the communicators on every PE: a state and a scratch for each. ``first_epoch`` is their first epoch."""
@@ -177,7 +210,7 @@ class Emulator:
         self._base = self._library.coll_emu_open(ctypes.byref(plan), ctypes.c_uint64(all_threads), comms.count)
         if not self._base:
             raise MemoryError(f"the emulator has no memory for {places} ranks of {threads} threads")
-        self._buffers: list[list[tuple[int, int]]] = [[] for _ in range(places * comms.count)]  # of launches
+        self._buffers: list[list[Sequence[int]]] = [[] for _ in range(places * comms.count)]  # of launches
         self._stuck = [[Stuck() for _ in range(places)] for _ in range(comms.count)]
         for place in range(places):
             for comm in range(comms.count):
@@ -194,17 +227,24 @@ class Emulator:
         state = np.array([epoch * TICKS, epoch >> 32, 0, 0][:STATE_WORDS], np.uint64)
         ctypes.memmove(at, state.ctypes.data, state.nbytes)
         ctypes.memset(at + PAGE + scratch.lamport_at, 0xFF, 2 * scratch.lamport_half)
+        if epoch != FIRST_EPOCH:
+            old = used_cells(scratch, epoch)
+            ctypes.memmove(at + PAGE + FLAGGED_AT, old.ctypes.data, old.nbytes)
 
     def launch(
-        self, place: int, comm: int, kernel: LoadedKernel, buffers: tuple[int, int], count: int,
-        reached: Sequence[bool], shape: tuple[int, int],
+        self, place: int, comm: int, kernel: LoadedKernel, buffers: Sequence[int], count: int,
+        reached: Sequence[bool], shape: tuple[int, int], part: int = 0, ranks: Sequence[int] = (),
     ) -> None:  # fmt: skip
         """Enqueue ``kernel`` on a place's stream of communicator ``comm``: ``buffers`` are the addresses of input and
-        output, of ``count`` elements; ``shape`` is (blocks, threads); ``reached``: whether loads and stores reach each
-        place."""
+        output, of ``count`` elements, and of weight and residual where rows are normalised; ``shape`` is (blocks,
+        threads); ``reached``: whether loads and stores reach each place; ``part``: elements from one rank's part of the
+        message to the next where each has one, and ``ranks``, the rank at each place."""
         scratch = [self._address(other, comm) + PAGE if there else 0 for other, there in enumerate(reached)]
-        argument = args_type(self.places)(
-            in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm), patience=PATIENCE_NS,
+        rows = dict(zip(ROWS_POINTERS, buffers[2:], strict=len(buffers) > 2))
+        parts = {"part": part, "rank": (ctypes.c_int32 * self.places)(*ranks)} if part else {}
+        argument = args_type(self.places, bool(rows), bool(part))(
+            **rows, **parts, in_=buffers[0], out=buffers[1], count=count, state=self._address(place, comm),
+            patience=PATIENCE_NS,
             stuck=ctypes.addressof(self._stuck[comm][place]), marks=0, place=place,
             scratch=(ctypes.c_uint64 * self.places)(*scratch),
             pe=(ctypes.c_int32 * self.places)(*self.pes),
@@ -262,10 +302,10 @@ class Emulator:
         return f"{words}, and {_culprit(found.other)} {DOES[found.other.does]} it, with no order between them"
 
     def _where(self, found: Any) -> str:
-        buffers = self._buffers[found.stream][found.one.launch]
-        offset = min((found.address - each) % (1 << 64) for each in buffers)
-        which = "output" if found.address - buffers[1] == offset else "input"
-        return f"byte {offset} of the {which}" if offset < MOST_OFFSET else f"address {found.address:#x}"
+        addresses = self._buffers[found.stream][found.one.launch]
+        offsets = {(found.address - each) % (1 << 64): name for each, name in zip(addresses, BUFFERS, strict=False)}
+        nearest = min(offsets)
+        return f"byte {nearest} of the {offsets[nearest]}" if nearest < MOST_OFFSET else f"address {found.address:#x}"
 
     def waits(self, ranks: Sequence[int], rank: int | None = None) -> list[str]:
         """Lines about which rank waited for which cell of which other rank at the end, or last: the oldest call first,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from collbench.errors import Exit, exit_of
+from collbench.plan.rms_norm import rows_words
 from collbench.results.writing import append_text
 from collbench.tables import Page, Table, counted, numbers, table_of, words
 from collbench.verify.subjects import Subject
@@ -16,7 +17,7 @@ from collbench.verify.subjects import Subject
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one story: ``calls`` checked, ``wrong`` elements, ``status`` as in a results file."""
+    """The result of one story: ``calls`` checked, ``wrong`` elements; ``status``, ``hidden`` as in a results file."""
 
     layout: str
     ranks: int
@@ -30,13 +31,15 @@ class Outcome:
     status: str
     reason: str
     wrong: int
+    hidden: int | None = None
 
 
 def outcome(subject: Subject, story: str, status: str, reason: str = "", calls: int = 0, wrong: int = 0) -> Outcome:
     """The outcome of ``story`` on ``subject``."""
     what = (subject.collective.name, subject.dtype.name, subject.op)
     where = (str(subject.layout), subject.layout.size)
-    return Outcome(*where, subject.backend, subject.way, *what, story, calls, status, reason, wrong)
+    return Outcome(*where, subject.backend, subject.way, *what, story, calls, status, reason, wrong,
+                   subject.hidden or None)  # fmt: skip
 
 
 def append(path: Path, one: Outcome) -> None:
@@ -74,7 +77,8 @@ def _table(title: str, found: Iterable[Outcome]) -> Table:
 
 
 def _title(one: Outcome) -> str:
-    return " · ".join(filter(None, [one.collective, one.dtype, one.op, f"{one.ranks} ranks, {one.layout}"]))
+    kind = (one.collective, rows_words(one.hidden), one.dtype, one.op)
+    return " · ".join(filter(None, [*kind, f"{one.ranks} ranks, {one.layout}"]))
 
 
 def _row(one: Outcome) -> list[str]:

@@ -1,247 +1,142 @@
-"""Scenes: single runs of the emulator with calls drawn from a seed, whose answers are proven as on real ranks."""
+"""Scenes: what the emulator plays in one run, drawn from a seed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
-from collbench.backends._kernels import order_of
-from collbench.devices.cpu import Cpu
-from collbench.devices.device import Array, Values
-from collbench.kernels import host_compiler
-from collbench.kernels.abi import FIRST_EPOCH, LAST_EPOCHS, Scratch
-from collbench.kernels.host_compiler import EMULATED
+from collbench.kernels.abi import FIRST_EPOCH, Scratch
 from collbench.kernels.kernel import Kernel
-from collbench.plan.collectives import COLLECTIVES
-from collbench.plan.dtypes import DTYPES
-from collbench.plan.layout import Layout
+from collbench.plan.layout import Layout, number_nodes
 from collbench.plan.problem import Problem
-from collbench.proof import patterns
-from collbench.proof.buffers import ALIGNMENT, Rounds, lay_out, stride_of
-from collbench.proof.prepared import Prepared
 from collbench.tables import counted
-from collbench.verify.emulator import HANGS, PAGE, Comms, Emulator, Ending, load
-from collbench.verify.emulator import WORDS as ENDINGS
+from collbench.verify.casts import Build, Cast, words_of
 from collbench.verify.schedules import Schedule, draw
+from collbench.verify.stories import chains, off_by_one
 
-if TYPE_CHECKING:
-    from collbench.backends import Backend, Session
-
-SLOTS = 3  # calls of each problem: both parities of a double buffer, and the first one again
+SLOTS = 3  # calls of each part: both halves of the scratch, and the first one again
 MOST_THREADS = 8192  # of all ranks together, so that a run takes a few seconds at most
+MOST_SENT = 1 << 20  # bytes that all ranks send in a call, for the same reason
+MOST_CELLS = 100_000  # of the flagged halves of all ranks: with more, few scenes clear them
+
+
+@dataclass(frozen=True)
+class Part:
+    """Calls of one kernel on one problem. ``kernel`` has its own parameters fixed; ``shape`` is (blocks, threads);
+    ``shifts``: elements by which the input and the output are misaligned; ``layer``: number of the first call's layer
+    of proof, -1 for special values."""
+
+    kernel: Kernel
+    problem: Problem
+    shape: tuple[int, int]
+    shifts: tuple[int, int] = (0, 0)
+    layer: int = 0
+
+    def __str__(self) -> str:
+        problem, (blocks, threads) = self.problem, self.shape
+        what = " ".join(filter(None, [words_of(self.kernel), problem.dtype.name, problem.op]))
+        size = f"{problem.bytes} B" + " in place" * problem.in_place + off_by_one(self.shifts)
+        return f"{what}, {size}, {counted(blocks, 'block')} of {threads} threads"
 
 
 @dataclass(frozen=True)
 class EmulatedScene:
-    """One run: interleaved calls of ``problems`` on ``comms`` communicators, launched with ``shape`` (blocks, threads).
+    """One run: calls of ``parts`` in turns on ``comms`` communicators whose memory is ``scratch``.
 
-    ``room``: bytes of the largest message that the scratch holds; the same for all seeds, since a kernel is compiled
-    for it. ``shift``: elements by which all buffers are misaligned. ``layer``: number of the first call's layer of
-    proof, -1 for special values. ``silent``: the place of a rank that makes no calls, or None.
+    ``pes`` holds the PE at each place. ``joined``: loads and stores reach every rank, not only those of the same node.
+    ``chained``: every part's calls run in sequence, and each reads what the one before wrote. ``silent``: the place of
+    a rank that makes no calls, or None.
     """
 
-    problems: tuple[Problem, ...]
+    parts: tuple[Part, ...]
     comms: int
-    shape: tuple[int, int]
     first_epoch: int
-    room: int
-    shift: int
-    layer: int
+    scratch: Scratch
     schedule: Schedule
+    pes: tuple[int, ...]
+    joined: bool = True
+    chained: bool = False
     silent: int | None = None
 
+    @property
+    def layout(self) -> Layout:
+        """The layout of its ranks."""
+        return self.parts[0].problem.layout
+
     def __str__(self) -> str:
-        first = self.problems[0]
-        sizes = ", ".join(f"{problem.bytes} B" + " in place" * problem.in_place for problem in self.problems)
+        layout = self.layout
+        nodes = f"; nodes of the ranks: {_list(layout.nodes)}" if sorted(layout.nodes) != list(layout.nodes) else ""
+        pes = f"; PEs in order of node: {_list(self.pes)}" if sorted(self.pes) != list(self.pes) else ""
         near = " near the wrap of the epoch" if self.first_epoch != FIRST_EPOCH else ""
         comms = f" on {self.comms} communicators" if self.comms > 1 else ""
-        odd = ", off by one element" if self.shift else ""
-        blocks, threads = self.shape
-        what = f"{first.dtype.name} {first.op}, {sizes}{odd}{comms}{near}"
-        return f"{what}, {counted(blocks, 'block')} of {threads} threads; {self.schedule}"
+        chained = ", each call on the output of the one before" if self.chained else ""
+        return f"{'; '.join(map(str, self.parts))}{chained}{comms}{near}{nodes}{pes}; {self.schedule}"
 
 
-@dataclass(frozen=True)
-class SceneResult:
-    """The result of a scene: ``calls`` checked on every rank, ``events`` of the emulator, what was wrong (or ""),
-    which rank waited for which (``waits``), and whether that was all: a deadlock or a livelock (``hang``)."""
-
-    scene: EmulatedScene
-    calls: int
-    events: int
-    wrong: str
-    waits: tuple[str, ...] = ()
-    hang: bool = False
+def _list(numbers: Sequence[int]) -> str:
+    return " ".join(map(str, numbers))
 
 
-def draw_scene(
-    layout: Layout, seed: int, dtypes: Sequence[str], ops: Sequence[str], sizes: Sequence[int]
-) -> EmulatedScene:
-    """Draw the scene of a seed; some of ``sizes`` (bytes) must hold whole elements of each of ``dtypes``."""
-    rng = Random(f"scene {seed}")
-    kind = (layout, COLLECTIVES["all_reduce"], DTYPES[rng.choice(dtypes)], rng.choice(ops))
-    whole = [size for size in sizes if not Problem(*kind, size, "chain", "hot", False).refusal()]
-    chosen = rng.sample(whole, min(len(whole), rng.choice((1, 2, 3))))
-    problems = tuple(Problem(*kind, size, "chain", "hot", rng.random() < 0.3) for size in chosen)
-    threads = rng.choice((32, 64))
-    most = max(1, min(5, MOST_THREADS // layout.size // threads))
-    shape = (rng.randint(1, most), threads)
-    special = kind[2].is_float and rng.random() < 0.15
+def draw_scene(cast: Cast, seed: int) -> EmulatedScene:
+    """Draw the scene of a seed; each of ``cast.leads`` must be able to run one of the sizes."""
+    lead = cast.leads[0]
+    rng = Random(f"scene {seed} of {lead.kernel.file.name} on {cast.layout.nodes}")
+    layout, places = _shuffled(cast.layout, rng), range(cast.layout.size)
+    joined = lead.everywhere or layout.node_count == 1 or rng.random() < 0.5
+    first_epoch = _first_epoch(cast, rng)
+    others = [each for each in cast.others if joined or not each.everywhere]
+    more = range(rng.randint(int(first_epoch != FIRST_EPOCH), 2))
+    builds = [rng.choice(cast.leads)]
+    builds += [rng.choice(others if others and rng.random() < 0.5 else cast.leads) for _ in more]
+    chained = all(chains(build.kernel.file.collective, build.op) for build in builds) and rng.random() < 0.2
+    parts = tuple(_part(build, layout, cast.sizes, chained, rng) for build in builds)
+    blocks, threads = (max(part.shape[axis] for part in parts) for axis in range(2))
     return EmulatedScene(
-        problems=problems,
+        parts=parts,
         comms=rng.choice((1, 1, 2)),
-        shape=shape,
-        first_epoch=rng.choice((FIRST_EPOCH, FIRST_EPOCH, LAST_EPOCHS)),
-        room=max(sizes),
-        shift=int(rng.random() < 0.2),
-        layer=-1 if special else rng.randrange(4),
-        schedule=draw(seed, layout.size, *shape),
+        first_epoch=first_epoch,
+        scratch=cast.scratch,
+        schedule=draw(rng.getrandbits(63), layout.size, blocks, threads),
+        pes=tuple(rng.sample(places, layout.size)) if rng.random() < 0.5 else tuple(places),
+        joined=joined,
+        chained=chained,
     )
 
 
-def scratch_for(kernel: Kernel, problem: Problem, room: int) -> Scratch:
-    """The smallest scratch for messages of ``room`` bytes; ``problem`` has their type, operation and layout."""
-    need = int(kernel.formula(kernel.file.scratch, problem, room)) + kernel.tiles_bytes(problem)
-    half = -(-need // PAGE) * PAGE
-    return Scratch(2 * half, PAGE) if kernel.flagged(problem) else Scratch(PAGE, half)
+def _shuffled(layout: Layout, rng: Random) -> Layout:
+    """The layout, or one with the same nodes whose ranks are not in their order."""
+    if layout.node_count == 1 or rng.random() < 0.5:
+        return layout
+    nodes = number_nodes([str(node) for node in rng.sample(layout.nodes, layout.size)])
+    return replace(layout, nodes=nodes)
 
 
-class EmulatedStage:
-    """A scene set up in the emulator: the memory of every rank, its calls, and the proof of their answers."""
-
-    def __init__(self, kernel: Kernel, scene: EmulatedScene) -> None:
-        first = scene.problems[0]
-        self._kernel, self._scene, self.layout = kernel, scene, first.layout
-        self.ranks = [int(rank) for rank in np.argsort(self.layout.nodes, kind="stable")]
-        scratch = scratch_for(kernel, first, max(scene.room, *(problem.bytes for problem in scene.problems)))
-        parameters = {name: values[0] for name, values in kernel.file.defines.items()} | dict(kernel.parameters)
-        options = kernel.defines(first, {**parameters, "threads": scene.shape[1]}, scratch)
-        self._loaded = load(host_compiler.kernel_library(kernel.file, options, EMULATED), kernel.file.symbol)
-        comms = Comms(scene.comms, scratch, scene.first_epoch)
-        blocks, threads = scene.shape
-        self.emulator = Emulator(scene.schedule, self.layout.size, comms, blocks * threads)
-        self._device = Cpu()
-        self._expected: dict[int, Values] = {}
-        places = range(self.layout.size)
-        self.calls = [[self._prepare(place, problem) for problem in scene.problems] for place in places]
-
-    def _prepare(self, place: int, problem: Problem) -> list[Prepared]:
-        """The calls of ``problem`` on the rank at ``place``, for every communicator."""
-        rank, off = self.ranks[place], self._scene.shift * problem.dtype.itemsize
-        stretch = SLOTS * stride_of(problem) + ALIGNMENT
-        layers = (patterns.SPECIAL,) if self._scene.layer < 0 else ()
-        found = []
-        for comm in range(self._scene.comms):
-            raw = np.zeros(stretch + ALIGNMENT, np.uint8)
-            begin = -raw.ctypes.data % ALIGNMENT + off
-            buffers = lay_out(problem, rank, Rounds(SLOTS, SLOTS, overlap=False))
-            session = cast("Session", _Call(self, place, comm))
-            arena = raw[begin : begin + stretch - off]
-            first = max(0, self._scene.layer) + comm
-            found.append(
-                Prepared(
-                    self._device, cast("Backend", self), session, problem, rank, arena, buffers, layers, first=first
-                )
-            )
-        return found
-
-    def exact_order(self, problem: Problem) -> Callable[[Values], Values] | None:
-        """The kernel's order of operations; computed once, since every rank expects the same result."""
-        order = order_of(self._kernel.file, problem)
-        return partial(self._once, order) if order else None
-
-    def _once(self, order: Callable[[Values], Values], inputs: Values) -> Values:
-        if id(inputs) not in self._expected:  # inputs are shared between ranks and stay alive
-            self._expected[id(inputs)] = order(inputs)
-        return self._expected[id(inputs)]
-
-    def reached(self, place: int) -> list[bool]:
-        """Whether loads and stores reach each place: all if the kernel requires it, else those of the same node."""
-        nodes = [self.layout.nodes[rank] for rank in self.ranks]
-        return [self._kernel.file.nodes == "one" or node == nodes[place] for node in nodes]
-
-    def launch(self, place: int, comm: int, problem: Problem, send: Array, recv: Array) -> None:
-        """Enqueue one call, except on the silent rank."""
-        if place != self._scene.silent:
-            buffers = (send.ctypes.data, recv.ctypes.data)
-            self.emulator.launch(
-                place, comm, self._loaded, buffers, problem.count, self.reached(place), self._scene.shape
-            )
+def _first_epoch(cast: Cast, rng: Random) -> int:
+    """The first epoch of all, or one of the last of the first or second era: most calls follow the wrap."""
+    cells = 2 * cast.scratch.flagged_half // 16 * cast.layout.size
+    if rng.random() > (0.35 if cells <= MOST_CELLS else 0.1):
+        return FIRST_EPOCH
+    return (rng.choice((1, 2)) << 32) - rng.choice((1, 2, 3))
 
 
-@dataclass(frozen=True)
-class _Call:
-    """The part of ``backends.Session`` that ``Prepared`` uses."""
-
-    stage: EmulatedStage
-    place: int
-    comm: int
-
-    def prepare(self, problem: Problem, send: Array, recv: Array) -> Callable[[], None]:
-        """A function that enqueues one call."""
-        return partial(self.stage.launch, self.place, self.comm, problem, send, recv)
-
-
-def run_scene(kernel: Kernel, scene: EmulatedScene) -> SceneResult:
-    """Run a scene and prove every answer on every rank. Raises KernelError if the kernel does not compile."""
-    stage = EmulatedStage(kernel, scene)
-    try:
-        with np.errstate(all="ignore"):  # special values overflow by design
-            return _run(stage, scene)
-    finally:
-        stage.emulator.close()
-
-
-def _run(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
-    everything = [each for problems in stage.calls for comms in problems for each in comms]
-    for each in everything:
-        each.load()
-    calls = [(w, c, slot) for slot in range(SLOTS) for w in range(len(scene.problems)) for c in range(scene.comms)]
-    Random(scene.schedule.seed).shuffle(calls)
-    for number, comm, slot in calls:
-        for problems in stage.calls:
-            problems[number][comm].calls[slot]()
-    ending = stage.emulator.run()
-    result = partial(SceneResult, scene, len(calls), stage.emulator.events)
-    if scene.silent is not None:
-        return result(_did_not_time_out(stage, scene.silent))
-    if ending is not Ending.DONE:
-        return result(ENDINGS[ending], tuple(stage.emulator.waits(stage.ranks)), ending in HANGS)
-    for place, problems in enumerate(stage.calls):
-        for problem, prepared in zip(scene.problems, problems, strict=True):
-            for comm, each in enumerate(prepared):
-                words = each.check_all()[1] or _difference(each, stage.calls[0][scene.problems.index(problem)][comm])
-                if words:
-                    rank = stage.ranks[place]
-                    where = f"rank {rank}, {problem.bytes} B{' in place' * problem.in_place}"
-                    return result(f"{where}: {words}", tuple(stage.emulator.waits(stage.ranks, rank)))
-    return result("")
-
-
-def _did_not_time_out(stage: EmulatedStage, silent: int) -> str:
-    """Which rank did not time out although the rank at ``silent`` made no calls, or ""."""
-    others = (place for place in range(stage.layout.size) if place != silent and not stage.emulator.gave_up(place))
-    first = next(others, None)
-    if first is None:
-        return ""
-    return f"rank {stage.ranks[first]} did not time out although rank {stage.ranks[silent]} made no calls"
-
-
-def _difference(mine: Prepared, theirs: Prepared) -> str | None:
-    """The first element in which two ranks' answers differ bitwise, in words, or None."""
-    for number in range(mine.answers):
-        one, other = (each.answer(number).view(f"u{mine.problem.dtype.itemsize}") for each in (mine, theirs))
-        if not np.array_equal(one, other):
-            first = int(np.argmax(one != other))
-            return f"element {first} of call {number} differs bitwise from the first rank"
-    return None
+def _part(build: Build, layout: Layout, sizes: Sequence[int], chained: bool, rng: Random) -> Part:
+    whole = [build.problem(layout, size) for size in sizes if build.runs(layout, size)]
+    few = [each for each in whole if build.kernel.wire_bytes(each) * layout.size <= MOST_SENT]
+    problem = rng.choice(few or whole[:1])
+    most = max(1, min(5, MOST_THREADS // layout.size // build.threads))
+    in_place = not chained and problem.collective.in_place is not None and rng.random() < 0.3
+    shift = (1, 1) if in_place else rng.choice(((1, 1), (1, 0), (0, 1)))
+    special = build.dtype.is_float and rng.random() < 0.15
+    return Part(
+        kernel=build.kernel,
+        problem=replace(problem, in_place=in_place),
+        shape=(build.kernel.parameters.get("blocks") or rng.randint(1, most), build.threads),
+        shifts=shift if rng.random() < 0.3 else (0, 0),
+        layer=-1 if special else rng.randrange(4),
+    )
 
 
 def with_silent_rank(scene: EmulatedScene, place: int) -> EmulatedScene:
     """A copy in which the rank at ``place`` makes no calls: all others must time out, and report the reason."""
-    return replace(scene, silent=place, problems=scene.problems[:1], comms=1)
+    return replace(scene, silent=place, parts=scene.parts[:1], comms=1, chained=False)

@@ -8,11 +8,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from collbench import registry
 from collbench.plan.layout import Layout
 
+if TYPE_CHECKING:
+    from collbench.verify.casts import Cast
+
 BLOCK = 5  # seeds per task of a worker process
+PER_CAST = 40  # seeds that share a cast, whose kernels a compiler takes seconds for
 
 
 @dataclass(frozen=True)
@@ -44,20 +49,21 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
     silent rank."""
     from collbench.errors import CannotRunError
     from collbench.kernels.sources import KernelError
-    from collbench.verify import scenes
+    from collbench.verify.playing import run_scene
+    from collbench.verify.scenes import draw_scene, with_silent_rank
 
-    kernel = registry.kernel_of(trial.backend)
-    assert kernel is not None, trial.backend
+    casts: dict[int, Cast] = {}
     calls = 0
     for seed in seeds:
-        this = range(seed, seed + 1)
-        scene = scenes.draw_scene(trial.layout, seed, trial.dtypes, trial.ops, trial.sizes)
+        this, number = range(seed, seed + 1), seed // PER_CAST
+        cast = casts.setdefault(number, casts.get(number) or _cast(trial, number))
+        scene = draw_scene(cast, seed)
         runs = [scene]
         if seed == trial.seeds.start:
-            runs.append(scenes.with_silent_rank(scene, seed % trial.layout.size))
+            runs.append(with_silent_rank(scene, seed % trial.layout.size))
         for each in runs:
             try:
-                verdict = scenes.run_scene(kernel, each)
+                verdict = run_scene(each)
             except KernelError as error:
                 return Result(calls, this, "failed", str(error))
             except (CannotRunError, MemoryError) as error:
@@ -67,6 +73,15 @@ def try_seeds(trial: Trial, seeds: Sequence[int]) -> Result:
                 return Result(calls, this, status, verdict.wrong, (str(each), *verdict.waits))
             calls += verdict.calls
     return Result(calls)
+
+
+def _cast(trial: Trial, number: int) -> Cast:
+    from collbench.verify.casts import cast_of
+
+    kernel, ours = registry.kernel_of(trial.backend), map(registry.kernel_of, registry.own_kernels())
+    assert kernel is not None, trial.backend
+    others = [each for each in ours if each is not None]
+    return cast_of(kernel, others, trial.layout, trial.dtypes, trial.ops, trial.sizes, number)
 
 
 def run_trial(trial: Trial, patience: float) -> Iterator[Result]:

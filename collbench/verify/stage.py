@@ -16,15 +16,17 @@ from collbench.errors import CannotRunError
 from collbench.plan.problem import Problem
 from collbench.plan.sizes import format_size
 from collbench.proof import patterns
-from collbench.proof.buffers import ALIGNMENT, Buffers, Rounds, lay_out, stride_of
+from collbench.proof.buffers import Buffers, Rounds, lay_out, shifted, stride_of
 from collbench.proof.prepared import Prepared
 from collbench.ranks.failure import on_all
 from collbench.ranks.world import World
+from collbench.verify.chain import Chain
 from collbench.verify.outcomes import Outcome, outcome
-from collbench.verify.stories import SLOTS, Story
+from collbench.verify.stories import SLOTS, Story, off_by_one
 from collbench.verify.subjects import Scene, Subject, VerifyRequest, scenes
 
 T = TypeVar("T")
+Calls = Prepared | Chain  # of one problem on one session, with the proof of their answers
 RANDOM_SECONDS, LATE_SECONDS = 1e-3, 2e-3  # much longer than a call, much shorter than the timeout of a waiting rank
 FEWEST_TURNS = 3
 
@@ -65,7 +67,7 @@ class Stage:
 
 def stretch_bytes(problem: Problem) -> int:
     """Bytes of memory for the calls of one problem in any story."""
-    return SLOTS * stride_of(problem) + ALIGNMENT  # room for a misalignment by one element
+    return SLOTS * stride_of(problem)
 
 
 def arena_bytes(story: Story, subject: Subject) -> int:
@@ -102,7 +104,7 @@ def in_one_output(buffers: Buffers) -> Buffers:
     )  # fmt: skip
 
 
-def prepare(stage: Stage, story: Story, scene: Scene, problem: Problem, number: int, offset: int) -> Prepared:
+def prepare(stage: Stage, story: Story, scene: Scene, problem: Problem, number: int, offset: int) -> Calls:
     """The calls of ``problem`` on session ``number``, ``offset`` bytes into its memory. Raises CannotRunError."""
     if reason := stage.backend.refuses(problem):  # for example in place: the plan covers only calls out of place
         raise CannotRunError(reason)
@@ -110,23 +112,23 @@ def prepare(stage: Stage, story: Story, scene: Scene, problem: Problem, number: 
     buffers = lay_out(problem, rank, Rounds(SLOTS, SLOTS, overlap=False))
     if story.shared:
         buffers = in_one_output(buffers)
-    whole, alone = (elements * problem.dtype.itemsize for elements in scene.shift)
-    send, inputs = (replace(region, offset=region.offset + alone) for region in (buffers.send, buffers.inputs))
-    buffers = replace(buffers, send=send, inputs=inputs)
-    arena = session.arena[offset + whole : offset + stretch_bytes(problem)]
+    buffers = shifted(buffers, *(elements * problem.dtype.itemsize for elements in scene.shift))
+    arena = session.arena[offset : offset + stretch_bytes(problem)]
+    if story.chained:
+        return Chain(stage.device, session, problem, rank, arena, buffers, first=number)
     layers = layers_of(story, problem, stage.backend)
     return Prepared(stage.device, stage.backend, session, problem, rank, arena, buffers, layers, first=number)
 
 
-def prepare_scene(stage: Stage, story: Story, scene: Scene, tally: Tally) -> list[Prepared]:
+def prepare_scene(stage: Stage, story: Story, scene: Scene, tally: Tally) -> list[Calls]:
     """The calls of a scene, largest first, without those that the backend cannot run; [] if one of two communicators
     has none. Reasons are recorded in ``tally``. Collective."""
-    prepared: list[Prepared] = []
+    prepared: list[Calls] = []
     offset, needed = 0, 2 if story.twice else 1
     for problem in sorted(scene.problems, key=lambda problem: -problem.bytes):
         for number in range(needed):
             made = stage.tried(partial(prepare, stage, story, scene, problem, number, offset))
-            if isinstance(made, Prepared):
+            if not isinstance(made, Exception):
                 prepared.append(made)
             else:
                 tally.note(made)
@@ -137,7 +139,7 @@ def prepare_scene(stage: Stage, story: Story, scene: Scene, tally: Tally) -> lis
 class SceneRun:
     """The run of one scene: makes its calls in turns, each with fresh data, and checks all answers."""
 
-    def __init__(self, stage: Stage, story: Story, scene: Scene, prepared: list[Prepared], tally: Tally) -> None:
+    def __init__(self, stage: Stage, story: Story, scene: Scene, prepared: list[Calls], tally: Tally) -> None:
         self._stage, self._story, self._scene, self._prepared, self._tally = stage, story, scene, prepared, tally
         sizes = [(each.problem.bytes, each.problem.in_place) for each in prepared]
         names = f"{stage.request.seed}/{story.name}/{sizes}"
@@ -146,7 +148,7 @@ class SceneRun:
 
     def run(self) -> None:
         """Run all turns: every layer of proof in each round."""
-        if self._story.replayed:
+        if self._story.replayed or self._story.chained:
             calls = [call for each in self._prepared for call in each.calls]
             made = self._stage.tried(lambda: self._stage.device.recorded(calls))
             if isinstance(made, Exception):
@@ -163,7 +165,7 @@ class SceneRun:
             each.load()
         self._stage.device.settle()
         self._stage.world.comm.Barrier()
-        if self._recording:
+        if self._recording and (self._story.replayed or number % 2):
             self._recording.launch()
         else:
             self._make_calls(number)
@@ -176,10 +178,10 @@ class SceneRun:
         for each, slot in self._sequence(number):
             self._hold_back(late)
             each.calls[slot]()
-            if self._story.spoilt:
+            if self._story.spoilt and isinstance(each, Prepared):
                 each.spoil(slot)
 
-    def _sequence(self, number: int) -> list[tuple[Prepared, int]]:
+    def _sequence(self, number: int) -> list[tuple[Calls, int]]:
         """The order of calls, the same on every rank: large to small; with mixed sizes, shuffled after turn 0."""
         calls = [(each, slot) for slot in range(SLOTS) for each in self._prepared]
         if self._story.mixed and number:
@@ -192,14 +194,14 @@ class SceneRun:
         elif self._story.late == "one rank" and self._stage.world.rank == late:
             self._stage.device.hold_back(LATE_SECONDS)
 
-    def _check(self, each: Prepared) -> None:
-        found, words = each.check() if self._story.spoilt else each.check_all()
+    def _check(self, each: Calls) -> None:
+        found, words = each.check() if self._story.spoilt and isinstance(each, Prepared) else each.check_all()
         self._record(each, found.wrong, words)
         self._tally.calls += each.answers
         for number in range(each.answers if self._story.same_bits else 0):
             self._record(each, *self._difference(each, number))
 
-    def _difference(self, each: Prepared, number: int) -> tuple[int, str | None]:
+    def _difference(self, each: Calls, number: int) -> tuple[int, str | None]:
         """The number of elements that differ bitwise from rank 0's, and a description of the first."""
         mine = each.answer(number)
         theirs = self._stage.world.bcast(mine.view(np.uint8)).view(mine.dtype)
@@ -211,17 +213,16 @@ class SceneRun:
         plural = "s differ" if len(unlike) != 1 else " differs"
         return len(unlike), f"{len(unlike)} element{plural} bitwise from rank 0, first {first} ({here} and {there})"
 
-    def _record(self, each: Prepared, wrong: int, words: str | None) -> None:
+    def _record(self, each: Calls, wrong: int, words: str | None) -> None:
         self._tally.wrong += wrong
         if words and not self._tally.words:
-            whole, alone = self._scene.shift
-            place = " in place" * each.problem.in_place + ", all off by one" * whole + ", the input off by one" * alone
+            place = " in place" * each.problem.in_place + off_by_one(self._scene.shift)
             self._tally.words = f"{format_size(each.problem.bytes)}{place}: {words}"
 
 
 def run_story(stage: Stage, story: Story, subject: Subject, beat: Callable[[str], None]) -> Outcome:
     """Run all scenes of a story, even after a wrong answer, and return its outcome; collective over the members."""
-    reason = story.skips(subject.collective, subject.dtype)
+    reason = story.skips(subject.collective, subject.dtype, subject.op)
     if reason:
         return outcome(subject, story.name, "skipped", reason)
     if len(stage.sessions) < (2 if story.twice else 1):

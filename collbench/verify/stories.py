@@ -10,7 +10,14 @@ from collbench.plan.dtypes import Dtype
 
 Late = Literal["none", "all", "one rank"]
 ALIGNED = (0, 0)
+HIDDEN = (8, 1000, 4096)  # lengths of rows: one cell, cells that are no power of two, and the usual
 SLOTS = 5  # consecutive calls with different data: more than the two or three buffers that kernels alternate
+
+
+def off_by_one(shifts: tuple[int, int]) -> str:
+    """Text that says which of input and output are misaligned, "" where none is."""
+    words = {(0, 0): "", (1, 0): ", the input off by one", (0, 1): ", the output off by one"}
+    return words.get(shifts, ", all off by one")
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,9 @@ class Story:
     ``replayed``: the calls are recorded once (in a CUDA graph on a GPU) and replayed. ``twice``: on two communicators
     alternately. ``mixed``: all sizes in one sequence. ``late``: the ranks that are delayed before each call.
     ``shared``: all calls write to the same memory. ``spoilt``: inputs are overwritten as soon as the rank's call
-    completes. ``shifts``: elements by which the whole memory and, in addition, the input is misaligned. ``special``:
-    NaN, infinities, denormals and zeros. ``same_bits``: random data, and every rank must have the bits of rank 0.
+    completes. ``shifts``: elements by which the input and the output are misaligned. ``special``: NaN, infinities,
+    denormals and zeros. ``same_bits``: random data, and every rank must have the bits of rank 0. ``chained``: each call
+    reads what the one before wrote; every second turn is a replay.
     """
 
     name: str
@@ -39,14 +47,24 @@ class Story:
     shifts: tuple[tuple[int, int], ...] = (ALIGNED,)
     special: bool = False
     same_bits: bool = False
+    chained: bool = False
 
-    def skips(self, collective: Collective, dtype: Dtype) -> str | None:
-        """Why the story does not apply to this collective and type, or None."""
+    def skips(self, collective: Collective, dtype: Dtype, op: str) -> str | None:
+        """Why the story does not apply to this collective, type and operation, or None."""
         if self.special and not dtype.is_float:
             return f"{dtype.name} has neither NaN nor infinities"
-        if self.same_bits and collective.name != "all_reduce":
+        if self.same_bits and collective.name not in ("all_reduce", "all_reduce_rms_norm"):
             return f"{collective.name} does not give the same sum to all ranks"
+        if self.shared and collective.normalises:
+            return f"{collective.name} updates its residual in place: calls cannot share an output"
+        if self.chained and not chains(collective.name, op):
+            return f"{collective.name} {op} of its own result has no exact answer".replace("  ", " ")
         return None
+
+
+def chains(collective: str, op: str) -> bool:
+    """Whether the output of a collective can be its next input on every rank, with an answer that is exact."""
+    return collective == "all_reduce" and op in ("sum", "min", "max")
 
 
 STORIES = {
@@ -63,8 +81,9 @@ STORIES = {
               late="all", spoilt=True),
         Story("one-output", "all calls write to the same memory", shared=True),
         Story("mixed-sizes", "calls of all sizes in one sequence: large to small, then in random order", mixed=True),
-        Story("misaligned", "buffers are misaligned by one element: all of them, or only the input", in_place=True,
-              shifts=((1, 0), (0, 1))),
+        Story("misaligned", "buffers are misaligned by one element: all of them, only the input, or only the output",
+              in_place=True, shifts=((1, 1), (1, 0), (0, 1))),
+        Story("chained", "each call reads the output of the one before: back to back, and replayed", chained=True),
         Story("special-values", "NaN, infinities, overflow, denormals and signed zeros, in place as well",
               in_place=True, ways=False, special=True),
         Story("same-bits", "random and special data, ranks delayed: all must end with the same bits", ways=False,

@@ -27,6 +27,26 @@ struct Args {
 };
 static_assert(sizeof(Args) == COLL_ARGS_BYTES, "struct Args and its twin in Python differ");
 
+// The argument of a kernel.
+#if COLL_HIDDEN
+struct Given : Args {
+  const char* weight;  // COLL_HIDDEN elements
+  char* residual;      // `count` elements
+};
+static_assert(sizeof(Given) == sizeof(Args) + 2 * sizeof(char*), "struct Given and its twin in Python differ");
+#elif COLL_PARTS
+struct Given : Args {  // `count` elements of every rank's part
+  u64 part;            // elements from one rank's part of the message to the next
+  int rank[PLACES];    // the rank at each place, which is the number of its part
+
+  // Where the part of the rank at `place` begins in a buffer that holds all of them.
+  template <class Byte> INLINE Byte* at(Byte* buffer, int place) const { return buffer + rank[place] * part * WIDTH; }
+};
+static_assert(sizeof(Given) >= sizeof(Args) + sizeof(u64) + sizeof(int) * PLACES, "Given has its own fields");
+#else
+using Given = Args;
+#endif
+
 // The scratch: gates, then two halves of flagged cells and two of Lamport cells.
 constexpr u64 GATES_AT = 0, GATES_BYTES = 4096;
 constexpr u64 FLAGGED_AT = GATES_AT + GATES_BYTES, LAMPORT_AT = FLAGGED_AT + 2 * COLL_FLAGGED_HALF;

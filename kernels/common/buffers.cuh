@@ -1,14 +1,18 @@
 // Buffers: input and output in cells; cell c begins at byte c * PAYLOAD, and the last one may be partly filled.
 #pragma once
 
+// Half a cell moved by one element up or down.
+INLINE u64 upper(u64 half) { return WIDTH == 8 ? 0 : half << (8 * WIDTH % 64); }
+INLINE u64 lower(u64 half) { return WIDTH == 8 ? 0 : half >> (8 * WIDTH % 64); }
+
 // Element by element; out of line, so that code that rarely runs does not crowd the instruction cache. Shifts, since an
 // array indexed at run time would be in local memory.
 OUTLINE Words load_elements(const char* p, int held) {
   u64 half[2] = {0, 0};
 #pragma unroll 1
   for (int i = held - 1; i >= 0; i--) {
-    half[1] = half[1] << (8 * WIDTH) | half[0] >> (64 - 8 * WIDTH);
-    half[0] = half[0] << (8 * WIDTH) | load_plain(reinterpret_cast<const Element*>(p) + i);
+    half[1] = upper(half[1]) | half[0] >> (64 - 8 * WIDTH);
+    half[0] = upper(half[0]) | load_plain(reinterpret_cast<const Element*>(p) + i);
   }
   Words x;
   UNROLL for (int i = 0; i < WORDS; i++) x.w[i] = u32(half[i / 2] >> (32 * (i % 2)));
@@ -20,8 +24,8 @@ OUTLINE void store_elements(char* p, int held, Words x) {
 #pragma unroll 1
   for (int i = 0; i < held; i++) {
     store_plain(reinterpret_cast<Element*>(p) + i, Element(half[0]));
-    half[0] = half[0] >> (8 * WIDTH) | half[1] << (64 - 8 * WIDTH);
-    half[1] >>= 8 * WIDTH;
+    half[0] = lower(half[0]) | half[1] << (64 - 8 * WIDTH);
+    half[1] = lower(half[1]);
   }
 }
 

@@ -4,6 +4,19 @@
 constexpr u32 TILE = COLL_TILE;      // contiguous cells of a slot
 constexpr u32 NONE = 0xffffffffu;    // the offset of no cell
 
+static_assert(!ESCAPES || 2 * COLL_FLAGGED_HALF >= COLL_LAMPORT_HALF, "the notes on Lamport cells need more room");
+
+// Inline: a call would spill the registers of its caller.
+INLINE u32 wait_for_note(const Args& a, const u64* note, Where from, u64 epoch) {
+  u64 begin = 0;
+  for (u32 tries = 1;; tries++) {
+    const u64 found = load_word(note);
+    if (found >> 32 == u32(epoch)) return u32(found);
+    pause([&] { return Missing{note, from, epoch}; });
+    if (tries % LOOKS == 0 && too_long(a, begin)) give_up(a.state, a.stuck, a.place, from, epoch);
+  }
+}
+
 struct Call {
   const Args& a;
   u64 epoch, half;
@@ -20,6 +33,13 @@ struct Call {
   // Store a cell at `offset` in the half of the rank at `place`.
   INLINE void send(int place, u32 offset, Words x) const {
     store_cell(a.scratch[place] + half + offset, pack(x, flag()));
+    if constexpr (ESCAPES) {
+      if (escaped(pack(x, flag()))) store_word(note_at(a.scratch[place], offset), empties(x) | u64(flag()) << 32);
+    }
+  }
+  // The note on the Lamport cell at `offset`, in the flagged half of this call.
+  INLINE u64* note_at(char* scratch, u32 offset) const {
+    return reinterpret_cast<u64*>(scratch + FLAGGED_AT + (epoch & 1) * COLL_FLAGGED_HALF + offset / 2);
   }
 
   // Wait for K cells of this rank's half at once; `at(k)` is the offset of one, or NONE, and `from(k)` names its sender
@@ -35,6 +55,7 @@ struct Call {
       }
       UNROLL for (int k = 0; k < K; k++) all &= arrived(c[k], flag());
       if (all) {
+        if constexpr (ESCAPES) read_notes(c, at, from);
         UNROLL for (int k = 0; k < K; k++) {
           got[k] = unpack(c[k]);
           if (!FLAGGED && at(k) != NONE) store_cell(own + at(k), {EMPTY, EMPTY, EMPTY, EMPTY});
@@ -47,6 +68,21 @@ struct Call {
       };
       pause([&] { return missing(Missing{}, [&](int k) { return Missing{own + at(k), from(k), epoch}; }); });
       if (tries % LOOKS == 0 && too_long(a, begin)) give_up(a.state, a.stuck, a.place, missing(Where{}, from), epoch);
+    }
+  }
+  // Complete the cells that are escaped: their senders have sent the notes, or are about to. Hardly any are, so the
+  // loop is not unrolled; it compares indices, since an array indexed at run time would be in local memory.
+  template <int K, class At, class From> INLINE void read_notes(Cell (&c)[K], At at, From from) const {
+    bool any = false;
+    UNROLL for (int k = 0; k < K; k++) any |= escaped(c[k]);
+    if (!any) return;
+#pragma unroll 1
+    for (int i = 0; i < K; i++) {
+      bool noted = false;
+      UNROLL for (int k = 0; k < K; k++) noted |= k == i && escaped(c[k]);
+      if (!noted) continue;
+      const u32 note = wait_for_note(a, note_at(a.scratch[a.place], at(i)), from(i), epoch);
+      UNROLL for (int k = 0; k < K; k++) if (k == i) c[k] = complete(c[k], note);
     }
   }
   INLINE Words receive_one(u32 offset, Where from) const {

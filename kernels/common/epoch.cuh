@@ -27,6 +27,7 @@ OUTLINE void meet(const Args& a, u64 epoch, u64 value) {
       pause([&] { return Missing{gate, {REWIND, 0, u32(q)}, epoch}; });
       if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {REWIND, 0, u32(q)}, epoch);
     }
+    __threadfence_system();  // with the fence before the other rank's second meeting: its clearing precedes our stores
   }
   __syncthreads();
 }
@@ -47,7 +48,7 @@ OUTLINE void rewind(const Args& a, u64 epoch) {
       pause([&] { return Missing{&a.state->era, {REWIND, 1, u32(a.place)}, epoch}; });
       if (too_long(a, begin)) give_up(a.state, a.stuck, a.place, {REWIND, 1, u32(a.place)}, epoch);
     }
-    __threadfence();  // whatever this block loads from now on has been cleared
+    __threadfence();  // with block 0's fence: no load of this block returns what was there before the clearing
   }
   __syncthreads();
 }

@@ -12,7 +12,7 @@
 #define __noinline__ __attribute__((noinline))
 // The runtime keeps a copy of this section per block and swaps it when it switches blocks.
 #define __shared__ static __attribute__((section("coll_shared")))
-#define KERNEL(a) extern "C" void COLL_NAME(const Args& a)
+#define KERNEL(a) extern "C" void COLL_NAME(const Given& a)
 #define INLINE inline __attribute__((always_inline))
 #define OUTLINE static __attribute__((noinline))
 
@@ -42,6 +42,8 @@ template <class To, class From> INLINE To bits_as(From from) {
 }
 INLINE float __uint_as_float(u32 bits) { return bits_as<float>(bits); }
 INLINE u32 __float_as_uint(float f) { return bits_as<u32>(f); }
+INLINE double double_of(u64 bits) { return bits_as<double>(bits); }
+INLINE u64 bits_of(double d) { return bits_as<u64>(d); }
 
 INLINE float half_to_float(u16 h) {
   const u32 sign = u32(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
@@ -74,6 +76,11 @@ INLINE float largest_of(float a, float b) {
   if (a != a || b != b) return bits_as<float>(0x7fffffffu);
   return a > b || (a == b && !(bits_as<u32>(a) >> 31)) ? a : b;
 }
+
+INLINE float product_of(float a, float b) { return a * b; }
+INLINE float quotient_of(float a, float b) { return a / b; }
+INLINE float reciprocal_of(float a) { return 1 / a; }
+INLINE float root_of(float a) { return __builtin_sqrtf(a); }
 
 // ---- Warps ----
 

@@ -12,11 +12,12 @@
 using u16 = cuda::std::uint16_t;
 using u32 = cuda::std::uint32_t;
 using u64 = cuda::std::uint64_t;
+using i64 = cuda::std::int64_t;
 
 // One block per multiprocessor suffices, so a thread may use all registers; otherwise the compiler would spill a few to
 // make room for a second block.
 #define KERNEL(a) \
-  extern "C" __global__ void __launch_bounds__(COLL_THREADS, 1) COLL_NAME(const __grid_constant__ Args a)
+  extern "C" __global__ void __launch_bounds__(COLL_THREADS, 1) COLL_NAME(const __grid_constant__ Given a)
 #define INLINE __device__ __forceinline__
 #define OUTLINE __device__ __noinline__
 #define UNROLL _Pragma("unroll")
@@ -115,6 +116,9 @@ INLINE u32 to_bfloats(float first, float second) {
   return word;
 }
 
+INLINE double double_of(u64 bits) { return __longlong_as_double(i64(bits)); }
+INLINE u64 bits_of(double d) { return u64(__double_as_longlong(d)); }
+
 // Every NaN result has the same bits. Minimum and maximum are those of IEEE 754-2019.
 INLINE float sum_of(float a, float b) { return a + b; }
 INLINE float least_of(float a, float b) {
@@ -125,3 +129,9 @@ INLINE float largest_of(float a, float b) {
   asm("max.NaN.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
   return a;
 }
+
+// IEEE 754, round to nearest: a product is never contracted with a sum that follows it.
+INLINE float product_of(float a, float b) { return __fmul_rn(a, b); }
+INLINE float quotient_of(float a, float b) { return __fdiv_rn(a, b); }
+INLINE float reciprocal_of(float a) { return __frcp_rn(a); }
+INLINE float root_of(float a) { return __fsqrt_rn(a); }

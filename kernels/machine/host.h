@@ -8,6 +8,7 @@
 using u16 = std::uint16_t;
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
+using i64 = std::int64_t;
 
 struct Index { u32 x, y, z; };
 struct Self { Index thread, block, threads, blocks; };

@@ -114,6 +114,16 @@ def test_optional_members(install: object) -> None:
     assert list(ways(find("spare"))) == ["slow"]
 
 
+def test_a_backend_on_request_runs_only_where_it_is_named(install: object) -> None:
+    assert callable(install)
+    install(DEVICE="gpu")
+    assert "spare" in registry.default_backends()
+    install(DEVICE="gpu", ON_REQUEST=True)
+    assert "spare" not in registry.default_backends()
+    assert "spare" in registry.names()
+    assert refusals()(a_problem(), "spare") is None
+
+
 class UnspeakableError(BaseException):
     """An error whose message raises."""
 

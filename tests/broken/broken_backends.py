@@ -211,6 +211,26 @@ def _misaligned(session: Session, problem: Problem, send: Array, recv: Array) ->
     return lambda: reduce(session, problem, send[:end], recv[:end])
 
 
+def _output_misaligned(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
+    """The last element is not written where the output alone is not aligned."""
+    end = -1 if recv.ctypes.data % 64 and not send.ctypes.data % 64 else None
+    return lambda: reduce(session, problem, send[:end], recv[:end])
+
+
+def _ahead(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
+    """Reads its input before the previous call has written it, as a kernel that does not wait for the one before."""
+    early: dict[int, Array] = {}
+    session.memory.append((send, early))
+    number = len(session.memory)  # of the next call
+
+    def call() -> None:
+        if number < len(session.memory) and np.shares_memory(session.memory[number][0], recv):
+            session.memory[number][1][0] = recv.copy()
+        reduce(session, problem, early.get(0, send), recv)
+
+    return call
+
+
 def _after_larger(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Wrong after a larger message, whose remainder is still in its scratch memory."""
 
@@ -345,6 +365,8 @@ returns_stale = Broken(_stale)
 wrong_when_timed = Broken(_later)
 writes_past_the_end = Broken(_past)
 wrong_if_misaligned = Broken(_misaligned)
+wrong_if_output_misaligned = Broken(_output_misaligned)
+reads_ahead = Broken(_ahead, shared=[], in_place=False)
 wrong_after_larger = Broken(_after_larger, shared=[])
 mixes_up_communicators = Broken(_mixed_up, shared=[])
 drops_nan = Broken(_drop_nan)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from running import Mpi
 
+from collbench import registry
 from collbench.doctor import examine
 from collbench.doctor.findings import Finding
 from collbench.host import multicast, probes
@@ -68,6 +70,18 @@ def test_multicast_that_is_there_and_off_is_reported(
     finding = examine._multicast(variables)
     assert (finding is not None) == reported
     assert finding is None or finding.grade == "note"
+
+
+@pytest.mark.parametrize(
+    ("member", "grade"), [({}, "bad"), ({"ON_REQUEST": False}, "bad"), ({"ON_REQUEST": True}, "fine")]
+)
+def test_a_backend_on_request_that_is_not_installed_is_nothing_bad(
+    member: dict[str, bool], grade: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "gpu_count", lambda: 2)
+    monkeypatch.setattr(registry, "find", lambda name: SimpleNamespace(missing=lambda: "not installed", **member))
+    finding = examine._backend("peer")
+    assert (finding.grade, finding.found) == (grade, "not installed")
 
 
 def test_gpus_are_listed_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ PURE = (
     "errors", "tables", "printer", "plan", "host", "results", "views", "tune", "check", "kernels", "slurm", "backends",
     "registry",
 )  # fmt: skip
-WALL = ("mpi4py.MPI", "cupy", "cuda", "nccl", "nvshmem", "pynvml")
+WALL = ("mpi4py.MPI", "cupy", "cuda", "nccl", "nvshmem", "pynvml", "torch", "flashinfer")
 
 
 def modules() -> dict[str, Path]:

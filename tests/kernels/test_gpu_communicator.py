@@ -11,11 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kernel_files import source, write
+from kernel_files import OF_ALL_REDUCE, source, write
 from samples import a_layout, a_problem
 
 from collbench import registry
-from collbench.backends import _kernels
 from collbench.backends._kernels import KernelBackend
 from collbench.errors import HangError
 from collbench.kernels import gpu_communicator
@@ -26,7 +25,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.kernels.loader import Loader
 from collbench.plan.layout import Layout
 
-KERNELS = tuple(_kernels.own_names())
+KERNELS = OF_ALL_REDUCE
 IN_TURN = Layout((3, 4, 6, 7), (0, 1, 0, 1))  # four ranks of a launch of more, on nodes whose ranks interleave
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3),
            a_layout(56, nodes=7), a_layout(128, nodes=32))  # fmt: skip
@@ -137,7 +136,7 @@ def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scrat
     tile = 1024 if name == "nvrar-put" else 128
     for dtype in backend.file.dtypes:
         problem = a_problem(dtype=dtype, layout=layout, size=1 << 30)
-        flagged = name in ("nvrar-ll", "nvrar-put") or dtype == "int32"
+        flagged = name in ("nvrar-ll", "nvrar-put")
         piece = backend.elements_at_once(problem, scratch) * problem.dtype.itemsize
         cells = -(-piece // (8 if flagged else 16))
         shard = cells if name == "oneshot" else -(-cells * layout.node_count // layout.size)
@@ -176,7 +175,7 @@ def test_a_kernel_is_compiled_for_its_problem(name: str) -> None:
         defines = backend.defines(problem, shape, ON_GPU)
         assert (defines["COLL_DTYPE"], defines["COLL_OP"], defines["COLL_THREADS"]) == (dtype, "max", 64)
         assert (defines["COLL_NODES"], defines["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
-        assert defines["COLL_FLAGGED"] == int(dtype == "int32" or backend.file.cell == "ll")
+        assert defines["COLL_FLAGGED"] == int(backend.file.cell == "ll")
         assert backend.file.defines.keys() <= defines.keys()
 
 

@@ -16,6 +16,8 @@ from collbench.plan.collectives import COLLECTIVES, ROOT, Collective, find
 
 Ints = NDArray[np.int64]
 EACH = pytest.mark.parametrize("what", COLLECTIVES.values(), ids=COLLECTIVES)
+PLAIN = [what for what in COLLECTIVES.values() if not what.normalises]
+EACH_PLAIN = pytest.mark.parametrize("what", PLAIN, ids=[what.name for what in PLAIN])
 RANKS = range(1, 10)
 MULTIPLES = (1, 2, 5, 64)
 
@@ -49,10 +51,12 @@ def by_pieces(what: Collective, n: int, inputs: Sequence[Ints], rank: int) -> In
 
 
 def test_the_definitions_below_cover_every_collective() -> None:
-    assert set(COLLECTIVES) == {"all_reduce", "reduce_scatter", "all_gather", "broadcast", "gather", "send_recv"}
+    assert {what.name for what in PLAIN} == {
+        "all_reduce", "reduce_scatter", "all_gather", "broadcast", "gather", "send_recv",
+    }  # fmt: skip
 
 
-@EACH
+@EACH_PLAIN
 @pytest.mark.parametrize("ranks", RANKS)
 def test_pieces_mean_what_the_textbook_says(what: Collective, ranks: int) -> None:
     draw = np.random.default_rng(ranks)
@@ -62,7 +66,7 @@ def test_pieces_mean_what_the_textbook_says(what: Collective, ranks: int) -> Non
             np.testing.assert_array_equal(by_pieces(what, n, inputs, rank), definition(what.name, inputs, rank))
 
 
-@EACH
+@EACH_PLAIN
 @pytest.mark.parametrize("ranks", RANKS)
 def test_pieces_cover_each_output_exactly_once(what: Collective, ranks: int) -> None:
     for n in elements(what, ranks):
@@ -74,10 +78,19 @@ def test_pieces_cover_each_output_exactly_once(what: Collective, ranks: int) -> 
             assert (covered == 1).all()
 
 
-@EACH
+@EACH_PLAIN
 def test_n_is_the_larger_buffer(what: Collective) -> None:
     sizes = [max(what.send(24, 4, rank), what.recv(24, 4, rank)) for rank in range(4)]
     assert max(sizes) == 24
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+def test_the_residual_is_behind_the_rows_and_is_one_more_contribution(ranks: int) -> None:
+    what = find("all_reduce_rms_norm")
+    (piece,) = what.pieces(24, ranks, 0)
+    assert (piece.start, piece.count, piece.origin) == (24, 24, 0)
+    assert piece.start + piece.count == what.recv(24, ranks, 0)
+    assert piece.sources == tuple(range(ranks + 1))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +102,7 @@ def test_n_is_the_larger_buffer(what: Collective) -> None:
         ("gather", 0.5, 2 / 3, 0.875),
         ("broadcast", 1.0, 1.0, 1.0),
         ("send_recv", 1.0, 1.0, 1.0),
+        ("all_reduce_rms_norm", 1.0, 4 / 3, 1.75),  # of the reduced message
     ],
 )
 def test_bus_factors_are_those_of_nccl_tests(name: str, at_2: float, at_3: float, at_8: float) -> None:
@@ -104,6 +118,11 @@ def test_sizes_round_down_to_whole_elements_for_every_rank(
     count, step = what.count(size, itemsize, ranks), ranks if what.splits else 1
     assert count % step == 0
     assert count * itemsize <= size < (count + step) * itemsize
+
+
+@pytest.mark.parametrize(("size", "rows"), [(0, 0), (2047, 0), (2048, 1), (6143, 2), (6144, 3)])
+def test_a_message_of_rows_has_whole_rows(size: int, rows: int) -> None:
+    assert find("all_reduce_rms_norm").count(size, 2, 4, hidden=1024) == rows * 1024
 
 
 @pytest.mark.parametrize(
@@ -125,7 +144,7 @@ def test_buffers_in_place_lie_where_nccl_wants_them(name: str, offsets: list[int
 @pytest.mark.parametrize("ranks", RANKS)
 def test_in_place_the_smaller_buffer_is_inside_the_larger(what: Collective, ranks: int) -> None:
     if what.in_place is None:
-        assert what.name in ("gather", "send_recv")
+        assert what.name in ("gather", "send_recv", "all_reduce_rms_norm")
         return
     for rank in range(ranks):
         n = 6 * ranks

@@ -23,6 +23,7 @@ from collbench.proof.buffers import (
     arena_bytes,
     lay_out,
     rounds_for,
+    shifted,
     trial_rounds,
 )
 
@@ -40,8 +41,9 @@ class Small(Cpu):
 def problem(
     name: str = "all_reduce", size: int = 4096, cache: str = "hot", in_place: bool = False, mode: str = "chain"
 ) -> Problem:
-    layout = Layout(tuple(range(RANKS)), (0,) * RANKS)
-    return Problem(layout, COLLECTIVES[name], DTYPES["float32"], "sum", size, mode, cache, in_place)
+    layout, what = Layout(tuple(range(RANKS)), (0,) * RANKS), COLLECTIVES[name]
+    kind, hidden = (DTYPES["bfloat16"], 8) if what.normalises else (DTYPES["float32"], 0)
+    return Problem(layout, what, kind, "sum", size, mode, cache, in_place, hidden)
 
 
 def spans(region: Region) -> list[tuple[int, int]]:
@@ -78,6 +80,7 @@ def test_buffers_stay_apart_and_inside(name: str, size: int, in_place: bool, ran
         assert before[0][1] == spans(buffers.outputs)[0][0]
         assert behind[-1][0] == whole[-1][1]
     assert all(high - low == GUARD_BYTES for low, high in [*before, *behind])
+    assert [region.count for region in (buffers.send, buffers.recv)] == [case.sent(rank), case.received(rank)]
 
 
 def test_large_messages_share_memory_and_only_the_last_answer_is_judged() -> None:
@@ -100,10 +103,19 @@ def test_large_messages_share_memory_and_only_the_last_answer_is_judged() -> Non
 def test_every_slot_is_used_and_none_twice_where_it_must_not(
     size: int, cache: str, in_place: bool, seconds: float
 ) -> None:
-    case = problem(size=size, cache=cache, in_place=in_place)
+    check_slots(problem(size=size, cache=cache, in_place=in_place), cache == "cold" or in_place, seconds)
+
+
+@pytest.mark.parametrize("size", [16, 4096, 1 << 20])
+@pytest.mark.parametrize("seconds", [1e-7, 1e-2])
+def test_a_slot_whose_residual_is_updated_serves_one_call(size: int, seconds: float) -> None:
+    check_slots(problem("all_reduce_rms_norm", size), True, seconds)
+
+
+def check_slots(case: Problem, once: bool, seconds: float) -> None:
     rounds = rounds_for(case, Small(), seconds)
     assert FEWEST_SLOTS <= rounds.slots <= rounds.calls < MOST_CALLS + FEWEST_SLOTS
-    if cache == "cold" or in_place:
+    if once:
         assert rounds.calls == rounds.slots
     else:
         assert rounds.slots % 2 == 1, "an even number of slots meets one parity only"
@@ -122,3 +134,18 @@ def test_the_trial_fits(cache: str) -> None:
         assert max(high for region in (buffers.outputs, *buffers.guards) for _, high in spans(region)) <= arena_bytes(
             case, device
         )
+
+
+@pytest.mark.parametrize(("name", "size", "in_place"), CASES)
+@pytest.mark.parametrize(("send", "recv"), [(4, 4), (4, 0), (0, 4)])
+def test_shifted_buffers_are_as_far_apart(name: str, size: int, in_place: bool, send: int, recv: int) -> None:
+    asked = problem(name, size, in_place=in_place)
+    if asked.refusal() or (in_place and send != recv):
+        return
+    buffers = shifted(lay_out(asked, 0, Rounds(3, 3, overlap=False)), send, recv)
+    before, behind = buffers.guards
+    assert [start % ALIGNMENT for start, _ in spans(buffers.recv)] == [recv] * 3 or in_place
+    assert spans(behind)[0][1] - spans(before)[0][0] >= 2 * GUARD_BYTES - recv
+    taken = sorted(spans(before) + spans(behind) + ([] if in_place else spans(buffers.send) + spans(buffers.recv)))
+    assert all(end <= start for (_, end), (start, _) in zip(taken, taken[1:], strict=False))
+    assert taken[-1][1] <= 3 * buffers.recv.stride

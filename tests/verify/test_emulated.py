@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated import a_layout, needs_compiler
+from emulated import KERNELS, a_layout, kernel, needs_compiler
 from kernel_files import source, write
 from running import Here, Mpi, Ran
 
 from collbench.kernels.files import own_folder
+from collbench.kernels.header import read
+from collbench.kernels.kernel import Kernel
+from collbench.verify.casts import cast_of
 from collbench.verify.scenes import draw_scene
-from collbench.verify.seeds import BLOCK
+from collbench.verify.seeds import BLOCK, PER_CAST
 
 ONESHOT = (own_folder() / "oneshot.cu").read_text(encoding="utf-8")
 LAST = "mark(a, Mark::receive);"
@@ -26,7 +28,7 @@ MISTAKES = {
     "leaves_out": ("else add(total, x);", "else if (p != 1) add(total, x);"),
     "deadlocks": ("r < PLACES; r++) call.send", "r < PLACES - 1; r++) call.send"),
     "crashes": (LAST, f"{LAST} *(volatile int*)nullptr = 1;"),
-    "crashes_seldom": (LAST, f"{LAST} if (gridDim.x == 3) *(volatile int*)nullptr = 1;"),
+    "crashes_seldom": (LAST, f"{LAST} if (gridDim.x == 3 && a.count == 2) *(volatile int*)nullptr = 1;"),
     "typo": (LAST, "mark(a, two);"),
     "nameless": ("KERNEL(a) {", "static void another(const Args& a) {"),
     "unlinked": ("KERNEL(a) {", 'extern "C" void of_nobody();\nKERNEL(a) {\n  if (!a.count) of_nobody();'),
@@ -76,24 +78,24 @@ def test_a_right_kernel_of_a_newcomer_passes(mpich: Mpi, newcomer: Path) -> None
     rows = [line.split() for line in ran.out.splitlines() if line.startswith("right")]
     assert [(row[1:3], row[-1]) for row in rows] == 2 * [(["3", "seeds"], "ok")]
     assert all(int(row[3]) >= 9 for row in rows), "three calls a seed, all of them checked"
-    assert "all_reduce · all types · sum · 3 ranks, 3x1 virtual" in ran.out
+    assert "all_reduce · all types · all operations · 3 ranks, 3x1 virtual" in ran.out
     assert "2 ok; " in ran.out
     assert "right on 1x2: ok" in ran.err
 
 
 @needs_compiler
 def test_a_rank_that_is_left_out_is_reported_and_replayed(mpich: Mpi, newcomer: Path) -> None:
-    ran = emulate(mpich, newcomer, "--backend", "leaves-out", *FEW)
+    ran = emulate(mpich, newcomer, "--backend", "leaves-out", *FEW, "--seed", "2")
     assert ran.code == 3, ran.err
     first, scene, *story, command = reported(ran.out)
-    assert first.startswith("leaves-out, 1x3, seed 1: rank 0, ")
+    assert first.startswith("leaves-out, 1x3, seed 2: rank 0, ")
     assert "the contribution of rank 1 is missing (expected " in first
     assert first.removeprefix("leaves-out, 1x3, ") in ran.out.replace("wrong: seed", "seed", 1)
-    assert scene.startswith("  float32 sum, ")
+    assert scene.startswith("  leaves-out float32 ")
     assert "threads: " in scene
     assert "; stores: " in scene
     assert any(line.startswith("  rank 0 waited in exchange of call ") for line in story)
-    assert command.endswith("--layout 1x3 --dtype float32 --sizes 8,1028 --seed 1 --seeds 1")
+    assert command.endswith("--layout 1x3 --dtype float32 --sizes 8,1028 --seed 2 --seeds 1")
     replayed = emulate(mpich, newcomer, *again(ran))
     assert (replayed.code, reported(replayed.out)) == (3, reported(ran.out))
 
@@ -127,8 +129,15 @@ def test_a_crash_is_reported_and_replayed(mpich: Mpi, newcomer: Path) -> None:
 
 @needs_compiler
 def test_the_seeds_of_a_crash_are_found_whatever_else_ran_beside_it(mpich: Mpi, newcomer: Path) -> None:
-    blocks = (draw_scene(a_layout("1x3"), seed, ("float32",), ("sum",), (8, 1028)).shape[0] for seed in count(1))
-    begin = next(number for number, each in enumerate(blocks) if each == 3) // BLOCK * BLOCK + 1
+    backend = Kernel(read(newcomer / "crashes_seldom.cu"))
+    ours = [kernel(name) for name in KERNELS]
+    cast = cast_of(backend, ours, a_layout("1x3"), ("float32",), backend.file.ops, (8, 1028), 0)
+    scenes = (draw_scene(cast, seed) for seed in range(1, PER_CAST))
+    crashes = (
+        any((one.kernel.file, one.shape[0], one.problem.count) == (backend.file, 3, 2) for one in scene.parts)
+        for scene in scenes
+    )
+    begin = next(number for number, each in enumerate(crashes) if each) // BLOCK * BLOCK + 1
     assert begin > 1
     ran = emulate(mpich, newcomer, "--backend", "crashes-seldom", *FEW[:-1], str(begin + BLOCK))
     assert ran.code == 3, ran.err
@@ -188,7 +197,7 @@ def test_json_is_all_there_is_on_stdout(mpich: Mpi, newcomer: Path) -> None:
         ("leaves-out", "wrong"), ("right", "ok"), ("mpi", "skipped"),
     ]  # fmt: skip
     assert {(one["layout"], one["ranks"], one["dtype"], one["op"], one["story"]) for one in found} == {
-        ("1x3", 3, "float32", "sum", "6 seeds")
+        ("1x3", 3, "float32", "all operations", "6 seeds")
     }
     assert found[0]["reason"].startswith("seed 1: rank 0, ")
     assert found[2]["reason"] == "mpi is not a kernel file; the emulator runs kernel files only"

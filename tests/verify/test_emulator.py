@@ -6,27 +6,31 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import KERNELS, Patch, a_layout, kernel, needs_compiler, patched
+from emulated import KERNELS, Draws, Patch, cast_for, kernel, needs_compiler, patched
 from programs import NOTHING, Words, run, small
 
+from collbench.kernels.abi import FIRST_EPOCH
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.verify import schedules
 from collbench.verify.emulator import Ending
-from collbench.verify.scenes import EmulatedScene, draw_scene, run_scene, with_silent_rank
+from collbench.verify.playing import run_scene
+from collbench.verify.scenes import EmulatedScene, draw_scene, with_silent_rank
 
 pytestmark = needs_compiler
 SIZES = (4, 30, 1026, 2052, 4100)
+TESTS = Path(__file__).parent.parent
 
 
-def scenes(layout: str, dtype: str, op: str, seeds: int) -> Iterator[EmulatedScene]:
-    """The scenes of the first seeds."""
+def scenes(name: str, layout: str, dtype: str, op: str, seeds: int) -> Iterator[EmulatedScene]:
+    """The scenes of one of our kernels with the first seeds."""
     for seed in range(seeds):
-        yield draw_scene(a_layout(layout), seed, (dtype,), (op,), SIZES)
+        yield draw_scene(cast_for(kernel(name), Draws(name, layout, dtype, SIZES, op)), seed)
 
 
 # ---- What ends a run ----
@@ -50,7 +54,9 @@ def test_a_deadlock_says_who_waits_for_whom(tmp_path: Path) -> None:
 
 def test_a_story_has_ranks_and_not_places(tmp_path: Path) -> None:
     layout = Layout((0, 1, 2, 3), (0, 1, 0, 1))
-    verdict = run_scene(small(tmp_path, WAITS), draw_scene(layout, 0, ("float32",), ("sum",), (4096,)))
+    cast = replace(cast_for(small(tmp_path, WAITS), Draws("hop", "2x2", "float32", (4096,))), layout=layout)
+    drawn = (draw_scene(cast, seed) for seed in count())
+    verdict = run_scene(next(one for one in drawn if (one.layout, one.first_epoch) == (layout, FIRST_EPOCH)))
     assert verdict.wrong == "deadlock"
     assert verdict.waits[0].startswith("rank 2 waited in doubling step 2 of call 2 for rank 0 (block ")
 
@@ -110,33 +116,36 @@ def test_what_goes_wrong_ends_the_run(tmp_path: Path, body: str, ending: Ending)
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_seed_replays_exactly(name: str) -> None:
-    one, two = scenes("3x2", "int32", "max", 2)
-    first, other, again = (run_scene(kernel(name), scene) for scene in (one, two, one))
+    one, two = scenes(name, "3x2", "int32", "max", 2)
+    first, other, again = (run_scene(scene) for scene in (one, two, one))
     assert first == again
     assert (first.wrong, first.calls > 0) == ("", True)
     assert first.events != other.events
 
 
 def test_a_failure_replays_exactly(tmp_path: Path) -> None:
-    scene = draw_scene(a_layout("1x2"), 5, ("float32",), ("sum",), (1028,))
-    one, two = (run_scene(small(tmp_path, WAITS), scene) for _ in range(2))
+    scene = draw_scene(cast_for(small(tmp_path, WAITS), Draws("hop", "1x2", "float32", (1028,))), 5)
+    one, two = (run_scene(scene) for _ in range(2))
     assert one == two
     assert one.wrong == "deadlock"
 
 
 def test_a_seed_replays_in_another_process() -> None:
     program = """
-from collbench import registry
-from collbench.verify.scenes import draw_scene, run_scene
-from collbench.plan.layout import virtual_layout
-layout = virtual_layout(2, 2, ["here"] * 4)
-print(run_scene(registry.find("nvrar-ll").kernel, draw_scene(layout, 3, ("float32",), ("sum",), (4100, 30))).events)
+from emulated import Draws, cast_for, kernel
+from collbench.verify.playing import run_scene
+from collbench.verify.scenes import draw_scene
+print(run_scene(draw_scene(cast_for(kernel("nvrar-ll"), Draws("nvrar-ll", "2x2", "float32", (4100, 30))), 3)).events)
 """
     events = [
-        int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+        int(
+            subprocess.run(
+                [sys.executable, "-c", program], cwd=TESTS, capture_output=True, text=True, check=True
+            ).stdout
+        )
         for _ in range(2)
     ]
-    here = run_scene(kernel("nvrar-ll"), draw_scene(a_layout("2x2"), 3, ("float32",), ("sum",), (4100, 30)))
+    here = run_scene(draw_scene(cast_for(kernel("nvrar-ll"), Draws("nvrar-ll", "2x2", "float32", (4100, 30))), 3))
     assert events == [here.events] * 2
 
 
@@ -276,25 +285,31 @@ def test_puts_of_two_meetings_may_overtake_each_other(tmp_path: Path, gates: str
     ("layout", "dtype", "op"), [("5x4", "float16", "sum"), ("3x2", "int32", "max"), ("7x1", "bfloat16", "min")]
 )
 def test_good_kernels_pass_on_any_layout(name: str, layout: str, dtype: str, op: str) -> None:
-    for scene in scenes(layout, dtype, op, 5):
-        verdict = run_scene(kernel(name), scene)
+    for scene in scenes(name, layout, dtype, op, 5):
+        verdict = run_scene(scene)
         assert verdict.wrong == "", (verdict.waits, str(scene))
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_all_others_give_up_where_one_never_comes(name: str) -> None:
-    for number, scene in enumerate(scenes("3x2", "int32", "max", 3)):
-        assert run_scene(kernel(name), with_silent_rank(scene, number * 2)).wrong == ""
+    for number, scene in enumerate(scenes(name, "3x2", "int32", "max", 3)):
+        assert run_scene(with_silent_rank(scene, number * 2)).wrong == ""
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_ranks_that_are_not_in_the_order_of_nodes(name: str) -> None:
-    layout = Layout((0, 1, 2, 3), (0, 1, 0, 1))
-    for seed in range(4):
-        assert run_scene(kernel(name), draw_scene(layout, seed, ("float32",), ("sum",), SIZES)).wrong == ""
+    cast = cast_for(kernel(name), Draws(name, "2x2", "float32", SIZES))
+    orders = set()
+    for seed in range(8):
+        scene = draw_scene(cast, seed)
+        orders.add((scene.layout.nodes, scene.pes))
+        assert run_scene(scene).wrong == ""
+    assert len({nodes for nodes, _ in orders}) > 1 < len({pes for _, pes in orders})
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_many_ranks(name: str) -> None:
     size = 516 if name == "oneshot" else 16 << 10  # what it sends grows with the square of the ranks
-    assert run_scene(kernel(name), draw_scene(a_layout("16x8"), 1, ("bfloat16",), ("sum",), (size,))).wrong == ""
+    scene = draw_scene(cast_for(kernel(name), Draws(name, "16x8", "bfloat16", (size,), threads=32)), 1)
+    few = replace(scene, parts=scene.parts[:1], comms=1, first_epoch=FIRST_EPOCH)
+    assert run_scene(few).wrong == ""

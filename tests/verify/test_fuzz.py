@@ -23,7 +23,9 @@ from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.verify import emulator, schedules
-from collbench.verify.scenes import EmulatedScene, run_scene, with_silent_rank
+from collbench.verify.casts import scratch_for
+from collbench.verify.playing import run_scene
+from collbench.verify.scenes import EmulatedScene, Part, with_silent_rank
 from collbench.verify.schedules import ALWAYS, Schedule
 
 pytestmark = needs_compiler
@@ -113,22 +115,37 @@ def any_work(draw: st.DrawFn, layout: Layout, build: Build) -> Problem:
 
 
 @st.composite
-def any_scene(draw: st.DrawFn, build: Build) -> EmulatedScene:
+def any_part(draw: st.DrawFn, played: Kernel, layout: Layout, build: Build, most: int) -> Part:
+    """Calls on any message in up to ``most`` blocks, aligned or not."""
+    problem = draw(any_work(layout, build))
+    send = draw(st.just(0) | st.integers(0, 9))
+    return Part(
+        kernel=played,
+        problem=problem,
+        shape=(draw(st.integers(1, most)), build.threads),
+        shifts=(send, send if problem.in_place else draw(st.just(0) | st.integers(0, 9))),
+        layer=draw(st.integers(-1 if DTYPES[build.dtype].is_float else 0, 3)),
+    )
+
+
+@st.composite
+def any_scene(draw: st.DrawFn, played: Kernel, build: Build) -> EmulatedScene:
     """Any calls of a kernel that is compiled so; sometimes one rank never makes them."""
     layout = a_layout(build.layout)
-    problems = draw(st.lists(any_work(layout, build), min_size=1, max_size=3))
     comms = draw(st.integers(1, 3))
-    blocks = draw(st.integers(1, max(1, min(6, MOST_THREADS // (layout.size * comms * build.threads)))))
+    most = max(1, min(6, MOST_THREADS // (layout.size * comms * build.threads)))
+    parts = draw(st.lists(any_part(played, layout, build, most), min_size=1, max_size=3))
+    blocks = max(part.shape[0] for part in parts)
     eras = st.sampled_from((2, 3)) | st.integers((1 << 32) - 9, (1 << 32) - 1) | st.just((1 << 33) - 2)
     scene = EmulatedScene(
-        problems=tuple(problems),
+        parts=tuple(parts),
         comms=comms,
-        shape=(blocks, build.threads),
         first_epoch=draw(eras),
-        room=MOST_ELEMENTS * DTYPES[build.dtype].itemsize,
-        shift=draw(st.just(0) | st.integers(0, 9)),
-        layer=draw(st.integers(-1 if DTYPES[build.dtype].is_float else 0, 3)),
+        scratch=scratch_for([played], layout, MOST_ELEMENTS * DTYPES[build.dtype].itemsize),
         schedule=draw(any_schedule(layout.size, blocks, build.threads)),
+        pes=tuple(draw(st.permutations(range(layout.size)))),
+        joined=played.file.nodes == "one" or draw(st.booleans()),
+        chained=not any(part.problem.in_place for part in parts) and draw(st.booleans()),
     )
     few = layout.size**2 * blocks * build.threads <= FEW_LOOKS
     silent = draw(st.none() | st.none() | st.none() | st.integers(0, layout.size - 1)) if few else None
@@ -147,8 +164,8 @@ def _patient() -> Iterator[None]:
 @given(data=st.data())
 def test_every_answer_is_right_in_any_order(name: str, data: st.DataObject) -> None:
     build = data.draw(any_build(name) if EXAMPLES else st.sampled_from(BUILDS[name]), "build")
-    scene = data.draw(any_scene(build), "scene")
     defines = {"COLL_BATCH": build.batch} if kernel(name).file.defines else {}
+    scene = data.draw(any_scene(Kernel(kernel(name).file, defines), build), "scene")
     with np.errstate(all="ignore"):
-        verdict = run_scene(Kernel(kernel(name).file, defines), scene)
+        verdict = run_scene(scene)
     assert verdict.wrong == "", (verdict.waits, str(scene))

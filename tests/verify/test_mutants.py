@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import Draws, Patch, a_layout, kernel, needs_compiler, patched
+from emulated import Draws, Patch, cast_for, kernel, needs_compiler, patched
 
 from collbench.kernels.kernel import Kernel
 from collbench.verify import emulator
-from collbench.verify.scenes import EmulatedScene, SceneResult, draw_scene, run_scene, with_silent_rank
+from collbench.verify.playing import SceneResult, run_scene
+from collbench.verify.scenes import EmulatedScene, Part, draw_scene, with_silent_rank
 
 pytestmark = needs_compiler
 
@@ -48,6 +49,11 @@ def as_drawn(scene: EmulatedScene) -> EmulatedScene:
     return scene
 
 
+def of_parts(scene: EmulatedScene, change: Callable[[Part], Part]) -> EmulatedScene:
+    """The scene with all its parts changed."""
+    return replace(scene, parts=tuple(map(change, scene.parts)))
+
+
 def near_wrap(scene: EmulatedScene) -> EmulatedScene:
     """The third call is the first of a new era."""
     return replace(scene, first_epoch=(1 << 32) - 2)
@@ -55,17 +61,21 @@ def near_wrap(scene: EmulatedScene) -> EmulatedScene:
 
 def special(scene: EmulatedScene) -> EmulatedScene:
     """Inputs with NaN, some of nothing but ones."""
-    return replace(scene, layer=-1)
+    return of_parts(scene, lambda part: replace(part, layer=-1))
 
 
 def one_never_comes(scene: EmulatedScene) -> EmulatedScene:
     """All other ranks must give up."""
-    return with_silent_rank(scene, scene.schedule.seed % scene.problems[0].layout.size)
+    return with_silent_rank(scene, scene.schedule.seed % scene.layout.size)
 
 
 def in_place(scene: EmulatedScene) -> EmulatedScene:
     """Every output is written over its input."""
-    return replace(scene, problems=tuple(replace(problem, in_place=True) for problem in scene.problems))
+    return of_parts(replace(scene, chained=False), _in_place)
+
+
+def _in_place(part: Part) -> Part:
+    return replace(part, problem=replace(part.problem, in_place=True), shifts=(part.shifts[0],) * 2)
 
 
 @dataclass(frozen=True)
@@ -192,9 +202,8 @@ EQUIVALENT = (
 
 def played(backend: Kernel, draws: Draws, twist: Twist, seed: int) -> SceneResult:
     """What becomes of the scene of a seed."""
-    scene = draw_scene(a_layout(draws.layout), seed, (draws.dtype,), ("sum",), draws.sizes)
     with np.errstate(all="ignore"):  # a wrong answer may be infinite
-        return run_scene(backend, twist(scene))
+        return run_scene(twist(draw_scene(cast_for(backend, draws), seed)))
 
 
 def first_wrong(backend: Kernel, draws: Draws, twist: Twist, seeds: int) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import Patch, a_layout, needs_compiler, patched
+from emulated import Draws, Patch, cast_for, needs_compiler, patched
 from programs import Call, compiled, play
 
 from collbench.kernels.host_compiler import LoadedKernel
 from collbench.verify import schedules
 from collbench.verify.emulator import Ending
-from collbench.verify.scenes import draw_scene, run_scene
+from collbench.verify.playing import run_scene
+from collbench.verify.scenes import draw_scene
 from collbench.verify.schedules import ALWAYS
 
 pytestmark = needs_compiler
@@ -131,15 +132,15 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_kernel_that_reads_before_it_waits_is_caught(tmp_path: Path, name: str, mistake: str) -> None:
     wrong = patched((Patch("common/call.cuh", READS_EPOCH, MISTAKES[mistake]),), name, tmp_path)
-    scenes = (draw_scene(a_layout("1x3"), seed, ("float32",), ("sum",), (4, 1028)) for seed in range(10))
+    cast = cast_for(wrong, Draws(name, "1x3", "float32", (4, 1028)))
     with np.errstate(all="ignore"):
-        assert any(run_scene(wrong, scene).wrong for scene in scenes)
+        assert any(run_scene(draw_scene(cast, seed)).wrong for seed in range(10))
 
 
 @pytest.mark.parametrize("name", ["nvrar-ll", "oneshot"])
 def test_a_kernel_that_lets_the_next_one_start_before_it_waits_passes(tmp_path: Path, name: str) -> None:
     lines = READS_EPOCH.splitlines(keepends=True)
     early = patched((Patch("common/call.cuh", READS_EPOCH, "".join((lines[1], lines[0], lines[2]))),), name, tmp_path)
+    cast = cast_for(early, Draws(name, "1x3", "float32", (4, 1028)))
     for seed in range(10):
-        scene = draw_scene(a_layout("1x3"), seed, ("float32",), ("sum",), (4, 1028))
-        assert run_scene(early, scene).wrong == ""
+        assert run_scene(draw_scene(cast, seed)).wrong == ""

@@ -10,7 +10,7 @@ from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.worlds import Topology
-from collbench.verify.stories import STORIES
+from collbench.verify.stories import HIDDEN, STORIES
 from collbench.verify.subjects import Subject, VerifyRequest, default_sizes, scenes, subjects
 
 
@@ -48,12 +48,27 @@ def test_default_sizes_have_tails_and_remainders(dtype: Dtype) -> None:
     assert max(default_sizes(dtype, "gpu")) == 16 << 20
 
 
+def test_rows_have_odd_lengths_and_numbers() -> None:
+    norm = {"collectives": ("all_reduce_rms_norm",), "dtypes": ("bfloat16",)}
+    found = subjects(request(**norm), [FOUR])
+    assert [each.hidden for each in found] == list(HIDDEN)
+    for each in found:
+        rows = [problem.count // each.hidden for problem in each.problems(False)]
+        assert {1, 2, 3, 7, 31} <= set(rows)
+        assert not each.refusal
+    (one,) = subjects(request(**norm, hidden=(64,), sizes=(300,)), [FOUR])
+    assert [problem.bytes for problem in one.problems(False)] == [256]
+    assert str(one) == "mpi all_reduce_rms_norm rows of 64 bfloat16 sum on 2x2 virtual"
+    assert STORIES["one-output"].skips(one.collective, one.dtype, one.op)
+    assert STORIES["same-bits"].skips(one.collective, one.dtype, one.op) is None
+
+
 def test_what_a_story_plays() -> None:
     whom = subject(sizes=(4, 4096))
     plays = {name: list(scenes(story, whom)) for name, story in STORIES.items()}
     assert [[problem.bytes for problem in scene.problems] for scene in plays["mixed-sizes"]] == [[4, 4096]]
     assert [(scene.problems[0].in_place, scene.shift) for scene in plays["misaligned"][::2]] == [
-        (False, (1, 0)), (False, (0, 1)), (True, (1, 0)),
+        (False, (1, 1)), (False, (1, 0)), (False, (0, 1)), (True, (1, 1)),
     ]  # fmt: skip
     assert {scene.problems[0].in_place for scene in plays["back-to-back"]} == {False, True}
     assert all(
@@ -63,6 +78,9 @@ def test_what_a_story_plays() -> None:
 
 def test_stories_skip_what_they_do_not_fit() -> None:
     reduce, gather = COLLECTIVES["all_reduce"], COLLECTIVES["all_gather"]
-    assert STORIES["same-bits"].skips(reduce, DTYPES["int32"]) is None
-    assert STORIES["same-bits"].skips(gather, DTYPES["float32"])
-    assert STORIES["special-values"].skips(reduce, DTYPES["int32"])
+    assert STORIES["same-bits"].skips(reduce, DTYPES["int32"], "sum") is None
+    assert STORIES["same-bits"].skips(gather, DTYPES["float32"], "")
+    assert STORIES["special-values"].skips(reduce, DTYPES["int32"], "sum")
+    assert STORIES["chained"].skips(reduce, DTYPES["float32"], "max") is None
+    assert STORIES["chained"].skips(reduce, DTYPES["float32"], "avg")
+    assert STORIES["chained"].skips(gather, DTYPES["float32"], "")
