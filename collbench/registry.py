@@ -22,6 +22,7 @@ from collbench.backends import (
     Opening,
     OtherWays,
     Session,
+    Specialised,
     Tunable,
     _kernels,
 )
@@ -269,16 +270,17 @@ def refusals() -> Callable[[Problem, str], str | None]:
     return lambda problem, name: missing(name) or found(name).refuses(problem)
 
 
-def default_backends() -> tuple[str, ...]:
+def default_backends(collectives: Iterable[str] = ("all_reduce",)) -> tuple[str, ...]:
     """All backends that can run on the GPUs of this machine; without GPUs, all that can run on CPU ranks. Those on
     request are in neither.
 
-    On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each runs as a separate backend
-    and is always listed, so that its row can report a missing compiler.
+    On GPUs, built-in kernels run as ``nvrar``, which selects among them. On CPU ranks each that implements one of
+    ``collectives`` runs as a separate backend and is always listed, so that its row can report a missing compiler.
     """
-    found = {name: backend for name in names() if not is_on_request(backend := find(name))}
+    wanted = set(collectives)
+    found = {name: find(name) for name in names() if _implements(name, wanted) and not is_on_request(find(name))}
     here = [name for name, backend in found.items() if backend.missing() is None]
-    ours = own_kernels()
+    ours = [name for name in own_kernels() if name in found]
     on_gpus = tuple(name for name in here if found[name].DEVICE == "gpu" and name not in ours)
     listed = ours if _kernels.device() == "cpu" else []
     return on_gpus or tuple(name for name in found if name != "nvrar" and (name in here or name in listed))
@@ -287,6 +289,15 @@ def default_backends() -> tuple[str, ...]:
 def is_on_request(backend: Backend) -> bool:
     """Whether the backend runs only where it is named."""
     return isinstance(backend, OnRequest) and backend.ON_REQUEST
+
+
+def _implements(name: str, collectives: set[str]) -> bool:
+    """Whether a kernel of ours, or a specialised backend, implements one of ``collectives``; true of all others."""
+    if name in _kernels.own_names():
+        file = find_kernels()[name]
+        return isinstance(file, Broken) or file.collective in collectives
+    backend = find(name)
+    return not isinstance(backend, Specialised) or not collectives.isdisjoint(backend.ONLY)
 
 
 def default_dtypes(specs: Iterable[str], collectives: Iterable[str] = ()) -> tuple[str, ...]:

@@ -6,7 +6,7 @@
 // Why two halves of scratch suffice, for every kernel, and for calls of different kernels and sizes in any order:
 // call e uses the half that has the parity of e. Consider a store of rank A into the scratch of rank B in call e. A has
 // completed call e-1, so it has received every element of that result. Each element depends on B's input, which B sent
-// in its own call e-1, and that began after B's call e-2 had ended (kernels of one stream do not overlap). So B has
+// in its own call e-1, and that began after B's call e-2 had ended (a kernel waits for the one before it). So B has
 // read, and where necessary cleared, everything that call e-2 left in this half. A call on no elements would break the
 // chain: the host makes none. Cells carry their own validity, so no other order between stores is relied on.
 //

@@ -56,6 +56,7 @@ def ours(spec: str) -> Kernel:
     return found.kernel
 
 
+OF_ALL_REDUCE = tuple(name for name in OURS if ours(name).file.collective == "all_reduce")
 HEADER = """/* collbench
 summary = "for a test"
 collective = "all_reduce"

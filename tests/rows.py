@@ -35,8 +35,8 @@ def a_row_problem(layout: str, dtype: str, hidden: int, rows: int) -> Problem:
 
 @dataclass(frozen=True)
 class RowScene:
-    """Calls of a kernel on ``problems`` in turn. ``shifts``: elements by which message, output, weight and residual are
-    misaligned. ``in_place``: the rows are written over the message, ``silent``: the place of a rank that never calls."""
+    """Calls of a kernel on ``problems`` in turn. ``shifts``: elements by which message, output, weight and residual
+    are misaligned. ``in_place``: rows are written over the message; ``silent``: the place of a rank without calls."""
 
     problems: tuple[Problem, ...]
     shape: tuple[int, int]
@@ -47,13 +47,19 @@ class RowScene:
     silent: int | None = None
 
 
-def draw_rows(layout: str, dtype: str, hidden: Sequence[int], rows: Sequence[int], seed: int) -> RowScene:
+THREADS = (16, 32, 64, 96, 128)  # of a block
+
+
+def draw_rows(
+    layout: str, dtype: str, hidden: Sequence[int], rows: Sequence[int], seed: int, threads: Sequence[int] = THREADS
+) -> RowScene:
     """The scene of a seed: three to five calls on rows of one length."""
     rng = Random(f"rows {layout} {dtype} {seed}")
     length = rng.choice(hidden)
     problems = tuple(a_row_problem(layout, dtype, length, rng.choice(rows)) for _ in range(rng.randint(3, 5)))
-    shape = (rng.randint(1, 3), rng.choice((16, 32, 64, 96, 128)))
-    shifts = rng.choice(((0, 0, 0, 0), (0, 0, 0, 0), (1, 1, 1, 1), tuple(rng.randrange(8) for _ in range(4))))
+    shape = (rng.randint(1, 3), rng.choice(threads))
+    odd = (rng.randrange(8), rng.randrange(8), rng.randrange(8), rng.randrange(8))
+    shifts = rng.choice(((0, 0, 0, 0), (0, 0, 0, 0), (1, 1, 1, 1), odd))
     return RowScene(
         problems, shape, shifts, rng.random() < 0.3, rng.choice((FIRST_EPOCH, LAST_EPOCHS)),
         draw(seed, problems[0].layout.size, *shape),

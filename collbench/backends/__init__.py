@@ -38,6 +38,7 @@ __all__ = [
     "PhasedCall",
     "Problem",
     "Session",
+    "Specialised",
     "Tunable",
     "UsageError",
     "Values",
@@ -122,7 +123,8 @@ class DescribedCall(Protocol):
 class Backend(Protocol):
     """The members of a backend file. It only enqueues work: it neither synchronises the device nor reads a clock.
 
-    It may also be ``Configurable``, ``Tunable``, ``ExactNorm`` or ``OnRequest``, or have ``OtherWays``.
+    It may also be ``Configurable``, ``Tunable``, ``Specialised``, ``ExactNorm`` or ``OnRequest``, or have
+    ``OtherWays``.
     """
 
     @property
@@ -197,3 +199,12 @@ class ExactNorm(Protocol):
     def EXACT_NORM(self) -> bool:  # noqa: N802 - a constant of most
         """Whether rows have, bit by bit, the arithmetic of ``plan.rms_norm``; those of others may be a few roundings
         away."""
+
+
+@runtime_checkable
+class Specialised(Protocol):
+    """A backend for a few collectives, which is among the defaults for these alone."""
+
+    @property
+    def ONLY(self) -> tuple[str, ...]:  # noqa: N802 - a constant of most
+        """Names of the collectives."""

@@ -16,6 +16,7 @@ from collbench.backends import (
     OnRequest,
     OtherWays,
     Problem,
+    Specialised,
     Tunable,
     UsageError,
     Values,
@@ -91,6 +92,8 @@ class Guarded:
                 self.configured = partial(_configured, name, backend)
             if isinstance(backend, ExactNorm):
                 self.EXACT_NORM = bool(backend.EXACT_NORM)
+            if isinstance(backend, Specialised):
+                self.ONLY = tuple(map(str, backend.ONLY))
             if isinstance(backend, Tunable):
                 self.candidates = partial(_candidates, name, backend)
         if self.DEVICE not in DEVICES:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from collbench.backends import ExactOrder
+from collbench.backends._unfused import in_sequence, norm_on_host
 from collbench.devices.device import Array, Call, Device
-from collbench.plan import rms_norm
 from collbench.plan.collectives import ROOT
 from collbench.plan.problem import Problem
 
@@ -62,7 +62,7 @@ class MpiSession:
         from mpi4py import MPI
 
         if problem.collective.normalises:
-            return self._normalised(problem, send, recv)
+            return in_sequence(problem, send, recv, self.prepare, norm_on_host)
         comm = self.world.comm
         reduction = self._reduction(problem)
         source, target = message(problem, send), message(problem, recv)
@@ -77,23 +77,6 @@ class MpiSession:
             "send_recv": self._ring(source, target),
         }
         return forms[problem.collective.name]
-
-    def _normalised(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """An all-reduce to where the normalised rows belong, and their residual and norm in numpy."""
-        import numpy as np
-
-        given, weight = send[: problem.count], send[problem.count :]
-        rows, residual = recv.reshape(2, -1, problem.hidden)
-        reduction, comm = self._reduction(problem), self.world.comm
-        source, target = message(problem, given), message(problem, recv[: problem.count])
-
-        def call() -> None:
-            comm.Allreduce(source, target, reduction)
-            with np.errstate(all="ignore"):
-                residual[...] = rms_norm.flat_residual(rows[None], residual)
-                rows[...] = rms_norm.normalised(residual, weight)
-
-        return call
 
     def _reduce_scatter(self, source: Any, target: Any, op: Any, problem: Problem, send: Array) -> Call:
         from mpi4py import MPI

@@ -1,4 +1,5 @@
-"""NCCL with its defaults: default tuning, and buffers that collbench does not register.
+"""NCCL with its defaults: default tuning, and buffers that collbench does not register. Where rows are normalised, a
+kernel of ours follows its all-reduce.
 
 Memory comes from ncclMemAlloc, so in a CUDA graph NCCL registers it (NCCL_GRAPH_REGISTER, on by default).
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from collbench.backends._unfused import in_sequence, norm_on_gpu
 from collbench.host.gpus import gpu_missing
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 DEVICE = "gpu"
 SUMMARY = "NCCL with default tuning"
+EXACT_NORM = True
 
 
 def missing() -> str | None:
@@ -28,8 +31,8 @@ def missing() -> str | None:
 
 
 def refuses(problem: Problem) -> str | None:
-    """Why NCCL cannot run ``problem``, or None: it has every plain collective for every type."""
-    return "NCCL has no RMSNorm" if problem.collective.normalises else None
+    """None: NCCL has every collective for every type."""
+    return None
 
 
 def exact_order(problem: Problem) -> ExactOrder | None:
@@ -46,21 +49,23 @@ def open(world: World, device: Device, arena_bytes: int) -> NcclSession:
     """A session with its own communicator and memory from ncclMemAlloc."""
     from collbench.devices.nccl import NcclCommunicator
 
-    return NcclSession(
-        cast("Gpu", device), device.arena(arena_bytes), NcclCommunicator(world) if world.member else None
-    )
+    comm = NcclCommunicator(world) if world.member else None
+    return NcclSession(world, cast("Gpu", device), device.arena(arena_bytes), comm)
 
 
 @dataclass(frozen=True)
 class NcclSession:
     """A communicator on one world; ``comm`` is None on ranks outside it."""
 
+    world: World
     device: Gpu
     arena: Array
     comm: NcclCommunicator | None
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """One NCCL call on the device's stream."""
+        """One NCCL call on the device's stream, and the norm behind it where rows are normalised."""
+        if problem.collective.normalises:
+            return in_sequence(problem, send, recv, self.prepare, norm_on_gpu(self.world, self.device))
         assert self.comm is not None, "members only"
         return self.comm.call(problem, send, recv, self.device.stream.ptr)
 

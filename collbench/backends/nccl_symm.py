@@ -1,7 +1,8 @@
 """NCCL's symmetric-memory kernels over registered windows: the fastest NCCL.
 
 Despite registration NCCL may fall back silently. Every call is therefore captured once to read the names of its
-kernels; where none is symmetric, the case is skipped, and its reason names the kernels that NCCL chose.
+kernels; where none is symmetric, the case is skipped, and its reason names the kernels that NCCL chose. Where rows are
+normalised, a kernel of ours follows its all-reduce.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from collbench.backends._unfused import in_sequence, norm_on_gpu, reduction
 from collbench.errors import CannotRunError
 from collbench.host.gpus import gpu_missing
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 DEVICE = "gpu"
 SUMMARY = "NCCL's symmetric-memory kernels, over registered windows"
+EXACT_NORM = True
 SYMMETRIC = "ncclSym"  # in the name of every such kernel (NCCL, src/device/symmetric/generate.py)
 
 
@@ -32,7 +35,7 @@ def missing() -> str | None:
 
 def refuses(problem: Problem) -> str | None:
     """Why NCCL 2.28 has no symmetric kernel for ``problem`` (src/device/symmetric/generate.py), or None."""
-    name = problem.collective.name
+    name = reduction(problem).collective.name
     if name not in ("all_reduce", "reduce_scatter", "all_gather"):
         return f"NCCL has no symmetric kernel for {name}"
     if problem.op not in ("", "sum"):
@@ -60,20 +63,23 @@ def open(world: World, device: Device, arena_bytes: int) -> SymmetricSession:
     comm = NcclCommunicator(world) if world.member else None
     if comm is not None:
         comm.register(arena)
-    return SymmetricSession(cast("Gpu", device), arena, comm, world.is_local)
+    return SymmetricSession(world, cast("Gpu", device), arena, comm)
 
 
 @dataclass(frozen=True)
 class SymmetricSession:
     """A communicator with a registered window; ``comm`` is None on ranks outside the world."""
 
+    world: World
     device: Gpu
     arena: Array
     comm: NcclCommunicator | None
-    one_host: bool
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """One NCCL call that launches a symmetric kernel; raises CannotRunError where NCCL chose another."""
+        """One NCCL call that launches a symmetric kernel, and the norm behind it where rows are normalised; raises
+        CannotRunError where NCCL chose another."""
+        if problem.collective.normalises:
+            return in_sequence(problem, send, recv, self.prepare, norm_on_gpu(self.world, self.device))
         assert self.comm is not None, "members only"
         call = self.comm.call(problem, send, recv, self.device.stream.ptr)
         chosen = self.device.kernels(call)
@@ -85,7 +91,7 @@ class SymmetricSession:
         """NCCL's transports from this rank; members only, after a call. Within a host they are known: symmetric kernels
         load and store between GPUs and open no channel that NCCL would log."""
         assert self.comm is not None, "members only"
-        return "p2p" if self.one_host else self.comm.transport()
+        return "p2p" if self.world.is_local else self.comm.transport()
 
     def release(self) -> None:
         """Does nothing: calls hold no resources."""

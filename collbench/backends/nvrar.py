@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Family:
-    """The kernels of one collective by default: in one hop, with few bytes beyond that (``frugal``), and where only puts
-    reach other nodes (None where there is none)."""
+    """The kernels of one collective by default: in one hop, with fewer bytes (``frugal``), and where only puts reach
+    other nodes (None where there is none)."""
 
     one_hop: str
     frugal: str
@@ -123,7 +123,8 @@ class Nvrar:
         """The order of all kernels that it may choose, or None where they differ: between virtual nodes, parts are
         added in one hop or, on several hosts, node by node."""
         family = family_of(problem)
-        if not family or (family.one_hop == family.frugal and problem.layout.node_count > 1 and problem.layout.virtual):
+        several = problem.layout.node_count > 1 and problem.layout.virtual
+        if not family or (several and family.one_hop == family.frugal):
             return None
         return self.kernel(default(problem)).exact_order(problem)
 
@@ -205,7 +206,7 @@ class NvrarSession:
         link = fabric.fabric_name(self.device.kind, self.world.is_local, layout.virtual)
         key = tuned.key_of(
             "nvrar", problem.collective.name, problem.dtype.name, problem.op, layout.node_count, layout.per_node, link,
-            self.device.facts(), environment.versions(),
+            self.device.facts(), environment.versions(), problem.hidden,
         )  # fmt: skip
         return tuned.choose(self.nvrar.tables(), key, problem.bytes)
 

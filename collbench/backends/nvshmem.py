@@ -1,7 +1,7 @@
 """NVSHMEM's own on-stream collectives over its symmetric heap.
 
 NVSHMEM delegates collectives to NCCL where it can, so ``NVSHMEM_DISABLE_NCCL=1`` is set before it is initialised;
-otherwise this backend would time NCCL.
+otherwise this backend would time NCCL. Where rows are normalised, a kernel of ours follows its all-reduce.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from collbench.backends._unfused import in_sequence, norm_on_gpu, reduction
 from collbench.host.gpus import gpu_missing
 from collbench.plan.collectives import ROOT
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DEVICE = "gpu"
 SUMMARY = "NVSHMEM's own on-stream collectives"
+EXACT_NORM = True
 TYPES = {
     "float16": "half", "bfloat16": "bfloat16", "float32": "float", "float64": "double", "int32": "int32",
     "int64": "int64",
@@ -36,7 +38,7 @@ def missing() -> str | None:
 
 def refuses(problem: Problem) -> str | None:
     """Why NVSHMEM cannot run ``problem`` on a stream and a team of evenly spaced ranks, or None."""
-    if problem.collective.name not in HAS:
+    if reduction(problem).collective.name not in HAS:
         return f"NVSHMEM has no on-stream {problem.collective.name}"
     if problem.op == "avg":
         return "NVSHMEM has no averaging reduction"
@@ -66,8 +68,8 @@ def open(world: World, device: Device, arena_bytes: int) -> NvshmemSession:
     arena = nvshmem.array((arena_bytes,), dtype="uint8")
     world_team, members = int(nvshmem.Teams.TEAM_WORLD), world.layout.members
     if world.size == world.launch.Get_size():
-        return NvshmemSession(cast("Gpu", device), arena, members, world_team, owned=False)
-    return NvshmemSession(cast("Gpu", device), arena, members, _split(world_team, members), owned=True)
+        return NvshmemSession(world, cast("Gpu", device), arena, members, world_team, owned=False)
+    return NvshmemSession(world, cast("Gpu", device), arena, members, _split(world_team, members), owned=True)
 
 
 def _split(parent: int, members: tuple[int, ...]) -> int:
@@ -83,6 +85,7 @@ def _split(parent: int, members: tuple[int, ...]) -> int:
 class NvshmemSession:
     """A team and a range of the symmetric heap; implements ``Session``."""
 
+    world: World
     device: Gpu
     arena: Array
     members: tuple[int, ...]
@@ -90,7 +93,9 @@ class NvshmemSession:
     owned: bool
 
     def prepare(self, problem: Problem, send: Array, recv: Array) -> Call:
-        """One on-stream collective of the team."""
+        """One on-stream collective of the team, and the norm behind it where rows are normalised."""
+        if problem.collective.normalises:
+            return in_sequence(problem, send, recv, self.prepare, norm_on_gpu(self.world, self.device))
         from nvshmem.bindings import nvshmem as lib
 
         kind, n, share = TYPES[problem.dtype.name], problem.count, problem.count // problem.layout.size

@@ -246,7 +246,7 @@ def sweep_of(
 
     contests = _read_contests(cases.contests) if cases.contests else ()
     competing = tuple(dict.fromkeys(name for contest in contests for name in contest.backends))
-    backends = competing or cases.backend or default_backends()
+    backends = competing or cases.backend or default_backends(collective)
     check_names(cases.variant, backends)
     return Sweep(
         collectives=collective,

@@ -159,12 +159,14 @@ def _sweep_of(contenders: ContenderOptions, finals: FinalsOptions, ordering: par
 
 def _preview(field: Field, form: Form) -> str:
     """The candidates: a table of their numbers, as JSON their names."""
+    hidden = ["hidden"] if any(each.hidden for each in field) else []
     rows = [
-        (format_size(each.bytes), each.dtype.name, each.op, str(each.layout), str(len(names)), names[0])
+        (format_size(each.bytes), *(str(each.hidden) for _ in hidden), each.dtype.name, each.op, str(each.layout),
+         str(len(names)), names[0])
         for each, names in field.items()
-    ]
+    ]  # fmt: skip
     columns = [
-        *numbers("size"), *words("dtype", "op"), *numbers("layout", "candidates"), *words("default"),
+        *numbers("size", *hidden), *words("dtype", "op"), *numbers("layout", "candidates"), *words("default"),
     ]  # fmt: skip
     total = f"{counted(sum(map(len, field.values())), 'case')} to run once"
     contests = [asdict(contest_of(problem, names)) for problem, names in field.items()]

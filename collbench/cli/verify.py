@@ -112,7 +112,7 @@ def _on_ranks(
         proven = on_own_ranks(start.ranks_to_start(worlds.topology), params.canonical_words(sys.argv[1:]))
     else:
         lifeline.end_with_launcher(child.starter if child else None)
-        names = backend or default_backends()
+        names = backend or default_backends(subjects.collective)
         request = VerifyRequest(
             topology=worlds.topology, backends=names, collectives=subjects.collective,
             dtypes=subjects.dtype or default_dtypes(names, subjects.collective), ops=subjects.op, sizes=subjects.sizes,

@@ -17,6 +17,7 @@ from collbench.errors import CannotRunError, HangError
 from collbench.kernels import nvrtc
 from collbench.kernels.abi import MARKS, ON_GPU, Stuck, alarm_of, args_of, first_state
 from collbench.kernels.cubin import uses_nvshmem
+from collbench.kernels.gpu_launch import GpuLaunch, address_of
 from collbench.kernels.header import KernelFile
 from collbench.kernels.loader import Loader, Options
 
@@ -29,39 +30,6 @@ if TYPE_CHECKING:
     from collbench.ranks.world import World
 
 FIRST_WITH_OVERLAP = 90  # the first architecture with griddepcontrol
-
-
-def _address(array: Array) -> int:
-    return int(array.data.ptr)
-
-
-class GpuLaunch:
-    """A kernel with its only argument, a structure by value, and its launch shape on one stream.
-
-    With ``pdl`` its blocks may launch early, while the previous kernel still runs (programmatic dependent launch); they
-    wait for its end before they access memory.
-    """
-
-    def __init__(self, function: Any, argument: ctypes.Structure, shape: Shape, stream: int) -> None:
-        from cuda.bindings import driver
-
-        self._function, self._argument = function, argument
-        self._pointers = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
-        config = driver.CUlaunchConfig()
-        config.gridDimX, config.gridDimY, config.gridDimZ = shape["blocks"], 1, 1
-        config.blockDimX, config.blockDimY, config.blockDimZ = shape["threads"], 1, 1
-        config.hStream = stream
-        if shape["pdl"]:
-            overlap = driver.CUlaunchAttribute()
-            overlap.id = driver.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
-            overlap.value.programmaticStreamSerializationAllowed = 1
-            config.attrs, config.numAttrs = [overlap], 1
-        self._config, self._launch = config, driver.cuLaunchKernelEx
-
-    def __call__(self) -> None:
-        (error,) = self._launch(self._config, self._function, ctypes.addressof(self._pointers), 0)
-        if int(error):
-            raise RuntimeError(f"CUDA: {error.name}")
 
 
 @dataclass(frozen=True)
@@ -166,7 +134,7 @@ class GpuCommunicator:
         """The argument of a kernel for a slice of a message."""
         return args_of(
             self.places, self._world.rank, self.addresses, self._pes, state=self._state.data.ptr,
-            stuck=self._pinned.ptr, marks=marks, **what.fields(_address),
+            stuck=self._pinned.ptr, marks=marks, **what.fields(address_of),
         )  # fmt: skip
 
     def marks(self, blocks: int) -> GpuMarks:

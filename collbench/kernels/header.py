@@ -55,7 +55,8 @@ class KernelFile:
     """A kernel file and the declarations of its header.
 
     ``order``: its order of additions, where that is documented. "flat": the contributions of all ranks in rank order,
-    16-bit floats in fp32 with one rounding; "nodes": node sums, then the sum of these in order, each rounded; "nvrar": node sums, then recursive doubling, as ``backends.mpi_nvrar``
+    16-bit floats in fp32 with one rounding; "nodes": node sums, then the sum of these in order, each rounded; "nvrar":
+    node sums, then recursive doubling, as ``backends.mpi_nvrar``
     emulates it. ``nodes``: "one" where every rank must reach every other by loads and stores. ``wire`` and ``scratch``
     are formulas (see ``formula.value``): bytes that one rank sends per call, and bytes that it occupies in one half of
     the scratch. ``cell``: the kind of cells that it uses. ``defines``: further compile-time parameters, each with its

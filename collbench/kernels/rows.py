@@ -35,8 +35,8 @@ def cells(problem: Problem) -> int:
 
 
 def shape(file: KernelFile, problem: Problem) -> dict[str, int]:
-    """Blocks and threads of a launch by default: a block for every row, and the fewest threads with a cell each, or with
-    two where there are few rows."""
+    """Blocks and threads of a launch by default: a block for every row, and the fewest threads with a cell each, where
+    there are few rows with two."""
     each = CELLS_OF_FEW if count(problem) <= FEW_ROWS else 1
     enough = (threads for threads in sorted(file.threads) if threads * each >= cells(problem))
     return {"blocks": min(max(file.blocks), count(problem)), "threads": next(enough, max(file.threads))}

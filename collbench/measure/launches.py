@@ -14,6 +14,7 @@ from collbench.errors import CANNOT_WRITE, INTERRUPTED, TERMINATED, Exit
 from collbench.measure.next_launch import is_whole, missing_rows, next_leg
 from collbench.measure.request import SweepRequest
 from collbench.plan.layout import Layout
+from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
 from collbench.ranks.endings import cause, how
 from collbench.ranks.start import launch_ranks
@@ -96,8 +97,9 @@ class Launches:
             return ""
         one = cases[0]
         step = one.reason.removesuffix(AGAIN).partition(" while ")[2].partition(": ")[0]
-        what = f": {one.backend} {one.collective} {one.dtype}, {format_size(one.bytes)} on {counted(one.ranks, 'rank')}"
-        return step if step.startswith("opening") else f"{step}{what}"
+        kind = " ".join(filter(None, (one.backend, one.collective, rows_words(one.hidden), one.dtype)))
+        what = f"{kind}, {format_size(one.bytes)} on {counted(one.ranks, 'rank')}"
+        return step if step.startswith("opening") else f"{step}: {what}"
 
     def _state(self) -> tuple[str, ...]:
         """What a launch that makes progress changes: the rows, or the note of the cases in progress."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from collbench.plan.layout import BETWEEN
 from collbench.plan.problem import Case
+from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
 from collbench.plan.sweep import Sweep, make_plan
 from collbench.plan.worlds import Topology, layouts_for
@@ -53,7 +54,8 @@ def page(found: Sequence[Fact], ranks: int) -> Page:
 
 
 def _order(fact: Fact) -> tuple[Any, ...]:
-    return fact["collective"], fact["dtype"], fact["layout"], fact["mode"], fact["bytes"], fact["backend"]
+    kind = (fact["collective"], fact["hidden"] or 0, fact["dtype"])
+    return *kind, fact["layout"], fact["mode"], fact["bytes"], fact["backend"]
 
 
 def _fact(case: Case) -> Fact:
@@ -61,11 +63,16 @@ def _fact(case: Case) -> Fact:
     return {
         "backend": case.backend, "collective": problem.collective.name, "dtype": problem.dtype.name, "op": problem.op,
         "bytes": problem.bytes or problem.size, "ranks": problem.layout.size, "layout": str(problem.layout),
-        "mode": problem.mode, "cache": problem.cache, "in_place": problem.in_place,
+        "mode": problem.mode, "cache": problem.cache, "in_place": problem.in_place, "hidden": problem.hidden or None,
     }  # fmt: skip
+
+
+def _collective(fact: Fact) -> str:
+    return ", ".join(filter(None, (fact["collective"], rows_words(fact["hidden"]))))
 
 
 def _row(fact: Fact) -> list[str]:
     names = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache", "in_place")
-    cells = [format_size(fact[name]) if name == "bytes" else str(fact[name]) for name in names]
+    shown = {"bytes": format_size(fact["bytes"]), "collective": _collective(fact)}
+    cells = [shown.get(name, str(fact[name])) for name in names]
     return [*cells, str(fact.get("reason", ""))]

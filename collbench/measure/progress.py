@@ -13,6 +13,7 @@ from typing import TextIO
 
 from collbench.errors import UsageError
 from collbench.host.terminal import can_redraw
+from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
 from collbench.results.files import Tail
 from collbench.results.records import Record
@@ -23,8 +24,8 @@ WIDTH = 24  # of the bar, in characters
 
 def case_words(record: Record) -> str:
     """The case of a row in words."""
-    what = f"{record.backend} {record.collective} {record.dtype} {format_size(record.bytes)}"
-    return f"{what} on {counted(record.ranks, 'rank')}"
+    what = (record.backend, record.collective, rows_words(record.hidden), record.dtype, format_size(record.bytes))
+    return f"{' '.join(filter(None, what))} on {counted(record.ranks, 'rank')}"
 
 
 def _result(record: Record) -> str:

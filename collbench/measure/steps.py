@@ -10,6 +10,7 @@ from mpi4py import MPI
 
 from collbench.measure.rows import Row, RowMaker
 from collbench.plan.problem import Case
+from collbench.plan.rms_norm import rows_words
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World
 from collbench.results.files import ENDED
@@ -50,7 +51,9 @@ class Steps:
     def of_case(self, world: World, doing: str, case: Case) -> None:
         """Announce the next step of a case."""
         problem = case.problem
-        what = f"{problem.collective.name} {problem.dtype.name} {problem.op} {problem.bytes} B {problem.mode}"
+        rows = f" {rows_words(problem.hidden)}" if problem.hidden else ""
+        kind = f"{problem.collective.name}{rows} {problem.dtype.name} {problem.op}"
+        what = f"{kind} {problem.bytes} B {problem.mode}"
         self._announce(world, world.comm, Step(doing, f"{doing}: {case.backend} {what} on {problem.layout}", (case,)))
 
     def of_backend(self, world: World, doing: str, cases: Sequence[Case]) -> None:

@@ -173,7 +173,7 @@ def _entries(backend: str, found: Sequence[Verdict], sidecar: dict[str, Any]) ->
         row = each.record
         key = tuned.key_of(
             backend, row.collective, row.dtype, row.op, row.nodes, row.gpus_per_node, row.fabric,
-            last["ranks"][0][kind], last["versions"],
+            last["ranks"][0][kind], last["versions"], row.hidden or 0,
         )  # fmt: skip
         spec, us = (each.best, each.best_us) if each.replaces else (row.backend, each.default_us)
         choice = tuned.Choice(row.bytes, spec, us, row.backend, each.default_us, each.launches, row.run_id)

@@ -36,11 +36,11 @@ def bound_seconds(collective: str, size: int, ranks: int, link: Link) -> float:
     """A lower bound (seconds) for any implementation without in-network reduction, for ``size`` bytes.
 
     Every rank must send a share that depends on the collective; an all-reduce takes one hop with n-1 messages or
-    two hops with 2(n-1)/n of one (Patarasu and Yuan, JPDC 2009).
+    two hops with 2(n-1)/n of one (Patarasu and Yuan, JPDC 2009). To normalise its rows can only take longer.
     """
     share = (ranks - 1) / ranks * size / link.bandwidth
     one_hop = link.launch + link.latency
-    if collective == "all_reduce":
+    if collective in ("all_reduce", "all_reduce_rms_norm"):
         return min(one_hop + (ranks - 1) * size / link.bandwidth, one_hop + link.latency + 2 * share)
     if collective in ("broadcast", "send_recv"):
         return one_hop + size / link.bandwidth

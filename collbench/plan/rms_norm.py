@@ -27,6 +27,11 @@ CELL_ELEMENTS = 8
 MOST_HIDDEN, DEFAULT_HIDDEN = 16384, 4096
 
 
+def rows_words(hidden: int | None) -> str:
+    """``rows of 4096``; "" where there are no rows."""
+    return f"rows of {hidden}" if hidden else ""
+
+
 def reference(inputs: Values, residual: Values, weight: Values) -> tuple[Values, Values]:
     """The normalised rows and the new residual, each of shape (rows, hidden).
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from collbench.errors import UsageError
 from collbench.plan.layout import VIRTUAL
+from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
 from collbench.results.limits import flaw
 from collbench.results.lines import Line, lines_of, other_separator, value_of
@@ -220,7 +221,8 @@ def _check_once(records: Sequence[Record], lines: Sequence[Line], path: Path) ->
 
 def case_words(record: Record) -> str:
     """The case of a row for a message: backend, collective, size, ranks and mode."""
-    what = " ".join(filter(None, (record.backend, record.collective, record.dtype, record.op)))
+    kind = (record.collective, rows_words(record.hidden), record.dtype, record.op)
+    what = " ".join(filter(None, (record.backend, *kind)))
     where = f"{record.ranks} rank{'s' * (record.ranks != 1)} on {record.nodes} node{'s' * (record.nodes != 1)}"
     where = f"{where} {record.pair}".rstrip()
     how = f"{record.mode}{' in place' if record.in_place else ''}{' cold' if record.cache == 'cold' else ''}"

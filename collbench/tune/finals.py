@@ -146,7 +146,7 @@ def plain(found: Iterable[Verdict]) -> list[dict[str, object]]:
 
 
 def _plain(verdict: Verdict) -> dict[str, object]:
-    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "fabric", "mode")
+    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "fabric", "mode", "hidden")
     case = {name: getattr(verdict.record, name) for name in names}
     rest = {key: value for key, value in dataclasses.asdict(verdict).items() if key != "record"}
     return {**case, "default": verdict.record.backend, **rest, "decision": verdict.words}

@@ -37,7 +37,7 @@ class Key:
 
     ``backend`` is the tuned backend, whose candidates were tried, ``device`` the processor's name, ``fabric`` as in the
     results' column (``-virtual`` for virtual nodes), ``layout`` nodes x ranks per node. Versions are major.minor; ""
-    for a missing library.
+    for a missing library. ``hidden``: elements in a row, 0 where there are no rows.
     """
 
     backend: str
@@ -50,6 +50,7 @@ class Key:
     driver: str
     nccl: str
     nvshmem: str
+    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def key_of(
     fabric: str,
     facts: Mapping[str, Any],
     versions: Mapping[str, str],
+    hidden: int = 0,
 ) -> Key:
     """The key of a case, the same from the files of a run and from live values at run time.
 
@@ -110,6 +112,7 @@ def key_of(
         driver=_minor(facts.get("driver")),
         nccl=_minor(facts.get("nccl")),
         nvshmem=_minor(versions.get("nvidia-nvshmem-cu13")),
+        hidden=hidden,
     )
 
 
@@ -194,7 +197,7 @@ def dump(table: Table) -> str:
 
 
 def _entry(key: Key, choices: Iterable[Choice]) -> str:
-    head = [f"{name} = {_quoted(value)}" for name, value in asdict(key).items()]
+    head = [f"{name} = {_quoted(value)}" for name, value in asdict(key).items() if value != 0]
     rows = [f"  {_row(choice)}," for choice in sorted(choices, key=lambda choice: choice.bytes)]
     return "\n".join(["[[tuned]]", *head, "sizes = [", *rows, "]", ""])
 

@@ -14,19 +14,18 @@ from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
-from collbench.plan.sweep import rows_of
 from collbench.verify.emulator import PAGE
 
 T = TypeVar("T")
 LEADS, OTHERS = 3, 1  # builds of the kernel on trial, and of each other kernel: every one takes a compiler a second
-ROWS = (8, 1000)  # elements in a row: one cell, and cells that are no power of two
+HIDDEN = (8, 24, 40, 128, 520)  # lengths of rows: one cell, cells that are no power of two, and more than a warp's
 NARROW = (32, 64)  # threads per block, besides the most that a kernel declares, which leave each the fewest registers
 
 
 @dataclass(frozen=True)
 class Build:
     """A kernel, its own parameters fixed, compiled for one element type, operation ("" where nothing is reduced),
-    number of threads per block and, where it normalises rows, elements in a row (``hidden``)."""
+    number of threads per block, and length of rows (0 where there are none)."""
 
     kernel: Kernel
     dtype: Dtype
@@ -89,8 +88,8 @@ def _builds(
     kernels = [Kernel(file, {**dict(each), **kernel.parameters}) for each in product(*own)]
     kinds = [DTYPES[name] for name in dtypes]
     reductions = list(ops) if COLLECTIVES[file.collective].reduces else [""]
-    rows = rows_of(COLLECTIVES[file.collective], ROWS)
-    count = max(len(kernels), len(kinds), len(reductions), len(widths), len(rows))
+    lengths = HIDDEN if COLLECTIVES[file.collective].normalises else (0,)
+    count = max(len(kernels), len(kinds), len(reductions), len(widths), len(lengths))
     return tuple(
         map(
             Build,
@@ -98,7 +97,7 @@ def _builds(
             _in_turns(kinds, count, draw),
             _in_turns(reductions, count, draw),
             _in_turns(widths, count, draw),
-            _in_turns(rows, count, draw),
+            _in_turns(lengths, count, draw),
         )
     )
 
@@ -114,13 +113,14 @@ def scratch_for(kernels: Iterable[Kernel], layout: Layout, room: int) -> Scratch
     flagged = lamport = PAGE
     for kernel in kernels:
         for name in kernel.file.dtypes:
-            problem = Build(kernel, DTYPES[name], "", 0).problem(layout, room)
+            hidden = HIDDEN[0] if COLLECTIVES[kernel.file.collective].normalises else 0
+            problem = Build(kernel, DTYPES[name], "", 0, hidden).problem(layout, room)
             data, tiles = int(kernel.formula(kernel.file.scratch, problem, room)), kernel.tiles_bytes(problem)
             if kernel.flagged(problem):
                 flagged = max(flagged, 2 * data + tiles)
             else:
                 lamport = max(lamport, data + tiles)
-    flagged = max(flagged, lamport)  # for the notes on Lamport cells
+    flagged = max(flagged, lamport // 2)  # notes on escaped cells
     return Scratch(*(-(-half // PAGE) * PAGE for half in (flagged, lamport)))
 
 

@@ -21,7 +21,7 @@ from collbench.plan.layout import Layout, parse_layout
 from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.tables import counted
-from collbench.verify.casts import ROWS
+from collbench.verify.casts import HIDDEN
 from collbench.verify.outcomes import Outcome
 from collbench.verify.seeds import Result, Trial, run_trial
 
@@ -107,9 +107,8 @@ def _wanted(request: EmulateRequest, kernel: Kernel) -> Iterator[tuple[str, str,
 
 def _refusal(kernel: Kernel, layout: Layout, dtype: str, op: str, size: int) -> str | None:
     what = COLLECTIVES[kernel.file.collective]
-    hidden = min(ROWS) if what.normalises else 0
-    op = op if what.reduces else ""
-    problem = Problem(layout, what, DTYPES[dtype], op, size, "chain", "hot", False, hidden)
+    problem = Problem(layout, what, DTYPES[dtype], op if what.reduces else "", size, "chain", "hot", False,
+                      HIDDEN[0] if what.normalises else 0)  # fmt: skip
     return problem.refusal() or kernel.refuses(problem)
 
 

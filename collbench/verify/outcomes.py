@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from collbench.errors import Exit, exit_of
+from collbench.plan.rms_norm import rows_words
 from collbench.results.writing import append_text
 from collbench.tables import Page, Table, counted, numbers, table_of, words
 from collbench.verify.subjects import Subject
@@ -76,8 +77,8 @@ def _table(title: str, found: Iterable[Outcome]) -> Table:
 
 
 def _title(one: Outcome) -> str:
-    rows = f"rows of {one.hidden}" if one.hidden else ""
-    return " · ".join(filter(None, [one.collective, rows, one.dtype, one.op, f"{one.ranks} ranks, {one.layout}"]))
+    kind = (one.collective, rows_words(one.hidden), one.dtype, one.op)
+    return " · ".join(filter(None, [*kind, f"{one.ranks} ranks, {one.layout}"]))
 
 
 def _row(one: Outcome) -> list[str]:

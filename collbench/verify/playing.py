@@ -119,6 +119,7 @@ class _Actor:
     stage: EmulatedStage
     number: int
     expected: dict[int, Values]
+    EXACT_NORM: bool = True
 
     def exact_order(self, problem: Problem) -> Callable[[Values], Values] | None:
         """The kernel's order of operations; computed once, since every rank expects the same result."""

@@ -17,9 +17,10 @@ class Schedule:
 
     ``run_order`` and ``arrival_order`` (indices of ORDERS) select the next of the runnable threads and of the stores in
     flight. Chances out of 256: ``prompt``, that a store arrives at once; ``run``, that a thread runs before a store
-    arrives; ``stay``, that a thread keeps running after a load; ``tear``, that a cell is loaded in pieces. ``victim``
-    (an index of VICTIMS) is delayed as long as any other event is possible: warp, block or receiving rank ``number`` of
-    the rank ``pe``.
+    arrives; ``stay``, that a thread keeps running after a load; ``tear``, that a cell is loaded in pieces; ``stale``,
+    that a load returns an older value where it may. ``copies``: puts are copies by threads, as over NVLink, and not a
+    proxy's, as over a network. ``victim`` (an index of VICTIMS) is delayed as long as any other event is possible:
+    warp, block or receiving rank ``number`` of the rank ``pe``.
     """
 
     seed: int
@@ -33,11 +34,14 @@ class Schedule:
     pe: int
     number: int
     stale: int = 0
+    copies: bool = False
 
     def __str__(self) -> str:
         threads = f"threads: {ORDERS[self.run_order]}, {self.stay} of 256 keep running after a load"
         stores = f"stores: {ORDERS[self.arrival_order]}, {self.prompt} of 256 arrive at once"
-        return f"{threads}; {stores}; {self._delayed()}"
+        loads = f"loads: {self.stale} of 256 return an older value where they may"
+        puts = "puts are copies; " if self.copies else ""
+        return f"{threads}; {stores}; {loads}; {puts}{self._delayed()}"
 
     def _delayed(self) -> str:
         of = {WARP: f"warp {self.number} of rank", BLOCK: f"block {self.number} of rank", RANK: "rank",
@@ -62,4 +66,5 @@ def draw(seed: int, pes: int, blocks: int, threads: int) -> Schedule:
         pe=rng.randrange(pes),
         number=rng.randrange(numbers.get(victim, 1)),
         stale=rng.choice((0, 32, 192)),
+        copies=rng.random() < 0.25,
     )

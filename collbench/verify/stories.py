@@ -55,10 +55,10 @@ class Story:
             return f"{dtype.name} has neither NaN nor infinities"
         if self.same_bits and collective.name not in ("all_reduce", "all_reduce_rms_norm"):
             return f"{collective.name} does not give the same sum to all ranks"
-        if self.chained and not chains(collective.name, op):
-            return f"{collective.name} {op} of its own result has no exact answer".replace("  ", " ")
         if self.shared and collective.normalises:
             return f"{collective.name} updates its residual in place: calls cannot share an output"
+        if self.chained and not chains(collective.name, op):
+            return f"{collective.name} {op} of its own result has no exact answer".replace("  ", " ")
         return None
 
 

@@ -11,6 +11,7 @@ from collbench.plan.collectives import COLLECTIVES, Collective
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
+from collbench.plan.rms_norm import rows_words
 from collbench.plan.sweep import rows_of
 from collbench.plan.worlds import Topology
 from collbench.registry import refusals
@@ -41,10 +42,8 @@ class Subject:
 
     def __str__(self) -> str:
         opened = f"{self.backend} ({self.way})" if self.way else self.backend
-        rows = f"rows of {self.hidden}" if self.hidden else ""
-        return " ".join(
-            filter(None, [opened, self.collective.name, rows, self.dtype.name, self.op, f"on {self.layout}"])
-        )
+        kind = (self.collective.name, rows_words(self.hidden), self.dtype.name, self.op)
+        return " ".join(filter(None, [opened, *kind, f"on {self.layout}"]))
 
 
 @dataclass(frozen=True)

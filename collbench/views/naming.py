@@ -16,7 +16,7 @@ def words_of(record: Record) -> Words:
     """Words that identify the panel of a record, short enough for a file name."""
     dtype, shape = record.dtype.replace("float", "f"), (f"{record.ranks}r", f"{record.nodes}n")
     place, spread = "inplace" if record.in_place else "", "uneven" if record.gpus_per_node is None else ""
-    where = (*shape, spread, record.fabric, record.pair)
+    where = (*shape, spread, record.fabric, record.pair, f"{record.hidden}h" if record.hidden else "")
     return (record.collective, record.op, dtype, record.mode, record.cache, place, *where)
 
 

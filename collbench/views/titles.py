@@ -19,7 +19,7 @@ GPU_MODES = {
     "throughput": "calls back to back without a graph",
 }
 CPU_MODES = {"chain": "calls in a chain", "isolated": "one call at a time", "throughput": "calls back to back"}
-NAMES = {"send_recv": "send and receive"}
+NAMES = {"send_recv": "send and receive", "all_reduce_rms_norm": "all-reduce + RMSNorm"}
 
 
 def title_of(rows: Sequence[Record], facts: Mapping[Record, Facts]) -> str:
@@ -29,9 +29,12 @@ def title_of(rows: Sequence[Record], facts: Mapping[Record, Facts]) -> str:
     what = f"{NAMES.get(first.collective, first.collective.replace('_', '-'))}{reduction}"
     dtype, mode = (_same(getattr(row, name) for row in rows) for name in ("dtype", "mode"))
     of_type = f" of {dtype}" if dtype else ""
+    in_rows = f" in rows of {first.hidden}" if first.hidden else ""
     how = (GPU_MODES if gpus else CPU_MODES).get(mode, mode)
     details = ["in place" if first.in_place else "", "cold cache" if first.cache == "cold" else "", how]
-    return ", ".join(filter(None, [f"{what}{of_type} on {_world(rows, facts, gpus)} ({_place(rows)})", *details]))
+    return ", ".join(
+        filter(None, [f"{what}{of_type}{in_rows} on {_world(rows, facts, gpus)} ({_place(rows)})", *details])
+    )
 
 
 def _on_gpus(rows: Sequence[Record], facts: Mapping[Record, Facts]) -> bool:

@@ -38,8 +38,8 @@ OUTLINE void rewind(const Args& a, u64 epoch) {
     char* flagged = a.scratch[a.place] + FLAGGED_AT;
     constexpr u64 cells = 2 * COLL_FLAGGED_HALF / CELL;
     for (u64 i = threadIdx.x; i < cells; i += blockDim.x) store_cell(flagged + i * CELL, {0, 0, 0, 0});
-    __threadfence_system();
     __syncthreads();
+    __threadfence_system();  // what the whole block has cleared precedes this thread's words to other ranks and blocks
     meet(a, epoch, 2 * epoch + 1);
     if (threadIdx.x == 0) store_word(&a.state->era, epoch >> 32);
   } else if (threadIdx.x == 0) {

@@ -32,11 +32,11 @@ template <bool ALIGNED> struct Cells {
   char* data;
   INLINE explicit Cells(const char* p) : data(const_cast<char*>(p)) {}
   INLINE Words load(u32 c) const {
-    if constexpr (ALIGNED) return *reinterpret_cast<const Words*>(data + c * PAYLOAD);
+    if constexpr (ALIGNED) return load_plain(reinterpret_cast<const Words*>(data + c * PAYLOAD));
     else return load_elements(data + c * PAYLOAD, PAYLOAD / WIDTH);
   }
   INLINE void store(u32 c, Words x) const {
-    if constexpr (ALIGNED) *reinterpret_cast<Words*>(data + c * PAYLOAD) = x;
+    if constexpr (ALIGNED) store_plain(reinterpret_cast<Words*>(data + c * PAYLOAD), x);
     else store_elements(data + c * PAYLOAD, PAYLOAD / WIDTH, x);
   }
 };

@@ -19,6 +19,7 @@ void coll_emu_wait_for_previous();
 void coll_emu_let_next_launch();
 void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoch);
 void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now);
+bool coll_emu_copies();
 void* coll_emu_peer(const void* mine, int pe);
 }
 
@@ -91,15 +92,26 @@ template <class Missing> INLINE void pause(Missing missing) {
 enum : unsigned { LOOKS = 1024 };  // iterations of a spin between two readings of the clock
 
 INLINE void* nvshmem_ptr(const void* mine, int pe) { return coll_emu_peer(mine, pe); }
-INLINE void nvshmem_putmem(void* to, const void* from, std::size_t bytes, int pe) {
-  coll_emu_put(to, from, bytes, pe, true);
+// A share of a put, by one thread: over NVLink it loads and stores, over a network it asks a proxy to.
+INLINE void put_share(char* to, const char* from, std::size_t bytes, int pe, bool now) {
+  if (!coll_emu_copies()) return coll_emu_put(to, from, bytes, pe, now);
+  u64 words[2];
+  const u32 piece = bytes < PIECE ? u32(bytes) : PIECE;
+  coll_emu_load(from, words, u32(bytes), piece);
+  coll_emu_store(coll_emu_peer(to, pe), words, u32(bytes), piece);
 }
-// Every thread of the block copies a share when it arrives here, and reads its source then or later. NVSHMEM decides
-// which share; here it is never one that the thread itself wrote.
+// From share `first` on, every `step`-th share of 16 bytes, or of 8 where the addresses ask for it.
+INLINE void put_shares(void* to, const void* from, std::size_t bytes, int pe, bool now, u32 first, u32 step) {
+  const std::size_t share = (u64(to) | u64(from)) % 16 ? 8 : 16;
+  for (std::size_t at = share * first; at < bytes; at += share * step)
+    put_share(static_cast<char*>(to) + at, static_cast<const char*>(from) + at,
+        bytes - at < share ? bytes - at : share, pe, now);
+}
+INLINE void nvshmem_putmem(void* to, const void* from, std::size_t bytes, int pe) {
+  put_shares(to, from, bytes, pe, true, 0, 1);
+}
+// Every thread of the block copies its shares when it arrives here; a proxy reads its source then or later. NVSHMEM
+// decides which share; here it is never one that the thread itself wrote.
 INLINE void nvshmemx_putmem_nbi_block(void* to, const void* from, std::size_t bytes, int pe) {
-  const std::size_t first = (threadIdx.x + 1) % blockDim.x;
-  for (std::size_t at = 16 * first; at < bytes; at += 16 * std::size_t(blockDim.x)) {
-    const std::size_t share = bytes - at < 16 ? bytes - at : 16;
-    coll_emu_put(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, share, pe, false);
-  }
+  put_shares(to, from, bytes, pe, false, (threadIdx.x + 1) % blockDim.x, blockDim.x);
 }

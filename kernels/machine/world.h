@@ -32,6 +32,7 @@ struct Plan {
   u32 tear;                 // of 256 loads of a cell, how many see its pieces at different times
   u32 victim, pe, number;   // what is delayed: warp, block or receiving rank `number` of rank `pe`
   u32 stale;                // of 256 loads that may return an older value, how many do
+  u32 copies;               // 1: puts are copies by their threads, over NVLink; 0: a proxy's, over a network
   u32 room;                 // threads of a stream that are resident at once
   u32 resident;             // blocks of a rank that are resident at once; 0: no bound
   u64 patience, most;       // a livelock: so many events without progress, or in total

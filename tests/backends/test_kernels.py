@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernel_files import OURS, a_kernel, ours, source, write
+from kernel_files import OF_ALL_REDUCE, OURS, a_kernel, ours, source, write
 from running import Mpi
 from samples import a_layout, a_problem
 
@@ -102,9 +102,12 @@ def hop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_on_cpu_ranks_every_kernel_is_timed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     machine_with(monkeypatch, gpus=0)
     monkeypatch.setattr(host_compiler, "missing", lambda: None)
-    assert default_backends() == ("hop", "mpi", "mpi-nvrar", "mpi-ring", *OURS)
+    assert default_backends() == ("hop", "mpi", "mpi-nvrar", "mpi-ring", *OF_ALL_REDUCE)
     monkeypatch.setattr(host_compiler, "missing", lambda: "no compiler")
-    assert default_backends() == ("mpi", "mpi-nvrar", "mpi-ring", *OURS), "ours have a row, which says what is missing"
+    ours = OF_ALL_REDUCE  # have a row, which says what is missing
+    assert default_backends() == ("mpi", "mpi-nvrar", "mpi-ring", *ours)
+    of_rows = ("mpi", "mpi-nvrar", "mpi-ring", "nvrar-norm", "oneshot-norm")
+    assert default_backends(["all_reduce_rms_norm"]) == of_rows
 
 
 @pytest.mark.usefixtures("hop")
@@ -198,7 +201,7 @@ def test_a_kernel_may_have_no_order(tmp_path: Path) -> None:
     assert order_of(a_kernel(tmp_path, order=None).file, a_problem()) is None
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OF_ALL_REDUCE)
 def test_ours_document_theirs(name: str) -> None:
     problem = a_problem(dtype="bfloat16", layout=IN_TURN)
     nodes = {"flat": 1, "nvrar": 2}[str(ours(name).file.order)]

@@ -52,6 +52,18 @@ def test_options_of_nccl_tests_stop_where_nccl_tests_stops(
     assert sizes.of(options(*arguments)).chosen == tuple(size << 20 for size in expected)
 
 
+def test_rows_have_lengths_where_there_are_rows() -> None:
+    assert options()["hidden"] is None
+    assert options("--hidden", "4096,8,16384,8")["hidden"] == (4096, 8, 16384)
+    for text in ("0", "12", "16392", "x", "4096,"):
+        with pytest.raises(click.UsageError, match=r"is not a (multiple of 8 up to 16384|count)"):
+            options("--hidden", text)
+    assert params.hidden_for(["all_reduce", "all_reduce_rms_norm"], (64,)) == (64,)
+    assert params.hidden_for(["all_reduce_rms_norm"], None) == params.hidden_for(["all_reduce"], None) == ()
+    with pytest.raises(UsageError, match="--hidden is for all_reduce_rms_norm; add it to --collective, or omit"):
+        params.hidden_for(["all_reduce"], (64,))
+
+
 def test_types_are_known_by_the_names_of_nccl_tests() -> None:
     text = "half,fp16,bf16,float,fp32,float32,double,fp64,int,long"
     assert options("--dtype", text)["dtype"] == ("float16", "bfloat16", "float32", "float64", "int32", "int64")

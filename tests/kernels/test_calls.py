@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from collbench.devices.device import Values
 from collbench.kernels.abi import mark_enumerators, phase_names
 from collbench.kernels.calls import KernelCall, Marked
-from collbench.kernels.gpu_communicator import GpuLaunch
+from collbench.kernels.gpu_launch import GpuLaunch
 
 PHASES = ("reduce-scatter", "doubling", "all-gather")
 BEGIN = 1 << 20  # ns

@@ -11,11 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kernel_files import source, write
+from kernel_files import OF_ALL_REDUCE, source, write
 from samples import a_layout, a_problem
 
 from collbench import registry
-from collbench.backends import _kernels
 from collbench.backends._kernels import KernelBackend
 from collbench.errors import HangError
 from collbench.kernels import gpu_communicator
@@ -26,7 +25,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.kernels.loader import Loader
 from collbench.plan.layout import Layout
 
-KERNELS = tuple(_kernels.own_names())
+KERNELS = OF_ALL_REDUCE
 IN_TURN = Layout((3, 4, 6, 7), (0, 1, 0, 1))  # four ranks of a launch of more, on nodes whose ranks interleave
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3),
            a_layout(56, nodes=7), a_layout(128, nodes=32))  # fmt: skip

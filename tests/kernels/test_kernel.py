@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from kernel_files import OURS, a_kernel, ours
+from kernel_files import OF_ALL_REDUCE, a_kernel, ours
 from samples import a_layout, a_problem
 
 from collbench.backends import mpi_nvrar
@@ -81,7 +81,7 @@ def test_there_are_gates_for_255_ranks(tmp_path: Path) -> None:
         assert hop.refuses(a_problem(ranks=256)) == "hop supports at most 255 ranks"
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OF_ALL_REDUCE)
 def test_ours_take_every_layout_of_equal_nodes(name: str) -> None:
     for layout, dtype, op in product(LAYOUTS, ours(name).file.dtypes, ours(name).file.ops):
         assert ours(name).refuses(a_problem(dtype=dtype, layout=layout, op=op)) is None
@@ -120,7 +120,7 @@ def test_whole_numbers_have_flags_where_lamport_cells_cannot_escape(tmp_path: Pa
         assert [kernel.shape(a_problem(dtype=name, size=512))["blocks"] for name in ("int32", "float32")] == blocks
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OF_ALL_REDUCE)
 def test_one_round_is_enough_where_it_can_be_and_no_block_is_idle(name: str) -> None:
     backend = ours(name)
     for layout, dtype, size in product(LAYOUTS, backend.file.dtypes, SIZES):
@@ -136,7 +136,7 @@ def test_one_round_is_enough_where_it_can_be_and_no_block_is_idle(name: str) -> 
         assert shape["pdl"] == 1
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OF_ALL_REDUCE)
 def test_explicit_parameters_win(name: str) -> None:
     file = ours(name).file
     own = {plain(define): values[-1] for define, values in file.defines.items()}
@@ -152,7 +152,7 @@ def test_fewer_blocks_get_more_threads(tmp_path: Path) -> None:
     assert hop.shape(a_problem(size=8 * 64))["threads"] == 64
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OF_ALL_REDUCE)
 def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
     backend, specs = ours(name), set()
     for layout, size in product(LAYOUTS, SIZES):
@@ -169,7 +169,7 @@ def test_candidates_are_the_default_and_shapes_that_parse(name: str) -> None:
         assert asked["threads"] in backend.file.threads
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", OF_ALL_REDUCE)
 def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
     tried = {}
     for size in (64, 128 << 10, 64 << 20):
@@ -202,7 +202,7 @@ def test_bytes_that_a_rank_sends(name: str, layout: Layout, shares: float) -> No
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4, 5, 6, 7, 8, 9])
-@pytest.mark.parametrize("name", [name for name in OURS if ours(name).file.order == "nvrar"])
+@pytest.mark.parametrize("name", [name for name in OF_ALL_REDUCE if ours(name).file.order == "nvrar"])
 def test_data_that_is_sent_is_that_of_the_reference(name: str, nodes: int) -> None:
     for local in (1, 2, 4) if nodes > 1 else (2, 4):
         problem = a_problem(layout=a_layout(nodes * local, nodes))

@@ -47,6 +47,24 @@ def test_a_kernel_that_calls_nvshmem_compiles_and_links(tmp_path: Path) -> None:
     assert 16 <= resources(cubin).registers <= 64
 
 
+WORDS = """
+#include "machine/gpu.cuh"
+extern "C" __global__ void COLL_NAME(u64* a, u32* b, Cell* c) {
+  store_release_system(a, load_acquire_system(a + 1));
+  store_release_system(b, load_acquire_system(b + 1));
+  store_plain(c, load_plain(c + 1));
+  store_word(a + 2, load_word(a + 3));
+  __threadfence_block();
+  add_word(a + 4, nanoseconds());
+}
+"""
+
+
+@compiles
+def test_the_machine_layer_s_words_compile(tmp_path: Path) -> None:
+    assert resources(build(compilable(tmp_path, WORDS), {"COLL_THREADS": 32}, "sm_80")).local_bytes == 0
+
+
 @compiles
 def test_an_error_of_the_compiler_is_shown(tmp_path: Path) -> None:
     file = compilable(

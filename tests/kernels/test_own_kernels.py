@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from compiled import note_compiled
-from kernel_files import compiles, source, write
+from kernel_files import OF_ALL_REDUCE, compiles, source, write
 from samples import a_layout, a_problem
 
 from collbench import registry
@@ -37,6 +37,7 @@ ARCHS = ("sm_80", "sm_90", "sm_100")
 PUTS = "nvrar-put"  # takes six times as long as the others, for NVSHMEM's headers
 TWO_NODES, ONE_NODE = a_layout(8, nodes=2), a_layout(8)
 KERNELS = tuple(_kernels.own_names())
+OF_ROWS = tuple(name for name in KERNELS if name not in OF_ALL_REDUCE)
 MARKS = {"COLL_MARKS": abi.MARKS}
 
 
@@ -51,6 +52,7 @@ class Variant:
     op: str = "sum"
     shape: tuple[tuple[str, int], ...] = ()
     marked: bool = False
+    hidden: int = 4096  # elements of a row, where the kernel normalises rows
 
     @property
     def backend(self) -> Kernel:
@@ -61,7 +63,8 @@ class Variant:
     def words(self) -> str:
         """What is not the default about it."""
         shape = [f"{plain(name)}={number}" for name, number in self.shape]
-        return " ".join([*shape, *([self.op] if self.op != "sum" else []), *(["phases"] if self.marked else [])])
+        rows = [f"rows of {self.hidden}"] if self.name in OF_ROWS else []
+        return " ".join([*shape, *rows, *([self.op] if self.op != "sum" else []), *(["phases"] if self.marked else [])])
 
 
 def kernel(name: str) -> Kernel:
@@ -80,8 +83,9 @@ def tools() -> nvrtc.Toolchain:
 @functools.cache
 def compiled(variant: Variant) -> bytes:
     """The cubin that a session would load; compiled in this process, since one for each would take twice as long."""
-    problem = a_problem(dtype=variant.dtype, layout=variant.layout, op=variant.op)
     backend = variant.backend
+    kind, hidden = backend.file.collective, variant.hidden if variant.name in OF_ROWS else 0
+    problem = a_problem(kind, variant.dtype, layout=variant.layout, op=variant.op, hidden=hidden, size=1 << 20)
     options = backend.defines(problem, backend.shape(problem), ON_GPU)
     job = nvrtc._job(backend.file, {**options, **(MARKS if variant.marked else {})}, variant.arch, tools())
     cubin: bytes = nvrtc._compile_and_link(job)
@@ -113,7 +117,7 @@ def test_a_kernel_compiles_for_every_type_and_architecture(name: str) -> None:
     assert spilling(everywhere(name)) == {}
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", OF_ALL_REDUCE)
 def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
     file = kernel(name).file
     cases = [("float32", arch) for arch in (ARCHS if name != PUTS else ["sm_90"])]
@@ -123,6 +127,19 @@ def test_no_launch_shape_spills_with_eight_ranks_on_a_node(name: str) -> None:
     assert found == {}
 
 
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_rows_of_any_length_spill_nothing(name: str) -> None:
+    shapes = [(4096, 128), (4096, 256), (4096, 512), (7168, 256), (7168, 512), (16384, 512), (2880, 512)]
+    each = [
+        Variant(name, "bfloat16", "sm_90", ONE_NODE, shape=(("threads", n),), hidden=hidden) for hidden, n in shapes
+    ]
+    others = [
+        Variant(name, "float16", "sm_90", a_layout(2)),
+        Variant(name, "float16", "sm_90", a_layout(6, nodes=3), marked=True),
+    ]
+    assert spilling([*each, *others]) == {}
+
+
 def test_oneshot_spills_nothing_in_a_large_nvlink_domain() -> None:
     file = kernel("oneshot").file
     domain = product(("bfloat16", "int32", "float64"), file.threads)
@@ -130,7 +147,7 @@ def test_oneshot_spills_nothing_in_a_large_nvlink_domain() -> None:
     assert spilling(each) == {}
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", OF_ALL_REDUCE)
 def test_other_layouts_operations_and_the_form_that_times_phases(name: str) -> None:
     marked, plain = (Variant(name, "int32", "sm_90", marked=marked) for marked in (True, False))
     others = [

@@ -7,18 +7,18 @@ import stat
 from pathlib import Path
 
 from emulated import kernel, needs_compiler
-from kernel_files import source, write
+from kernel_files import OF_ALL_REDUCE, source, write
 from running import BROKEN, Mpi, Ran, statuses
 from samples import a_problem
 
-from collbench.backends._kernels import NEAR_WRAP, own_names
+from collbench.backends._kernels import NEAR_WRAP
 from collbench.kernels import host_compiler
 from collbench.kernels.abi import ON_CPU
 from collbench.results.records import Record
 
 pytestmark = needs_compiler
 
-OURS = own_names()
+OURS = OF_ALL_REDUCE
 KERNELS = ("--backend", ",".join(OURS))
 QUICK = ("--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "-o", "r.csv")
 

@@ -67,6 +67,19 @@ def test_the_readme_case_gives_a_row_per_case(mpich: Mpi) -> None:
     assert "2 virtual nodes" in ran.out
 
 
+def test_rows_are_normalised_and_proven(mpich: Mpi) -> None:
+    ran = mpich.run(
+        "sweep", "--collective", "all_reduce_rms_norm", "--hidden", "64,1000", "--backend", "mpi,nvrar-unfused",
+        "--sizes", "2000,4K", *QUICK, "--json", ranks=2,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    rows = mpich.rows()
+    assert statuses(rows) == {"ok"}
+    assert {(row.hidden, row.bytes) for row in rows} == {(64, 1920), (64, 4096), (1000, 2000), (1000, 4000)}
+    assert {(row.dtype, row.wrong) for row in rows} == {("bfloat16", 0)}
+    assert {row["hidden"] for row in json.loads(ran.out)} == {64, 1000}
+
+
 def test_nvrar_folds_any_number_of_nodes(mpich: Mpi) -> None:
     layouts = ("3x2", "5x1", "7x1", "1x5")
     ran = mpich.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from dataclasses import replace
 from itertools import chain, product
 
 import pytest
@@ -12,7 +13,7 @@ from samples import a_layout, a_problem, a_sweep
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.layout import pairs_of
 from collbench.plan.problem import Case, Problem, case_identity
-from collbench.plan.sweep import Plan, Sweep, leave_out, make_plan
+from collbench.plan.sweep import Plan, Sweep, contest_of, contests_text, leave_out, make_plan, parse_contests
 
 WORLDS = (a_layout(2), a_layout(4), a_layout(4, nodes=2, virtual=True))
 WIDE = a_sweep(
@@ -50,6 +51,30 @@ def every_combination(sweep: Sweep) -> set[tuple[object, ...]]:
         for name in sweep.collectives
         for combination in product(WORLDS, (name,), sweep.dtypes, ops[name], *rest)
     }
+
+
+def test_rows_of_every_length_are_planned_once_in_whole_rows() -> None:
+    sweep = a_sweep(
+        collectives=("all_reduce", "all_reduce_rms_norm"),
+        dtypes=("bfloat16",),
+        sizes=(100, 4096, 5000),
+        hidden=(64, 2048),
+    )
+    plan = make_plan(sweep, WORLDS[:1], 0)
+    assert sorted((each.problem.hidden, each.problem.bytes) for each in planned(plan)) == [
+        (0, 100), (0, 4096), (0, 5000), (64, 4096), (64, 4992), (2048, 4096),
+    ]  # fmt: skip
+    assert sorted(skip.reason for skip in plan.skips) == [
+        "100 B is too small for one row of 2048 bfloat16", "100 B is too small for one row of 64 bfloat16",
+    ]  # fmt: skip
+    usual = make_plan(a_sweep(collectives=("all_reduce_rms_norm",), dtypes=("bfloat16",), sizes=(8192,)), WORLDS[:1], 0)
+    assert [case.problem.hidden for case in planned(usual)] == [4096]
+
+
+def test_contests_on_rows_of_another_length_are_others() -> None:
+    of_rows = [replace(a_problem("all_reduce_rms_norm", "bfloat16"), hidden=hidden) for hidden in (64, 128)]
+    sweep = a_sweep(contests=parse_contests(contests_text([contest_of(of_rows[0], ("mpi", "nvrar"))])))
+    assert [sweep.backends_on(problem) for problem in of_rows] == [("mpi", "nvrar"), ()]
 
 
 def test_every_combination_is_planned_once_and_operations_only_where_something_is_reduced() -> None:

@@ -15,6 +15,10 @@ from collbench.results.panels import panels, rows_of, title_of
     ("changes", "title"),
     [
         ({}, "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · chain"),
+        (
+            {"collective": "all_reduce_rms_norm", "hidden": 64},
+            "all_reduce_rms_norm · rows of 64 · float32 · sum · 4 ranks on 1 node (shm) · chain",
+        ),
         ({"collective": "all_gather", "op": ""}, "all_gather · float32 · 4 ranks on 1 node (shm) · chain"),
         (
             {"nodes": 2, "fabric": "nvlink-virtual"},
@@ -43,6 +47,7 @@ def test_rows_of_one_panel_differ_in_size_backend_and_launch_only() -> None:
     [
         {"collective": "all_gather"}, {"dtype": "int32"}, {"op": "max"}, {"ranks": 2}, {"nodes": 2}, {"fabric": "tcp"},
         {"mode": "isolated"}, {"in_place": True}, {"params": "cache=cold"}, {"gpus_per_node": None},
+        {"hidden": 64},
     ],
 )  # fmt: skip
 def test_every_other_choice_is_a_panel_of_its_own(change: dict[str, Any]) -> None:

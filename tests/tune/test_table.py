@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,17 @@ def test_the_nearest_size_in_ratio_is_chosen_within_a_factor_of_two(size: int, e
 
 @pytest.mark.parametrize("name", ["backend", "dtype", "op", "device", "fabric", "layout", "driver", "nccl", "nvshmem"])
 def test_another_system_s_choice_is_not_believed(name: str) -> None:
-    assert choose([a_table(4096)], replace(H200, **{name: "other"}), 4096) is None
+    other: dict[str, Any] = {name: "other"}
+    assert choose([a_table(4096)], replace(H200, **other), 4096) is None
+
+
+def test_rows_of_another_length_have_choices_of_their_own() -> None:
+    rows = replace(H200, hidden=4096)
+    table: Table = {**a_table(4096), rows: (a_choice(4096, "fused"),)}
+    assert choose([table], rows, 4096) == "fused"
+    assert choose([table], replace(H200, hidden=8192), 4096) is None
+    assert parse(dump(table), Path("here")) == table
+    assert dump(table).count("hidden") == 1, "a table without rows is as before"
 
 
 def test_the_first_table_that_has_a_size_wins() -> None:

@@ -23,11 +23,12 @@ in_call, in_cells = (partial(Patch, f"common/{name}.cuh") for name in ("call", "
 
 def first_wrong(backend: Kernel, dtype: str, seeds: int) -> str:
     """What the first scene that goes wrong says, or "": calls on data with words that escape."""
+    cast = cast_for(backend, Draws(backend.file.name, "1x3", dtype, SIZES))
+    exact = patterns.LAYERS.index("exact")
     for seed in range(seeds):
-        scene = draw_scene(cast_for(backend, Draws(backend.file.name, "1x3", dtype, SIZES)), seed)
-        exact = tuple(replace(part, layer=patterns.LAYERS.index("exact")) for part in scene.parts)
-        wrong = run_scene(replace(scene, parts=exact, chained=False)).wrong
-        if wrong:
+        scene = replace(draw_scene(cast, seed), chained=False)
+        scene = replace(scene, parts=tuple(replace(part, layer=exact) for part in scene.parts))
+        if wrong := run_scene(scene).wrong:
             return wrong
     return ""
 

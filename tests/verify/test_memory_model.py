@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import needs_compiler
+from emulated import Patch, needs_compiler, patched
 from programs import Call, Shape, compiled, play
 
 from collbench.kernels.host_compiler import LoadedKernel
@@ -171,6 +172,32 @@ LITMUS = (
     *pairs(11, "what-was-read", [(DEVICE, DEVICE)], [], "1x2", BLOCKS),
     *pairs(10, "own-stores", [(NONE, NONE), (DEVICE, NONE), (SYSTEM, NONE)], []),
 )  # fmt: skip
+
+
+# The last call of an era leaves a cell with the flag of the first call of the next one.
+ERAS = """KERNEL(a) {
+  const Call call = begin_call(a);
+  char* cell = a.scratch[a.place] + FLAGGED_AT;
+  if (a.count == 2 && arrived(load_cell(cell), call.flag())) *reinterpret_cast<u32*>(a.out) = 1;
+  if (a.count == 1 && threadIdx.x == 0 && blockIdx.x == 0) store_cell(cell, {7, 2, 7, 2});
+  end_call(call);
+}
+"""
+ERA_FENCE = "    __threadfence();  // with block 0's fence"
+
+
+@pytest.mark.parametrize("fence", [True, False])
+def test_after_the_wrap_no_block_sees_flags_of_the_era_before(tmp_path: Path, fence: bool) -> None:
+    patches = () if fence else (Patch("common/epoch.cuh", ERA_FENCE, "    //"),)
+    patched(patches, "oneshot", tmp_path)
+    kernel = compiled(tmp_path, ERAS, "1x2", 32)
+    calls = [Call(kernel, (2, 32), np.zeros(count, np.uint32)) for count in (1, 2)]
+    found = set()
+    for seed in range(SEEDS):
+        ran = play(calls, 1, "1x2", schedules.draw(seed, 2, 2, 32), (1 << 32) - 1)
+        assert ran.ending is Ending.DONE
+        found |= {int(out[0]) for out in ran.out}
+    assert found == ({0} if fence else {0, 1})
 
 
 @pytest.fixture(scope="module")

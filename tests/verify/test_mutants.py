@@ -116,7 +116,7 @@ MUTANTS = (
     mutant("wrap without second meeting", PAIRS, 10, in_epoch("meet(a, epoch, 2 * epoch + 1);", ""), twist=near_wrap),
     mutant("wrap without first meeting", PUTS_OF_4, 20, in_epoch("meet(a, epoch, 2 * epoch);", ""), twist=near_wrap),
     mutant("wrap before all is cleared", PAIRS, 20,
-           in_epoch("    __threadfence_system();\n    __syncthreads();\n    meet", "    meet"), twist=near_wrap),
+           in_epoch("    __syncthreads();\n    __threadfence_system();  // what", "    // what"), twist=near_wrap),
     mutant("wrap to an odd epoch", PAIRS, 40, in_call("add_word(ticks, 2 * TICKS)", "add_word(ticks, TICKS)"),
            twist=near_wrap),
     # The message.

@@ -110,8 +110,7 @@ MUTANTS = (
            in_epoch("2 * COLL_FLAGGED_HALF / CELL", "COLL_FLAGGED_HALF / CELL"), twist=into_era),
     mutant("era from 0", LL, 5, in_call("add_word(ticks, 2 * TICKS)", ""), twist=into_era),
     mutant("cleared without a fence", LL, 20,
-           in_epoch("    __threadfence_system();\n    __syncthreads();\n    meet",
-                    "    __syncthreads();\n    meet"), twist=into_era),
+           in_epoch("    __threadfence_system();  // what the whole block", "    //"), twist=into_era),
     mutant("era read without a fence", LL, 20, in_epoch(FENCE, "  //"), twist=into_era),
     # Reports.
     mutant("blames itself", HOP, 3,

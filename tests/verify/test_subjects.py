@@ -10,7 +10,7 @@ from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.worlds import Topology
-from collbench.verify.stories import STORIES
+from collbench.verify.stories import HIDDEN, STORIES
 from collbench.verify.subjects import Subject, VerifyRequest, default_sizes, scenes, subjects
 
 
@@ -46,6 +46,21 @@ def test_default_sizes_have_tails_and_remainders(dtype: Dtype) -> None:
     assert counts[:3] == [1, 2, 15]
     assert all(any(count > 10_000 and count % ranks for count in counts) for ranks in range(2, 129))
     assert max(default_sizes(dtype, "gpu")) == 16 << 20
+
+
+def test_rows_have_odd_lengths_and_numbers() -> None:
+    norm = {"collectives": ("all_reduce_rms_norm",), "dtypes": ("bfloat16",)}
+    found = subjects(request(**norm), [FOUR])
+    assert [each.hidden for each in found] == list(HIDDEN)
+    for each in found:
+        rows = [problem.count // each.hidden for problem in each.problems(False)]
+        assert {1, 2, 3, 7, 31} <= set(rows)
+        assert not each.refusal
+    (one,) = subjects(request(**norm, hidden=(64,), sizes=(300,)), [FOUR])
+    assert [problem.bytes for problem in one.problems(False)] == [256]
+    assert str(one) == "mpi all_reduce_rms_norm rows of 64 bfloat16 sum on 2x2 virtual"
+    assert STORIES["one-output"].skips(one.collective, one.dtype, one.op)
+    assert STORIES["same-bits"].skips(one.collective, one.dtype, one.op) is None
 
 
 def test_what_a_story_plays() -> None:

@@ -41,6 +41,24 @@ def test_good_backends_pass_on_any_layout(mpi: Mpi) -> None:
     assert ran.err.count(" of 7 stories passed") == 3 * 2
 
 
+def test_rows_pass_every_story_but_one(mpich: Mpi) -> None:
+    ran = mpich.run(
+        *QUICK,
+        "--backend",
+        "mpi",
+        "--collective",
+        "all_reduce_rms_norm",
+        "--hidden",
+        "40",
+        "--dtype",
+        "float16",
+        ranks=2,
+    )
+    assert ran.code == 0, ran.err
+    assert reported(ran, "ok") == STORIES.keys() - {"one-output"}
+    assert {one["hidden"] for one in outcomes(ran)} == {40}
+
+
 def test_every_story_in_the_default_sizes_under_a_launcher(mpi: Mpi) -> None:
     ran = mpi.run("verify", "--backend", "mpi-nvrar", ranks=2)
     assert ran.code == 0, ran.err

@@ -48,6 +48,10 @@ def titled(gpu: str = "NVIDIA H200", backend: str = "nccl", **fields: Any) -> st
             {"gpu": "", "fabric": "slingshot", "nodes": 2, "ranks": 1, "mode": "new"},
             "all-reduce of float32 on 1 rank (2 nodes, Slingshot), new",
         ),
+        (
+            {"collective": "all_reduce_rms_norm", "dtype": "bfloat16", "hidden": 4096},
+            f"all-reduce + RMSNorm of bfloat16 in rows of 4096 on 4 × H200 (one node, NVLink), {CHAINED}",
+        ),
         ({"fabric": "unknown", "gpu": "", "nodes": 1}, "all-reduce of float32 on 4 ranks (one node), calls in a chain"),
     ],
 )
