@@ -19,6 +19,7 @@ from collbench.plan.dtypes import Dtype
 
 LAYERS = ("routing", "exact", "bound")
 GUARD = 0xA5  # every byte around an output
+BIT_EXACT = "bit-exact"  # of backends that document their order of additions
 SPECIAL, SPECIAL_NUMBERS = "special", "special-numbers"  # NaN, infinities, zeros and denormals; the same without NaN
 
 
@@ -116,6 +117,20 @@ def _put_escapes(values: Values) -> None:
         values[number % len(values), start : start + ESCAPE_RUN] = runs[number % 2]
 
 
+BEGINNING_EVERY = 64
+
+
+def _put_beginnings(values: Values, op: str) -> None:
+    """Put columns that show what a reduction was begun with: of -0 on all ranks, whose sum from +0 would be +0; zeros
+    of which one is +0; and for min and max, infinities on all ranks."""
+    values[:, ::BEGINNING_EVERY] = -0.0
+    if op in ("min", "max"):
+        values[:, 1::BEGINNING_EVERY], values[:, 2::BEGINNING_EVERY] = np.inf, -np.inf
+    elif op:
+        values[:, 1::BEGINNING_EVERY] = -0.0
+        values[-1, 1::BEGINNING_EVERY] = 0.0
+
+
 def _special(dtype: Dtype, op: str, ranks: int, with_nan: bool, draw: np.random.Generator) -> Values:
     """Integers, with special values in about every other column, on changing ranks."""
     values = _whole_numbers(dtype, ranks, draw)
@@ -143,7 +158,8 @@ def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
 
     ``routing``: in reductions, each element is non-neutral on one rank only, with a distinct code.
     ``exact``: integers whose sums are exact in any order (nccl-tests, verifiable.cu).
-    ``bound``: random data from a normal distribution, also for the layer ``bit-exact``.
+    ``bound``: random data from a normal distribution. ``bit-exact``: the same, with columns whose result shows from
+    which number it was begun.
     ``special``: NaN, infinities, zeros of both signs, denormals and sums that overflow, all with a result that does not
     depend on the order of additions; ``special-numbers``: the same without NaN, also in results. Float types only.
     The array is cached and read-only.
@@ -159,6 +175,8 @@ def inputs(layer: str, dtype: Dtype, op: str, ranks: int) -> Values:
             _put_escapes(values)
     else:
         values = _random(dtype, ranks, draw)
+        if layer == BIT_EXACT:
+            _put_beginnings(values, op)
     values.setflags(write=False)
     return values
 

@@ -14,10 +14,9 @@ from collbench.plan.collectives import Piece
 from collbench.plan.problem import Problem
 from collbench.proof import patterns
 from collbench.proof.buffers import Buffers
-from collbench.proof.patterns import shift_of
+from collbench.proof.patterns import BIT_EXACT, shift_of
 from collbench.proof.rows import RowProof
 
-BIT_EXACT = "bit-exact"  # the layer of backends that document their order of additions
 Answer = tuple[Floats, int]  # one period of an answer, and the entry of it that element 0 holds
 
 

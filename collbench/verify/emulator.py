@@ -44,6 +44,7 @@ LATEST = 16  # flags of cells that earlier calls have left: up to this
 MOST_EVENTS = 2_000_000_000
 MOST_BYTES = 6 << 30  # of scratch; the emulator's shadow memory takes the same again
 DOES = ("", "loads", "stores")
+BUFFERS = ("input", "output", "weight", "residual")  # in the order of a launch's addresses
 MOST_OFFSET = 1 << 30  # within a buffer
 ROOM = 2  # kernels of a communicator that are resident at once, where blocks have no other bound
 SHOWN, MOST_WAITS = 6, 1 << 16
@@ -209,7 +210,7 @@ class Emulator:
         self._base = self._library.coll_emu_open(ctypes.byref(plan), ctypes.c_uint64(all_threads), comms.count)
         if not self._base:
             raise MemoryError(f"the emulator has no memory for {places} ranks of {threads} threads")
-        self._buffers: list[list[tuple[int, int]]] = [[] for _ in range(places * comms.count)]  # of launches
+        self._buffers: list[list[Sequence[int]]] = [[] for _ in range(places * comms.count)]  # of launches
         self._stuck = [[Stuck() for _ in range(places)] for _ in range(comms.count)]
         for place in range(places):
             for comm in range(comms.count):
@@ -249,7 +250,7 @@ class Emulator:
             pe=(ctypes.c_int32 * self.places)(*self.pes),
         )  # fmt: skip
         stream = self._stream(place, comm)
-        self._buffers[stream].append(buffers)
+        self._buffers[stream].append((buffers[0], buffers[1]))
         begin, end = kernel.shared
         self._library.coll_emu_launch(
             stream, kernel.entry, ctypes.byref(argument),
@@ -272,6 +273,13 @@ class Emulator:
     def report(self, place: int, comm: int = 0) -> Stuck | None:
         """What the kernel of this place recorded when it gave up, as the host would read it; None if it did not."""
         return self._stuck[comm][place] if self.gave_up(place, comm) else None
+
+    def sender(self, place: int, comm: int, offset: int) -> int | None:
+        """The place of the last other rank that has stored to the cell at ``offset`` of a scratch, where the emulator
+        remembers it."""
+        at = self._address(place, comm) - int(self._base) + PAGE + offset
+        pe = int(self._library.coll_emu_sender(ctypes.c_uint64(at)))
+        return self.pes.index(pe) if pe >= 0 else None
 
     def waiting(self) -> list[Wait]:
         """The threads that waited at a deadlock or livelock, else what every thread last waited for."""
@@ -301,10 +309,10 @@ class Emulator:
         return f"{words}, and {_culprit(found.other)} {DOES[found.other.does]} it, with no order between them"
 
     def _where(self, found: Any) -> str:
-        buffers = self._buffers[found.stream][found.one.launch]
-        offset = min((found.address - each) % (1 << 64) for each in buffers)
-        which = "output" if found.address - buffers[1] == offset else "input"
-        return f"byte {offset} of the {which}" if offset < MOST_OFFSET else f"address {found.address:#x}"
+        addresses = self._buffers[found.stream][found.one.launch]
+        offsets = {(found.address - each) % (1 << 64): name for each, name in zip(addresses, BUFFERS, strict=False)}
+        nearest = min(offsets)
+        return f"byte {nearest} of the {offsets[nearest]}" if nearest < MOST_OFFSET else f"address {found.address:#x}"
 
     def waits(self, ranks: Sequence[int], rank: int | None = None) -> list[str]:
         """Lines about which rank waited for which cell of which other rank at the end, or last: the oldest call first,

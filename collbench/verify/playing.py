@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, cast
@@ -21,7 +22,7 @@ from collbench.proof import patterns
 from collbench.proof.buffers import ALIGNMENT, Rounds, lay_out, shifted, stride_of
 from collbench.proof.prepared import Prepared
 from collbench.verify.chain import Chain
-from collbench.verify.emulator import HANGS, Comms, Emulator, Ending, load
+from collbench.verify.emulator import HANGS, Comms, Emulator, Ending, Wait, load
 from collbench.verify.emulator import WORDS as ENDINGS
 from collbench.verify.scenes import SLOTS, EmulatedScene, Part
 
@@ -149,27 +150,39 @@ class _Session:
 
 
 def run_scene(scene: EmulatedScene) -> SceneResult:
-    """Run a scene and prove every answer on every rank. Raises KernelError if a kernel does not compile."""
+    """Run a scene and prove every answer on every rank; with a silent rank, that all others report for whom they wait.
+    Raises KernelError if a kernel does not compile."""
+    if scene.silent is not None:
+        return run_silent(scene)
+    with opened(scene) as stage, np.errstate(all="ignore"):  # special values overflow by design
+        return _judged(stage, scene)
+
+
+@contextmanager
+def opened(scene: EmulatedScene) -> Iterator[EmulatedStage]:
+    """A scene set up until the context ends."""
     stage = EmulatedStage(scene)
     try:
-        with np.errstate(all="ignore"):  # special values overflow by design
-            return _run(stage, scene)
+        yield stage
     finally:
         stage.emulator.close()
 
 
-def _run(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
+def _play(stage: EmulatedStage) -> tuple[Ending, Callable[..., SceneResult]]:
+    """Make all calls; return how the run ended, and a function that makes a result of what was wrong."""
     for each in stage.calls:
         each.prepared.load()
-    turns = _turns(scene)
+    turns = _turns(stage.scene)
     for part, comm, slot in turns:
         for each in stage.calls:
             if (each.part, each.comm) == (part, comm):
                 each.prepared.calls[slot]()
     ending = stage.emulator.run()
-    result = partial(SceneResult, scene, len(turns), stage.emulator.events)
-    if scene.silent is not None:
-        return result(_did_not_time_out(stage, scene.silent))
+    return ending, partial(SceneResult, stage.scene, len(turns), stage.emulator.events)
+
+
+def _judged(stage: EmulatedStage, scene: EmulatedScene) -> SceneResult:
+    ending, result = _play(stage)
     if ending is not Ending.DONE:
         return result(ENDINGS[ending], tuple(stage.emulator.waits(stage.ranks)), ending in HANGS)
     for each in stage.calls:
@@ -191,21 +204,11 @@ def _turns(scene: EmulatedScene) -> list[tuple[int, int, int]]:
     return [(*turn, turns[:at].count(turn)) for at, turn in enumerate(turns)]
 
 
-def _did_not_time_out(stage: EmulatedStage, silent: int) -> str:
-    """Which rank did not time out although the rank at ``silent`` made no calls, or ""."""
-    others = (place for place in range(len(stage.ranks)) if place != silent and not stage.emulator.gave_up(place))
-    first = next(others, None)
-    if first is None:
-        return ""
-    return f"rank {stage.ranks[first]} did not time out although rank {stage.ranks[silent]} made no calls"
-
-
 def _difference(stage: EmulatedStage, mine: Calls) -> str | None:
     """The first element in which the answers of two ranks that must be alike differ bitwise, in words, or None."""
     theirs = next(each for each in stage.calls if (each.part, each.comm) == (mine.part, mine.comm))
     problem, ranks = mine.prepared.problem, stage.ranks
-    what, count, size = problem.collective, problem.count, problem.layout.size
-    if what.pieces(count, size, ranks[mine.place]) != what.pieces(count, size, ranks[theirs.place]):
+    if problem.pieces(ranks[mine.place]) != problem.pieces(ranks[theirs.place]):
         return None
     for number in range(mine.prepared.answers):
         one, other = (each.prepared.answer(number).view(f"u{problem.dtype.itemsize}") for each in (mine, theirs))
@@ -213,3 +216,43 @@ def _difference(stage: EmulatedStage, mine: Calls) -> str | None:
             first = int(np.argmax(one != other))
             return f"element {first} of call {number} differs bitwise from rank {ranks[theirs.place]}"
     return None
+
+
+def run_silent(scene: EmulatedScene) -> SceneResult:
+    """Run a scene with a silent rank: all others must time out, and each must report a rank that it really waits for.
+
+    Which rank sends a cell is seen in the same scene without a silent rank.
+    """
+    with opened(scene) as stage, np.errstate(all="ignore"):
+        _, result = _play(stage)
+        blamed, words = _reports(stage)
+        waits = tuple(stage.emulator.waits(stage.ranks))
+    if words:
+        return result(words, waits)
+    with opened(replace(scene, silent=None)) as stage, np.errstate(all="ignore"):
+        _play(stage)
+        for wait in blamed:
+            sender = stage.emulator.sender(wait.place, wait.comm, wait.offset)
+            if sender not in (None, wait.partner):
+                rank, partner, right = (stage.ranks[place] for place in (wait.place, wait.partner, sender))
+                return result(f"rank {rank} reported that it waited for rank {partner}, not {right}", waits)
+    return result("")
+
+
+def _reports(stage: EmulatedStage) -> tuple[list[Wait], str]:
+    """For each rank but the silent one, the wait that it reported when it timed out; or what is wrong about one."""
+    ranks, silent = stage.ranks, stage.scene.silent
+    assert silent is not None
+    found, waiting = [], stage.emulator.waiting()
+    for place, rank in enumerate(ranks):
+        one = stage.emulator.report(place)
+        if place == silent:
+            continue
+        if one is None:
+            return [], f"rank {rank} did not time out although rank {ranks[silent]} made no calls"
+        told = (one.place, one.phase, one.step, one.partner, one.epoch)
+        alike = [each for each in waiting if told == (each.place, each.phase, each.step, each.partner, each.epoch)]
+        if one.place != place or not alike:
+            return [], f"rank {rank} reported a wait in which no thread of it was"
+        found += alike
+    return found, ""

@@ -282,6 +282,14 @@ int coll_emu_run() {
 u64 coll_emu_events() { return w->event; }
 void coll_emu_fault(Fault* out) { *out = w->fault; }
 int coll_emu_trapped(u32 pe) { return w->ranks[pe].trapped; }
+// The last other PE that has stored to the 16 bytes at an offset of the heap; -1 where none is remembered.
+int coll_emu_sender(u64 offset) {
+  const u32 owner = u32(offset / w->plan.stride);
+  for (u64 at = offset / 8; at < offset / 8 + 2; at++)
+    for (u32 number = w->latest[at]; remembered(number); number = w->arrivals[number % KEPT].before)
+      if (w->arrivals[number % KEPT].pe != owner) return int(w->arrivals[number % KEPT].pe);
+  return -1;
+}
 // The threads that waited at a deadlock or livelock, else what every thread last waited for; returns their number.
 u64 coll_emu_story(Waiting* out, u64 most) {
   if (!w->given_up) {

@@ -9,6 +9,7 @@ import pytest
 
 from collbench.devices.device import PERIOD, Expectation, Values
 from collbench.plan.dtypes import DTYPES, Dtype
+from collbench.proof import patterns
 from collbench.proof.buffers import MOST_CALLS
 from collbench.proof.patterns import LAYERS, SLOT_STEP, codes, exactly, expect, inputs, shift_of
 
@@ -238,3 +239,14 @@ def test_an_emulated_answer_is_to_the_bit() -> None:
     expected = exactly((parts[0] + parts[1]) + parts[2])
     assert passes(expected, (parts[0] + parts[1]) + parts[2]).all()
     assert not passes(expected, parts[0] + (parts[1] + parts[2])).all()
+
+
+def test_bit_exact_data_show_what_a_reduction_was_begun_with() -> None:
+    dtype = DTYPES["float32"]
+    sums = patterns.inputs(patterns.BIT_EXACT, dtype, "sum", 5)
+    begun = {first: np.add.reduce(sums, axis=0, initial=first, dtype=np.float32) for first in (-0.0, 0.0)}
+    assert not np.array_equal(begun[-0.0].view(np.uint32), begun[0.0].view(np.uint32))
+    for op, infinity, reduce in (("min", np.inf, np.minimum), ("max", -np.inf, np.maximum)):
+        values = patterns.inputs(patterns.BIT_EXACT, dtype, op, 5)
+        largest = np.float32(np.copysign(np.finfo(np.float32).max, infinity))
+        assert not np.array_equal(reduce.reduce(values, axis=0), reduce.reduce(values, axis=0, initial=largest))

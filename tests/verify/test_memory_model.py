@@ -183,7 +183,7 @@ ERAS = """KERNEL(a) {
   end_call(call);
 }
 """
-ERA_FENCE = "    __threadfence();  // whatever this block loads"
+ERA_FENCE = "    __threadfence();  // with block 0's fence"
 
 
 @pytest.mark.parametrize("fence", [True, False])

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import Draws, Patch, a_layout, kernel, needs_compiler, patched
+from emulated import Draws, Patch, cast_for, kernel, needs_compiler, patched
 from programs import Call, compiled, play
 
 from collbench.kernels.host_compiler import LoadedKernel
+from collbench.kernels.kernel import Kernel
 from collbench.verify import schedules
 from collbench.verify.emulator import Ending
-from collbench.verify.scenes import EmulatedScene, draw_scene, run_scene
+from collbench.verify.playing import run_scene
+from collbench.verify.scenes import EmulatedScene, draw_scene
 
 pytestmark = needs_compiler
 SEEDS = 60
@@ -70,16 +72,17 @@ def test_what_a_put_carries(puts: LoadedKernel, how: int, copies: bool, right: b
 NETWORK = Draws("nvrar-put", "4x1", "float32", (1028, 4100))
 
 
-def scenes(copies: bool, seeds: int) -> Iterator[EmulatedScene]:
+def scenes(lead: Kernel, copies: bool, seeds: int) -> Iterator[EmulatedScene]:
     """Scenes in which all puts are of one kind."""
+    cast = cast_for(lead, NETWORK)
     for seed in range(seeds):
-        scene = draw_scene(a_layout(NETWORK.layout), seed, (NETWORK.dtype,), ("sum",), NETWORK.sizes)
-        yield replace(scene, schedule=replace(scene.schedule, copies=copies))
+        scene = draw_scene(cast, seed)
+        yield replace(scene, joined=False, schedule=replace(scene.schedule, copies=copies))
 
 
 @pytest.mark.parametrize("copies", [False, True], ids=["proxy", "copies"])
 def test_a_kernel_that_puts_passes_with_either_kind(copies: bool) -> None:
-    assert [run_scene(kernel(NETWORK.kernel), scene).wrong for scene in scenes(copies, 6)] == [""] * 6
+    assert [run_scene(scene).wrong for scene in scenes(kernel(NETWORK.kernel), copies, 6)] == [""] * 6
 
 
 @pytest.mark.parametrize("copies", [False, True], ids=["proxy", "copies"])
@@ -87,4 +90,4 @@ def test_a_put_before_all_is_packed_is_caught_with_either_kind(tmp_path: Path, c
     early = Patch("common/put.cuh", "__syncthreads();  // the whole chunk is packed", "//")
     wrong = patched((early,), NETWORK.kernel, tmp_path)
     with np.errstate(all="ignore"):
-        assert any(run_scene(wrong, scene).wrong for scene in scenes(copies, 10))
+        assert any(run_scene(scene).wrong for scene in scenes(wrong, copies, 10))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import Patch, a_layout, kernel, needs_compiler, patched
+from emulated import Draws, Patch, cast_for, kernel, needs_compiler, patched
 from programs import NOTHING, Call, compiled, play, run
 
 from collbench.verify import schedules
 from collbench.verify.emulator import Ending
-from collbench.verify.scenes import draw_scene, run_scene
+from collbench.verify.playing import run_scene
+from collbench.verify.scenes import EmulatedScene, draw_scene
 
 pytestmark = needs_compiler
 
@@ -90,27 +91,37 @@ def test_a_misaligned_access_ends_the_run(tmp_path: Path, access: str, words: st
 ALIGNED = "aligned = (addresses & (PAYLOAD - 1)) == 0;"
 
 
+def scene_of(patch: Patch | None, folder: Path, seed: int, shift: int = 0, in_place: bool = False) -> EmulatedScene:
+    """A scene of oneshot, changed by ``patch``, whose buffers are misaligned by ``shift`` elements."""
+    lead = patched((patch,), "oneshot", folder) if patch else kernel("oneshot")
+    scene = draw_scene(cast_for(lead, Draws("oneshot", "1x2", "float16", (1026,), threads=32)), seed)
+    changed = tuple(
+        replace(part, shifts=(0, shift), problem=replace(part.problem, in_place=in_place)) for part in scene.parts
+    )
+    return replace(scene, parts=changed, chained=False)
+
+
 def test_a_kernel_that_ignores_alignment_is_caught(tmp_path: Path) -> None:
-    any_address = Patch("common/buffers.cuh", ALIGNED, ALIGNED.replace("PAYLOAD", "WIDTH"))
-    scene = replace(draw_scene(a_layout("1x2"), 0, ("float16",), ("sum",), (4098,)), shift=1)
-    assert run_scene(patched((any_address,), "oneshot", tmp_path), scene).wrong == "a misaligned access"
+    patch = Patch("common/buffers.cuh", ALIGNED, ALIGNED.replace("PAYLOAD", "WIDTH"))
+    assert run_scene(scene_of(patch, tmp_path, 0, shift=1)).wrong == "a misaligned access"
+
+
+def test_a_kernel_that_tests_the_input_s_alignment_only_is_caught(tmp_path: Path) -> None:
+    both = "const u64 both = u64(a.in) | u64(a.out);  // one alignment test for both"
+    patch = Patch("oneshot.cu", both, "const u64 both = u64(a.in);")
+    assert run_scene(scene_of(patch, tmp_path, 0, shift=1)).wrong == "a misaligned access"
 
 
 def test_a_kernel_whose_threads_share_an_output_cell_is_caught(tmp_path: Path) -> None:
-    wrong = patched((Patch("oneshot.cu", "output.store(c, round_sum(total));",
-                           "output.store(c, round_sum(total)); if (c) output.store(c - 1, round_sum(total));"),),
-                    "oneshot", tmp_path)  # fmt: skip
-    scenes = (draw_scene(a_layout("1x2"), seed, ("float32",), ("sum",), (1028,)) for seed in range(5))
+    twice = "output.store(c, round_sum(total)); if (c) output.store(c - 1, round_sum(total));"
+    patch = Patch("oneshot.cu", "output.store(c, round_sum(total));", twice)
     with np.errstate(all="ignore"):
-        verdicts = [run_scene(wrong, scene) for scene in scenes]
+        verdicts = [run_scene(scene_of(patch, tmp_path, seed)) for seed in range(3)]
     assert {verdict.wrong for verdict in verdicts} == {"a race between threads of a rank"}
-    assert "stores it, with no order between them" in verdicts[0].waits[0]
+    assert "of the output, and block " in verdicts[0].waits[0]
 
 
 def test_reading_another_thread_s_input_in_place_is_a_race(tmp_path: Path) -> None:
-    other = "mine = input.load((c ^ 1) < cells ? c ^ 1 : c);"
-    wrong = patched((Patch("oneshot.cu", "mine = input.load(c);", other),), "oneshot", tmp_path)
-    scene = draw_scene(a_layout("1x2"), 0, ("float32",), ("sum",), (1028,))
-    in_place = replace(scene, problems=tuple(replace(each, in_place=True) for each in scene.problems))
-    assert run_scene(wrong, in_place).wrong == "a race between threads of a rank"
-    assert run_scene(kernel("oneshot"), in_place).wrong == ""
+    patch = Patch("oneshot.cu", "mine = input.load(c);", "mine = input.load((c ^ 1) < cells ? c ^ 1 : c);")
+    assert run_scene(scene_of(patch, tmp_path, 0, in_place=True)).wrong == "a race between threads of a rank"
+    assert run_scene(scene_of(None, tmp_path, 0, in_place=True)).wrong == ""
