@@ -21,7 +21,8 @@ from collbench.plan.dtypes import DTYPES
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.verify import schedules
-from collbench.verify.emulator import Comms, Emulator, Ending, Wait, load
+from collbench.verify.emulator import Comms, Emulator, Ending, load
+from collbench.verify.findings import Wait
 from collbench.verify.schedules import Schedule
 
 SCRATCH = Scratch(4096, 4096)

@@ -28,10 +28,10 @@ from collbench.kernels.abi import (
     Scratch,
     Stuck,
     args_type,
-    waiting_words,
 )
 from collbench.kernels.host_compiler import EMULATED, LoadedKernel
 from collbench.kernels.sources import KernelError
+from collbench.verify.findings import FaultRecord, Wait, WaitRecord, fault_words
 from collbench.verify.schedules import Schedule
 
 PAGE = 4096
@@ -43,9 +43,6 @@ LOOKS = 2048 * 8  # loads of one thread from each cell before it times out: 2048
 LATEST = 16  # flags of cells that earlier calls have left: up to this
 MOST_EVENTS = 2_000_000_000
 MOST_BYTES = 6 << 30  # of scratch; the emulator's shadow memory takes the same again
-DOES = ("", "loads", "stores")
-BUFFERS = ("input", "output", "weight", "residual")  # in the order of a launch's addresses
-MOST_OFFSET = 1 << 30  # within a buffer
 ROOM = 2  # kernels of a communicator that are resident at once, where blocks have no other bound
 SHOWN, MOST_WAITS = 6, 1 << 16
 
@@ -78,29 +75,6 @@ class _Plan(ctypes.Structure):
             "room", "resident",
         )
     ] + [(name, ctypes.c_uint64) for name in ("patience", "most")]  # fmt: skip
-
-
-class _Waiting(ctypes.Structure):
-    """Mirrors ``Waiting`` in world.h."""
-
-    _fields_ = [(name, ctypes.c_uint32) for name in ("pe", "block", "thread", "phase", "step", "partner")] + [
-        (name, ctypes.c_uint64) for name in ("epoch", "offset", "low", "high")
-    ]
-
-
-class _Culprit(ctypes.Structure):
-    """Mirrors ``Culprit`` in world.h."""
-
-    _fields_ = [(name, ctypes.c_uint32) for name in ("launch", "block", "thread", "does")]
-
-
-class _Fault(ctypes.Structure):
-    """Mirrors ``Fault`` in world.h."""
-
-    _fields_ = [
-        ("pe", ctypes.c_uint32), ("stream", ctypes.c_uint32), ("address", ctypes.c_uint64), ("bytes", ctypes.c_uint64),
-        ("one", _Culprit), ("other", _Culprit),
-    ]  # fmt: skip
 
 
 @functools.cache
@@ -152,34 +126,6 @@ class Comms:
     def stride(self) -> int:
         """Distance between communicators, in bytes."""
         return PAGE + -(-self.scratch.bytes // PAGE) * PAGE
-
-
-@dataclass(frozen=True)
-class Wait:
-    """A thread of the rank at ``place`` that waits, or last waited, for the rank at ``partner`` in a phase (a number of
-    ``abi.PHASES``) and step of the call ``epoch``: for the cell at ``offset`` of its scratch, which holds ``cell``."""
-
-    place: int
-    partner: int
-    phase: int
-    step: int
-    epoch: int
-    comm: int
-    block: int
-    thread: int
-    offset: int
-    cell: tuple[int, int]
-
-    def words(self, ranks: Sequence[int]) -> str:
-        """The wait as a line of text; ``ranks`` holds the rank at each place."""
-        what = waiting_words(ranks, self.place, self.phase, self.step, self.partner, self.epoch).format("")
-        holds = " ".join(f"{half:016x}" for half in self.cell)
-        where = f"block {self.block}, thread {self.thread}, communicator {self.comm}"
-        return f"{what} ({where}: the cell at {self.offset:#x} of its scratch holds {holds})"
-
-
-def _culprit(one: Any) -> str:
-    return f"block {one.block}, thread {one.thread} of launch {one.launch + 1}"
 
 
 class Emulator:
@@ -283,7 +229,7 @@ class Emulator:
 
     def waiting(self) -> list[Wait]:
         """The threads that waited at a deadlock or livelock, else what every thread last waited for."""
-        found = (_Waiting * MOST_WAITS)()
+        found = (WaitRecord * MOST_WAITS)()
         count = min(MOST_WAITS, self._library.coll_emu_story(found, ctypes.c_uint64(MOST_WAITS)))
         return [self._wait(each) for each in found[:count] if each.phase]
 
@@ -297,22 +243,12 @@ class Emulator:
     def fault(self, ranks: Sequence[int]) -> str | None:
         """The race or the misaligned access that ended the run, as a line of text, or None. ``ranks`` holds the rank
         at each place."""
-        found = _Fault()
+        found = FaultRecord()
         self._library.coll_emu_fault(ctypes.byref(found))
         if not found.one.does:
             return None
-        rank, comm = ranks[self.pes.index(found.pe)], found.stream % self.comms.count
-        words = f"rank {rank}, communicator {comm}: {_culprit(found.one)} {DOES[found.one.does]} {found.bytes} bytes "
-        words += f"at {self._where(found)}"
-        if not found.other.does:
-            return f"{words}, which is no multiple of its size"
-        return f"{words}, and {_culprit(found.other)} {DOES[found.other.does]} it, with no order between them"
-
-    def _where(self, found: Any) -> str:
-        addresses = self._buffers[found.stream][found.one.launch]
-        offsets = {(found.address - each) % (1 << 64): name for each, name in zip(addresses, BUFFERS, strict=False)}
-        nearest = min(offsets)
-        return f"byte {nearest} of the {offsets[nearest]}" if nearest < MOST_OFFSET else f"address {found.address:#x}"
+        who = f"rank {ranks[self.pes.index(found.pe)]}, communicator {found.stream % self.comms.count}"
+        return f"{who}: {fault_words(found, self._buffers[found.stream][found.one.launch])}"
 
     def waits(self, ranks: Sequence[int], rank: int | None = None) -> list[str]:
         """Lines about which rank waited for which cell of which other rank at the end, or last: the oldest call first,

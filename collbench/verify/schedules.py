@@ -17,10 +17,10 @@ class Schedule:
 
     ``run_order`` and ``arrival_order`` (indices of ORDERS) select the next of the runnable threads and of the stores in
     flight. Chances out of 256: ``prompt``, that a store arrives at once; ``run``, that a thread runs before a store
-    arrives; ``stay``, that a thread keeps running after a load; ``tear``, that a cell is loaded in pieces; ``stale``,
-    that a load returns an older value where it may. ``copies``: puts are copies by threads, as over NVLink, and not a
-    proxy's, as over a network. ``victim`` (an index of VICTIMS) is delayed as long as any other event is possible:
-    warp, block or receiving rank ``number`` of the rank ``pe``.
+    arrives; ``stay``, that a thread keeps running after a load; ``tear``, that a cell is loaded in pieces; ``stale``
+    (below ALWAYS, or a spin never ends), that a load returns an older value where it may. ``copies``: puts are copies
+    by threads, as over NVLink, and not a proxy's, as over a network. ``victim`` (an index of VICTIMS) is delayed as
+    long as any other event is possible: warp, block or receiving rank ``number`` of the rank ``pe``.
     """
 
     seed: int

@@ -55,8 +55,8 @@ void arrive_in_order(u32 number) {
   while (w->pieces[number].flying && first_of(number) != number) arrive(first_of(number));
   if (w->pieces[number].flying) arrive(number);
 }
-// The newest of the older stores to these bytes that the thread may have seen: its next one there follows it. Those that
-// do not precede this one anyway arrive now.
+// The newest of the older stores to these bytes that the thread may have seen: its next one there follows it. Others
+// that do not precede this one anyway arrive now.
 Ref before_next(Runner& self, const char* to, u32 size) {
   Ref newest = {}, last = {};
   std::vector<u32> others;
@@ -107,8 +107,8 @@ void show(u32 number, Level level) {
   if (level == SYSTEM) return arrive_in_order(number);
   for (u32 i = WARP; i <= u32(level); i++) w->pieces[number].at[i] = std::min(w->pieces[number].at[i], now());
 }
-// Show the stores in `list` that `self` may see, and return those that are still in flight: `here`, to its own device's
-// memory, as far as `near`; others, as far as `far`.
+// Show the stores in `list` that `self` may see (all, if null): those to the memory of their own device as far as
+// `near`, others as far as `far`. Empties the list and returns what is still in flight.
 std::vector<Ref> show_all(std::vector<Ref>& list, Runner* self, Level near, Level far) {
   std::vector<Ref> left;
   for (Ref one : list) {

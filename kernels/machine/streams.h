@@ -18,7 +18,8 @@ void met(Home& home) {
   home.met = now();
   home.stores = show_all(home.stores, nullptr, BLOCK, BLOCK);
 }
-void hand_over(Runner& self, Level level) {  // its stores and what it has read, to the threads of its warp or block
+// Its stores and what it has read, to the threads of its warp or block.
+void hand_over(Runner& self, Level level) {
   append(self.block_home().stores, show_all(self.stores, nullptr, level, level));
   settle_seen(self);
 }
@@ -86,8 +87,8 @@ void fill_rank(u32 pe) {
   const u32 streams = u32(w->streams.size() / w->plan.pes);
   for (u32 i = 0; i < streams; i++) fill(w->streams[pe * streams + i]);
 }
-// The kernel's end: its stores are visible on its device, and those to its own memory have arrived there; those to other
-// devices may still be in flight. The kernel after it need not wait any longer.
+// The kernel's end: its stores are visible on its device, and those to its own memory have arrived there; those to
+// other devices may still be in flight. The kernel after it need not wait any longer.
 void complete(Stream& stream, Launch& launch) {
   for (Home& home : launch.blocks) append(w->ranks[stream.pe].stores, show_all(home.stores, nullptr, SYSTEM, DEVICE));
   stream.completed = now();

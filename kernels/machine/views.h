@@ -47,7 +47,7 @@ bool passes_by(Runner& reader, const Origin& store, u32 at) {
   if (must_see(store, reader) || !w->draw.chance(w->plan.stale) || has_seen(reader, at, store.serial)) return false;
   return reader.outdated = true;
 }
-// The thread sees what became visible to threads in `scope` by `since`, and what those had seen when they released to it.
+// The thread sees what became visible to threads in `scope` by `since`, and what those had seen when they released.
 void see(Runner& reader, Level scope, Time since) {
   if (scope >= BLOCK) reader.view.raise(reader.heard[0]);
   if (scope >= DEVICE) reader.view.raise(reader.heard[1]);

@@ -99,6 +99,8 @@ def any_schedule(draw: st.DrawFn, ranks: int, blocks: int, threads: int) -> Sche
         run_order=draw(order), arrival_order=draw(order),
         prompt=draw(chance), run=draw(chance), tear=draw(chance),
         stay=draw(st.integers(0, ALWAYS - 1)),  # ALWAYS would keep others from ever going on
+        stale=draw(st.just(0) | st.integers(0, 224)),  # ALWAYS would keep a spin from ever seeing a store
+        copies=draw(st.booleans()),
         victim=victim,
         pe=draw(st.integers(0, ranks - 1)),
         number=draw(st.integers(0, numbers.get(victim, 1) - 1)),
