@@ -200,8 +200,8 @@ class FlashInferSession:
         """One call of FlashInfer."""
         choice, row, shots = self.choice, self.choice.row(problem), self.choice.shots_for(problem)
         count = problem.count
-        if (send.data.ptr | recv.data.ptr) % ACCESS_BYTES:  # FlashInfer does not check, and faults
-            raise CannotRunError(f"flashinfer needs buffers that start at a multiple of {ACCESS_BYTES} bytes")
+        if (send.data.ptr | recv.data.ptr) % ACCESS:  # FlashInfer does not check, and faults
+            raise CannotRunError(f"flashinfer needs buffers that start at a multiple of {ACCESS} bytes")
         source, target = (_tensor(part, problem.dtype.name) for part in (send, recv))
         rows, first = (part[:count].view(-1, row) for part in (source, target))
         tensors = {"output": first}

@@ -105,7 +105,10 @@ def test_a_users_kernel_is_not_picked(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (a_problem("broadcast"), "oneshot implements all_reduce, not broadcast"),
+        (
+            a_problem("broadcast"),
+            "nvrar implements all_reduce, reduce_scatter, all_gather, all_reduce_rms_norm, not broadcast",
+        ),
         (a_problem(op="avg"), "oneshot does not support avg, only "),
         (a_problem(op="avg", layout=REAL), "nvrar-put does not support avg, only "),
         (a_problem(layout=Layout((0, 1, 2), (0, 0, 1))), "nvrar-put needs the same number of ranks on every node"),

@@ -24,7 +24,7 @@ def rows_of(count: int, hidden: int = 4096, ranks: int = 2, nodes: int = 1) -> P
 @pytest.mark.parametrize(
     ("rows", "hidden", "blocks", "threads"),
     [
-        (1, 4096, 1, 256),  # two cells a thread while there are few rows
+        (1, 4096, 1, 512),  # two cells a thread while there are few rows
         (16, 4096, 16, 512),
         (17, 4096, 17, 512),
         (1000, 4096, 128, 512),
