@@ -139,7 +139,9 @@ def _emulate(
     from collbench.verify.outcomes import exit_code
 
     if subjects.collective != ("all_reduce",):
-        raise UsageError("--emulate supports only all_reduce, as do the kernels; omit --collective.")
+        raise UsageError("--emulate runs each kernel on its own collective: name it with --backend; omit --collective.")
+    if subjects.hidden:
+        raise UsageError("--emulate draws the lengths of rows; omit --hidden.")
     if stress.story or worlds.gpus or worlds.nodes:
         raise UsageError("--emulate takes --layout, --ranks and --seeds only; omit --story, --gpus and --nodes.")
     found = emulated.run(emulated.EmulateRequest(

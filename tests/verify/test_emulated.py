@@ -236,7 +236,8 @@ def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--collective", "broadcast"), "--emulate supports only all_reduce"),
+        (("--collective", "broadcast"), "--emulate runs each kernel on its own collective"),
+        (("--hidden", "64"), "--emulate draws the lengths of rows; omit --hidden."),
         (("--collective", "all_reduce,gather"), "omit --collective."),
         (("--seeds", "0"), "x>=1"),
         (("--backend", "oneshott"), "did you mean 'oneshot'?"),
