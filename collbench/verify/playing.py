@@ -22,8 +22,9 @@ from collbench.proof import patterns
 from collbench.proof.buffers import ALIGNMENT, Rounds, lay_out, shifted, stride_of
 from collbench.proof.prepared import Prepared
 from collbench.verify.chain import Chain
-from collbench.verify.emulator import HANGS, Comms, Emulator, Ending, Wait, load
+from collbench.verify.emulator import HANGS, Comms, Emulator, Ending, load
 from collbench.verify.emulator import WORDS as ENDINGS
+from collbench.verify.findings import Wait
 from collbench.verify.scenes import SLOTS, EmulatedScene, Part
 
 if TYPE_CHECKING:
