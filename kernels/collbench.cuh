@@ -5,10 +5,11 @@
 //
 // Why two halves of scratch suffice, for every kernel, and for calls of different kernels and sizes in any order:
 // call e uses the half that has the parity of e. Consider a store of rank A into the scratch of rank B in call e. A has
-// completed call e-1, so it has received every element of that result. Each element depends on B's input, which B sent
-// in its own call e-1, and that began after B's call e-2 had ended (a kernel waits for the one before it). So B has
-// read, and where necessary cleared, everything that call e-2 left in this half. A call on no elements would break the
-// chain: the host makes none. Cells carry their own validity, so no other order between stores is relied on.
+// completed call e-1, so it has received all of its result. That depends on B's input (in a sum, or as B's part), which
+// B sent in its own call e-1, and that began after B's call e-2 had ended (a kernel waits for the one before it). So B
+// has read, and where necessary cleared, everything that call e-2 left in this half. A call on no elements, or on parts
+// without any, would break the chain: the host makes none. Cells carry their own validity, so no other order between
+// stores is relied on.
 //
 // What this asks of the hardware. The chain consists of relaxed loads and stores and may pass through a third rank (B
 // to C to A); in PTX's formal model these do not synchronise, so the model alone does not order B's clear before A's

@@ -34,6 +34,11 @@ class Family:
     frugal: str
     by_puts: str | None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(filter(None, (self.one_hop, self.frugal, self.by_puts)))
+
 
 FAMILIES = {
     "all_reduce": Family("oneshot", "nvrar-lamport", "nvrar-put"),
@@ -154,10 +159,11 @@ class Nvrar:
 
 @cache
 def broken(label: str) -> str | None:
-    """Why this host cannot use the kernels and the table of a revision, or None; found once, since every row asks."""
+    """Why this host cannot use the kernels and the table of a revision, or None; found once, since every row asks. A
+    revision may lack the kernels of other collectives than all-reduce."""
     nvrar = Nvrar(label)
     try:
-        for name in (*_kernels.own_names(label), ANY_KERNEL):
+        for name in (*_kernels.own_names(label), *FAMILIES["all_reduce"].names):
             nvrar.kernel(name)
         nvrar.tables()
     except UsageError as error:

@@ -89,8 +89,11 @@ def verify(
 
     Under mpiexec or srun, use the launcher's ranks, even if several share a GPU; otherwise start ranks on this machine.
     """
-    if stress.emulate and context.get_parameter_source("op") is not click.core.ParameterSource.COMMANDLINE:
-        subjects = replace(subjects, op=())
+    if stress.emulate:  # what is not given is drawn, or that of each kernel
+        given = {name: context.get_parameter_source(name) for name in ("op", "collective")}
+        subjects = replace(subjects, **{
+            name: () for name, source in given.items() if source is not click.core.ParameterSource.COMMANDLINE
+        })  # fmt: skip
     run = _emulate if stress.emulate else _on_ranks
     context.exit(run(backend, worlds, subjects, stress, form.chosen))
 
@@ -138,14 +141,11 @@ def _emulate(
     from collbench.verify import emulated
     from collbench.verify.outcomes import exit_code
 
-    if subjects.collective != ("all_reduce",):
-        raise UsageError("--emulate runs each kernel on its own collective: name it with --backend; omit --collective.")
-    if subjects.hidden:
-        raise UsageError("--emulate draws the lengths of rows; omit --hidden.")
-    if stress.story or worlds.gpus or worlds.nodes:
-        raise UsageError("--emulate takes --layout, --ranks and --seeds only; omit --story, --gpus and --nodes.")
+    if stress.story or worlds.gpus or worlds.nodes or subjects.hidden:
+        raise UsageError("--emulate draws stories and rows; omit --story, --hidden, --gpus and --nodes.")
     found = emulated.run(emulated.EmulateRequest(
-        topology=worlds.topology, backends=backend, dtypes=subjects.dtype, ops=subjects.op or None,
+        topology=worlds.topology, backends=backend, collectives=subjects.collective or None,
+        dtypes=subjects.dtype, ops=subjects.op or None,
         sizes=subjects.sizes, seeds=range(stress.seed, stress.seed + stress.seeds), timeout=stress.timeout,
     ))  # fmt: skip
     _report(found.outcomes, form)

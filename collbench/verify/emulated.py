@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from collbench import registry
+from collbench.errors import UsageError
 from collbench.kernels import host_compiler
 from collbench.kernels.files import find_kernels
 from collbench.kernels.host_compiler import EMULATED
@@ -34,12 +35,13 @@ SIZES = (2, 4, 30, 1026, 2048, 4100, 20502)
 
 @dataclass(frozen=True)
 class EmulateRequest:
-    """The options of ``verify --emulate``. None stands for all kernels (``backends``), for the types and operations
-    that each declares (``dtypes``, ``ops``), and for SIZES (``sizes``, in bytes); ``timeout`` is in seconds per block
-    of ``seeds``."""
+    """The options of ``verify --emulate``. None stands for all kernels (``backends``), of any collective
+    (``collectives``), for the types and operations that each declares (``dtypes``, ``ops``), and for SIZES (``sizes``,
+    in bytes); ``timeout`` is in seconds per block of ``seeds``."""
 
     topology: Topology
     backends: tuple[str, ...] | None
+    collectives: tuple[str, ...] | None
     dtypes: tuple[str, ...] | None
     ops: tuple[str, ...] | None
     sizes: tuple[int, ...] | None
@@ -64,9 +66,19 @@ def trials(request: EmulateRequest) -> Iterator[Trial | Outcome]:
     layouts, misfits = layouts_for(topology, ["here"] * ranks)
     for misfit in misfits:
         print(f"collbench: skipped: {misfit}", file=sys.stderr)
-    for name in request.backends or find_kernels():
+    for name in request.backends or _kernels_of(request):
         for layout in layouts:
             yield _trial(request, name, layout)
+
+
+def _kernels_of(request: EmulateRequest) -> list[str]:
+    """The kernels of the collectives asked for; raises UsageError where there are none."""
+    kernels = {name: registry.kernel_of(name) for name in find_kernels()}
+    wanted = request.collectives
+    found = [name for name, one in kernels.items() if not (wanted and one) or one.file.collective in wanted]
+    if not found:
+        raise UsageError(f"no kernel implements {', '.join(wanted or ())}; the emulator runs kernels only.")
+    return found
 
 
 def _trial(request: EmulateRequest, name: str, layout: Layout) -> Trial | Outcome:

@@ -251,8 +251,8 @@ def _reports(stage: EmulatedStage) -> tuple[list[Wait], str]:
             continue
         if one is None:
             return [], f"rank {rank} did not time out although rank {ranks[silent]} made no calls"
-        told = (one.place, one.phase, one.step, one.partner, one.epoch)
-        alike = [each for each in waiting if told == (each.place, each.phase, each.step, each.partner, each.epoch)]
+        named = (one.place, one.phase, one.step, one.partner, one.epoch)
+        alike = [each for each in waiting if named == (each.place, each.phase, each.step, each.partner, each.epoch)]
         if one.place != place or not alike:
             return [], f"rank {rank} reported a wait in which no thread of it was"
         found += alike

@@ -8,7 +8,7 @@ import sys
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from kernel_files import OF_ALL_REDUCE, source, write
@@ -23,6 +23,7 @@ from collbench.kernels.files import own_folder
 from collbench.kernels.header import read
 from collbench.kernels.kernel import Kernel
 from collbench.kernels.loader import Loader
+from collbench.kernels.slices import Slice
 from collbench.plan.layout import Layout
 
 KERNELS = OF_ALL_REDUCE
@@ -48,7 +49,7 @@ def communicator(layout: Layout, rank: int = 0) -> Any:
 
 def test_a_rank_receives_its_place_and_those_of_the_others() -> None:
     send, recv = (SimpleNamespace(data=SimpleNamespace(ptr=pointer)) for pointer in (64, 128))
-    args = communicator(IN_TURN, rank=1).args(send, recv, 77, 256)
+    args = communicator(IN_TURN, rank=1).args(Slice(cast("Any", send), cast("Any", recv), 77), 256)
     assert (args.in_, args.out, args.count, args.state, args.stuck, args.marks) == (64, 128, 77, 32, 16, 256)
     assert args.patience == PATIENCE_NS
     assert args.place == 2, "rank 1 is the first of the second node"

@@ -245,8 +245,8 @@ def test_an_emulated_answer_is_to_the_bit() -> None:
 def test_bit_exact_data_show_what_a_reduction_was_begun_with() -> None:
     dtype = DTYPES["float32"]
     sums = patterns.inputs(patterns.BIT_EXACT, dtype, "sum", 5)
-    begun = {first: np.add.reduce(sums, axis=0, initial=first, dtype=np.float32) for first in (-0.0, 0.0)}
-    assert not np.array_equal(begun[-0.0].view(np.uint32), begun[0.0].view(np.uint32))
+    one, other = (np.add.reduce(sums, axis=0, initial=first, dtype=np.float32) for first in (-0.0, 0.0))
+    assert not np.array_equal(one.view(np.uint32), other.view(np.uint32))
     for op, infinity, reduce in (("min", np.inf, np.minimum), ("max", -np.inf, np.maximum)):
         values = patterns.inputs(patterns.BIT_EXACT, dtype, op, 5)
         largest = np.float32(np.copysign(np.finfo(np.float32).max, infinity))

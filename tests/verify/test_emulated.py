@@ -16,7 +16,9 @@ from running import Here, Mpi, Ran
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import read
 from collbench.kernels.kernel import Kernel
+from collbench.plan.worlds import Topology
 from collbench.verify.casts import cast_of
+from collbench.verify.emulated import EmulateRequest, trials
 from collbench.verify.scenes import draw_scene
 from collbench.verify.seeds import BLOCK, PER_CAST
 
@@ -204,13 +206,19 @@ def test_json_is_all_there_is_on_stdout(mpich: Mpi, newcomer: Path) -> None:
     assert reported(ran.err)[0].startswith("leaves-out, 1x3, seed 1: ")
 
 
+def test_kernels_of_a_collective_are_those_that_implement_it() -> None:
+    request = EmulateRequest(Topology(layouts=((1, 2),)), None, ("all_gather",), None, None, None, range(1), 1.0)
+    found = [each.backend for each in trials(request)]
+    assert found == ["nvrar-all-gather", "oneshot-all-gather"]
+
+
 def test_without_a_compiler_all_is_skipped_and_a_sentence_says_why(mpich: Mpi, newcomer: Path) -> None:
     ran = emulate(mpich, newcomer, "--backend", "right,oneshot", "--layout", "1x2,2x2", CXX="c++-of-nobody")
     assert ran.code == 1, "nothing could run"
-    told_of = [line for line in ran.out.splitlines() if line.startswith(("right", "oneshot"))]
-    assert len(told_of) == 4
+    lines = [line for line in ran.out.splitlines() if line.startswith(("right", "oneshot"))]
+    assert len(lines) == 4
     reason = "skipped: CXX names 'c++-of-nobody', which is not a command; name a C++17 compiler, or unset it"
-    assert all(line.endswith(reason) for line in told_of)
+    assert all(line.endswith(reason) for line in lines)
     assert ran.err == ""
 
 
@@ -236,9 +244,8 @@ def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--collective", "broadcast"), "--emulate runs each kernel on its own collective"),
-        (("--hidden", "64"), "--emulate draws the lengths of rows; omit --hidden."),
-        (("--collective", "all_reduce,gather"), "omit --collective."),
+        (("--collective", "broadcast"), "no kernel implements broadcast"),
+        (("--hidden", "4096"), "--emulate draws stories and rows; omit --story, --hidden, --gpus and --nodes"),
         (("--seeds", "0"), "x>=1"),
         (("--backend", "oneshott"), "did you mean 'oneshot'?"),
         (("--layout", "3x2", "--ranks", "4"), "layout 3x2 needs 6 ranks, not 4"),
