@@ -53,3 +53,9 @@ def test_rows_of_one_panel_differ_in_size_backend_and_launch_only() -> None:
 def test_every_other_choice_is_a_panel_of_its_own(change: dict[str, Any]) -> None:
     records = [a_record(), a_record(bytes=8192), a_record(**change)]
     assert sorted(map(len, panels(cases(records)).values())) == [1, 2]
+
+
+def test_panels_are_in_the_order_of_their_numbers() -> None:
+    changes: list[dict[str, Any]] = [{}, {"hidden": 8}, {"hidden": 4096}, {"gpus_per_node": None}, {"ranks": 16}]
+    found = [each[:4] + each[-1:] for each in panels(cases(a_record(**{"ranks": 2, **each}) for each in changes))]
+    assert [(ranks, hidden) for *_, ranks, hidden in found] == [(2, None), (2, None), (2, 8), (2, 4096), (16, None)]
