@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from collbench.cli import forms, params, submit_check
 from collbench.cli.groups import Group
-from collbench.cli.sweep import cases, sizes, sweep
+from collbench.cli.sweep import cases, kinds, sizes, sweep
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.plan.variants import check_names
 from collbench.printer.forms import Form
@@ -134,7 +134,7 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
             "--json, --markdown, --latex, --force and --contests do not apply to jobs; omit them, and use another -o "
             "instead of --force."
         )
-    _ = sizes.of(values).chosen
+    _ = sizes.of(values).chosen, params.hidden_for(values["collective"], kinds.of(values).hidden)
     chosen = cases.of(values)
     check_names(chosen.variant, chosen.backend or ())
     check_variables(chosen.variant, "a job's launcher")

@@ -10,7 +10,7 @@ import click
 from collbench.cli import forms, params
 from collbench.cli.check import check, gate_of
 from collbench.cli.check_options import fixed_words, rule, sides, target
-from collbench.cli.sweep import sizes
+from collbench.cli.sweep import kinds, sizes
 from collbench.errors import Exit, UsageError
 from collbench.printer.forms import Form
 from collbench.printer.plain import plain_page
@@ -46,7 +46,7 @@ def work_of(context: click.Context, words: Sequence[str], shape: Shape) -> Work:
         raise UsageError("files are checked at once; use collbench check without submit.")
     if shape.launches > 1:
         raise UsageError("a check has as many launches as it needs; give --max-launches instead of --launches.")
-    _ = sizes.of(values).chosen
+    _ = sizes.of(values).chosen, params.hidden_for(values["collective"], kinds.of(values).hidden)
     gate = _gate(words)
     check_variables(chosen.variant, "a job's launcher")
     topology = params.worlds.of(values).topology

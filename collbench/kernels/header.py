@@ -32,6 +32,7 @@ CHOICES = {
     "nodes": ("one", "any"),
     "cell": ("ll", "lamport"),
 }
+OF_ROWS = {"order": ("flat", "nvrar"), "cell": ("lamport",)}  # the choices where rows are normalised
 # Keywords of C++17, with - for _: a phase becomes an enumerator in the kernel's source.
 _KEYWORD = re.compile(
     "and|and-eq|asm|auto|bitand|bitor|bool|break|case|catch|char|class|compl|const|const-cast|constexpr|continue|"
@@ -45,7 +46,7 @@ USUAL_TILE = 128
 MOST_THREADS = 1024  # per block, on every GPU
 MOST_BLOCKS = 4096  # TICKS in common/epoch.cuh
 # Reserved: collbench sets these. A parameter cannot have such a name, with or without COLL_, in upper or lower case.
-TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "tile", "pdl")
+TAKEN = ("name", "dtype", "op", "nodes", "local", "blocks", "threads", "tile", "pdl", "parts", "hidden", "epsilon")
 _HEADER = re.compile(r"\A\s*/\*[ \t]*collbench[ \t]*\r?\n(?P<toml>.*?)\*/", re.DOTALL)
 T = TypeVar("T")
 
@@ -133,11 +134,11 @@ def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
         nodes=_choice(table, "nodes"),
         wire=_formula(table, "wire"),
         scratch=_formula(table, "scratch"),
-        cell=_choice(table, "cell"),
+        cell=_choice_for(table, "cell"),
         blocks=_counts(table, "blocks", MOST_BLOCKS),
         threads=_counts(table, "threads", MOST_THREADS),
         tile=_limit(table, "tile") or USUAL_TILE,
-        order=_choice(table, "order") if "order" in table else None,
+        order=_order(table),
         max_ranks=_limit(table, "max_ranks"),
         max_bytes=_limit(table, "max_bytes"),
         defines=_parameters(table.get("defines", {})),
@@ -168,6 +169,24 @@ def _many(table: Mapping[str, Any], name: str, kind: type[T], what: str) -> tupl
 def _choice(table: Mapping[str, Any], name: str) -> str:
     text = _one(table, name, str, f"one of {', '.join(CHOICES[name])}")
     return pick(f"value of {name!r}:", text, CHOICES[name])
+
+
+def _choice_for(table: Mapping[str, Any], name: str) -> str:
+    """A choice that the collective must allow."""
+    text, collective = _choice(table, name), COLLECTIVES[_choice(table, "collective")]
+    if collective.normalises and text not in OF_ROWS[name]:
+        allowed = " or ".join(OF_ROWS[name])
+        raise UsageError(f"the field {name!r} must be {allowed} for {collective.name}, not {text!r}.")
+    return text
+
+
+def _order(table: Mapping[str, Any]) -> str | None:
+    if "order" not in table:
+        return None
+    collective = COLLECTIVES[_choice(table, "collective")]
+    if not collective.reduces:
+        raise UsageError(f"the field 'order' is that of additions, and {collective.name} has none; omit it.")
+    return _choice_for(table, "order")
 
 
 def _choices(table: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from collbench.kernels import rows
+from collbench.kernels.calls import KernelCall
 from collbench.kernels.files import own_folder
 from collbench.kernels.header import KernelFile, read
 from collbench.kernels.kernel import Kernel, Shape
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collbench.plan.problem import Problem
 
 PATH = "unfused/rms_norm.cu"  # in a folder of its own: it is no collective, and no backend
+MOST_BYTES = 1 << 31  # of a launch: kernels count a buffer's bytes in 32 bits
 
 
 class Launcher(Protocol):
@@ -48,11 +51,13 @@ def norm_kernel() -> Kernel:
 
 
 def prepare_norm(launcher: Launcher, problem: Problem, send: Array, recv: Array) -> Call:
-    """A launch that takes the reduced message from where the normalised rows then are, at the start of ``recv``, with
-    the weight in ``send`` and the residual in ``recv``. Collective over the members."""
+    """A call that takes the reduced message from where the normalised rows then are, at the start of ``recv``, with the
+    weight in ``send`` and the residual in ``recv``: one launch, or several of ``MOST_BYTES``. Collective over the
+    members."""
     kernel = norm_kernel()
     shape = launcher.shape(kernel, problem)
     function = launcher.function(kernel.file, kernel.defines(problem, shape, launcher.layout))
     fitted = launcher.fitted(kernel, function, shape)
-    (whole,) = slices(problem, send, recv, problem.count)
-    return launcher.launch(function, replace(whole, send=recv), fitted)
+    some = slices(problem, send, recv, rows.whole(MOST_BYTES // problem.dtype.itemsize, problem))
+    launches = [launcher.launch(function, replace(each, send=each.recv), fitted) for each in some]
+    return launches[0] if len(launches) == 1 else KernelCall(launches, {}, None, None)

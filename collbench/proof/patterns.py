@@ -104,7 +104,8 @@ def _escaping(kind: np.dtype[Any]) -> tuple[Values, Values]:
         return pairs[0, :ESCAPE_RUN].view(kind), pairs[1, 1:].view(kind)
     if kind.itemsize == 4:
         return words[0].view(kind), words[1].view(kind)
-    other = np.full(ESCAPE_RUN, 0x3FF00000, np.uint32)  # about 1 as the upper half of a float
+    # The upper half of a float of about 1, or of an integer that is exact in float64.
+    other = np.full(ESCAPE_RUN, 0x3FF00000 if kind.kind == "f" else 1, np.uint32)
     halves = np.stack([words[0], other], axis=1), np.stack([other, words[1]], axis=1)
     return halves[0].view(kind)[:, 0], halves[1].view(kind)[:, 0]
 

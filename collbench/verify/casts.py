@@ -70,11 +70,16 @@ def cast_of(
     ``others``: kernels for its communicators; those that cannot run on ``layout`` are left out.
     """
     company = [each for each in others if each.file.name != kernel.file.name]
-    leads = _builds(kernel, layout, dtypes, ops, number)[:LEADS]
+    leads = _able(_builds(kernel, layout, dtypes, ops, number), layout, sizes)[:LEADS]
     found = [_builds(each, layout, each.file.dtypes, each.file.ops, number)[:OTHERS] for each in company]
-    runs = [build for builds in found for build in builds if any(build.runs(layout, size) for size in sizes)]
+    runs = [build for builds in found for build in _able(builds, layout, sizes)]
     scratch = scratch_for([kernel, *(each.kernel for each in runs)], layout, max(sizes))
     return Cast(layout, leads, tuple(runs), tuple(sizes), scratch)
+
+
+def _able(builds: Iterable[Build], layout: Layout, sizes: Sequence[int]) -> tuple[Build, ...]:
+    """Those that can run one of ``sizes``: a message may be shorter than a row."""
+    return tuple(build for build in builds if any(build.runs(layout, size) for size in sizes))
 
 
 def _builds(

@@ -88,6 +88,9 @@ def _trial(request: EmulateRequest, name: str, layout: Layout) -> Trial | Outcom
         reason = backend.missing() if isinstance(backend, registry.Unusable) else None
         words = reason or f"{name} is not a kernel file; the emulator runs kernel files only"
         return _outcome(name, layout, request, "skipped", words)
+    if request.collectives and kernel.file.collective not in request.collectives:
+        words = f"{name} implements {kernel.file.collective}, not {' or '.join(request.collectives)}"
+        return _outcome(name, layout, request, "skipped", words)
     able = {each: _refusal(kernel, layout, *each) for each in _wanted(request, kernel)}
     runs = [each for each, reason in able.items() if reason is None]
     reason = host_compiler.missing() or (None if runs else next(filter(None, able.values()), "nothing to run"))

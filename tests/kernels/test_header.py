@@ -51,6 +51,15 @@ def test_what_is_optional_may_be_absent(tmp_path: Path) -> None:
         ({"ops": '["sum", "sum"]'}, "the field 'ops' must be a list of values from sum, min, max, without duplicates"),
         ({"collective": '"broadcast"'}, "unknown value of 'collective': 'broadcast'"),
         ({"order": '"nvarr"'}, "unknown value of 'order': 'nvarr'; did you mean 'nvrar'?"),
+        ({"collective": '"all_gather"'}, "the field 'order' is that of additions, and all_gather has none; omit it."),
+        (
+            {"collective": '"all_reduce_rms_norm"', "cell": '"lamport"', "order": '"nodes"'},
+            "the field 'order' must be flat or nvrar for all_reduce_rms_norm, not 'nodes'.",
+        ),
+        (
+            {"collective": '"all_reduce_rms_norm"'},
+            "the field 'cell' must be lamport for all_reduce_rms_norm",
+        ),
         ({"nodes": "1"}, "the field 'nodes' must be one of one, any, not 1."),
         ({"summary": "3"}, "the field 'summary' must be a line of text, not 3."),
         ({"blocks": "[true]"}, "the field 'blocks' must be a list of integers from 1 to "),
@@ -63,6 +72,7 @@ def test_what_is_optional_may_be_absent(tmp_path: Path) -> None:
         ({"defines": "{A = 1}"}, "the field 'A' must be a list of integers, not 1."),
         ({"defines": '{"A-B" = [1]}'}, "the parameter 'A-B' in 'defines' is reserved or not a C identifier"),
         ({"defines": "{COLL_BLOCKS = [1]}"}, "the parameter 'COLL_BLOCKS' in 'defines' is reserved"),
+        ({"defines": "{COLL_HIDDEN = [8]}"}, "the parameter 'COLL_HIDDEN' in 'defines' is reserved"),
         ({"wire": '"S*Q"'}, "the field 'wire': unknown name in a formula: 'Q'; known: G, N, P, S."),
         ({"wire": '"S/(N-1)"'}, "the field 'wire': 'S/(N-1)' has no value for P=8, G=8, N=1, S=4096: "),
         ({"scratch": '"P-S"'}, "the field 'scratch': 'P-S' is -4088 bytes for P=8, G=8, N=1, S=4096."),

@@ -98,6 +98,18 @@ def test_the_norm_reads_the_reduced_message_where_its_rows_then_are() -> None:
     assert residual.tolist() == list(range(24, 48))
 
 
+def test_no_launch_has_more_bytes_than_kernels_count() -> None:
+    recorder: Any = Recorder()
+    problem = a_row_problem("1x2", "bfloat16", 1000, 5_000_000)
+    send, recv = (np.broadcast_to(np.uint16(0), count) for count in (problem.sent(0), problem.received(0)))
+    call: Any = prepare_norm(recorder, problem, send, recv)
+    counts = [what.count for what, _ in recorder.launched]
+    assert call.launches == ["call"] * len(counts)
+    assert sum(counts) == problem.count
+    assert all(count % 1000 == 0 and count * 2 < 1 << 32 for count in counts)
+    assert all(len(what.rows[1]) == len(what.send) - problem.count for what, _ in recorder.launched)
+
+
 @compiles
 @pytest.mark.parametrize(("hidden", "rows"), [(4096, 1), (1000, 64), (16384, 64)])
 def test_it_compiles_for_gpus_without_nvshmem_and_spills_nothing(hidden: int, rows: int) -> None:

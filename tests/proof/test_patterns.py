@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from collbench.devices.device import PERIOD, Expectation, Values
+from collbench.kernels.abi import ESCAPES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.proof import patterns
 from collbench.proof.buffers import MOST_CALLS
@@ -250,3 +251,14 @@ def test_bit_exact_data_show_what_a_reduction_was_begun_with() -> None:
         values = patterns.inputs(patterns.BIT_EXACT, dtype, op, 5)
         largest = np.float32(np.copysign(np.finfo(np.float32).max, infinity))
         assert not np.array_equal(reduce.reduce(values, axis=0), reduce.reduce(values, axis=0, initial=largest))
+
+
+@pytest.mark.parametrize("name", ["int64", "float64"])
+def test_a_gpu_which_judges_in_float64_tells_one_escaping_word_from_the_other(name: str) -> None:
+    values = inputs("exact", DTYPES[name], "sum", 2)
+    words = values.view(np.uint32)
+    escaping = np.isin(words, ESCAPES)
+    confused = np.where(escaping, words ^ 1, words).view(values.dtype)
+    some = escaping.reshape(*values.shape, 2).any(axis=-1)
+    assert some.any()
+    assert np.all(values[some].astype(np.float64) != confused[some].astype(np.float64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.plan.worlds import Topology
 from collbench.verify.casts import cast_of
 from collbench.verify.emulated import EmulateRequest, trials
+from collbench.verify.outcomes import Outcome
 from collbench.verify.scenes import draw_scene
 from collbench.verify.seeds import BLOCK, PER_CAST
 
@@ -210,6 +212,9 @@ def test_kernels_of_a_collective_are_those_that_implement_it() -> None:
     request = EmulateRequest(Topology(layouts=((1, 2),)), None, ("all_gather",), None, None, None, range(1), 1.0)
     found = [each.backend for each in trials(request)]
     assert found == ["nvrar-all-gather", "oneshot-all-gather"]
+    (other,) = trials(replace(request, backends=("oneshot",)))
+    assert isinstance(other, Outcome)
+    assert other.reason == "oneshot implements all_reduce, not all_gather"
 
 
 def test_without_a_compiler_all_is_skipped_and_a_sentence_says_why(mpich: Mpi, newcomer: Path) -> None:

@@ -158,6 +158,11 @@ def test_kernels_layouts_and_seeds_have_scenes_of_their_own() -> None:
     assert len({scene.schedule.seed for scene in scenes}) == len(scenes)
 
 
+def test_no_row_is_longer_than_the_messages() -> None:
+    cast = cast_of(kernel("oneshot-norm"), [], a_layout("1x2"), ("float16",), ("sum",), (16,), 0)
+    assert [build.hidden for build in cast.leads] == [8]
+
+
 def test_default_scenes_are_of_every_kind() -> None:
     ours = [kernel(name) for name in KERNELS]
     casts = [
