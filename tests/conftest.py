@@ -22,8 +22,9 @@ settings.load_profile("any time")
 # What takes half a minute and more begins first, so that no worker of pytest-xdist is left alone with it at the end.
 LONG = (
     "kernels/test_own_kernels.py", "measure/test_sweep.py", "ranks/test_failure.py", "verify/test_verify.py",
-    "kernels/test_session.py", "verify/test_mutants.py", "measure/test_nodes.py", "measure/test_variants.py",
-    "house/test_charts.py", "faults/test_plugins.py", "measure/test_check.py", "faults/test_signals.py",
+    "kernels/test_own_puts.py", "kernels/test_session.py", "verify/test_mutants.py", "measure/test_nodes.py",
+    "measure/test_variants.py", "house/test_charts.py", "faults/test_plugins.py", "measure/test_check.py",
+    "faults/test_signals.py", "verify/test_emulator.py",
 )  # fmt: skip
 
 

@@ -310,6 +310,6 @@ def test_ranks_that_are_not_in_the_order_of_nodes(name: str) -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_many_ranks(name: str) -> None:
     size = 516 if name == "oneshot" else 16 << 10  # what it sends grows with the square of the ranks
-    scene = draw_scene(cast_for(kernel(name), Draws(name, "16x8", "bfloat16", (size,), threads=32)), 1)
+    scene = draw_scene(cast_for(kernel(name), Draws(name, "8x8", "bfloat16", (size,), threads=32)), 1)
     few = replace(scene, parts=scene.parts[:1], comms=1, first_epoch=FIRST_EPOCH)
     assert run_scene(few).wrong == ""
