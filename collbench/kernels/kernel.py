@@ -88,7 +88,9 @@ class Kernel:
     # ---- Launch shapes ----
 
     def cells(self, problem: Problem) -> int:
-        """Cells of the message, or of a shard, which the threads of a rank divide among them."""
+        """Cells of the message, or of a shard or a row, which the threads of a rank divide among them."""
+        if problem.hidden:
+            return rows.cells(problem)
         payload = 8 if self.flagged(problem) else 16
         return -(-problem.bytes // payload // self.parts(problem))
 

@@ -41,6 +41,10 @@ def test_a_row_has_a_block_and_a_block_the_threads_that_its_cells_need(
         assert (shape["blocks"], shape["threads"], shape["pdl"]) == (blocks, threads, 1)
 
 
+def test_threads_divide_a_row_and_not_the_message() -> None:
+    assert [ours(name).cells(rows_of(100, 64)) for name in NORMS] == [8, 8]
+
+
 def test_a_shape_that_is_given_is_taken() -> None:
     chosen = ours("oneshot-norm").configured({"blocks": "3", "threads": "128", "pdl": "0"})
     assert chosen.shape(rows_of(100)) == {"blocks": 3, "threads": 128, "pdl": 0, "COLL_KEEP": 0}
