@@ -27,10 +27,12 @@ _CONSTANTS = ("GATES_AT", "GATES_BYTES", "FLAGGED_AT", "LAMPORT_AT", "HALF", "TI
 
 @dataclass(frozen=True)
 class Term:
-    """A part of the contract: its name, and the pattern of its declaration in a normalised text, up to its body."""
+    """A part of the contract: its name, and the pattern of its declaration in a normalised text, up to its body.
+    ``grows``: what only the present headers have in its body does no harm."""
 
     name: str
     pattern: str
+    grows: bool = False
 
 
 TERMS = (
@@ -46,7 +48,7 @@ RUNTIME = {"cpu": ("host.h", "cuda.h", "cpu.h"), "emulated": ("host.h", "cuda.h"
 RUNTIME_TERMS = (
     *(Term(f"struct {name}", rf"struct {name}(?={{)") for name in ("Index", "Self")),
     Term("HOST", r"#define HOST\(name\)\w+"),
-    Term('extern "C"', r'extern"C"(?={)'),
+    Term('extern "C"', r'extern"C"(?={)', grows=True),
 )
 
 
@@ -92,9 +94,16 @@ def _of_machine(found: Mapping[Path, str], machine: str) -> list[str]:
 
 
 def _differs(terms: Iterable[Term], ours: Iterable[str], theirs: Iterable[str]) -> str | None:
-    """The name of the first term that both sides do not declare alike, or None."""
+    """The name of the first term that theirs do not declare as ours do, or None."""
     here, there = ([normalised(text) for text in side] for side in (ours, theirs))
-    return next((term.name for term in terms if declared(term, here) != declared(term, there)), None)
+    return next((term.name for term in terms if not _alike(term, declared(term, here), declared(term, there))), None)
+
+
+def _alike(term: Term, ours: list[str], theirs: list[str]) -> bool:
+    if not term.grows:
+        return ours == theirs
+    present, earlier = ({one for text in side for one in re.split("[{;}]", text)} for side in (ours, theirs))
+    return len(ours) == len(theirs) and earlier <= present
 
 
 def normalised(text: str) -> str:
