@@ -178,6 +178,8 @@ def parse(text: str, path: Path) -> Table:
         for entry in content.get("tuned", []):
             rows = tuple(map(_choice, entry.pop("sizes")))
             key = Key(**entry)
+            if not isinstance(key.hidden, int):
+                raise TypeError(f"hidden = {key.hidden!r}")
             found[key] = (*found.get(key, ()), *rows)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a tuned table of collbench ({error}); fix or remove it.") from None

@@ -146,6 +146,10 @@ def test_its_text_is_sorted_and_has_a_line_for_each_size() -> None:
         ('schema = 1\n[[tuned]]\nbackend = "x"\nsizes = []\n', "is not a tuned table"),
         (dump(a_table(4096)).replace("4096,", "0,"), "bytes = 0"),
         (dump(a_table(4096)).replace("launches", "lunches"), "is not a tuned table"),
+        (
+            dump(a_table(4096)).replace("sizes =", 'hidden = "8"\nsizes ='),
+            "table of collbench .hidden = .8.",
+        ),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(text: str, words: str) -> None:
