@@ -45,7 +45,7 @@ def panels(results: Iterable[CaseResult]) -> dict[Panel, list[CaseResult]]:
             rows.setdefault(panel_of(row), []).append(row)
         for panel, part in rows.items():
             found.setdefault(panel, []).append(replace(case, rows=tuple(part)))
-    return dict(sorted(found.items(), key=lambda item: tuple((value is not None, value) for value in item[0])))
+    return dict(sorted(found.items(), key=lambda item: tuple((value is None, value) for value in item[0])))
 
 
 def rows_of(results: Iterable[CaseResult]) -> list[Record]:
