@@ -92,12 +92,14 @@ def spilling(variants: Iterable[Variant]) -> dict[Variant, Resources]:
 
 
 def everywhere(name: str) -> list[Variant]:
-    """A kernel for all types and architectures. NVSHMEM's headers take six times as long as a kernel: with them, for
-    one type of each width on one architecture, and on the others for one type."""
+    """A kernel for all types on one architecture, and two types on the others. NVSHMEM's headers take six times as long
+    as a kernel: with them, for one type of each width, and on the other architectures for one."""
     if name in PUTS:
         types, others = ("bfloat16", "float32", "int64"), (arch for arch in ARCHS if arch != "sm_90")
         return [Variant(name, each, "sm_90") for each in types] + [Variant(name, "float32", arch) for arch in others]
-    return [Variant(name, dtype, arch) for dtype, arch in product(kernel(name).file.dtypes, ARCHS)]
+    all_types = kernel(name).file.dtypes
+    some = [each for each in all_types if each in ("bfloat16", "float64")]
+    return [Variant(name, dtype, arch) for arch in ARCHS for dtype in (all_types if arch == "sm_90" else some)]
 
 
 def shapes(file: KernelFile) -> list[tuple[tuple[str, int], ...]]:
