@@ -78,7 +78,7 @@ def _count(flag: str, default: int, words: str) -> Decorator:
 spread = Group("spread", Spread, [
     _count("--tp", 1, "Ranks of tensor parallelism."),
     _count("--pp", 1, "Stages of pipeline parallelism."),
-    _count("--ep", 1, "Ranks over which experts are spread; 1 splits every expert over the ranks of --tp."),
+    _count("--ep", 1, "Ranks over which experts are spread; 1 splits every expert over all of them."),
     _count("--dp", 1, "Replicas, each with a batch of its own."),
     _count("--gpus-per-node", 8, "GPUs of a node; ranks fill one node after another."),
 ])  # fmt: skip
@@ -98,7 +98,8 @@ ways = Group("ways", Ways, [
     click.option("--all2all", type=click.Choice(ALL_TO_ALLS), default="naive", show_default=True,
                  help="How experts exchange tokens with --dp of 2 or more."),
     click.option("--pad", type=params.Parsed("sizes", _pad), default="engine", show_default=True,
-                 help="Numbers of tokens for which there are CUDA graphs, as in 1,2,4,8:512:+8, or none."),
+                 help="Numbers of tokens for which there are CUDA graphs, as in 1,2,4,8:512:+8, or none; engine: of "
+                 "vLLM V1 those it has for 256 requests and more, of others none."),
     click.option("--dtype", type=params.Parsed("type", _dtype), help="Type of hidden states.  [default: the config's]"),
 ])  # fmt: skip
 
@@ -121,9 +122,9 @@ def steps(
 ) -> None:
     """List which collectives an engine runs in a prefill and in a decode step of MODEL, and what they send.
 
-    MODEL is a config.json of Hugging Face, a folder with one, or the name of a model that collbench knows, such as
-    llama-3.1-70b; an unknown name lists them. Nothing is run. What was not read in an engine's source but follows from
-    it is marked as derived; what is not known is refused.
+    MODEL is a config.json of Hugging Face, a folder with one, or one of llama-3.2-3b, llama-3.1-8b, llama-3.1-70b,
+    llama-3.1-405b, llama-2-13b, qwen3-8b, qwen3-32b, qwen3-235b-a22b, mixtral-8x7b and deepseek-v3. Nothing is run.
+    What was not read in an engine's source but follows from it is marked as derived; what is not known is refused.
     """
     from collbench.llm.listing import data, page, table
     from collbench.llm.models import find_model

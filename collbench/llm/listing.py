@@ -129,23 +129,31 @@ def _notes(listing: Listing) -> Iterator[str]:
         yield "- volumes of all passes: none of the guesses is right, which is the most; drafts are not included"
     if parallel.pp > 1:
         yield "- every boundary also has a message of metadata between CPUs, which is not listed"
-    if deployment.engine.own_kernels and parallel.tp in OWN_KERNELS and parallel.in_one_node(parallel.tp_groups(0)):
+    if _has_own_kernel(deployment):
         yield f"- in one node, {title} does small all-reduces with a kernel of its own instead of NCCL"
     if any(step.operation == "all_to_all" for steps in listing.steps.values() for step in steps):
         yield "- all_to_all: the most, where all experts of a token are on different ranks; evenly spread in volumes"
 
 
+def _has_own_kernel(deployment: Deployment) -> bool:
+    """Whether an engine's own all-reduce takes part: every group is in one node and has a size that it supports."""
+    parallel = deployment.parallel
+    near = all(parallel.in_one_node(parallel.tp_groups(stage)) for stage in range(parallel.pp))
+    return deployment.engine.own_kernels and parallel.tp in OWN_KERNELS and near
+
+
 def data(listing: Listing) -> dict[str, Any]:
     """Everything for JSON; volumes in bytes."""
-    deployment = listing.deployment
+    deployment, batch = listing.deployment, listing.batch
     return {
         **_setting(deployment),
-        "sequence_parallel": deployment.scatters,
-        "gpus_per_node": deployment.parallel.node,
+        "batch": batch.requests, "prompt": batch.prompt, "output": batch.output, "speculate": batch.guesses,
+        "chunk": batch.chunk, "pads_to": list(deployment.sizes), "sequence_parallel": deployment.scatters,
+        "fuse_norms": deployment.fuses, "all2all": deployment.all_to_all, "gpus_per_node": deployment.parallel.node,
         "layers": [len(layers) for layers in deployment.stages],
         "passes": [_pass_data(listing, one) for one in listing.passes],
         "volumes": _volume_data(listing.totals()),
-    }
+    }  # fmt: skip
 
 
 def _setting(deployment: Deployment) -> dict[str, Any]:

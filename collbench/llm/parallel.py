@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from collbench.errors import UsageError
 
+MOST_RANKS = 1 << 17
 Groups = tuple[tuple[int, ...], ...]
 
 
@@ -29,6 +30,8 @@ class Parallel:
             if getattr(self, name) < 1:
                 flag = "--gpus-per-node" if name == "node" else f"--{name}"
                 raise UsageError(f"{flag} is {getattr(self, name)}; it must be at least 1.")
+        if self.ranks > MOST_RANKS:
+            raise UsageError(f"{self.ranks} GPUs are more than collbench lists; the most are {MOST_RANKS}.")
 
     @property
     def ranks(self) -> int:

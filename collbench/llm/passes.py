@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from collbench.errors import UsageError
 
+MOST_CHUNKS = 100_000
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -48,6 +50,8 @@ class Batch:
                 f"--chunk {self.chunk} does not hold the {self.requests * self.width} tokens of a decode step of the "
                 "whole batch."
             )
+        if self.chunk is not None and self.requests * self.prompt > MOST_CHUNKS * self.chunk:
+            raise UsageError(f"--chunk {self.chunk} makes more than {MOST_CHUNKS} passes; give a larger one.")
 
     @property
     def width(self) -> int:
@@ -62,11 +66,11 @@ class Batch:
     def passes(self) -> dict[Pass, int]:
         """Every pass in the order of first use, and how many there are; with speculation the most, as no guess is
         right."""
-        if self.chunk is None:
-            prefill = Pass("prefill", self.requests * self.prompt, self.requests)
-            left = [self.output - 1] * self.requests
-            return {prefill: 1, **self._decoding(left)}
-        return self._chunked(self.chunk)
+        if self.chunk is not None:
+            return self._chunked(self.chunk)
+        prefill = Pass("prefill", self.requests * self.prompt, self.requests)
+        decode = {self.decode(self.requests): self.output - 1} if self.output > 1 else {}
+        return {prefill: 1, **decode}
 
     def least_decode_passes(self) -> int:
         """Decode steps where every guess is right."""

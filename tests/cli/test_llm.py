@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import leaves
 from running import Here
+
+from collbench.llm.models import built_in
 
 STEPS = ("llm", "steps")
 
@@ -30,6 +33,11 @@ def test_every_form_and_the_file(here: Here, tmp_path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) == 1 + 8
 
 
+def test_help_names_every_built_in_model() -> None:
+    words = {word.strip(".,") for word in (leaves()["llm steps"].help or "").split()}
+    assert set(built_in()) <= words
+
+
 def test_options_reach_the_listing(here: Here) -> None:
     def listed(*options: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(here(*STEPS, *options, "--json").out)
@@ -44,6 +52,8 @@ def test_options_reach_the_listing(here: Here) -> None:
     assert (sparse["dp"], sparse["ep"]) == (8, 8)
     assert [(one["pass"], one["tokens"]) for one in sparse["passes"]] == [("prefill", 64), ("verify", 3)]
     fused = listed("llama-3.1-8b", "--tp", "4", "--fuse-norms", "--engine", "sglang", "--pad", "4:8:+4", "--batch", "5")
+    names = ("batch", "pads_to", "fuse_norms", "chunk", "all2all")
+    assert [fused[name] for name in names] == [5, [4, 8], True, None, "naive"]
     assert fused["passes"][1]["padded_tokens"] == 8
     assert fused["passes"][1]["steps"][1]["collective"] == "all_reduce_rms_norm"
 

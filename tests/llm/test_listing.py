@@ -90,6 +90,11 @@ def test_notes_that_do_not_hold_are_left_out() -> None:
         assert note not in shown
 
 
+def test_an_own_kernel_needs_every_group_in_one_node() -> None:
+    assert "of its own" in text(deployed("llama-3.1-8b", "vllm", 2, 2, node=4))
+    assert "of its own" not in text(deployed("llama-3.1-8b", "vllm", 2, 2, node=3))  # ranks 2 and 3 are apart
+
+
 def test_the_largest_pass_of_each_kind_is_shown() -> None:
     listing = Listing(deployed("llama-3.1-8b", "vllm", 4), Batch(2, 50, 9, chunk=16))
     assert [(one.kind, one.tokens) for one in listing.shown()] == [("prefill", 16), ("decode", 2)]

@@ -49,6 +49,10 @@ def test_passes_by_hand() -> None:
     assert Batch(4, 8, 10, guesses=3).passes() == {Pass("prefill", 32, 4): 1, Pass("verify", 16, 16): 9}
 
 
+def test_a_batch_of_any_size_is_at_once() -> None:
+    assert Batch(10**12, 10**6, 10**9).passes()[Pass("decode", 10**12, 10**12)] == 10**9 - 1
+
+
 def test_decode_tokens_ride_along() -> None:
     # Two prompts of 6 in chunks of 8: 6 + 2, then a decode token beside the last 4.
     assert Batch(2, 6, 3, chunk=8).passes() == {
@@ -78,6 +82,7 @@ def test_the_fewest_decode_steps(output: int, guesses: int, least: int) -> None:
         ((1, 1, 0), "--output is 0"),
         ((1, 1, 1, 0), "--chunk is 0"),
         ((1, 1, 1, None, -1), "--speculate is -1; it must be at least 0"),
+        ((1, 100_001, 1, 1), "--chunk 1 makes more than 100000 passes"),
         ((4, 1, 1, 7, 1), "--chunk 7 does not hold the 8 tokens of a decode step"),
     ],
 )
