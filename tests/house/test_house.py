@@ -132,7 +132,8 @@ print(json.dumps(behind_the_wall()))
 def test_help_loads_nothing_heavy() -> None:
     program = """
 from collbench.cli.main import cli
-cli.main(["sweep", "--help"], standalone_mode=False)
+for command in (["sweep"], ["llm", "steps"]):
+    cli.main([*command, "--help"], standalone_mode=False)
 print(json.dumps([name for name in ("numpy", "matplotlib", "pandas", "ml_dtypes") if name in sys.modules]))
 """
     assert run_fresh(program).splitlines()[-1] == "[]", "or help and completion would take a second"

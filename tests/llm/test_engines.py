@@ -105,6 +105,12 @@ def test_padding() -> None:
     assert deployed("llama-3.1-8b", "vllm").padded(Pass("prefill", 100, 1)) == 104
 
 
+def test_engines_without_sizes_of_their_own_pad_decode_steps_alone() -> None:
+    given = replace(deployed("llama-3.1-8b", "sglang"), sizes=(4, 8))
+    found = [given.padded(Pass(kind, 5, 5)) for kind in ("prefill", "decode", "verify")]
+    assert found == [5, 8, 8]
+
+
 def test_sequence_parallelism_pads_to_a_multiple_of_the_ranks() -> None:
     four = deployed("llama-3.1-8b", "vllm", 4, scatters=True)
     assert [four.padded(Pass("decode", tokens, 1)) for tokens in (1, 5, 511, 513)] == [4, 8, 512, 516]

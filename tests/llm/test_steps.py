@@ -105,6 +105,20 @@ def test_a_decode_step_by_hand() -> None:
     assert (logits.bytes, logits.message_bytes) == (160320, 1282560)
 
 
+def test_a_message_is_the_larger_buffer() -> None:
+    for engine in ("vllm-v0", "vllm"):
+        assert decode(deployed("llama-3.1-70b", engine, 8))[-1].message_bytes == 5 * 128256 * 2
+
+
+def test_ranks_are_numbered_through_places_stages_and_replicas() -> None:
+    found = decode(deployed("llama-3.1-8b", "vllm", 2, 2, 2))
+    assert {(step.stage, step.kind, step.groups) for step in found} == {
+        (0, "tp", ((0, 1), (4, 5))),
+        (1, "tp", ((2, 3), (6, 7))),
+        (0, "pp", ((0, 2), (1, 3), (4, 6), (5, 7))),
+    }
+
+
 def test_the_sizes_of_the_papers() -> None:
     # 8B, 128 in, bf16: 65 all-reduces of 1 MiB, then of 8 KiB; 405B with a batch of 8: 256 KiB, of 32: 1 MiB.
     eight = deployed("llama-3.1-8b", "vllm-v0", 4)
