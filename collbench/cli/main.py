@@ -10,6 +10,7 @@ from collbench.cli.compare import compare
 from collbench.cli.doctor import doctor
 from collbench.cli.history import history
 from collbench.cli.list_ import list_
+from collbench.cli.llm import llm
 from collbench.cli.plot import plot
 from collbench.cli.submit import submit
 from collbench.cli.sweep import sweep
@@ -31,5 +32,5 @@ def cli() -> None:
     """
 
 
-for command in (sweep, tune, submit, verify, check, plot, compare, history, list_, doctor):
+for command in (sweep, tune, submit, verify, check, plot, compare, history, llm, list_, doctor):
     cli.add_command(command)

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from commands import leaves
 from running import Here, Mpi
 from samples import timed, untimed
 
 from collbench.cli.forms import publish
-from collbench.cli.main import cli
 from collbench.host.environment import CHILD
 from collbench.ranks import launcher
 from collbench.results.records import dump
@@ -31,9 +31,9 @@ def a_file(folder: Path) -> str:
     return "a_b.csv"
 
 
-@pytest.mark.parametrize("name", sorted(cli.commands.keys() - WITHOUT_TABLES))
+@pytest.mark.parametrize("name", sorted(leaves().keys() - WITHOUT_TABLES))
 def test_every_command_spells_its_forms_alike(name: str) -> None:
-    known = [word for option in cli.commands[name].params for word in option.opts]
+    known = [word for option in leaves()[name].params for word in option.opts]
     assert [word for word in known if word in FLAGS] == list(FLAGS)
 
 

@@ -20,14 +20,14 @@ import collbench
 PACKAGE = Path(collbench.__file__).parent
 # Packages and single modules, from the ground up.
 FLOORS = (
-    "errors", "tables", "printer", "plan", "host", "ranks", "results", "views", "tune", "check", "devices", "kernels",
-    "backends", "registry", "proof", "slurm", "doctor", "verify", "measure", "cli", "__main__",
+    "errors", "tables", "printer", "plan", "llm", "host", "ranks", "results", "views", "tune", "check", "devices",
+    "kernels", "backends", "registry", "proof", "slurm", "doctor", "verify", "measure", "cli", "__main__",
 )  # fmt: skip
 # Modules that are imported only where a GPU or MPI is; no other module of a pure package loads them on import.
 BEYOND_THE_WALL = {"kernels.gpu_communicator", "kernels.cpu_communicator"}
 PURE = (
-    "errors", "tables", "printer", "plan", "host", "results", "views", "tune", "check", "kernels", "slurm", "backends",
-    "registry",
+    "errors", "tables", "printer", "plan", "llm", "host", "results", "views", "tune", "check", "kernels", "slurm",
+    "backends", "registry",
 )  # fmt: skip
 WALL = ("mpi4py.MPI", "cupy", "cuda", "nccl", "nvshmem", "pynvml", "torch", "flashinfer")
 
@@ -132,7 +132,8 @@ print(json.dumps(behind_the_wall()))
 def test_help_loads_nothing_heavy() -> None:
     program = """
 from collbench.cli.main import cli
-cli.main(["sweep", "--help"], standalone_mode=False)
+for command in (["sweep"], ["llm", "steps"]):
+    cli.main([*command, "--help"], standalone_mode=False)
 print(json.dumps([name for name in ("numpy", "matplotlib", "pandas", "ml_dtypes") if name in sys.modules]))
 """
     assert run_fresh(program).splitlines()[-1] == "[]", "or help and completion would take a second"

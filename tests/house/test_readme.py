@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from commands import leaves
 from readmes import PATHS, ROOT, TEXTS
 
 from collbench.cli.main import cli
@@ -69,7 +70,7 @@ def commands(text: str) -> list[str]:
 def test_every_option_it_names_is_one(name: str) -> None:
     known = {
         option
-        for command in cli.commands.values()
+        for command in leaves().values()
         for param in command.params
         for option in [*param.opts, *param.secondary_opts, "-n", "-N", "--ntasks-per-node", "--help"]
     }
