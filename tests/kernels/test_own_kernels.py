@@ -2,8 +2,8 @@
 
 What is compiled, and what a session ends with a table of:
 
-- every kernel for every type that it declares, on 2 nodes of 4 ranks, for sm_90, and for two for sm_80 and sm_100; those
-  that put (test_own_puts.py) for fewer;
+- every kernel for every type that it declares, on 2 nodes of 4 ranks, for sm_90, and for two for sm_80 and sm_100;
+  those that put (test_own_puts.py) for fewer;
 - every launch shape that its header lists, where it is hardest: 8 ranks on a node;
 - layouts where other code is compiled (2 ranks, a number of nodes that is no power of two, nodes of one rank) with the
   other operations, and the form that times phases, for sm_90.
