@@ -93,10 +93,12 @@ def spilling(variants: Iterable[Variant]) -> dict[Variant, Resources]:
 
 def everywhere(name: str) -> list[Variant]:
     """A kernel for all types on one architecture, and two types on the others. NVSHMEM's headers take six times as long
-    as a kernel: with them, for one type of each width, and on the other architectures for one."""
+    as a kernel: with them, for the narrowest and the widest type, and one kernel also for the other architectures."""
     if name in PUTS:
-        types, others = ("bfloat16", "float32", "int64"), (arch for arch in ARCHS if arch != "sm_90")
-        return [Variant(name, each, "sm_90") for each in types] + [Variant(name, "float32", arch) for arch in others]
+        others = (arch for arch in ARCHS if arch != "sm_90" and name == "nvrar-put")
+        return [Variant(name, each, "sm_90") for each in ("bfloat16", "int64")] + [
+            Variant(name, "bfloat16", arch) for arch in others
+        ]
     all_types = kernel(name).file.dtypes
     some = [each for each in all_types if each in ("bfloat16", "float64")]
     return [Variant(name, dtype, arch) for arch in ARCHS for dtype in (all_types if arch == "sm_90" else some)]

