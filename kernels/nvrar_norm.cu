@@ -22,8 +22,8 @@ threads = [64, 128, 256, 512]
 //
 // Owners have columns, not rows: 32 consecutive cells of the message, those of a warp, belong to one rank of the node, the
 // next 32 to the next. So even one row keeps every rank and link busy (with whole rows, its owner alone would receive
-// and send (G-1) S), and a thread has its cells of a row from the input to the output, whoever owns them: nothing passes
-// between threads but sums of squares. Scaling a row is cheaper than another exchange, so no rank does it for others.
+// and send (G-1) S), and one thread handles a cell from the input to the output on every rank: only sums of squares pass
+// between threads. Scaling a row is cheaper than another exchange, so no rank does it for others.
 //
 // Rounds overlap: while a thread sends row r, it reduces row r-1 and normalises row r-2. T = T0 + (2 + log2 N) L +
 // (2 (G-1) + log2 N) S / (G B) + the sum over a block. The weight is loaded while the previous kernel still runs.

@@ -130,7 +130,7 @@ def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
         summary=_one(table, "summary", str, "a line of text"),
         collective=_choice(table, "collective"),
         dtypes=_choices(table, "dtypes"),
-        ops=_choices(table, "ops") if COLLECTIVES[_choice(table, "collective")].reduces else (),
+        ops=_ops(table),
         nodes=_choice(table, "nodes"),
         wire=_formula(table, "wire"),
         scratch=_formula(table, "scratch"),
@@ -178,6 +178,15 @@ def _choice_for(table: Mapping[str, Any], name: str) -> str:
         allowed = " or ".join(OF_ROWS[name])
         raise UsageError(f"the field {name!r} must be {allowed} for {collective.name}, not {text!r}.")
     return text
+
+
+def _ops(table: Mapping[str, Any]) -> tuple[str, ...]:
+    collective = COLLECTIVES[_choice(table, "collective")]
+    if collective.reduces:
+        return _choices(table, "ops")
+    if "ops" in table:
+        raise UsageError(f"the field 'ops' is that of reductions, and {collective.name} has none; omit it.")
+    return ()
 
 
 def _order(table: Mapping[str, Any]) -> str | None:

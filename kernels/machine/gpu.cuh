@@ -51,7 +51,7 @@ INLINE void raise_word(u64* p, u64 v) {
 template <class T> INLINE T load_plain(const T* p) { return *p; }
 template <class T> INLINE void store_plain(T* p, T v) { *p = v; }
 
-// A release makes all that this thread has stored or observed visible to whoever acquires what it stores; of all ranks.
+// A thread of any rank that acquires what a release stored sees all that the releasing thread had stored or seen.
 INLINE u64 load_acquire_system(const u64* p) {
   u64 v;
   asm volatile("ld.acquire.sys.global.u64 %0, [%1];" : "=l"(v) : "l"(p) : "memory");

@@ -51,7 +51,11 @@ def test_what_is_optional_may_be_absent(tmp_path: Path) -> None:
         ({"ops": '["sum", "sum"]'}, "the field 'ops' must be a list of values from sum, min, max, without duplicates"),
         ({"collective": '"broadcast"'}, "unknown value of 'collective': 'broadcast'"),
         ({"order": '"nvarr"'}, "unknown value of 'order': 'nvarr'; did you mean 'nvrar'?"),
-        ({"collective": '"all_gather"'}, "the field 'order' is that of additions, and all_gather has none; omit it."),
+        ({"collective": '"all_gather"'}, "the field 'ops' is that of reductions, and all_gather has none; omit it."),
+        (
+            {"collective": '"all_gather"', "ops": None},
+            "the field 'order' is that of additions, and all_gather has none; omit it.",
+        ),
         (
             {"collective": '"all_reduce_rms_norm"', "cell": '"lamport"', "order": '"nodes"'},
             "the field 'order' must be flat or nvrar for all_reduce_rms_norm, not 'nodes'.",
