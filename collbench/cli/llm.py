@@ -5,36 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from collbench.cli import forms, params
 from collbench.cli.groups import Decorator, Group
-from collbench.errors import UsageError, pick
+from collbench.errors import UsageError
 from collbench.llm.engines import ENGINES
+from collbench.llm.spec import Spec, parse_dtype, parse_engine, parse_pad
 from collbench.llm.steps import ALL_TO_ALLS
-from collbench.plan.dtypes import ALIASES, DTYPES
-from collbench.plan.sizes import parse_sizes
 from collbench.printer.forms import printed
-
-if TYPE_CHECKING:
-    from collbench.llm.engines import Engine
-    from collbench.llm.listing import Listing
-    from collbench.llm.models import Model
-    from collbench.plan.dtypes import Dtype
-
-
-def _engine(text: str) -> Engine:
-    return ENGINES[pick("engine", text, ENGINES)]
-
-
-def _dtype(text: str) -> Dtype:
-    return DTYPES[pick("type", ALIASES.get(text, text), (name for name, dtype in DTYPES.items() if dtype.is_float))]
-
-
-def _pad(text: str) -> tuple[int, ...] | None:
-    return {"engine": None, "none": ()}[text] if text in {"engine", "none"} else parse_sizes(text)
 
 
 @dataclass(frozen=True)
@@ -63,12 +43,12 @@ class Load:
 class Ways:
     """The options that say what an engine does."""
 
-    engine: Engine
+    engine: str
     sequence_parallel: bool
     fuse_norms: bool
     all2all: str
     pad: tuple[int, ...] | None
-    dtype: Dtype | None
+    dtype: str | None
 
 
 def _count(flag: str, default: int, words: str) -> Decorator:
@@ -90,17 +70,18 @@ load = Group("load", Load, [
     click.option("--chunk", type=int, help="The most tokens of a pass.  [default: the prompts in one pass]"),
 ])  # fmt: skip
 ways = Group("ways", Ways, [
-    click.option("--engine", type=params.Parsed("engine", _engine, lambda: list(ENGINES)), default="vllm",
+    click.option("--engine", type=params.Parsed("engine", parse_engine, lambda: list(ENGINES)), default="vllm",
                  show_default=True, help=f"One of {', '.join(ENGINES)}."),
     click.option("--sequence-parallel", is_flag=True, help="Reduce-scatter and all-gather instead of all-reduce."),
     click.option("--fuse-norms", is_flag=True,
                  help="All-reduce, residual add and RMSNorm in one kernel where the engine can."),
     click.option("--all2all", type=click.Choice(ALL_TO_ALLS), default="naive", show_default=True,
                  help="How experts exchange tokens with --dp of 2 or more."),
-    click.option("--pad", type=params.Parsed("sizes", _pad), default="engine", show_default=True,
+    click.option("--pad", type=params.Parsed("sizes", parse_pad), default="engine", show_default=True,
                  help="Numbers of tokens for which there are CUDA graphs, as in 1,2,4,8:512:+8, or none; engine: of "
                  "vLLM V1 those it has for 256 requests and more, of others none."),
-    click.option("--dtype", type=params.Parsed("type", _dtype), help="Type of hidden states.  [default: the config's]"),
+    click.option("--dtype", type=params.Parsed("type", parse_dtype),
+                 help="Type of hidden states.  [default: the config's]"),
 ])  # fmt: skip
 
 
@@ -127,36 +108,13 @@ def steps(
     What was not read in an engine's source but follows from it is marked as derived; what is not known is refused.
     """
     from collbench.llm.listing import data, page, table
-    from collbench.llm.models import find_model
 
-    listing = _listing(find_model(model), spread, load, ways)
+    listing = Spec(model, **vars(spread), **vars(load), **vars(ways)).listing()
     if output_path:
         _write(output_path, table(listing))
     shown = page(listing)
     click.echo(printed(shown, data(listing) if form.as_json else None, form.chosen))
     forms.publish(f"collbench llm steps: {listing.deployment.model.name}", shown, os.environ)
-
-
-def _listing(model: Model, spread: Spread, load: Load, ways: Ways) -> Listing:
-    from collbench.llm.listing import Listing
-    from collbench.llm.parallel import Parallel
-    from collbench.llm.passes import Batch
-    from collbench.llm.steps import Deployment
-
-    dtype = ways.dtype or model.dtype
-    if dtype is None:
-        raise UsageError(f"the config of {model.name} names no type that is known; give --dtype.")
-    deployment = Deployment(
-        model=model,
-        engine=ways.engine,
-        parallel=Parallel(spread.tp, spread.pp, spread.dp, spread.ep, spread.gpus_per_node),
-        dtype=dtype,
-        sizes=ways.engine.captured if ways.pad is None else ways.pad,
-        scatters=ways.sequence_parallel,
-        fuses=ways.fuse_norms,
-        all_to_all=ways.all2all,
-    )
-    return Listing(deployment, Batch(load.batch, load.prompt, load.output, load.chunk, load.speculate))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,1 @@
+"""Models of the latency of collectives, and fits of them to measurements."""

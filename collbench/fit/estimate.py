@@ -1,0 +1,40 @@
+"""The latency of one collective, with its range and what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+MEASURED, MODELLED, ASSUMED = "measured", "modelled", "assumed"
+BASES = (MEASURED, MODELLED, ASSUMED)  # from the firmest
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A latency in microseconds between ``low`` and ``high`` (95 %), one of BASES, and where it comes from.
+
+    ``measured``: a row of a results file at this very size and world, or between two such sizes. ``modelled``: a model
+    whose constants were fitted to measurements of this kind of link. ``assumed``: constants or scaling that nothing
+    measured here supports.
+    """
+
+    us: float
+    low: float
+    high: float
+    basis: str
+    source: str
+
+
+class Latencies(Protocol):
+    """A source of latencies."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables and charts."""
+
+    def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
+        """The latency of one ``operation``, a collective of ``plan.collectives``, on a message of ``size`` bytes (the
+        larger of a rank's two buffers) among ``ranks`` ranks spread evenly over ``nodes`` nodes.
+
+        Raises UsageError where the source has no such collective, or nothing near this size and world.
+        """

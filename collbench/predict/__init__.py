@@ -1,0 +1,1 @@
+"""What a model takes on an engine and a machine: time per token from latencies of collectives."""
