@@ -69,7 +69,7 @@ def test_every_story_in_the_default_sizes_under_a_launcher(mpi: Mpi) -> None:
 
 
 def test_every_collective_in_place_where_it_has_such_a_form(mpich: Mpi) -> None:
-    collectives = {"reduce_scatter", "all_gather", "broadcast", "gather", "send_recv"}
+    collectives = {"reduce_scatter", "all_gather", "broadcast", "gather", "send_recv", "all_to_all"}
     stories = {"back-to-back", "mixed-sizes", "misaligned", "special-values"}
     ran = mpich.run(
         *QUICK, "--backend", "mpi", "--ranks", "3", "--collective", ",".join(collectives), "--dtype", "int32,float16",
