@@ -156,7 +156,7 @@ class Proof:
 
 def diagnose(
     values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, earlier: list[Answer],
-    name: Callable[[int], str], copies: Sequence[Copied] = (),
+    name: Callable[[int], str], copies: Sequence[Copied],
 ) -> str:  # fmt: skip
     """A description of the likeliest cause of the wrong element ``values[index]``.
 
