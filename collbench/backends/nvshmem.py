@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from collbench.backends._unfused import in_sequence, norm_on_gpu, reduction
@@ -49,9 +50,9 @@ def refuses(problem: Problem) -> str | None:
         return f"NVSHMEM has no on-stream {problem.collective.name}"
     if problem.op == "avg":
         return "NVSHMEM has no averaging reduction"
-    members = problem.layout.members
-    if len({after - before for before, after in zip(members, members[1:], strict=False)}) > 1:
-        return "an NVSHMEM team needs evenly spaced ranks, and these are not"
+    strides = [{after - before for before, after in pairwise(members)} for members in problem.layout.groups]
+    if any(len(each) > 1 or min(each, default=1) < 1 for each in strides):
+        return "an NVSHMEM team needs evenly spaced ranks in ascending order, and these are not"
     return None
 
 
@@ -78,12 +79,13 @@ def open(world: World, device: Device, arena_bytes: int) -> NvshmemSession:
     world.launch.Barrier()  # before a peer adds to them
     world_team, members = int(nvshmem.Teams.TEAM_WORLD), world.layout.members
     everyone = world.size == world.launch.Get_size()
-    team = world_team if everyone else _split(world_team, members)
+    team = world_team if everyone else max(_split(world_team, each) for each in world.groups)
     return NvshmemSession(world, cast("Gpu", device), arena, counters, members, team, owned=not everyone)
 
 
 def _split(parent: int, members: tuple[int, ...]) -> int:
-    """The team of ``members``, evenly spaced PEs of ``parent``; -1 outside the team. Collective over the parent."""
+    """The team of ``members``, evenly spaced PEs of ``parent``; -1 outside the team. Collective over the parent, whose
+    PEs all pass the same members."""
     from nvshmem.bindings import nvshmem as lib
 
     handle, stride = ctypes.c_int(-1), members[1] - members[0]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, zip_longest
 
 from collbench.errors import UsageError
 from collbench.tables import counted
+
+Groups = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -19,18 +21,34 @@ class Layout:
     ``members`` are ranks of the launch, in the order of the world; ``nodes[i]`` is the node (0, 1, ...) of
     ``members[i]``. ``virtual`` nodes are logical: several of them share a host, so they exercise an algorithm, not a
     network.
-    ``pair`` names the two hosts of a world that is one of all pairs, else "".
+    ``pair`` names the two hosts of a world that is one of all pairs, else "". ``beside``: the members of further groups
+    with the same nodes, each of which runs the same collective at the same time.
     """
 
     members: tuple[int, ...]
     nodes: tuple[int, ...]
     virtual: bool = False
     pair: str = ""
+    beside: Groups = ()
 
     @property
     def size(self) -> int:
-        """Number of ranks."""
+        """Number of ranks of a group."""
         return len(self.members)
+
+    @property
+    def groups(self) -> Groups:
+        """The members of every group."""
+        return (self.members, *self.beside)
+
+    @property
+    def everyone(self) -> tuple[int, ...]:
+        """The members of all groups."""
+        return tuple(rank for group in self.groups for rank in group)
+
+    def alone(self, group: tuple[int, ...]) -> Layout:
+        """One of the groups, by itself."""
+        return replace(self, members=group, beside=())
 
     @property
     def node_count(self) -> int:
@@ -50,7 +68,8 @@ class Layout:
 
     def __str__(self) -> str:
         shape = f"{self.node_count}x{self.per_node}" if self.per_node else f"{self.node_count} uneven nodes"
-        return " ".join(filter(None, [shape, "virtual" if self.virtual else "", self.pair]))
+        together = f"in {len(self.groups)} groups" if self.beside else ""
+        return " ".join(filter(None, [shape, "virtual" if self.virtual else "", self.pair, together]))
 
 
 def parse_layout(text: str) -> tuple[int, int]:
@@ -74,6 +93,29 @@ def virtual_layout(nodes: int, per_node: int, hosts: Sequence[str]) -> Layout:
         raise UsageError(f"layout {nodes}x{per_node} needs {size} ranks, but this launch has {len(hosts)}.")
     wanted = tuple(rank // per_node for rank in range(size))
     return Layout(tuple(range(size)), wanted, virtual=wanted != number_nodes(hosts[:size]))
+
+
+def grouped(groups: Groups, hosts: Sequence[str], per_node: int | None = None) -> tuple[Layout, ...]:
+    """The worlds of groups of ranks that run a collective side by side: one world for all groups whose ranks are spread
+    over nodes alike; of groups that share a rank, the first.
+
+    ``hosts[r]`` is that of rank r of the launch; with ``per_node``, no node has more ranks of the launch, so that
+    several may share a host. Raises UsageError where the launch has too few ranks.
+    """
+    if max(map(max, groups)) >= len(hosts):
+        raise UsageError(f"rank {max(map(max, groups))} is needed, but this launch has {counted(len(hosts), 'rank')}.")
+    before = [hosts[:rank].count(host) for rank, host in enumerate(hosts)]
+    nodes = [f"{host} {before[rank] // per_node if per_node else 0}" for rank, host in enumerate(hosts)]
+    alike: dict[tuple[tuple[int, ...], bool], list[tuple[int, ...]]] = {}
+    for group in groups:
+        spread = number_nodes([nodes[rank] for rank in group])
+        virtual = spread != number_nodes([hosts[rank] for rank in group])
+        together = alike.setdefault((spread, virtual), [])
+        if not any(set(group) & set(other) for other in together):
+            together.append(group)
+    return tuple(
+        Layout(first, spread, virtual, beside=tuple(others)) for (spread, virtual), (first, *others) in alike.items()
+    )
 
 
 def pairs_of(hosts: Sequence[str]) -> tuple[Layout, ...]:

@@ -12,6 +12,7 @@ from samples import a_problem
 
 from collbench.backends import nvshmem
 from collbench.backends.nvshmem import NvshmemSession
+from collbench.plan.layout import Layout
 
 PES, BASES = (3, 5), (1000, 9000)  # of the two ranks; a symmetric object has another address on each
 COUNTERS, SOURCE, TARGET = 500, 0, 64  # places in the symmetric heap
@@ -179,3 +180,19 @@ def test_collectives_are_those_of_the_team(
 def test_what_it_sends_is_known_where_a_message_is_put_once() -> None:
     assert nvshmem.wire_bytes(a_problem("send", ranks=2)) == 4096
     assert nvshmem.wire_bytes(a_problem("all_to_all")) is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "refused"),
+    [
+        (((0,),), False), (((0, 1),), False), (((1, 5, 9),), False), (((0, 4), (1, 5)), False), (((0, 1, 3),), True), (((4, 0),), True),
+        (((0, 2, 4), (1, 2, 5)), True),
+    ],
+)  # fmt: skip
+def test_a_team_is_of_evenly_spaced_ascending_ranks(groups: tuple[tuple[int, ...], ...], refused: bool) -> None:
+    first, *others = groups
+    layout = Layout(first, (0,) * len(first), beside=tuple(others))
+    reason = nvshmem.refuses(a_problem("all_gather", layout=layout))
+    assert reason == (
+        "an NVSHMEM team needs evenly spaced ranks in ascending order, and these are not" if refused else None
+    )
