@@ -77,8 +77,8 @@ class Problem:
 
     def refusal(self) -> str | None:
         """Why no backend can run this problem, or None."""
-        if self.layout.size < 2:
-            return "a collective needs at least 2 ranks"
+        if reason := self._refuses_world():
+            return reason
         if self.collective.normalises and (self.dtype.name not in rms_norm.DTYPES or self.op != "sum"):
             return f"{self.collective.name} is defined for sums of {' and '.join(rms_norm.DTYPES)} only"
         if self.count == 0:
@@ -89,6 +89,14 @@ class Problem:
             return f"{self.collective.name} has no in-place form"
         if self.op == "avg" and not self.dtype.is_float:
             return f"avg is not defined for {self.dtype.name}"
+        return None
+
+    def _refuses_world(self) -> str | None:
+        ranks = self.layout.size
+        if ranks < 2:
+            return "a collective needs at least 2 ranks"
+        if self.collective.between not in (None, ranks):
+            return f"{self.collective.name} is between two ranks; this world has {ranks}: use --ranks 2"
         return None
 
 
