@@ -14,6 +14,7 @@ from cuda.pathfinder import load_nvidia_dynamic_lib
 from collbench.devices.device import Array, Call
 from collbench.plan.dtypes import Dtype
 
+SONAME = "libcublas.so.13"
 TABLE = 1 << 20
 WORKSPACE_BYTES = 64 << 20  # with one of its own cuBLAS allocates nothing, also while a stream is captured
 TRANSPOSED, PLAIN = 1, 0  # cublasOperation_t
@@ -32,7 +33,7 @@ class GpuMatrices:
 
     def __init__(self, dtype: Dtype, stream: int) -> None:
         self._dtype = dtype
-        self._library = ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)
+        self._library = ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path or SONAME)
         self._handle = ctypes.c_void_p()
         self._call("cublasCreate_v2", ctypes.byref(self._handle))
         self._call("cublasSetStream_v2", self._handle, ctypes.c_void_p(stream))

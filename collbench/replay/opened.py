@@ -18,8 +18,8 @@ from collbench.ranks.world import World
 T = TypeVar("T")
 
 
-class DeviceLostError(Exception):
-    """An error has left a device unusable in this process: the job must end."""
+class AgreedError(Exception):
+    """A backend cannot be prepared; raised on every rank, which all go on with the next one."""
 
 
 @dataclass
@@ -52,21 +52,24 @@ class Opened:
             raise self._failed[key]
         if key not in self._sessions:
             world, backend = self.world(layout).group, registry.find(spec)
-            made = self.tried(partial(backend.open, world, self.device, self.arena_bytes))
-            if isinstance(made, Exception):
-                self._failed[key] = made
-                raise made
-            self._sessions[key] = made
+            try:
+                self._sessions[key] = self.agreed(partial(backend.open, world, self.device, self.arena_bytes))
+            except (AgreedError, CannotRunError) as error:
+                self._failed[key] = type(error)(f"{spec} does not open: {error}")
+                raise self._failed[key] from None
         return self._sessions[key]
 
-    def tried(self, action: Callable[[], T]) -> T | Exception:
-        """The result of ``action``, or on every rank the error of the lowest rank where it failed. Raises
-        DeviceLostError."""
+    def agreed(self, action: Callable[[], T]) -> T:
+        """The result of ``action``. Raises on every rank, with the error of the lowest rank where it failed,
+        CannotRunError or AgreedError; and RuntimeError, which ends the job, where that has left a device unusable."""
         made = on_all(self.everyone, action)
-        if isinstance(made, Exception) and not isinstance(made, CannotRunError):
+        if isinstance(made, CannotRunError):
+            raise made
+        if isinstance(made, Exception):
             gone = on_all(self.everyone, self.device.settle)
             if isinstance(gone, Exception):
-                raise DeviceLostError(f"the {self.device.kind} is unusable in this process: {gone}")
+                raise RuntimeError(f"the {self.device.kind} is unusable in this process: {gone}")
+            raise AgreedError(str(made))
         return made
 
     def close(self) -> None:

@@ -15,8 +15,8 @@ from collbench.ranks.world import World
 class Part:
     """``calls`` of this rank, which may be none, and what judges their answers; implements ``Timed``.
 
-    All methods are collective over the world: first ``rehearse``, then ``start``. ``whole``: a sample is the time of
-    all calls together, not that of each.
+    Creating one and all methods are collective over the world: first ``rehearse``, then ``start``. ``whole``: a sample
+    is the time of all calls together, not that of each.
     """
 
     def __init__(
@@ -25,7 +25,8 @@ class Part:
         self.device, self._world, self._judged = device, world, judged
         self._calls = list(calls) or [partial(device.hold_back, 0.0)]
         self._times = len(self._calls) if whole else 1
-        self.rounds = Rounds(len(self._calls), len(self._calls), overlap=False)
+        most = world.highest_int(len(self._calls))  # every rank takes as many samples as those with the most calls
+        self.rounds = Rounds(most, most, overlap=False)
         self._sampler: Sampler | None = None
 
     def rehearse(self) -> None:

@@ -28,6 +28,7 @@ class Kind:
     hidden: int
     groups: Groups
     whats: tuple[str, ...] = field(compare=False)
+    between_stages: bool = False
 
     def problem(self, layout: Layout) -> Problem:
         """The problem in one of the groups, whose layout is given. Raises UsageError where the message cannot be
@@ -100,7 +101,8 @@ def _kind(deployment: Deployment, alike: list[Step]) -> Kind:
     one = alike[0]
     rows = one.shape[-1] if COLLECTIVES[one.operation].normalises else 0
     whats = tuple(dict.fromkeys(step.what for step in alike))
-    return Kind(one.operation, one.dtype, one.message_bytes, rows, _all_groups(deployment.parallel, one), whats)
+    groups = _all_groups(deployment.parallel, one)
+    return Kind(one.operation, one.dtype, one.message_bytes, rows, groups, whats, one.kind == "pp")
 
 
 def _all_groups(parallel: Parallel, step: Step) -> Groups:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from collbench.measure.timing import Track
+from collbench.replay.plan import Plan
 from collbench.replay.request import ReplayRequest
 from collbench.replay.voices import Voice
+from collbench.results.records import THROTTLED
 from collbench.results.replays import CHAIN, ReplayRecord
 from collbench.results.statistics import summarise
 
@@ -74,11 +76,14 @@ class RowMaker:
             return replace(row, status="wrong", reason=f"in timed calls: {track.words}", wrong=track.wrong)
         if not track.seconds:
             return replace(row, status="failed", reason="the host was late for every sample")
-        return self.timed(replace(row, reason=track.throttled or ""), track.seconds)
+        held = f"{THROTTLED}: {track.throttled}" if track.throttled else ""
+        reason = "; ".join(filter(None, (row.reason, held)))
+        return self.timed(replace(row, reason=reason), track.seconds)
 
-    def of_voice(self, backend: str, part: str, voice: Voice, count: int, answers: int | None) -> ReplayRecord:
+    def of_voice(self, backend: str, part: str, voice: Voice, plan: Plan, answers: int | None) -> ReplayRecord:
         """The row of a part that concerns one collective, without its time."""
         kind, layout = voice.kind, voice.problem.layout
+        sender = plan.stage_of(kind.groups[0][0]) + 1 if kind.between_stages else None
         return replace(
             self.blank(backend, part, "ok", voice.why if part == CHAIN else ""),
             what=", ".join(kind.whats),
@@ -89,7 +94,8 @@ class RowMaker:
             group_ranks=layout.size,
             group_nodes=layout.node_count,
             groups=len(kind.groups),
-            count=count,
+            stage=sender,
+            count=plan.counts[kind],
             ran_by=voice.ran_by,
             params=voice.params,
             answers=answers,

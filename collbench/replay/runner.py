@@ -10,7 +10,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from collbench.devices.device import Call
-from collbench.errors import CannotRunError, HangError
+from collbench.errors import CannotRunError
 from collbench.llm.order import HEAD as HEAD_WORK
 from collbench.llm.order import Work
 from collbench.measure.timing import Track, add_block, warm_up
@@ -19,7 +19,7 @@ from collbench.proof.prepared import Prepared
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World
 from collbench.replay.compute import Compute
-from collbench.replay.opened import Opened
+from collbench.replay.opened import AgreedError, Opened
 from collbench.replay.part import Part
 from collbench.replay.plan import Kind, Plan
 from collbench.replay.request import ReplayRequest
@@ -109,9 +109,7 @@ class Runner:
             self._add_parts(one, blank)
         except CannotRunError as error:
             one.row = _failed(blank, "skipped", str(error))
-        except HangError:
-            raise  # the device is unusable: the job must end
-        except RuntimeError as error:
+        except AgreedError as error:
             one.row = _failed(blank, "failed", str(error))
         if one.row:
             for timing in one.timings:
@@ -143,9 +141,7 @@ class Runner:
 
     def _started(self, part: Part) -> Part:
         part.rehearse()
-        made = self.opened.tried(part.start)
-        if isinstance(made, Exception):
-            raise made
+        self.opened.agreed(part.start)
         return part
 
     def _sequence(self, one: Contestant, with_work: bool, without: Kind | None = None) -> list[Call]:
@@ -166,36 +162,31 @@ class Runner:
 
     @cached_property
     def _work(self) -> dict[Work, Sequence[Call]]:
-        """The calls of all work of this rank. Raises RuntimeError on every rank where those of one cannot be made."""
+        """The calls of all work of this rank. Raises AgreedError where those of one cannot be made."""
 
         def make() -> dict[Work, Sequence[Call]]:
             return {
                 event: self.compute.calls(event) for event in self.plan.stages[self._stage] if isinstance(event, Work)
             }
 
-        made = self.opened.tried(make)
-        if isinstance(made, Exception):
-            raise made
-        return made
+        return self.opened.agreed(make)
 
     def _add_chains(self, one: Contestant) -> None:
         """The chain of each collective, with about as many calls as one of a sweep; and where a pass has several that
         all ranks run, the pass without each."""
         seconds = self._seconds_of_a_call(one.timings[0].part)
-        for kind, voice in one.voices.items():
+        for voice in one.voices.values():
             rounds = rounds_for(voice.problem, self.opened.device, seconds)
-            made = self.opened.tried(partial(chain_of, voice, self.opened, rounds))
-            if isinstance(made, Exception):
-                raise made
+            made = self.opened.agreed(partial(chain_of, voice, self.opened, rounds))
             calls = [made.calls[number % len(made.calls)] for number in range(rounds.calls)] if made else []
-            row = self.rows.of_voice(one.name, CHAIN, voice, self.plan.counts[kind], self._answers(voice))
+            row = self.rows.of_voice(one.name, CHAIN, voice, self.plan, self._answers(voice))
             self._add(one, row, calls, [made] if made else [], whole=False)
         if self.plan.parallel.pp == 1 and len(one.voices) > 1:
             for kind in one.voices:
                 self._add_without(one, kind)
 
     def _add_without(self, one: Contestant, kind: Kind) -> None:
-        row = self.rows.of_voice(one.name, WITHOUT, one.voices[kind], self.plan.counts[kind], None)
+        row = self.rows.of_voice(one.name, WITHOUT, one.voices[kind], self.plan, None)
         others = [voice.prepared for other, voice in one.voices.items() if other != kind and voice.prepared]
         self._add(one, row, self._sequence(one, with_work=False, without=kind), others)
 

@@ -74,7 +74,7 @@ def _problem_of(kind: Kind, opened: Opened) -> Problem:
 
 def voice_of(plan: Plan, kind: Kind, space: Space, opened: Opened, specs: tuple[str, ...]) -> Voice:
     """The collective on the first of ``specs`` that has it; collective over the launch. Raises CannotRunError where
-    none has, and RuntimeError where a library fails."""
+    none has, and AgreedError where a library fails."""
     reasons: list[str] = []
     for spec in specs:
         try:
@@ -92,10 +92,7 @@ def _on(spec: str, plan: Plan, kind: Kind, space: Space, opened: Opened, why: st
             raise CannotRunError(reason)
     sessions = {layout: opened.session(spec, layout) for layout in layouts}
     mine = _mine(layouts, opened)
-    made = opened.tried(partial(_prepared, spec, plan, kind, space, opened, mine, sessions[mine]))
-    if isinstance(made, Exception):
-        raise made
-    problem, prepared = made
+    problem, prepared = opened.agreed(partial(_prepared, spec, plan, kind, space, opened, mine, sessions[mine]))
     params = opened.everyone.first(_params(opened.device, prepared.calls[0]) if prepared else None)
     return Voice(kind, spec, why, problem, space, sessions[mine], prepared, params[1] if params else "")
 

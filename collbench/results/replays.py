@@ -27,10 +27,10 @@ class ReplayRecord:
     ``spec`` is the model on its engine, as in ``llm.spec``; ``tokens`` are those of the pass after padding. ``part``:
     COMMUNICATION, all collectives of a pass; STEP, the same with what is computed between them; LAYERS, what a stage
     computes in its ``count`` layers, and HEAD, in the head; CHAIN, one call of a collective that the pass runs
-    ``count`` times over all stages; WITHOUT, the pass without that one. ``stage`` counts from 1, None where a row is
-    of all. ``bytes`` is the message, the larger of a rank's two buffers, ``ran_by`` the backend that runs the
-    collective, which differs from ``backend`` where that has it not. ``answers``: outputs of a pass that are judged,
-    of ``count`` calls the last ones, on the rank that judges fewest; ``wrong``: wrong elements.
+    ``count`` times over all stages; WITHOUT, the pass without that one. ``stage`` counts from 1, of a send that of the
+    sender; None where a row is of all. ``bytes`` is the message, the larger of a rank's two buffers, ``ran_by`` the
+    backend that runs the collective, which differs from ``backend`` where that has it not. ``answers``: outputs of a
+    pass that are judged, of ``count`` calls the last ones, on the rank that judges fewest; ``wrong``: wrong elements.
     """
 
     run_id: str
@@ -78,7 +78,7 @@ class ReplayRecord:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """What identifies a collective of a replay."""
+        """What identifies a collective of a replay; a send has a row for each of its stages."""
         return self.collective, self.dtype, self.bytes, self.hidden, self.group_ranks, self.what
 
 

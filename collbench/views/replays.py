@@ -23,8 +23,9 @@ AGREES = 0.1  # of the sum of latencies
 
 @dataclass(frozen=True)
 class PartSummary:
-    """A collective of a replay, microseconds as medians over launches: ``us`` of one call in a chain, ``added_us``, by
-    how much the pass is longer with all of its calls than without them, None where that was not measured."""
+    """A collective of a replay, microseconds as medians over launches: ``sum_us`` of all of its ``count`` calls at the
+    latency of a chain, ``added_us``, by how much the pass is longer with them than without, None where that was not
+    measured."""
 
     what: str
     collective: str
@@ -32,13 +33,13 @@ class PartSummary:
     ranks: int
     count: int
     ran_by: str
-    us: float
+    sum_us: float
     added_us: float | None
 
     @property
-    def sum_us(self) -> float:
-        """All calls of the pass, at the latency of a chain."""
-        return self.count * self.us
+    def us(self) -> float:
+        """One call."""
+        return self.sum_us / self.count
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,22 @@ def _parts(rows: Sequence[ReplayRecord]) -> Iterator[PartSummary]:
             kinds.setdefault(row.kind, []).append(row)
     whole = {row.launch: row.us_median for row in rows if row.part == COMMUNICATION}
     for alike in kinds.values():
-        chains = [row for row in alike if row.part == CHAIN]
+        chains: dict[int, list[ReplayRecord]] = {}
+        for row in alike:
+            if row.part == CHAIN and row.us_median is not None:
+                chains.setdefault(row.launch, []).append(row)
         added = [_less(whole.get(row.launch), row.us_median) for row in alike if row.part == WITHOUT]
-        one, us = chains[0], _middle(row.us_median for row in chains)
-        if us is not None:
-            size, ranks = one.bytes or 0, one.group_ranks or 0
-            yield PartSummary(one.what, one.collective, size, ranks, one.count, one.ran_by, us, _middle(added))
+        if chains:
+            yield _part(list(chains.values()), _middle(added))
+
+
+def _part(chains: Sequence[Sequence[ReplayRecord]], added_us: float | None) -> PartSummary:
+    """Of the rows of each launch, which are several where stages send alike."""
+    one = chains[0][0]
+    whole = median(sum(row.count * (row.us_median or 0.0) for row in rows) for rows in chains)
+    count = sum(row.count for row in chains[0])
+    size, ranks = one.bytes or 0, one.group_ranks or 0
+    return PartSummary(one.what, one.collective, size, ranks, count, one.ran_by, whole, added_us)
 
 
 def _less(whole: float | None, part: float | None) -> float | None:
@@ -168,7 +179,8 @@ def _tables(rows: Sequence[ReplayRecord]) -> Iterator[Table]:
 
 
 def _title(row: ReplayRecord) -> str:
-    what = f"One {row.pass_kind} pass of {counted(row.tokens, 'token')}, in µs: {row.spec}"
+    noun = "pass" if row.pass_kind == "prefill" else "step"
+    what = f"One {row.pass_kind} {noun} of {counted(row.tokens, 'token')}, in µs: {row.spec}"
     spin = f" of {row.spin_us:g} µs" if row.spin_us is not None else ""
     compute = {"none": "", "spin": f", spins{spin}", "gemm": ", matrix products"}[row.compute]
     return f"{what}, {counted(row.ranks, 'rank')} on {counted(row.nodes, 'node')} ({row.fabric}){compute}"
@@ -213,7 +225,11 @@ def _where(each: Summary) -> str:
 
 
 def _notes(records: Sequence[ReplayRecord]) -> Iterator[str]:
+    if not any(row.us_median for row in records):
+        return
     yield "- communication: all collectives of the pass as one CUDA graph (on CPU ranks one after another), proven"
+    if any(row.pass_kind == "decode" for row in records):
+        yield "- a decode step yields one token of every request, so that these are microseconds a token"
     yield "- sum of single latencies: of each collective in a chain of its own, in the same launch, times its calls"
     if any(row.part == WITHOUT for row in records):
         yield "- adds: by how much the pass is longer than the same pass without these calls"
