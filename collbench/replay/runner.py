@@ -179,7 +179,7 @@ class Runner:
             rounds = rounds_for(voice.problem, self.opened.device, seconds)
             made = self.opened.agreed(partial(chain_of, voice, self.opened, rounds))
             calls = [made.calls[number % len(made.calls)] for number in range(rounds.calls)] if made else []
-            row = self.rows.of_voice(one.name, CHAIN, voice, self.plan, self._answers(voice))
+            row = self.rows.of_voice(one.name, CHAIN, voice, self.plan, self.plan.judged(voice.kind, voice.space.slots))
             self._add(one, row, calls, [made] if made else [], whole=False)
         if self.plan.parallel.pp == 1 and len(one.voices) > 1:
             for kind in one.voices:
@@ -194,11 +194,6 @@ class Runner:
         """The mean over the calls of a pass, from the fastest of a few samples; rank 0's."""
         fastest = min(part.sample().seconds for _ in range(FEWEST_SLOTS))
         return float(self.everyone.bcast(fastest / part.rounds.calls))
-
-    def _answers(self, voice: Voice) -> int:
-        """Outputs that are judged on the rank of those with the collective that judges fewest."""
-        mine = voice.prepared.answers if voice.prepared else None
-        return int(self.everyone.comm.allreduce(mine if mine is not None else voice.space.slots, op=min))
 
     def _computing(self, contestants: Sequence[Contestant]) -> list[Timing]:
         """The layers, and the head, without collectives."""

@@ -29,8 +29,8 @@ class ReplayRecord:
     computes in its ``count`` layers, and HEAD, in the head; CHAIN, one call of a collective that the pass runs
     ``count`` times over all stages; WITHOUT, the pass without that one. ``stage`` counts from 1, of a send that of the
     sender; None where a row is of all. ``bytes`` is the message, the larger of a rank's two buffers, ``ran_by`` the
-    backend that runs the collective, which differs from ``backend`` where that has it not. ``answers``: outputs of a
-    pass that are judged, of ``count`` calls the last ones, on the rank that judges fewest; ``wrong``: wrong elements.
+    backend that runs the collective, which differs from ``backend`` where that has it not. ``answers``: how many
+    of the ``count`` calls have outputs that are judged, the last ones of a stage; ``wrong``: wrong elements.
     """
 
     run_id: str
