@@ -16,10 +16,12 @@ from collbench.cli import pairs as for_pairs
 from collbench.cli.groups import Group
 from collbench.cli.pairs import pairs_option
 from collbench.cli.ranks import ranks_for
+from collbench.cli.skew import modes_for, skew_option
 from collbench.errors import INTERRUPTED, TERMINATED, UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
 from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
+from collbench.plan.skew import Skew
 from collbench.plan.sweep import Contest, Sweep, parse_contests
 from collbench.plan.variants import Variant, check_names
 from collbench.printer.forms import Form, printed
@@ -154,6 +156,7 @@ target = Group("target", TargetOptions, [
 @sizes
 @cases
 @kinds
+@skew_option
 @params.worlds
 @pairs_option
 @timing
@@ -165,7 +168,7 @@ target = Group("target", TargetOptions, [
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
-    kinds: KindOptions, worlds: params.WorldOptions, pairs: bool, timing: TimingOptions,
+    kinds: KindOptions, skew: tuple[Skew, ...], worlds: params.WorldOptions, pairs: bool, timing: TimingOptions,
     ordering: params.OrderingOptions, target: TargetOptions, form: forms.FormOptions, quiet: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; write CSV and sidecar to results/ and print a table.
@@ -183,7 +186,8 @@ def sweep(
     topology = worlds.pairs if pairs else worlds.topology
     if pairs:
         collective, sizes, cases = _for_pairs(context, collective, sizes, cases)
-    wanted = sweep_of(collective, sizes, cases, kinds, timing, ordering)
+    kinds = replace(kinds, mode=modes_for(context, skew, kinds.mode))
+    wanted = replace(sweep_of(collective, sizes, cases, kinds, timing, ordering), skews=tuple(map(str, skew)))
     ranks = ranks_for(topology)
     check_variables(wanted.variants, ranks.launcher)
     if dry_run:

@@ -67,7 +67,7 @@ def parse_skews(text: str) -> tuple[Skew, ...]:
     words: list[str] = []
     for word in (part.strip() for part in text.split(",")):
         words.append(f"{words.pop()}:{word}" if _is_rank_of(words, word, text) else word)
-    return tuple(sorted(set(map(parse_skew, words)), key=order))
+    return tuple(sorted(set(map(parse_skew, words)), key=lambda skew: order(str(skew))))
 
 
 def _is_rank_of(before: list[str], word: str, text: str) -> bool:
@@ -80,6 +80,14 @@ def _is_rank_of(before: list[str], word: str, text: str) -> bool:
     return True
 
 
-def order(skew: Skew) -> tuple[int, int]:
-    """A sort key: random skews before those of one rank, short ones first."""
+def skew_words(text: str) -> str:
+    """``skew 20us``, "" where ranks arrive together."""
+    return f"skew {text}" if text else ""
+
+
+def order(text: str) -> tuple[int, int]:
+    """A sort key for skews as text: none, random ones, those of one rank; of each the short ones first."""
+    if not text:
+        return -2, 0
+    skew = parse_skew(text)
     return -1 if skew.rank is None else skew.rank, skew.nanoseconds

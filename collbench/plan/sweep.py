@@ -13,6 +13,7 @@ from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, Problem
 from collbench.plan.rms_norm import DEFAULT_HIDDEN
+from collbench.plan.skew import parse_skew
 from collbench.plan.variants import Variant
 
 
@@ -37,7 +38,8 @@ class Sweep:
     ``max_seconds`` caps the timed part of one case in one launch; ``samples`` fixes the number of samples instead
     of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress. ``contests``,
     if any, replace ``backends``: they list the backends for each problem. ``hidden`` are the lengths of rows, where a
-    collective normalises rows. A launch has a leg, a set of processes, for
+    collective normalises rows; ``skews``, as `plan.skew` writes them, how late ranks arrive, () where they arrive
+    together. A launch has a leg, a set of processes, for
     all ``backends`` and one for each of the ``variants``.
     """
 
@@ -50,6 +52,7 @@ class Sweep:
     caches: tuple[str, ...]
     in_place: tuple[bool, ...]
     hidden: tuple[int, ...] = ()
+    skews: tuple[str, ...] = ()
     warmup: int = 10
     samples: int | None = None
     max_seconds: float = 1.0
@@ -143,13 +146,15 @@ def rows_of(collective: Collective, hidden: tuple[int, ...]) -> tuple[int, ...]:
 
 def problems(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
     """Every combination in the sweep, without repeats: ``ops`` apply only to collectives that reduce."""
+    skews = tuple(map(parse_skew, sweep.skews)) or (None,)
     for layout, name, dtype_name in product(layouts, sweep.collectives, sweep.dtypes):
         collective, dtype = COLLECTIVES[name], DTYPES[dtype_name]
         ops = sweep.ops if collective.reduces else ("",)
         for hidden in rows_of(collective, sweep.hidden):
             sizes = _distinct(sweep, collective, dtype, layout.size, hidden)
-            for op, size, mode, cache, in_place in product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place):
-                yield Problem(layout, collective, dtype, op, size, mode, cache, in_place, hidden)
+            kinds = product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place, skews)
+            for op, size, mode, cache, in_place, skew in kinds:
+                yield Problem(layout, collective, dtype, op, size, mode, cache, in_place, hidden, skew)
 
 
 def make_plan(
