@@ -8,7 +8,8 @@ from collbench.errors import UsageError
 from collbench.llm.listing import Listing
 from collbench.llm.spec import Spec
 from collbench.plan.collectives import COLLECTIVES
-from collbench.plan.demands import Demand, Grouping
+from collbench.plan.demands import Demand
+from collbench.plan.layout import Grouping
 
 
 def demands_of(specs: Iterable[Spec]) -> tuple[Demand, ...]:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from itertools import product
 
 from collbench.plan.collectives import COLLECTIVES, Collective
-from collbench.plan.demands import Demand, demands_on
+from collbench.plan.demands import Demand
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Case, Problem
+from collbench.plan.problem import Case, Problem, case_identity
 from collbench.plan.rms_norm import DEFAULT_HIDDEN
 from collbench.plan.variants import Variant
 
@@ -162,12 +162,19 @@ def problems(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
 
 
 def _demanded(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
-    for layout in layouts:
-        for demand in demands_on(sweep.demands, layout, layouts):
-            collective, dtype = COLLECTIVES[demand.collective], DTYPES[demand.dtype]
-            ops = sweep.ops if collective.reduces else ("",)
-            for op, mode, cache, in_place in product(ops, sweep.modes, sweep.caches, sweep.in_place):
-                yield Problem(layout, collective, dtype, op, demand.size, mode, cache, in_place, demand.hidden)
+    """What is demanded, once: of worlds that rows do not tell apart, the first."""
+    seen: set[tuple[object, ...]] = set()
+    for layout, demand in product(layouts, sweep.demands):
+        if demand.grouping not in layout.groupings:
+            continue
+        collective, dtype = COLLECTIVES[demand.collective], DTYPES[demand.dtype]
+        ops = sweep.ops if collective.reduces else ("",)
+        for op, mode, cache, in_place in product(ops, sweep.modes, sweep.caches, sweep.in_place):
+            found = Problem(layout, collective, dtype, op, demand.size, mode, cache, in_place, demand.hidden)
+            identity = case_identity(Case(found, ""))
+            if identity not in seen:
+                seen.add(identity)
+                yield found
 
 
 def make_plan(
