@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations, zip_longest
 
 from collbench.errors import UsageError
@@ -22,7 +22,7 @@ class Layout:
     ``members[i]``. ``virtual`` nodes are logical: several of them share a host, so they exercise an algorithm, not a
     network.
     ``pair`` names the two hosts of a world that is one of all pairs, else "". ``beside``: the members of further groups
-    with the same nodes, each of which runs the same collective at the same time.
+    with the same nodes, each of which runs the same collective at the same time; ``groupings`` asked for this world.
     """
 
     members: tuple[int, ...]
@@ -30,6 +30,7 @@ class Layout:
     virtual: bool = False
     pair: str = ""
     beside: Groups = ()
+    groupings: tuple[Grouping, ...] = field(default=(), compare=False)
 
     @property
     def size(self) -> int:
@@ -72,6 +73,49 @@ class Layout:
         return " ".join(filter(None, [shape, "virtual" if self.virtual else "", self.pair, together]))
 
 
+@dataclass(frozen=True)
+class Grouping:
+    """Groups of ranks that run a collective side by side, on nodes of at most ``per_node`` ranks of the launch, several
+    of which may share a host."""
+
+    groups: Groups
+    per_node: int
+
+    @property
+    def ranks(self) -> int:
+        """Ranks that a launch must have."""
+        return max(map(max, self.groups)) + 1
+
+    def layouts(self, hosts: Sequence[str]) -> tuple[Layout, ...]:
+        """A world for all groups whose ranks are spread over nodes alike; of groups that share a rank, the first.
+
+        ``hosts[r]`` is that of rank r of the launch. Raises UsageError where the launch has too few ranks.
+        """
+        if self.ranks > len(hosts):
+            raise UsageError(f"rank {self.ranks - 1} is needed, but this launch has {counted(len(hosts), 'rank')}.")
+        before = [hosts[:rank].count(host) for rank, host in enumerate(hosts)]
+        nodes = [f"{host} {earlier // self.per_node}" for host, earlier in zip(hosts, before, strict=True)]
+        alike: dict[tuple[tuple[int, ...], bool], list[tuple[int, ...]]] = {}
+        for group in self.groups:
+            spread = number_nodes([nodes[rank] for rank in group])
+            virtual = spread != number_nodes([hosts[rank] for rank in group])
+            together = alike.setdefault((spread, virtual), [])
+            if not any(set(group) & set(other) for other in together):
+                together.append(group)
+        return tuple(
+            Layout(first, spread, virtual, beside=tuple(others), groupings=(self,))
+            for (spread, virtual), (first, *others) in alike.items()
+        )
+
+
+def merged(layouts: Iterable[Layout]) -> tuple[Layout, ...]:
+    """Each of these worlds once, with all groupings that it is a world of."""
+    found: dict[Layout, tuple[Grouping, ...]] = {}
+    for layout in layouts:
+        found[layout] = (*found.get(layout, ()), *layout.groupings)
+    return tuple(replace(layout, groupings=groupings) for layout, groupings in found.items())
+
+
 def parse_layout(text: str) -> tuple[int, int]:
     """(nodes, ranks per node) from text such as ``2x4``; UsageError for any other text."""
     match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.strip().lower())
@@ -93,29 +137,6 @@ def virtual_layout(nodes: int, per_node: int, hosts: Sequence[str]) -> Layout:
         raise UsageError(f"layout {nodes}x{per_node} needs {size} ranks, but this launch has {len(hosts)}.")
     wanted = tuple(rank // per_node for rank in range(size))
     return Layout(tuple(range(size)), wanted, virtual=wanted != number_nodes(hosts[:size]))
-
-
-def grouped(groups: Groups, hosts: Sequence[str], per_node: int | None = None) -> tuple[Layout, ...]:
-    """The worlds of groups of ranks that run a collective side by side: one world for all groups whose ranks are spread
-    over nodes alike; of groups that share a rank, the first.
-
-    ``hosts[r]`` is that of rank r of the launch; with ``per_node``, no node has more ranks of the launch, so that
-    several may share a host. Raises UsageError where the launch has too few ranks.
-    """
-    if max(map(max, groups)) >= len(hosts):
-        raise UsageError(f"rank {max(map(max, groups))} is needed, but this launch has {counted(len(hosts), 'rank')}.")
-    before = [hosts[:rank].count(host) for rank, host in enumerate(hosts)]
-    nodes = [f"{host} {before[rank] // per_node if per_node else 0}" for rank, host in enumerate(hosts)]
-    alike: dict[tuple[tuple[int, ...], bool], list[tuple[int, ...]]] = {}
-    for group in groups:
-        spread = number_nodes([nodes[rank] for rank in group])
-        virtual = spread != number_nodes([hosts[rank] for rank in group])
-        together = alike.setdefault((spread, virtual), [])
-        if not any(set(group) & set(other) for other in together):
-            together.append(group)
-    return tuple(
-        Layout(first, spread, virtual, beside=tuple(others)) for (spread, virtual), (first, *others) in alike.items()
-    )
 
 
 def pairs_of(hosts: Sequence[str]) -> tuple[Layout, ...]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
-from collbench.plan.demands import Grouping
-from collbench.plan.layout import Layout, choose_members, number_nodes, pairs_of, virtual_layout
+from collbench.plan.layout import Grouping, Layout, choose_members, merged, number_nodes, pairs_of, virtual_layout
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ def layouts_for(topology: Topology, hosts: Sequence[str]) -> tuple[tuple[Layout,
     if topology.pairs:
         return _pairs(hosts), ()
     if topology.groupings:
-        found = (layout for grouping in topology.groupings for layout in grouping.layouts(hosts))
-        return tuple(dict.fromkeys(found)), ()
+        return merged(layout for grouping in topology.groupings for layout in grouping.layouts(hosts)), ()
     size, real = len(hosts), number_nodes(hosts)
     too_many = next((count for count in topology.ranks if count > size), None)
     if too_many:

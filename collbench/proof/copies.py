@@ -32,8 +32,9 @@ def copies_of(problem: Problem) -> tuple[Copied, ...]:
 
 
 def _words(source: int, receivers: list[int]) -> str:
-    to = f" to rank {receivers[0]}" if len(receivers) == 1 else ""
-    return f"what rank {source} sends{to}"
+    if receivers == [source]:
+        return f"what rank {source} keeps"
+    return f"what rank {source} sends" + (f" to rank {receivers[0]}" if len(receivers) == 1 else "")
 
 
 def astray(copies: Iterable[Copied], inputs: Values, seen: Values, entries: Values) -> str | None:

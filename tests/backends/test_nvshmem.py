@@ -185,8 +185,8 @@ def test_what_it_sends_is_known_where_a_message_is_put_once() -> None:
 @pytest.mark.parametrize(
     ("groups", "refused"),
     [
-        (((0,),), False), (((0, 1),), False), (((1, 5, 9),), False), (((0, 4), (1, 5)), False), (((0, 1, 3),), True), (((4, 0),), True),
-        (((0, 2, 4), (1, 2, 5)), True),
+        (((0,),), False), (((0, 1),), False), (((1, 5, 9),), False), (((0, 4), (1, 5)), False),
+        (((0, 1, 3),), True), (((4, 0),), True), (((0, 2, 4), (1, 2, 5)), True),
     ],
 )  # fmt: skip
 def test_a_team_is_of_evenly_spaced_ascending_ranks(groups: tuple[tuple[int, ...], ...], refused: bool) -> None:

@@ -71,6 +71,13 @@ def test_rows_of_every_length_are_planned_once_in_whole_rows() -> None:
     assert [case.problem.hidden for case in planned(usual)] == [4096]
 
 
+def test_every_skew_is_planned_once() -> None:
+    plan = make_plan(a_sweep(sizes=(4096,), skews=("0", "20us", "20us:1", "20us:9")), WORLDS[:1], 0)
+    assert sorted(str(case.problem.skew) for case in planned(plan)) == ["0", "20us", "20us:1"]
+    assert [str(skip.case.problem.skew) for skip in plan.skips] == ["20us:9"]
+    assert {case.problem.skew for case in planned(make_plan(a_sweep(), WORLDS[:1], 0))} == {None}
+
+
 def test_contests_on_rows_of_another_length_are_others() -> None:
     of_rows = [replace(a_problem("all_reduce_rms_norm", "bfloat16"), hidden=hidden) for hidden in (64, 128)]
     sweep = a_sweep(contests=parse_contests(contests_text([contest_of(of_rows[0], ("mpi", "nvrar"))])))

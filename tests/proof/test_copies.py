@@ -141,6 +141,14 @@ def test_mistakes_are_found_and_named_in_every_layer(
         assert text.startswith(f"{LAYERS[iteration]} layer, element {element}: {cause} (expected "), text
 
 
+def test_parts_with_the_same_codes_differ_in_the_other_layers() -> None:
+    # The codes of rank 1 start 1021 entries after those of rank 0, as the part of rank 0 for rank 1 does.
+    played = Ranks(a_problem("all_to_all", ranks=2, size=2 * 1021 * 4))
+    found = [played.play(iteration, not_exchanged)[0] for iteration in range(len(LAYERS))]
+    assert [wrong for wrong, _ in found] == [0, SLOTS * 1021, SLOTS * 1021]
+    assert all("element 1021: it holds what rank 0 sends to rank 1" in (words or "") for _, words in found[1:])
+
+
 def test_a_message_out_of_place_by_some_elements_is_displaced() -> None:
     found = Ranks(a_problem("send", ranks=2, size=1200)).play(0, displaced)
     assert found[0] == (0, None)
@@ -183,7 +191,12 @@ def test_parts_are_known_by_who_receives_them() -> None:
              for name in ("all_gather", "all_to_all", "send")}  # fmt: skip
     assert words == {
         "all_gather": ["what rank 0 sends", "what rank 1 sends"],
-        "all_to_all": [f"what rank {one} sends to rank {other}" for other in range(2) for one in range(2)],
+        "all_to_all": [
+            "what rank 0 keeps",
+            "what rank 1 sends to rank 0",
+            "what rank 0 sends to rank 1",
+            "what rank 1 keeps",
+        ],
         "send": ["what rank 0 sends to rank 1"],
     }
 
