@@ -11,7 +11,7 @@ from collbench import registry
 from collbench.backends import Session
 from collbench.devices.device import Device
 from collbench.errors import CannotRunError
-from collbench.plan.layout import Groups, Layout, grouped
+from collbench.plan.layout import Grouping, Groups, Layout
 from collbench.ranks.failure import on_all
 from collbench.ranks.world import World
 
@@ -37,7 +37,7 @@ class Opened:
 
     def layouts(self, groups: Groups) -> tuple[Layout, ...]:
         """The layouts of these groups: one where all are spread over nodes alike."""
-        return grouped(groups, self.everyone.hosts, self.per_node)
+        return Grouping(groups, self.per_node).layouts(self.everyone.hosts)
 
     def world(self, layout: Layout) -> World:
         """The world of a layout, made when it is first asked for."""
