@@ -9,7 +9,7 @@ from collbench.results.replays import CHAIN, COMMUNICATION, HEAD, LAYERS, STEP, 
 
 BLANK = ReplayRecord(
     run_id="run", launch=0, spec="llama-3.1-8b:tp=2:batch=8", pass_kind="decode", tokens=8, ranks=2, nodes=1,
-    fabric="nvlink", compute="none", spin_us=None, skew="", backend="nvrar", part=COMMUNICATION, stage=None, what="",
+    fabric="nvlink", compute="none", spin_us=None, backend="nvrar", part=COMMUNICATION, stage=None, what="",
     collective="", dtype="", bytes=None, hidden=None, group_ranks=None, group_nodes=None, groups=None, count=1,
     ran_by="", params="", status="ok", reason="",
 )  # fmt: skip

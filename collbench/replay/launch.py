@@ -81,7 +81,8 @@ def _facts(request: ReplayRequest) -> dict[str, Any]:
     return {
         "spec": asdict(request.spec), "which": request.which, "pass": asdict(request.one),
         "backends": request.backends, "rest": request.rest,
-        "compute": request.compute, "spin_seconds": request.spin_seconds, "warmup": request.warmup,
+        "compute": request.compute, "spin_seconds": request.spin_seconds,
+        "skews": list(map(str, request.skews)), "warmup": request.warmup,
         "samples": request.samples, "max_seconds": request.max_seconds, "seed": request.seed,
     }  # fmt: skip
 

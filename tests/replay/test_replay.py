@@ -10,7 +10,7 @@ from pathlib import Path
 from running import BROKEN, Mpi
 
 from collbench.llm.spec import parse_spec
-from collbench.results.replays import CHAIN, COMMUNICATION, HEAD, LAYERS, STEP, WITHOUT, ReplayRecord, load
+from collbench.results.replays import CHAIN, COMMUNICATION, HEAD, LAYERS, SKEWED, STEP, WITHOUT, ReplayRecord, load
 
 QUICK = ("--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "-o", "r.csv")
 
@@ -70,12 +70,14 @@ def test_two_stages_with_matrix_products_on_ranks_that_collbench_starts(mpich: M
 def test_wrong_answers_are_named_and_the_other_backends_timed_on_ranks_of_a_launcher(mpich: Mpi) -> None:
     spec = f"{a_model(mpich.folder)}:tp=2"
     ran = mpich.run(
-        "llm", "replay", spec, "--backend", "drops-a-rank,mpi", *QUICK, ranks=2,
+        "llm", "replay", spec, "--backend", "drops-a-rank,mpi", "--skew", "20us:1", *QUICK, ranks=2,
         PYTHONPATH=str(BROKEN),
     )  # fmt: skip
     assert ran.code == 3, ran.err
     rows = load(mpich.folder / "r.csv")
     reasons = {row.backend: row.reason for row in rows if (row.part, row.status) == (COMMUNICATION, "wrong")}
     assert "the contribution of rank 1 is missing" in reasons["drops-a-rank"]
-    assert {row.part for row in rows if (row.backend, row.status) == ("mpi", "ok")} == {COMMUNICATION, CHAIN, WITHOUT}
+    good = [row for row in rows if (row.backend, row.status) == ("mpi", "ok")]
+    assert {row.part for row in good} == {COMMUNICATION, CHAIN, WITHOUT, SKEWED}
+    assert {(row.skew, row.last_late_us) for row in good if row.part == SKEWED} == {("0", 0.0), ("20us:1", 140.0)}
     assert "drops-a-rank: communication wrong: rank" in ran.out

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from replayed import a_launch, a_row
 
 from collbench.printer.plain import plain_page
-from collbench.results.replays import CHAIN, COMMUNICATION, WITHOUT
-from collbench.views.replays import data, page, summaries
-
-
-def test_a_backend_is_the_median_of_its_launches() -> None:
-    rows = [row for launch, us in enumerate((370.0, 380.0, 420.0)) for row in a_launch(launch, "nvrar", us, 5.0)]
-    (found,) = summaries(rows)
-    assert (found.launches, found.communication_us, found.sum_us) == (3, 380.0, 65 * 5.0 + 40.0)
-    assert found.difference == pytest.approx(380 / 365 - 1)
-    assert (found.step_us, found.compute_us, found.beyond_us) == (None, None, None)
-    assert [(part.count, part.us, part.sum_us, part.added_us) for part in found.parts] == [
-        (65, 5.0, 325.0, 325.0), (1, 40.0, 40.0, 40.0),
-    ]  # fmt: skip
+from collbench.results.replays import CHAIN, COMMUNICATION, SKEWED, WITHOUT
+from collbench.views.replay_sums import summaries
+from collbench.views.replays import data, page
 
 
 def test_with_compute_what_is_beyond_both_is_a_number() -> None:
@@ -30,11 +19,6 @@ def test_with_compute_what_is_beyond_both_is_a_number() -> None:
     assert "with compute  compute alone  beyond both" in shown
     (line,) = (line for line in shown.splitlines() if line.split()[:2] == ["nvrar", "370.0"])
     assert line.split() == ["nvrar", "370.0", "365.0", "+1.4", "%", "1,300", "900.0", "30.00"]
-
-
-def test_compute_of_one_launch_counts_for_every_backend_of_it() -> None:
-    rows = [*a_launch(0, "nvrar", 370.0, 5.0, "gemm"), *a_launch(0, "nccl", 500.0, 7.0, "gemm")[:-2]]
-    assert [each.compute_us for each in summaries(rows)] == [900.0, 900.0]
 
 
 def test_where_the_difference_is_large_its_collective_is_named() -> None:
@@ -82,3 +66,12 @@ def test_settings_have_tables_of_their_own_and_json_has_all() -> None:
 def test_nothing_is_nothing() -> None:
     assert not page([])
     assert data([]) == []
+
+
+def test_late_ranks_have_a_table() -> None:
+    rows = [a_row(us_median=100.0)]
+    for skew, us, first, last in (("0", 130.0, 0.0, 0.0), ("20us", 400.0, 80.0, 250.0)):
+        rows.append(a_row(part=SKEWED, skew=skew, us_median=us, first_late_us=first, last_late_us=last))
+    shown = plain_page(page(rows))
+    (line,) = (line for line in shown.splitlines() if line.split()[:2] == ["nvrar", "20us"])
+    assert line.split() == ["nvrar", "20us", "100.0", "120.0", "290.0"]
