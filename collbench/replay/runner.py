@@ -81,7 +81,6 @@ class Runner:
             timing.track = Track(timing.part)
             warm_up(self.everyone, timing.track, self.request)
         self._take_turns(timings)
-        self._report([one.row for one in contestants if one.row], timings)
         for timing in timings:
             timing.part.close()
         self.everyone.comm.Barrier()
@@ -118,6 +117,8 @@ class Runner:
             for timing in one.timings:
                 timing.part.close()
             one.timings.clear()
+            if self.everyone.rank == 0:
+                self.dog.done(partial(self.emit, one.row))
 
     def _add_parts(self, one: Contestant, blank: ReplayRecord) -> None:
         judged = [voice.prepared for voice in one.voices.values() if voice.prepared]
@@ -236,21 +237,15 @@ class Runner:
                 self._announce("timing", timing.row)
                 if add_block(self.everyone, track, self.request):
                     left.remove((timing, track))
+                    self._report(timing.row, track)
 
-    def _report(self, ended: Sequence[ReplayRecord], timings: Sequence[Timing]) -> None:
+    def _report(self, row: ReplayRecord, track: Track) -> None:
+        """Write the rows of a part that has been timed, on rank 0."""
         if self.everyone.rank:
             return
-        for row in ended:
-            self.dog.done(partial(self.emit, row))
-        for timing in timings:
-            for row in self._rows_of(timing):
-                self.dog.done(partial(self.emit, row))
-
-    def _rows_of(self, timing: Timing) -> list[ReplayRecord]:
-        assert timing.track is not None, "it has been timed"
-        if timing.row.part not in (LAYERS, HEAD) or not timing.track.seconds:
-            return [self.rows.of_track(timing.row, timing.track)]
-        return self._rows_of_stages(timing.row, timing.track)
+        by_stage = row.part in (LAYERS, HEAD) and track.seconds
+        for each in self._rows_of_stages(row, track) if by_stage else [self.rows.of_track(row, track)]:
+            self.dog.done(partial(self.emit, each))
 
     def _rows_of_stages(self, row: ReplayRecord, track: Track) -> list[ReplayRecord]:
         """A row for each stage with this work: what its slowest rank took."""
