@@ -43,8 +43,11 @@ class Operation:
         self.device, self._world, self._session, self._problem = device, world, session, problem
         self.rounds, self._checked = rounds, checked
         self._delays, self._taken = delays if rounds.calls == 1 else None, 0
-        buffers = lay_out(problem, world.rank, rounds)
-        self._prepared = Prepared(device, backend, session, problem, world.rank, session.arena, buffers)
+        group = world.group
+        mine, buffers = replace(problem, layout=group.layout), lay_out(problem, group.rank, rounds)
+        self._prepared = Prepared(
+            device, backend, session, mine, group.rank, session.arena, buffers, first=group.number
+        )  # groups have different data
         self.calls = self._prepared.calls
         self._sampler: Sampler | None = None
 

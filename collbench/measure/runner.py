@@ -111,7 +111,7 @@ class Runner:
         self._steps.of_backend(world, f"opening {name}", mine)
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
         with nullcontext() if world.member else self._dog.paused():  # the others wait, while members may compile
-            made = on_all(everyone, lambda: backend.open(world, device, size))
+            made = on_all(everyone, lambda: backend.open(world.group, device, size))
         if isinstance(made, Exception):
             self._check_alive(everyone, device)
             return Open(backend, device, None, str(made))
@@ -218,7 +218,8 @@ class Runner:
     def _delays(self, world: World, skew: Skew | None) -> Callable[[int], float] | None:
         """The seconds by which this member is to be late in the sample of a number, None without a skew."""
         seed, launch = self._sweep.seed, self._rows.launch
-        return (lambda sample: skew.delays(seed, launch, sample, world.size)[world.rank]) if skew else None
+        group = world.group  # groups side by side are delayed alike
+        return (lambda sample: skew.delays(seed, launch, sample, group.size)[group.rank]) if skew else None
 
     def _tried(self, world: World, one: Contestant, action: Callable[[], T]) -> T | Row:
         """The result of ``action`` on this member, or the row of the case where it failed on any member."""

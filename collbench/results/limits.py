@@ -10,7 +10,7 @@ from collbench.plan.skew import parse_skew
 from collbench.results.lines import Value
 
 # Columns that are never 0; the others are never negative.
-POSITIVE = ("ranks", "nodes", "gpus_per_node", "algbw_gb_s", "bound_us", "hidden", "first_us_median")
+POSITIVE = ("ranks", "nodes", "gpus_per_node", "algbw_gb_s", "bound_us", "hidden", "groups", "first_us_median")
 LATENCIES = "latency_us_"
 
 

@@ -40,6 +40,8 @@ class Record:
     samples, more often than chance allows, ``slowest_ratio`` times as long as the median of the others. None and ""
     where no rank stands out, and in files of earlier versions. ``pair``: the two hosts, joined by ``+``, of a row of
     ``sweep --pairs``, else "". ``hidden``: the elements in a row of the message where the collective normalises rows.
+    ``groups``: how many groups of ``ranks`` ranks ran the case at the same time, where more than one; latencies are
+    then over the ranks of all of them.
 
     ``skew``: how late ranks arrive, as in ``--skew``, "" where they arrive together. With it ``latency_us_*`` are from
     the arrival of the last rank, but for ``latency_us_mean``, of which each rank's time begins with its own arrival;
@@ -87,6 +89,7 @@ class Record:
     slowest_ratio: float | None = None
     pair: str = ""
     hidden: int | None = None
+    groups: int | None = None
     skew: str = ""
     first_us_median: float | None = None
 
@@ -111,7 +114,7 @@ class Record:
         return (
             self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
             self.fabric.endswith(VIRTUAL), self.pair, self.mode, self.in_place, self.cache, self.hidden,
-            self.skew, self.backend,
+            self.groups, self.skew, self.backend,
         )  # fmt: skip
 
 
@@ -122,7 +125,8 @@ INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writ
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 # Files of earlier versions lack these.
 ADDED_LATER = (
-    "slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair", "hidden", "skew", "first_us_median",
+    "slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair", "hidden", "groups", "skew",
+    "first_us_median",
 )  # fmt: skip
 REQUIRED = tuple(name for name in COLUMNS if name not in ADDED_LATER)
 
