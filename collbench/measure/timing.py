@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collbench.measure.operation import Operation, Sample
-from collbench.plan.sweep import Sweep
+from collbench.devices.device import Device
+from collbench.measure.operation import Sample
+from collbench.proof.buffers import Rounds
 from collbench.ranks.world import World
 from collbench.results.statistics import median_interval, relative_width
 
@@ -20,6 +22,33 @@ FEWEST, MOST = 20, 1000  # samples
 BLOCK_SECONDS, SMALLEST_BLOCK, LARGEST_BLOCK = 0.1, 3, 50
 WARM_BLOCKS = 5
 DISTURBED = 1.1
+
+
+class Limits(Protocol):
+    """How long to measure: ``warmup`` calls at least, then ``samples``, or where None as many as it takes, for
+    ``max_seconds`` at most."""
+
+    @property
+    def warmup(self) -> int: ...
+
+    @property
+    def samples(self) -> int | None: ...
+
+    @property
+    def max_seconds(self) -> float: ...
+
+
+class Timed(Protocol):
+    """What samples are taken of; its methods are collective over the world."""
+
+    device: Device
+    rounds: Rounds
+
+    def sample(self) -> Sample:
+        """One sample on fresh inputs, whose answers are checked after the timed part."""
+
+    def close(self) -> None:
+        """Release what samples need."""
 
 
 @dataclass
@@ -33,7 +62,7 @@ class Track:
     were throttled.
     """
 
-    operation: Operation
+    operation: Timed
     seconds: list[float] = field(default_factory=list)
     means: list[float] = field(default_factory=list)
     by_rank: list[NDArray[np.float64]] = field(default_factory=list)
@@ -90,7 +119,7 @@ def _flags(sample: Sample, throttled: bool) -> tuple[float, ...]:
     return float(sample.late), float(sample.finding.wrong), sample.finding.units, float(throttled)
 
 
-def warm_up(world: World, track: Track, sweep: Sweep) -> float:
+def warm_up(world: World, track: Track, sweep: Limits) -> float:
     """Make at least ``sweep.warmup`` calls, then continue until the median is steady or a quarter of the time is spent.
 
     Returns the last median in seconds per call, 0 where every sample was late; the same on every rank.
@@ -109,7 +138,7 @@ def warm_up(world: World, track: Track, sweep: Sweep) -> float:
     return world.bcast(now)
 
 
-def is_done(track: Track, sweep: Sweep) -> bool:
+def is_done(track: Track, sweep: Limits) -> bool:
     """Whether ``track`` has enough samples; only rank 0's answer counts."""
     have = len(track.seconds)
     if sweep.samples is not None:
@@ -120,7 +149,7 @@ def is_done(track: Track, sweep: Sweep) -> bool:
     return track.spent > sweep.max_seconds and (have >= 6 or track.spent > 10 * sweep.max_seconds)
 
 
-def add_block(world: World, track: Track, sweep: Sweep) -> bool:
+def add_block(world: World, track: Track, sweep: Limits) -> bool:
     """Measure one more block and return whether the track is done. The first sample after a switch is dropped."""
     count = track.block
     if sweep.samples is not None:
