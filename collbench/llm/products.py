@@ -1,4 +1,4 @@
-"""The matrix products of one rank, its attention and its memory, from a model's config (D: vLLM's split of each weight).
+"""The matrix products of one rank, its attention and its memory, from a model's config (D: as vLLM splits weights).
 
 Queries, keys and values are one product, as are gate and up projection; both are split by columns over tensor
 parallelism, the output and down projections by rows. Latent attention (MLA) keeps its two compressions whole on every

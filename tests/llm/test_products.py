@@ -41,8 +41,8 @@ def test_heads_of_qwen3_do_not_follow_from_the_hidden_size() -> None:
 @pytest.mark.parametrize(
     ("model", "billions"),
     [("llama-3.2-3b", 3.6), ("llama-3.1-8b", 8.03), ("llama-2-13b", 13.0), ("llama-3.1-70b", 70.6),
-     ("llama-3.1-405b", 405.8), ("qwen3-8b", 8.2), ("qwen3-32b", 32.8), ("qwen3-235b-a22b", 235), ("mixtral-8x7b", 46.7),
-     ("deepseek-v3", 671)],
+     ("llama-3.1-405b", 405.8), ("qwen3-8b", 8.2), ("qwen3-32b", 32.8), ("qwen3-235b-a22b", 235),
+     ("mixtral-8x7b", 46.7), ("deepseek-v3", 671)],
 )  # fmt: skip
 def test_a_model_has_the_parameters_that_its_name_says(model: str, billions: float) -> None:
     """Those of 3B with an embedding apart from its head (3.2 and 0.39)."""
