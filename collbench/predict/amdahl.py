@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import product
 from types import MappingProxyType
 
+from collbench.fit.estimate import Estimate
 from collbench.predict.outcome import Range, Time
 
 # Of arXiv 2511.09557 (abstract): of one all-reduce of 128 KB to 2 MB, and of a batch of Llama 3.1 405B.
@@ -32,4 +33,9 @@ def speedup_of(base: Time, other: Time) -> Range:
     """How many times as fast ``other`` is as ``base``, with the range that both leave it. Both compute the same."""
     parts = product(_ends(base.communication), _ends(other.communication), _ends(base.compute))
     ratios = [(sent + done) / (less + done) for sent, less, done in parts if less + done]
-    return Range(base.whole.us / other.whole.us, min(ratios), max(ratios)) if ratios else Range(1.0, 1.0, 1.0)
+    whole = other.whole.us
+    return Range(base.whole.us / whole if whole else 1.0, min(ratios, default=1.0), max(ratios, default=1.0))
+
+
+def _ends(each: Estimate) -> tuple[float, float]:
+    return each.low, each.high

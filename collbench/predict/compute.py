@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +11,6 @@ from collbench.llm.passes import Batch, Pass
 from collbench.llm.products import attention, head_product, layer_products
 from collbench.llm.steps import Deployment
 from collbench.predict.gpus import Gpu
-from collbench.predict.sums import Counted, total
 
 EFFICIENCY = 0.7  # of the peaks; assumed, as nothing measured here supports it
 

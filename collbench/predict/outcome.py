@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from collbench.fit.estimate import ASSUMED, Estimate
+from collbench.fit.estimate import Estimate
 from collbench.llm.listing import Listing
 from collbench.llm.passes import Pass
 from collbench.llm.spec import Spec
 from collbench.predict.communication import Pricing
 from collbench.predict.compute import Compute
-from collbench.predict.sums import NOTHING, Counted, total, weakest
+from collbench.predict.sums import NOTHING, total, weakest
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,7 @@ class Outcome:
         return self.spec.batch, self.nodes, self.spec.tp
 
 
-def outcome(
-    spec: Spec, listing: Listing, nodes: int, decode: Pricing, prefill: Pricing, compute: Compute
-) -> Outcome:
+def outcome(spec: Spec, listing: Listing, nodes: int, decode: Pricing, prefill: Pricing, compute: Compute) -> Outcome:
     """What a batch takes; ``decode`` prices decode steps, ``prefill`` the passes with prompts. Raises UsageError where
     a source has not what is needed."""
     early = {one: times for one, times in listing.passes.items() if one.kind == "prefill"}

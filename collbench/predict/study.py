@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from collbench.predict.amdahl import speedup_of
 from collbench.predict.communication import Pricing
 from collbench.predict.compute import Compute
 from collbench.predict.gpus import Gpu
-from collbench.predict.outcome import Outcome, Range, Time, outcome
+from collbench.predict.outcome import Outcome, Range, outcome
 from collbench.predict.splits import Accepted, Refused, splits
 
 
