@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -107,3 +108,28 @@ class Roofline:
     def _attention(self, deployment: Deployment, asked: Work) -> float:
         found = attention(deployment)
         return self._time(deployment, found.operations * asked.pairs, found.cached * asked.cached)
+
+
+@dataclass(frozen=True)
+class PrefillBy:
+    """One source of compute times for decode steps, another for passes that read prompts."""
+
+    decode: Compute
+    prefill: Compute
+
+    @property
+    def name(self) -> str:
+        """Both names."""
+        return f"decode: {self.decode.name}; prefill: {self.prefill.name}"
+
+    def of(self, deployment: Deployment, batch: Batch, one: Pass) -> Estimate:
+        """As `Compute.of`."""
+        return (self.prefill if one.kind == "prefill" else self.decode).of(deployment, batch, one)
+
+
+def parse_us(text: str) -> float:
+    """Microseconds from a time such as 12.3us or 0.4ms. Raises UsageError for other text, and for a time below 0."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(us|µs|ms)", text.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is not a time of a layer; write it as 12.3us or 0.4ms.")
+    return float(found[1]) * (1000 if found[2] == "ms" else 1)

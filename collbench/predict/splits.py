@@ -39,18 +39,25 @@ def splits(spec: Spec, nodes: int, gpu: Gpu | None) -> Iterator[Split]:
     """Every split of tensor times pipeline parallelism over all GPUs of ``nodes``, from tensor parallelism alone to
     stages alone; those of replicas are in ``spec``. tp or pp other than 1 in ``spec`` is kept. With a ``gpu``, a split
     whose weights and cache exceed its memory is refused. Raises UsageError where no split has that many GPUs."""
-    gpus, rest = divmod(nodes * spec.gpus_per_node, spec.dp)
-    ways = [] if rest else [(tp, gpus // tp) for tp in range(gpus, 0, -1) if gpus % tp == 0]
-    kept = [(tp, pp) for tp, pp in ways if spec.tp in {1, tp} and spec.pp in {1, pp}]
+    kept = [
+        each for each in ways(spec, nodes * spec.gpus_per_node) if spec.tp in {1, each.tp} and spec.pp in {1, each.pp}
+    ]
     if not kept:
         raise UsageError(
             f"{spec} does not use the {nodes * spec.gpus_per_node} GPUs of --nodes {nodes}, {spec.gpus_per_node} each."
         )
-    for tp, pp in kept:
-        yield _split(replace(spec, tp=tp, pp=pp), nodes, gpu)
+    for each in kept:
+        yield split(each, nodes, gpu)
 
 
-def _split(spec: Spec, nodes: int, gpu: Gpu | None) -> Split:
+def ways(spec: Spec, gpus: int) -> list[Spec]:
+    """Every split of so many GPUs into tensor times pipeline parallelism, with the replicas of ``spec``."""
+    one, rest = divmod(gpus, spec.dp)
+    return [] if rest else [replace(spec, tp=tp, pp=one // tp) for tp in range(one, 0, -1) if one % tp == 0]
+
+
+def split(spec: Spec, nodes: int, gpu: Gpu | None = None) -> Split:
+    """The split of ``spec``, or why it is refused."""
     try:
         listing = spec.listing()
         if gpu:

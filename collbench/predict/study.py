@@ -8,6 +8,7 @@ from functools import cached_property
 
 from collbench.errors import UsageError
 from collbench.fit.estimate import Estimate, Latencies
+from collbench.fit.sources import parse_source
 from collbench.llm.spec import Spec
 from collbench.predict.amdahl import speedup_of
 from collbench.predict.communication import Pricing
@@ -105,3 +106,23 @@ def _of_split(
             yield outcome(split.spec, split.listing, split.nodes, pricing, early or pricing, compute)
         except UsageError as error:
             yield Refused(split.spec, split.nodes, pricing.source.name, str(error))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A source under another name."""
+
+    name: str
+    source: Latencies
+
+    def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
+        """As `Latencies.of`."""
+        return self.source.of(operation, size, ranks, nodes)
+
+
+def named(text: str) -> Latencies:
+    """The source of ``SOURCE`` or ``LABEL=SOURCE``. Raises UsageError as `parse_source` does."""
+    label, sign, rest = text.partition("=")
+    if sign and label and not set(":/?#") & set(label):
+        return Labelled(label, parse_source(rest))
+    return parse_source(text)

@@ -1,0 +1,189 @@
+"""Predictions as tables and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from collbench.fit.estimate import Estimate
+from collbench.llm.engines import ENGINES
+from collbench.llm.spec import Spec
+from collbench.plan.sizes import format_size
+from collbench.predict import amdahl
+from collbench.predict.claims import Gain, gains, shares_needed
+from collbench.predict.outcome import Outcome, Range
+from collbench.predict.splits import Refused
+from collbench.predict.study import Study, duration
+from collbench.tables import Page, Table, counted, notes_of, numbers, show_us, table_of, words
+
+MOST_REASONS = 12
+KINDS = ("TP", "hybrid", "PP")
+READING = (
+    "TPOT: time per output token of one batch, a decode step; TTFT: all passes that read prompts; both without queues.",
+    "f: share of communication in a decode step. Nothing overlaps, and stages of a pipeline run one after another, as",
+    "with one batch in flight. Ranges add up those of the parts. measured, modelled, assumed: the weakest part of all.",
+)
+HEADS = (
+    *numbers("nodes"), *words("split", "source"), *numbers("TPOT ms", "range", "f %", "speed-up", "at f %"),
+    *numbers("TTFT ms", "all, s"), *words("collectives", "all", ""),
+)  # fmt: skip
+
+
+def page(study: Study) -> Page:
+    """Tables of all batches, of the best split where there are several batches, and of what a faster collective gives;
+    notes on what is refused and what numbers rest on."""
+    question = study.question
+    tables = [_table(study, batch) for batch in question.batches]
+    best = [_best(study)] if len(question.batches) > 1 else []
+    faster = [*map(_gain_table, gains(study)), _needed()] if len(question.sources) > 1 else []
+    return Page((*tables, *best, *faster), notes_of(READING, _rests_on(study), _refusals(study)))
+
+
+def split_of(spec: Spec) -> str:
+    """The split in words: ``TP 8``, ``PP 8``, ``TP 4 × PP 2``."""
+    parts = [f"{name} {count}" for name, count in (("TP", spec.tp), ("PP", spec.pp), ("DP", spec.dp)) if count > 1]
+    return " × ".join(parts) or "one GPU"
+
+
+def milliseconds(us: float) -> str:
+    """Milliseconds with three significant digits, whole from 100 on."""
+    value = us / 1000
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:#.3g}"
+
+
+def title_of(spec: Spec) -> str:
+    """Model, engine, batch and lengths."""
+    asked = f"{counted(spec.batch, 'request')}, {spec.prompt} tokens in, {spec.output} out"
+    return f"{spec.model} on {ENGINES[spec.engine].title} · {asked} · {counted(spec.gpus_per_node, 'GPU')} a node"
+
+
+def _table(study: Study, batch: int) -> Table:
+    ranked = [
+        study.best(source.name, batch, nodes) for nodes in study.question.nodes for source in study.question.sources
+    ]
+    rows = [_row(study, each, each is found[0]) for found in ranked for each in first_of_kinds(found)]
+    notes = [] if rows else ["No split of this batch can be predicted."]
+    return table_of(title_of(replace(study.question.spec, batch=batch)), HEADS, rows, notes)
+
+
+def kind_of(spec: Spec) -> str:
+    """TP, PP or hybrid; TP for one GPU."""
+    return "TP" if spec.pp == 1 else "PP" if spec.tp == 1 else "hybrid"
+
+
+def first_of_kinds(ranked: Sequence[Outcome]) -> list[Outcome]:
+    """The first split of each kind."""
+    first: dict[str, Outcome] = {}
+    for each in ranked:
+        first.setdefault(kind_of(each.spec), each)
+    return [first[kind] for kind in KINDS if kind in first]
+
+
+def _row(study: Study, found: Outcome, is_fastest: bool) -> list[str]:
+    speedup, share = study.speedup(found), study.share(found)
+    tpot, ttft = found.tpot, found.ttft
+    own = f"{100 * found.decode.share.value:.0f}" if found.decode else ""
+    is_base = found.source == study.baseline
+    return [
+        str(found.nodes), split_of(found.spec), found.source,
+        milliseconds(tpot.us) if tpot else "", _span(tpot) if tpot else "", own,
+        f"{speedup.value:.2f}" if speedup and not is_base else "",
+        f"{100 * share.value:.0f}" if share and not is_base else "",
+        milliseconds(ttft.us), show_us(found.latency.whole.us / 1e6),
+        found.latency.communication.basis, found.basis, "fastest" if is_fastest else "",
+    ]  # fmt: skip
+
+
+def _span(each: Estimate) -> str:
+    return f"{milliseconds(each.low)} to {milliseconds(each.high)}"
+
+
+def _best(study: Study) -> Table:
+    """The fastest split of every batch, over nodes."""
+    nodes = study.question.nodes
+    rows = [
+        [str(batch), source.name, *(_fastest(study.best(source.name, batch, each)) for each in nodes)]
+        for batch in study.question.batches
+        for source in study.question.sources
+    ]
+    heads = (*numbers("batch"), *words("source"), *words(*(counted(each, "node") for each in nodes)))
+    return table_of("Fastest split, and its time of a decode step in ms", heads, rows)
+
+
+def _fastest(ranked: Sequence[Outcome]) -> str:
+    return f"{split_of(ranked[0].spec)}: {milliseconds(duration(ranked[0]).us)}" if ranked else "none"
+
+
+def _gain_table(found: Gain) -> Table:
+    """How many times as fast an all-reduce over all GPUs is by a source as by the baseline."""
+    heads = (*numbers("nodes", "GPUs"), *numbers(*map(format_size, amdahl.SIZES)), *words("basis"))
+    rows = [
+        [str(nodes), str(ranks), *(f"{ratios[size].value:.2f}" if size in ratios else "-" for size in amdahl.SIZES),
+         found.bases[nodes]]
+        for (nodes, ranks), ratios in found.ratios.items()
+    ]  # fmt: skip
+    note = (
+        f"arXiv 2511.09557 has {amdahl.LEAST} to {amdahl.MOST} for NVRAR over NCCL at these sizes (measured there, "
+        "Slingshot and InfiniBand)."
+    )
+    return table_of(f"All-reduce over all GPUs: {found.baseline} ÷ {found.source}", heads, rows, [note])
+
+
+def _needed() -> Table:
+    """The share of communication that a step needs to become 1.72 times as fast."""
+    rows = [[label, f"{share:.2f}"] for label, share in shares_needed()]
+    title = f"f that a step needs to become {amdahl.WHOLE} times as fast, from 1 / (1 - f + f / s)"
+    return table_of(title, numbers("s of its collectives", "f"), rows)
+
+
+def show_range(each: Range, percent: bool = False) -> str:
+    """A number with its range, two decimals or whole per cent."""
+    values = (each.value, each.low, each.high)
+    middle, low, high = (f"{100 * one:.0f}" if percent else f"{one:.2f}" for one in values)
+    return f"{middle} ({low} to {high})"
+
+
+def _rests_on(study: Study) -> list[str]:
+    """What the numbers rest on: the sources of all outcomes, with their basis."""
+    question = study.question
+    compute = next(each for each in study.outcomes).prefill.compute
+    said = [f"- {compute.source} ({compute.basis})"] if compute.source else []
+    said += [f"- {source.name}: {_bases(study, source.name)}" for source in question.sources]
+    return said + ([f"- prefill: {question.prefill.name}"] if question.prefill else [])
+
+
+def _bases(study: Study, name: str) -> str:
+    found = {}
+    for each in study.outcomes:
+        for time in (each.prefill, each.decode):
+            if each.source == name and time and time.communication.source:
+                found[time.communication.basis] = time.communication.source
+    return "; ".join(f"{basis} (e.g. {_short(source)})" for basis, source in sorted(found.items())) or "nothing is sent"
+
+
+def _short(source: str) -> str:
+    return source.partition("; ")[0]
+
+
+def _refusals(study: Study) -> list[str]:
+    """Why splits have no prediction, each reason with the splits that it concerns."""
+    reasons: dict[str, list[Refused]] = {}
+    for each in study.refused:
+        reasons.setdefault(each.why, []).append(each)
+    lines = [f"- without a prediction: {_places(each)}: {why}" for why, each in reasons.items()]
+    more = [f"- {len(lines) - MOST_REASONS} more reasons in --json"] if len(lines) > MOST_REASONS else []
+    return lines[:MOST_REASONS] + more
+
+
+def _places(found: Sequence[Refused]) -> str:
+    splits = dict.fromkeys(
+        " ".join(filter(None, [each.source, split_of(each.spec), f"on {counted(each.nodes, 'node')}"]))
+        for each in found
+    )
+    some = list(splits)[:4]
+    return ", ".join(some) + (f" and {len(splits) - 4} more" if len(splits) > 4 else "")
+
+
+def _place(found: Refused) -> str:
+    where = f"{split_of(found.spec)} on {counted(found.nodes, 'node')}"
+    return f"{found.source}, {where}" if found.source else where
