@@ -68,6 +68,9 @@ chips = Group("chips", Chips, [
 @click.option("-o", "output_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a CSV file with a row for each split and source.")  # fmt: skip
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for charts, which are drawn.")
+@click.option("--claims", is_flag=True,
+              help="Also print under which f, alpha and beta the claims of arXiv 2511.09557 come out, and what is "
+              "predicted for the measurements of arXiv 2507.14392 with SPEC's model.")  # fmt: skip
 @forms.form
 def predict(
     spec: Spec,
@@ -77,6 +80,7 @@ def predict(
     chips: Chips,
     output_path: Path | None,
     plots: Path | None,
+    claims: bool,
     form: forms.FormOptions,
 ) -> None:
     """Predict TPOT, TTFT and latency of SPEC for every split into tensor and pipeline parallelism over whole nodes.
@@ -94,7 +98,7 @@ def predict(
     found = study(_question(spec, nodes, batches or (spec.batch,), rates, chips))
     if output_path:
         write_table(output_path, table(found), "llm predict")
-    shown = page(found)
+    shown = page(found, claims)
     click.echo(printed(shown, data(found) if form.as_json else None, form.chosen))
     forms.publish(f"collbench llm predict: {spec.model}", shown, os.environ)
     if plots:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from collbench.fit.estimate import Estimate
-from collbench.predict import amdahl
+from collbench.predict import amdahl, published
 from collbench.predict.claims import Gain, gains, shares_needed
 from collbench.predict.outcome import Outcome, Range, Time
 from collbench.predict.splits import Refused
@@ -36,6 +36,7 @@ def data(study: Study) -> dict[str, Any]:
         "predictions": [{name: row[name] for name in COLUMNS if name in row} for row in _rows(study)],
         "all_reduce_speedups": [_gain(each) for each in gains(study)],
         "share_needed": {"speedup": amdahl.WHOLE, "by_speedup_of_collectives": dict(shares_needed())},
+        "published": {"paper": published.PAPER, "predictions": published.data(published.beside(question))},
     }  # fmt: skip
 
 

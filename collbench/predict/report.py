@@ -9,7 +9,7 @@ from collbench.fit.estimate import Estimate
 from collbench.llm.engines import ENGINES
 from collbench.llm.spec import Spec
 from collbench.plan.sizes import format_size
-from collbench.predict import amdahl
+from collbench.predict import amdahl, published, regimes
 from collbench.predict.claims import Gain, gains, shares_needed
 from collbench.predict.outcome import Outcome, Range
 from collbench.predict.splits import Refused
@@ -29,14 +29,15 @@ HEADS = (
 )  # fmt: skip
 
 
-def page(study: Study) -> Page:
-    """Tables of all batches, of the best split where there are several batches, and of what a faster collective gives;
-    notes on what is refused and what numbers rest on."""
+def page(study: Study, claims: bool = False) -> Page:
+    """Tables of all batches, of the best split where there are several batches, of what a faster collective gives, and
+    where asked for of the ``claims`` of two papers; notes on what is refused and what numbers rest on."""
     question = study.question
     tables = [_table(study, batch) for batch in question.batches]
     best = [_best(study)] if len(question.batches) > 1 else []
-    faster = [*map(_gain_table, gains(study)), _needed()] if len(question.sources) > 1 else []
-    return Page((*tables, *best, *faster), notes_of(READING, _rests_on(study), _refusals(study)))
+    faster = map(_gain_table, gains(study))
+    papers = _claims(study) if claims else []
+    return Page((*tables, *best, *faster, *papers), notes_of(READING, _rests_on(study), _refusals(study)))
 
 
 def split_of(spec: Spec) -> str:
@@ -127,6 +128,12 @@ def _gain_table(found: Gain) -> Table:
         "Slingshot and InfiniBand)."
     )
     return table_of(f"All-reduce over all GPUs: {found.baseline} ÷ {found.source}", heads, rows, [note])
+
+
+def _claims(study: Study) -> list[Table]:
+    question = study.question
+    beside = published.table(question, published.beside(question))
+    return [_needed(), regimes.table(question.nodes, question.spec.gpus_per_node), beside]
 
 
 def _needed() -> Table:

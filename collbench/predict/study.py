@@ -82,7 +82,8 @@ def study(question: Question) -> Study:
     outcomes = [each for each in found if isinstance(each, Outcome)]
     refused = [each for each in found if isinstance(each, Refused)]
     if not outcomes:
-        raise UsageError(f"nothing can be predicted: {refused[0].why}")
+        hint = " --rest prices what a source lacks." if refused[0].source else ""
+        raise UsageError(f"nothing can be predicted: {refused[0].why}{hint}")
     return Study(question, outcomes, refused)
 
 

@@ -23,8 +23,8 @@ COLOURS: Mapping[str, str] = {
 }  # fmt: skip
 FOOT = (
     "Calls: collectives that follow one another, over all stages. Message steps: those of a ring for n ranks (all-"
-    "reduce 2 (n - 1), all-gather and reduce-scatter n - 1), 1 for a send or a gather. Volume: bytes that the busiest GPU "
-    "sends in a pass, in rings; each panel has a scale of its own."
+    "reduce 2 (n - 1), all-gather and reduce-scatter n - 1), 1 for a send or a gather. Volume: bytes that the "
+    "busiest GPU sends in a pass, in rings; each panel has a scale of its own."
 )
 CALLED = {"prefill": "prefill", "decode": "decode step", "verify": "verify step"}
 
@@ -97,7 +97,7 @@ def _number(axes: Axes, row: int, end: float, words: str) -> None:
 
 
 def _dress(axes: Axes, title: str, splits: Sequence[str], end: float) -> None:
-    axes.set_title(title, loc="left", fontsize=axes.yaxis.label.get_size())
+    axes.set_title(title, loc="left", fontsize=axes.yaxis.label.get_fontsize())
     axes.set_yticks(range(len(splits)), splits)
     axes.set_ylim(len(splits) - 0.5, -0.5)
     axes.set_xlim(0, 1.27 * end or 1)
