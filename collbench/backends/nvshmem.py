@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from collbench.backends._unfused import in_sequence, norm_on_gpu, reduction
@@ -42,8 +43,7 @@ def refuses(problem: Problem) -> str | None:
         return f"NVSHMEM has no on-stream {problem.collective.name}"
     if problem.op == "avg":
         return "NVSHMEM has no averaging reduction"
-    members = problem.layout.members
-    if len({after - before for before, after in zip(members, members[1:], strict=False)}) > 1:
+    if any(len({after - before for before, after in pairwise(members)}) > 1 for members in problem.layout.groups):
         return "an NVSHMEM team needs evenly spaced ranks, and these are not"
     return None
 
@@ -69,11 +69,13 @@ def open(world: World, device: Device, arena_bytes: int) -> NvshmemSession:
     world_team, members = int(nvshmem.Teams.TEAM_WORLD), world.layout.members
     if world.size == world.launch.Get_size():
         return NvshmemSession(world, cast("Gpu", device), arena, members, world_team, owned=False)
-    return NvshmemSession(world, cast("Gpu", device), arena, members, _split(world_team, members), owned=True)
+    teams = [_split(world_team, each) for each in world.groups]
+    return NvshmemSession(world, cast("Gpu", device), arena, members, max(teams), owned=True)
 
 
 def _split(parent: int, members: tuple[int, ...]) -> int:
-    """The team of ``members``, evenly spaced PEs of ``parent``; -1 outside the team. Collective over the parent."""
+    """The team of ``members``, evenly spaced PEs of ``parent``; -1 outside the team. Collective over the parent, whose
+    PEs all pass the same members."""
     from nvshmem.bindings import nvshmem as lib
 
     handle, stride = ctypes.c_int(-1), members[1] - members[0]

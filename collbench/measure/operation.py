@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collbench.backends import Backend, Session
@@ -37,8 +37,11 @@ class Operation:
     ) -> None:  # fmt: skip
         self.device, self._world, self._session, self._problem = device, world, session, problem
         self.rounds, self._checked = rounds, checked
-        buffers = lay_out(problem, world.rank, rounds)
-        self._prepared = Prepared(device, backend, session, problem, world.rank, session.arena, buffers)
+        group = world.group
+        mine, buffers = replace(problem, layout=group.layout), lay_out(problem, group.rank, rounds)
+        self._prepared = Prepared(
+            device, backend, session, mine, group.rank, session.arena, buffers, first=group.number
+        )  # groups have different data
         self.calls = self._prepared.calls
         self._sampler: Sampler | None = None
 

@@ -64,6 +64,7 @@ def _fact(case: Case) -> Fact:
         "backend": case.backend, "collective": problem.collective.name, "dtype": problem.dtype.name, "op": problem.op,
         "bytes": problem.bytes or problem.size, "ranks": problem.layout.size, "layout": str(problem.layout),
         "mode": problem.mode, "cache": problem.cache, "in_place": problem.in_place, "hidden": problem.hidden or None,
+        "groups": len(problem.layout.groups),
     }  # fmt: skip
 
 

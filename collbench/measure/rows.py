@@ -67,6 +67,7 @@ class RowMaker:
             reason=reason,
             pair=problem.layout.pair,
             hidden=problem.hidden or None,
+            groups=len(problem.layout.groups) if problem.layout.beside else None,
         )
 
     def skipped(self, skip: Skip) -> Row:
@@ -140,7 +141,7 @@ class RowMaker:
         found = slowest_of(np.array(track.by_rank))
         if found is None:
             return {}
-        rank = layout.members[found.rank]
+        rank = layout.everyone[found.rank]
         return {
             "slowest_rank": rank, "slowest_host": self.hosts[rank], "slowest_share": found.share,
             "slowest_ratio": found.ratio,

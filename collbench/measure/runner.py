@@ -110,7 +110,7 @@ class Runner:
         self._steps.of_backend(world, f"opening {name}", mine)
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
         with nullcontext() if world.member else self._dog.paused():  # the others wait, while members may compile
-            made = on_all(everyone, lambda: backend.open(world, device, size))
+            made = on_all(everyone, lambda: backend.open(world.group, device, size))
         if isinstance(made, Exception):
             self._check_alive(everyone, device)
             return Open(backend, device, None, str(made))

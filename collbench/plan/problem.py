@@ -119,5 +119,5 @@ def case_identity(case: Case) -> tuple[object, ...]:
     return (
         problem.collective.name, problem.dtype.name, problem.op, problem.bytes or problem.size, layout.size,
         layout.node_count, layout.per_node, layout.virtual, layout.pair, problem.mode, problem.in_place, problem.cache,
-        problem.hidden or None, case.backend,
+        problem.hidden or None, len(layout.groups) if layout.beside else None, case.backend,
     )  # fmt: skip

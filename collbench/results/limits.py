@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from collbench.results.lines import Value
 
 # Columns that are never 0; the others are never negative.
-POSITIVE = ("ranks", "nodes", "gpus_per_node", "algbw_gb_s", "bound_us", "hidden")
+POSITIVE = ("ranks", "nodes", "gpus_per_node", "algbw_gb_s", "bound_us", "hidden", "groups")
 LATENCIES = "latency_us_"
 
 

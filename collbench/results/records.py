@@ -39,6 +39,8 @@ class Record:
     samples, more often than chance allows, ``slowest_ratio`` times as long as the median of the others. None and ""
     where no rank stands out, and in files of earlier versions. ``pair``: the two hosts, joined by ``+``, of a row of
     ``sweep --pairs``, else "". ``hidden``: the elements in a row of the message where the collective normalises rows.
+    ``groups``: how many groups of ``ranks`` ranks ran the case at the same time, where more than one; latencies are
+    then over the ranks of all of them.
     """
 
     run_id: str
@@ -81,6 +83,7 @@ class Record:
     slowest_ratio: float | None = None
     pair: str = ""
     hidden: int | None = None
+    groups: int | None = None
 
     @property
     def param(self) -> dict[str, str]:
@@ -103,7 +106,7 @@ class Record:
         return (
             self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
             self.fabric.endswith(VIRTUAL), self.pair, self.mode, self.in_place, self.cache, self.hidden,
-            self.backend,
+            self.groups, self.backend,
         )  # fmt: skip
 
 
@@ -113,7 +116,7 @@ FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvsh
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 # Files of earlier versions lack these.
-ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair", "hidden")
+ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair", "hidden", "groups")
 REQUIRED = tuple(name for name in COLUMNS if name not in ADDED_LATER)
 
 

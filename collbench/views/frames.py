@@ -26,7 +26,7 @@ DTYPES = {
     **dict.fromkeys(("bytes", "ranks", "nodes"), "int64"),
     **dict.fromkeys(("a_us", "b_us", "value", "low", "high", "confidence"), "float64"),
     "in_place": "bool",
-    **dict.fromkeys(("launches", "together", "hidden"), "Int64"),
+    **dict.fromkeys(("launches", "together", "hidden", "groups"), "Int64"),
 }
 
 

@@ -102,7 +102,7 @@ def plain(found: Comparisons) -> list[dict[str, object]]:
 
 
 def _what(record: Record) -> dict[str, object]:
-    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "fabric", "mode", "in_place", "hidden")
+    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "groups", "fabric", "mode", "in_place", "hidden")
     return {**{name: getattr(record, name) for name in names}, "cache": record.cache}
 
 

@@ -185,3 +185,28 @@ def test_what_cannot_run_here_is_a_row(mpich: Mpi) -> None:
     rows = {row.backend: row for row in mpich.rows()}
     assert rows["nccl"].status == "skipped"
     assert "GPU" in rows["nccl"].reason
+
+
+def test_groups_of_an_engine_run_side_by_side(mpich: Mpi) -> None:
+    spec, faulty = "llama-3.1-8b:tp=2:dp=4:batch=1:prompt=2", "crosses-groups"
+    args = ("sweep", "--llm", spec, "--backend", "mpi,nvrar-lamport", *QUICK)
+    ran = mpich.run(*args, ranks=8)
+    assert ran.code == 0, ran.err
+    sums = [row for row in mpich.rows() if row.collective == "all_reduce"]
+    assert {(row.bytes, row.ranks, row.groups, row.status) for row in sums} == {
+        (8192, 2, 4, "ok"),
+        (16384, 2, 4, "ok"),
+    }
+    assert {row.slowest_rank for row in sums} <= {None, *range(8)}
+    ran = mpich.run(
+        "sweep", "--llm", spec.replace("dp=4", "dp=2"), "--backend", f"mpi,{faulty}", *QUICK, "--force", ranks=4,
+        PYTHONPATH=str(BROKEN),
+    )  # fmt: skip
+    assert ran.code == 3, ran.err
+    assert {row.status for row in mpich.rows() if row.backend == "mpi"} == {"ok"}
+    assert {row.status for row in mpich.rows() if (row.backend, row.collective) == (faulty, "all_reduce")} == {"wrong"}
+
+
+def test_what_an_engine_sends_takes_no_other_sizes(mpich: Mpi) -> None:
+    ran = mpich.run("sweep", "--llm", "llama-3.1-8b:tp=2", "--sizes", "4K", "-o", "r.csv")
+    assert (ran.code, ran.err) == (2, "collbench: --llm says which problems to time; omit --sizes.\n")
