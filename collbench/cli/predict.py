@@ -54,8 +54,9 @@ chips = Group("chips", Chips, [
                  "not fit into its memory are refused."),
     click.option("--efficiency", type=float, default=0.7, show_default=True,
                  help="Share of the data sheet's peaks that products reach; assumed."),
-    click.option("--compute", metavar="TIME",
-                 help="Time of a layer in a decode step on one GPU instead, as in 12.3us; --gpu then serves prefills."),
+    click.option("--compute", metavar="[TP=]TIME,...",
+                 help="Time that a GPU computes for a layer in a decode step instead: 12.3us at the tp of SPEC, or "
+                 "4=20us,8=12us; --gpu then serves prefills."),
 ])  # fmt: skip
 
 
@@ -115,10 +116,10 @@ def _question(spec: Spec, nodes: tuple[int, ...], batches: tuple[int, ...], rate
     prefill = parse_source(rates.prefill) if rates.prefill else None
     return Question(
         spec,
-        nodes,
-        batches,
+        sorted(nodes),
+        sorted(batches),
         [Backed(source, rest) for source in sources] if rest else sources,
-        _compute(chips),
+        _compute(chips, spec, batches),
         Backed(prefill, rest) if prefill and rest else prefill,
         _gpu(chips),
     )
@@ -131,12 +132,14 @@ def _gpu(chips: Chips) -> Gpu | None:
     return GPUS[pick("GPU", chips.gpu, GPUS)] if chips.gpu else None
 
 
-def _compute(chips: Chips) -> Compute:
-    from collbench.predict.compute import Given, PrefillBy, Roofline, parse_us
+def _compute(chips: Chips, spec: Spec, batches: tuple[int, ...]) -> Compute:
+    from collbench.predict.compute import PrefillBy, Roofline, parse_times
 
+    if chips.compute and len(batches) > 1:
+        raise UsageError("--compute gives the times of one batch; give --batch one number.")
     gpu = _gpu(chips)
     roofline = Roofline(gpu, chips.efficiency) if gpu else None
-    given = Given(parse_us(chips.compute)) if chips.compute else None
+    given = parse_times(chips.compute, spec.tp) if chips.compute else None
     if given and roofline:
         return PrefillBy(given, roofline)
     if found := given or roofline:

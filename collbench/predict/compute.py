@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from collbench.llm.products import attention, head_product, layer_products
 from collbench.llm.steps import Deployment
 from collbench.predict.gpus import Gpu
 
+_TIME = re.compile(r"(?:([1-9]\d*)=)?(\d+(?:\.\d+)?)(us|µs|ms)")
 EFFICIENCY = 0.7  # of the peaks; assumed, as nothing measured here supports it
 
 
@@ -30,20 +32,24 @@ class Compute(Protocol):
 
 @dataclass(frozen=True)
 class Given:
-    """``us`` microseconds for each layer of each pass, as the user says; head and embedding take nothing beside."""
+    """Microseconds for each layer of a decode step by ranks of tensor parallelism, as the user says; the head
+    takes nothing beside."""
 
-    us: float
+    times: Mapping[int, float]
 
     @property
     def name(self) -> str:
-        """How many microseconds."""
-        return f"{self.us:g} µs a layer, given"
+        """The times with their tensor parallelism."""
+        return "given, a layer takes " + ", ".join(f"{us:g} µs at TP {tp}" for tp, us in self.times.items())
 
     def of(self, deployment: Deployment, batch: Batch, one: Pass) -> Estimate:
-        """As `Compute.of`; prefill passes have no time of their own, so that they are refused."""
+        """As `Compute.of`; passes that read prompts and other numbers of ranks have no time."""
+        tp = deployment.parallel.tp
         if one.kind == "prefill":
             raise UsageError("--compute gives the time of a layer in a decode step alone; --gpu has that of a prefill.")
-        us = self.us * deployment.model.layers
+        if tp not in self.times:
+            raise UsageError(f"--compute has no time of a layer at TP {tp}; write {tp}=12.3us.")
+        us = self.times[tp] * deployment.model.layers
         return Estimate(us, us, us, ASSUMED, f"compute: {self.name}")
 
 
@@ -127,9 +133,12 @@ class PrefillBy:
         return (self.prefill if one.kind == "prefill" else self.decode).of(deployment, batch, one)
 
 
-def parse_us(text: str) -> float:
-    """Microseconds from a time such as 12.3us or 0.4ms. Raises UsageError for other text, and for a time below 0."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(us|µs|ms)", text.strip())
-    if found is None:
-        raise UsageError(f"{text!r} is not a time of a layer; write it as 12.3us or 0.4ms.")
-    return float(found[1]) * (1000 if found[2] == "ms" else 1)
+def parse_times(text: str, tp: int) -> Given:
+    """Times of a layer such as 12.3us, at ``tp`` ranks, or 4=0.4ms,8=12.3us. Raises UsageError for other text."""
+    found: dict[int, float] = {}
+    for part in text.split(","):
+        match = _TIME.fullmatch(part.strip())
+        if match is None:
+            raise UsageError(f"{part!r} is not a time of a layer; write 12.3us, or 4=20us,8=12us for TP 4 and TP 8.")
+        found[int(match[1] or tp)] = float(match[2]) * (1000 if match[3] == "ms" else 1)
+    return Given(found)

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from collbench.errors import UsageError
 from collbench.fit.estimate import Estimate
 from collbench.llm.listing import Listing
 from collbench.llm.passes import Pass
 from collbench.llm.spec import Spec
 from collbench.predict.communication import Pricing
 from collbench.predict.compute import Compute
-from collbench.predict.sums import NOTHING, total, weakest
+from collbench.predict.sums import total, weakest
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,22 @@ def _share(sent: float, done: float) -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A batch on one split of a model over ``nodes``: ``prefill`` is the time of all passes that read prompts,
-    ``decode`` that of one decode step, the mean over all of them; None where one token is asked for. ``steps`` is the
-    number of decode steps."""
+    """A batch on one split of a model over ``nodes``: ``prefill`` is the time of all passes that read prompts, None for
+    the reason in ``lacks``; ``decode`` that of one decode step, the mean over all of them, None where one token is
+    asked for. ``steps`` is the number of decode steps."""
 
     spec: Spec
     nodes: int
     source: str
-    prefill: Time
+    prefill: Time | None
     decode: Time | None
     steps: int
+    lacks: str = ""
 
     @property
-    def ttft(self) -> Estimate:
+    def ttft(self) -> Estimate | None:
         """Time to the first token of the whole batch: all passes with prompt tokens."""
-        return self.prefill.whole
+        return self.prefill.whole if self.prefill else None
 
     @property
     def tpot(self) -> Estimate | None:
@@ -71,18 +73,29 @@ class Outcome:
         return self.decode.whole if self.decode else None
 
     @cached_property
-    def latency(self) -> Time:
+    def latency(self) -> Time | None:
         """From the prompts to the last token."""
-        later = self.decode or Time(NOTHING, NOTHING)
+        if self.prefill is None or self.decode is None:
+            return self.prefill
         return Time(
-            total([(1, self.prefill.communication), (self.steps, later.communication)]),
-            total([(1, self.prefill.compute), (self.steps, later.compute)]),
+            total([(1, self.prefill.communication), (self.steps, self.decode.communication)]),
+            total([(1, self.prefill.compute), (self.steps, self.decode.compute)]),
         )
+
+    @property
+    def times(self) -> list[Time]:
+        """Those of prefill and decode that are known."""
+        return [time for time in (self.prefill, self.decode) if time]
 
     @property
     def basis(self) -> str:
         """The weakest basis of all that this rests on."""
-        return weakest([self.latency.whole.basis])
+        return weakest(time.whole.basis for time in self.times)
+
+    @property
+    def basis_of_collectives(self) -> str:
+        """The weakest basis of all latencies of collectives."""
+        return weakest(time.communication.basis for time in self.times)
 
     @property
     def world(self) -> tuple[int, int, int]:
@@ -92,33 +105,28 @@ class Outcome:
 
 def outcome(spec: Spec, listing: Listing, nodes: int, decode: Pricing, prefill: Pricing, compute: Compute) -> Outcome:
     """What a batch takes; ``decode`` prices decode steps, ``prefill`` the passes with prompts. Raises UsageError where
-    a source has not what is needed."""
+    a source has not what a decode step needs, or a prefill without any."""
     early = {one: times for one, times in listing.passes.items() if one.kind == "prefill"}
     late = {one: times for one, times in listing.passes.items() if one.kind != "prefill"}
     steps = sum(late.values())
-    return Outcome(
-        spec,
-        nodes,
-        decode.source.name,
-        Time(_sent(listing, early.items(), prefill), _computed(listing, early.items(), compute)),
-        _mean(Time(_sent(listing, late.items(), decode), _computed(listing, late.items(), compute)), steps),
-        steps,
-    )
+    later = _mean(_time(listing, late.items(), decode, compute), steps) if steps else None
+    try:
+        return Outcome(spec, nodes, decode.source.name, _time(listing, early.items(), prefill, compute), later, steps)
+    except UsageError as error:
+        if later is None:
+            raise
+        return Outcome(spec, nodes, decode.source.name, None, later, steps, str(error))
 
 
 Passes = Iterable[tuple[Pass, int]]
 
 
-def _sent(listing: Listing, passes: Passes, pricing: Pricing) -> Estimate:
+def _time(listing: Listing, passes: Passes, pricing: Pricing, compute: Compute) -> Time:
+    """What all these passes take, one after another."""
     parallel = listing.deployment.parallel
-    return total((times, pricing.sum(listing.steps[one], parallel)) for one, times in passes)
+    sent = total((times, pricing.sum(listing.steps[one], parallel)) for one, times in passes)
+    return Time(sent, total((times, compute.of(listing.deployment, listing.batch, one)) for one, times in passes))
 
 
-def _computed(listing: Listing, passes: Passes, compute: Compute) -> Estimate:
-    return total((times, compute.of(listing.deployment, listing.batch, one)) for one, times in passes)
-
-
-def _mean(time: Time, steps: int) -> Time | None:
-    if not steps:
-        return None
+def _mean(time: Time, steps: int) -> Time:
     return Time(total([(1 / steps, time.communication)]), total([(1 / steps, time.compute)]))

@@ -23,7 +23,7 @@ COLUMNS = (
     "source", "decode_steps",
     *(f"{name}{end}" for name in _TIMES for end in ("_us", "_low_us", "_high_us", "_basis")),
     *(f"{name}{end}" for name in _RATIOS for end in ("", "_low", "_high")),
-    "fastest", "basis", "sources", "refused",
+    "fastest", "basis", "sources", "lacks", "refused",
 )  # fmt: skip
 
 
@@ -41,7 +41,8 @@ def data(study: Study) -> dict[str, Any]:
 
 
 def table(study: Study) -> str:
-    """CSV: a row for each split and source, with COLUMNS; what has no prediction has its reason in ``refused``."""
+    """CSV: a row for each split and source, with COLUMNS; a reason is in ``refused`` where there is no prediction, in
+    ``lacks`` where there is no TTFT."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -75,16 +76,19 @@ def _place(each: Outcome | Refused) -> dict[str, Any]:
 
 
 def _numbers(study: Study, each: Outcome) -> dict[str, Any]:
-    times = {"ttft": each.ttft, **_parts("prefill", each.prefill), "latency": each.latency.whole,
-             "latency_communication": each.latency.communication}  # fmt: skip
-    shares = {"latency_share": each.latency.share}
+    times, shares = dict[str, Estimate](), dict[str, Range]()
+    if each.prefill and each.latency:
+        times |= {"ttft": each.prefill.whole, **_parts("prefill", each.prefill)}
+        times |= {"latency": each.latency.whole, "latency_communication": each.latency.communication}
+        shares["latency_share"] = each.latency.share
     if each.decode:
         times |= {"tpot": each.decode.whole, **_parts("decode", each.decode)}
         shares["share"] = each.decode.share
     found = {"speedup": study.speedup(each), "baseline_share": study.share(each)}
     shares |= {name: value for name, value in found.items() if value}
     sources = dict.fromkeys(time.source for time in times.values() if time.source)
-    row = {"decode_steps": each.steps, "basis": each.basis, "sources": "; ".join(sources)}
+    row: dict[str, Any] = {"decode_steps": each.steps, "basis": each.basis, "sources": "; ".join(sources)}
+    row |= {"lacks": each.lacks} if each.lacks else {}
     for name, time in times.items():
         row |= _time(name, time)
     for name, share in shares.items():

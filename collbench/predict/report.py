@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from collbench.fit.estimate import Estimate
@@ -54,7 +54,8 @@ def milliseconds(us: float) -> str:
 
 def title_of(spec: Spec) -> str:
     """Model, engine, batch and lengths."""
-    asked = f"{counted(spec.batch, 'request')}, {spec.prompt} tokens in, {spec.output} out"
+    requests = counted(spec.batch, "request") + (" a replica" if spec.dp > 1 else "")
+    asked = f"{requests}, {spec.prompt} tokens in, {spec.output} out"
     return f"{spec.model} on {ENGINES[spec.engine].title} · {asked} · {counted(spec.gpus_per_node, 'GPU')} a node"
 
 
@@ -90,8 +91,8 @@ def _row(study: Study, found: Outcome, is_fastest: bool) -> list[str]:
         milliseconds(tpot.us) if tpot else "", _span(tpot) if tpot else "", own,
         f"{speedup.value:.2f}" if speedup and not is_base else "",
         f"{100 * share.value:.0f}" if share and not is_base else "",
-        milliseconds(ttft.us), show_us(found.latency.whole.us / 1e6),
-        found.latency.communication.basis, found.basis, "fastest" if is_fastest else "",
+        milliseconds(ttft.us) if ttft else "", show_us(found.latency.whole.us / 1e6) if found.latency else "",
+        found.basis_of_collectives, found.basis, "fastest" if is_fastest else "",
     ]  # fmt: skip
 
 
@@ -153,17 +154,20 @@ def show_range(each: Range, percent: bool = False) -> str:
 def _rests_on(study: Study) -> list[str]:
     """What the numbers rest on: the sources of all outcomes, with their basis."""
     question = study.question
-    compute = next(each for each in study.outcomes).prefill.compute
+    compute = study.outcomes[0].times[-1].compute
     said = [f"- {compute.source} ({compute.basis})"] if compute.source else []
     said += [f"- {source.name}: {_bases(study, source.name)}" for source in question.sources]
-    return said + ([f"- prefill: {question.prefill.name}"] if question.prefill else [])
+    said += [f"- prefill: {question.prefill.name}"] if question.prefill else []
+    if question.spec.speculate:
+        said.append("- TPOT is that of a step in which no guess is right; drafts are not included")
+    return said
 
 
 def _bases(study: Study, name: str) -> str:
     found = {}
     for each in study.outcomes:
-        for time in (each.prefill, each.decode):
-            if each.source == name and time and time.communication.source:
+        for time in each.times:
+            if each.source == name and time.communication.source:
                 found[time.communication.basis] = time.communication.source
     return "; ".join(f"{basis} (e.g. {_short(source)})" for basis, source in sorted(found.items())) or "nothing is sent"
 
@@ -174,12 +178,21 @@ def _short(source: str) -> str:
 
 def _refusals(study: Study) -> list[str]:
     """Why splits have no prediction, each reason with the splits that it concerns."""
-    reasons: dict[str, list[Refused]] = {}
-    for each in study.refused:
-        reasons.setdefault(each.why, []).append(each)
-    lines = [f"- without a prediction: {_places(each)}: {why}" for why, each in reasons.items()]
+    missing = [Refused(each.spec, each.nodes, each.source, each.lacks) for each in study.outcomes if each.lacks]
+    lines = [
+        f"- without {what}: {_places(each)}: {why}"
+        for what, found in (("a prediction", study.refused), ("TTFT", missing))
+        for why, each in _by_reason(found).items()
+    ]
     more = [f"- {len(lines) - MOST_REASONS} more reasons in --json"] if len(lines) > MOST_REASONS else []
     return lines[:MOST_REASONS] + more
+
+
+def _by_reason(found: Iterable[Refused]) -> dict[str, list[Refused]]:
+    reasons: dict[str, list[Refused]] = {}
+    for each in found:
+        reasons.setdefault(each.why, []).append(each)
+    return reasons
 
 
 def _places(found: Sequence[Refused]) -> str:

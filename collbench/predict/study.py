@@ -69,7 +69,7 @@ class Study:
 
 def duration(found: Outcome) -> Estimate:
     """What splits are ranked by: a decode step, or the prefill where one token is asked for."""
-    return found.tpot or found.ttft
+    return found.times[-1].whole
 
 
 def study(question: Question) -> Study:
@@ -82,8 +82,7 @@ def study(question: Question) -> Study:
     outcomes = [each for each in found if isinstance(each, Outcome)]
     refused = [each for each in found if isinstance(each, Refused)]
     if not outcomes:
-        hint = " --rest prices what a source lacks." if refused[0].source else ""
-        raise UsageError(f"nothing can be predicted: {refused[0].why}{hint}")
+        raise UsageError(f"nothing can be predicted: {refused[0].why}")
     return Study(question, outcomes, refused)
 
 

@@ -56,7 +56,7 @@ def test_a_given_time_replaces_the_roofline_of_decode_steps(here: Here, results:
     found = json.loads(here(*given).out)
     assert found["predictions"][0]["decode_compute_us"] == pytest.approx(32 * 50)
     assert found["predictions"][0]["prefill_compute_us"] > 0
-    assert found["compute"].startswith("decode: 50 µs a layer, given; prefill: roofline of H100")
+    assert found["compute"].startswith("decode: given, a layer takes 50 µs at TP 4; prefill: roofline of H100")
 
 
 def test_prefill_has_a_source_of_its_own(here: Here, results: Path) -> None:
@@ -70,8 +70,13 @@ def test_prefill_has_a_source_of_its_own(here: Here, results: Path) -> None:
         ((), "how long a GPU computes is unknown; give --gpu, or --compute with the time of a layer."),
         (("--gpu", "h10"), "unknown GPU 'h10'; did you mean 'h100'?"),
         (("--gpu", "h100", "--efficiency", "2"), "--efficiency is 2; it must be above 0 and at most 1."),
-        (("--compute", "12"), "'12' is not a time of a layer; write it as 12.3us or 0.4ms."),
-        (("--compute", "12us"), "nothing can be predicted: --compute gives the time of a layer in a decode step alone"),
+        (("--compute", "12"), "'12' is not a time of a layer; write 12.3us, or 4=20us,8=12us for TP 4 and TP 8."),
+        (("--compute", "12us", "--prefill", "csv:none.csv#mpi"), "none.csv does not exist"),
+        (
+            ("--compute", "8=12us"),
+            "--compute has no time of a layer at TP 4; write 4=12.3us.",
+        ),
+        (("--compute", "12us", "--batch", "1,2"), "--compute gives the times of one batch; give --batch one number."),
         (("--gpu", "h100", "--nodes", "0"), "'0' is not a count"),
         (("--gpu", "h100", "--nodes", "2"), "nothing can be predicted: the rows of mpi for"),
         (("--gpu", "h100", "--source", "csv"), "'csv' is not a source of latencies"),

@@ -44,10 +44,10 @@ def test_the_range_of_a_roofline_ends_at_the_peaks() -> None:
 
 
 def test_a_given_time_is_that_of_a_layer_in_decode() -> None:
-    found = Given(12.5).of(deployed("llama-3.1-70b", "vllm", 8), ONE, STEP)
+    found = Given({8: 12.5}).of(deployed("llama-3.1-70b", "vllm", 8), ONE, STEP)
     assert (found.us, found.low, found.high, found.basis) == (1000, 1000, 1000, "assumed")
     with pytest.raises(UsageError, match="in a decode step alone"):
-        Given(12.5).of(deployed("llama-3.1-70b", "vllm", 8), ONE, Pass("prefill", 128, 1))
+        Given({8: 12.5}).of(deployed("llama-3.1-70b", "vllm", 8), ONE, Pass("prefill", 128, 1))
 
 
 def test_what_attention_has_to_do() -> None:

@@ -109,10 +109,21 @@ def test_what_is_predicted_for_the_published_times() -> None:
 
 
 def test_a_published_point_without_a_latency_has_its_reason() -> None:
-    beside = published.beside(replace(QUESTION, compute=Given(5.0)))
+    lacking = replace(SLOW, lacks=frozenset({"all_gather"}))
+    beside = published.beside(replace(QUESTION, compute=Given({4: 5.0}), sources=(lacking,)))
     assert all(not isinstance(each, published.Beside) for each in beside)
     notes = [note for lines in published.table(QUESTION, beside).notes for note in lines]
-    assert sum("in a decode step alone" in note for note in notes) == 2  # one for each source
+    assert notes.count("slow: slow has no all_gather.") == 1
+
+
+def test_a_missing_ttft_has_its_reason() -> None:
+    whole = study(replace(QUESTION, compute=Given({4: 5.0}), batches=(1,), gpu=None))
+    shown = page(whole)
+    assert set(column(shown.tables[0], "TTFT ms")) == {""}
+    assert any(line.startswith("- without TTFT: slow TP 4 on 1 node") for lines in shown.notes for line in lines)
+    rows = list(csv.DictReader(io.StringIO(records.table(whole))))
+    assert all(bool(row["lacks"]) is not bool(row["refused"]) for row in rows)
+    assert {row["ttft_us"] for row in rows} == {""}
 
 
 def test_steps_and_bytes_alone_do_not_give_3_6() -> None:

@@ -67,8 +67,11 @@ def test_times_add_up() -> None:
     assert found.decode
     assert found.tpot
     assert found.decode.communication.us == pytest.approx(68 * 5 + 2 * 40)
+    assert found.prefill
     assert found.prefill.communication.us == pytest.approx(68 * 5 + 2 * 40)
     assert found.steps == 127
+    assert found.latency
+    assert found.ttft
     assert found.latency.whole.us == pytest.approx(found.ttft.us + 127 * found.tpot.us)
     assert found.decode.share.value == pytest.approx(420 / found.tpot.us)
     assert found.decode.share.low < found.decode.share.value < found.decode.share.high
@@ -133,11 +136,20 @@ def test_a_source_without_a_collective_is_named_with_its_reason() -> None:
 
 def test_prefill_may_have_a_source_of_its_own() -> None:
     found = ask(prefill=Flat(50.0, name="far"), nodes=(1,))
-    assert {each.prefill.communication.us for each in found.outcomes if each.spec.tp == 4} == {66 * 50.0}
+    early = [each.prefill for each in found.outcomes if each.spec.tp == 4]
+    assert [time.communication.us for time in early if time] == [66 * 50.0, 66 * 50.0]
+
+
+def test_without_a_time_of_prefills_there_is_a_tpot_alone() -> None:
+    found = ask(compute=Given({4: 3.0})).outcomes[0]
+    assert (found.ttft, found.latency) == (None, None)
+    assert found.tpot
+    assert found.tpot.us == 66 * 5 + 32 * 3
+    assert found.lacks.startswith("--compute gives the time of a layer in a decode step alone")
 
 
 def test_nothing_to_predict_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing can be predicted: --compute gives"):
-        ask(compute=Given(3.0))
+        ask(compute=Given({4: 3.0}), spec=replace(SPEC, output=1))
     with pytest.raises(UsageError, match="two sources are called slow"):
         ask(sources=(SLOW, SLOW))
