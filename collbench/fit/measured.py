@@ -20,7 +20,7 @@ from collbench.tables import counted
 
 WIDEST = 16  # of two neighbours between which a latency is read: all that sweeps by x2, x4 and x16 have
 World = tuple[int, int]  # ranks, nodes
-_CHOICES = ("dtype", "op", "mode", "cache", "in_place", "hidden", "fabric", "pair")
+CHOICES = ("dtype", "op", "mode", "cache", "in_place", "hidden", "pair")  # what the cases of a curve share
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Measured:
         return MappingProxyType({key: self._points(curve) for key, curve in found.items()})
 
     def _points(self, curve: Sequence[CaseResult]) -> Mapping[int, Estimate]:
-        check_alike(curve, self.origin)
+        check_alike(curve, self.origin, (*CHOICES, "fabric"))
         return {case.record.bytes: self._estimate(case) for case in curve}
 
     def _estimate(self, case: CaseResult) -> Estimate:
@@ -85,14 +85,14 @@ def timed_cases(records: Iterable[Record], backend: str) -> list[CaseResult]:
     return [case for case in cases(row for row in records if row.backend == backend) if case.timed]
 
 
-def check_alike(curve: Sequence[CaseResult], origin: str) -> None:
-    """Raise UsageError if cases of one curve differ in more than their size."""
-    for name in _CHOICES:
+def check_alike(curve: Sequence[CaseResult], origin: str, names: Sequence[str] = CHOICES) -> None:
+    """Raise UsageError if cases of one curve differ in one of these columns."""
+    for name in names:
         values = sorted({str(getattr(case.record, name)) for case in curve})
         if len(values) > 1:
             raise UsageError(
                 f"{origin} has rows of {curve[0].record.backend} with several values of {name} ({', '.join(values)}); "
-                f"select one, as in csv:{origin}?{name}={values[0]}#{curve[0].record.backend}."
+                f"select one, as in {origin}?{name}={values[0]}#{curve[0].record.backend}."
             )
 
 

@@ -1,4 +1,4 @@
-"""Sources of latencies by their text: ``csv:results/x.csv#nvrar``."""
+"""Sources of latencies by their text: ``csv:results/x.csv#nvrar``, ``fit:slingshot-11#nccl``, ``engine:vllm``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from pathlib import Path
 from types import MappingProxyType
 
 from collbench.errors import UsageError, pick
+from collbench.fit.engines import Engine
 from collbench.fit.estimate import Latencies
+from collbench.fit.fitted import FittedRows
+from collbench.fit.forecasts import GRAMMAR as FORECAST
+from collbench.fit.forecasts import parse_forecast
 from collbench.fit.measured import Measured, timed_cases
+from collbench.fit.profiles import PROFILES, Profiled
 from collbench.plan.layout import VIRTUAL
 from collbench.results.records import Record, load
 from collbench.results.selection import select
 
-GRAMMAR = "csv:FILE#BACKEND or csv:FILE?COLUMN=VALUE,...#BACKEND"
+GRAMMAR = (
+    "csv:FILE#BACKEND (measured), fit:FILE#BACKEND (a law fitted to it; in both ?COLUMN=VALUE,... after FILE selects "
+    f"rows), fit:PROFILE#BACKEND (of {', '.join(PROFILES)}), engine:ENGINE, {FORECAST}"
+)
 
 
 def parse_source(text: str) -> Latencies:
@@ -26,8 +34,16 @@ def parse_source(text: str) -> Latencies:
 
 
 def _measured(text: str) -> Measured:
-    records, backend, path = rows_of(text)
-    return Measured(records, backend, path)
+    return Measured(*rows_of(text))
+
+
+def _fitted(text: str) -> Latencies:
+    profile, _, backend = text.partition("#")
+    if profile in PROFILES:
+        return Profiled(profile, backend)
+    if not profile.partition("?")[0].endswith(".csv"):
+        pick("profile or results file", profile, PROFILES)
+    return FittedRows(*rows_of(text))
 
 
 def rows_of(text: str) -> tuple[tuple[Record, ...], str, str]:
@@ -55,4 +71,6 @@ def _condition(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-_KINDS: Mapping[str, Callable[[str], Latencies]] = MappingProxyType({"csv": _measured})
+_KINDS: Mapping[str, Callable[[str], Latencies]] = MappingProxyType({
+    "csv": _measured, "fit": _fitted, "engine": Engine, "forecast": parse_forecast,
+})  # fmt: skip
