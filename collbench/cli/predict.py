@@ -28,6 +28,7 @@ class Rates:
     sources: tuple[str, ...]
     rest: str | None
     prefill: str | None
+    faster: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ rates = Group("rates", Rates, [
     click.option("--prefill", metavar="SOURCE",
                  help="Prices all passes that read prompts, as where an engine uses a kernel in decode alone.  "
                  "[default: each --source its own]"),
+    click.option("--faster", type=float, multiple=True, metavar="TIMES",
+                 help="Also the first --source with all-reduces of 128 KiB to 2 MiB between nodes this many times as "
+                 "fast. Repeatable; arXiv 2511.09557 has 1.9 to 3.6."),
 ])  # fmt: skip
 chips = Group("chips", Chips, [
     click.option("--gpu", type=params.Parsed("gpu", str, lambda: ["a100", "a100-40gb", "gh200", "h100", "h200"]),
@@ -108,11 +112,12 @@ def predict(
 
 def _question(spec: Spec, nodes: tuple[int, ...], batches: tuple[int, ...], rates: Rates, chips: Chips) -> Question:
     from collbench.fit.sources import parse_source
-    from collbench.predict.communication import Backed
-    from collbench.predict.study import Question, named
+    from collbench.predict.sources import Backed, Faster, named
+    from collbench.predict.study import Question
 
     rest = parse_source(rates.rest) if rates.rest else None
-    sources = [named(text) for text in rates.sources]
+    plain = [named(text) for text in rates.sources]
+    sources = [*plain, *(Faster(plain[0], times) for times in rates.faster)]
     prefill = parse_source(rates.prefill) if rates.prefill else None
     return Question(
         spec,

@@ -20,12 +20,17 @@ PAPER = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.75, "lin
 
 @dataclass(frozen=True)
 class Point:
-    """A prediction: its source and nodes, the share of communication of the baseline, and the speed-up."""
+    """A prediction: its source and nodes, the share of communication of the baseline with its range, and how many times
+    as fast communication is."""
 
     source: str
     nodes: int
     share: Range
-    speedup: Range
+    faster: float
+
+    def at(self, share: float) -> float:
+        """The speed-up of the step at a share of communication."""
+        return step_speedup(share, self.faster)
 
 
 def amdahl_chart(frame: Frame, baseline: str, points: Sequence[Point]) -> Figure:
@@ -47,7 +52,7 @@ def amdahl_chart(frame: Frame, baseline: str, points: Sequence[Point]) -> Figure
     for point in points:
         _point(axes, frame, point)
     axes.set_xlim(0, 1)
-    axes.set_ylim(0.9, max(3.75, *(1.05 * point.speedup.value for point in points)))
+    axes.set_ylim(0.9, max(3.75, *(1.05 * point.at(point.share.value) for point in points)))
     axes.set_xticks(np.linspace(0, 1, 11), [f"{each} %" for each in range(0, 101, 10)])
     axes.set_xlabel(f"f: share of communication in a decode step with {baseline}", parse_math=False)
     axes.set_ylabel("speed-up of the step", parse_math=False)
@@ -67,11 +72,12 @@ def _claim(axes: Axes, frame: Frame) -> None:
 
 
 def _point(axes: Axes, frame: Frame, point: Point) -> None:
+    """The point, and the range of its share along the curve of its collectives."""
     colour, marker = frame.styles[point.source]
-    share, speedup = point.share, point.speedup
-    axes.plot([share.low, share.high], [speedup.value] * 2, color=colour, linewidth=1, alpha=0.5)
-    axes.plot([share.value] * 2, [speedup.low, speedup.high], color=colour, linewidth=1, alpha=0.5)
-    axes.plot([share.value], [speedup.value], color=colour, marker=marker, markeredgecolor="white", zorder=4)
+    share, speedup = point.share.value, point.at(point.share.value)
+    shares = np.linspace(point.share.low, point.share.high, 41)
+    axes.plot(shares, [point.at(each) for each in shares], color=colour, linewidth=1.2, alpha=0.6)
+    axes.plot([share], [speedup], color=colour, marker=marker, markeredgecolor="white", zorder=4)
     words = f"{point.nodes} node{'s' * (point.nodes != 1)}"
-    axes.annotate(words, (share.value, speedup.value), (-5, 5), textcoords="offset points", ha="right",
+    axes.annotate(words, (share, speedup), (-5, 5), textcoords="offset points", ha="right",
                   fontsize=frame.page.small, color=colour, bbox=PAPER)  # fmt: skip

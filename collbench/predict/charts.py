@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from collbench.predict.report import kind_of, milliseconds, split_of, title_of
 from collbench.predict.split_map import Tile, split_map
 from collbench.predict.study import Study, duration
 from collbench.predict.tpot_chart import Track, tpot_chart
-from collbench.views.page import Frame, look, save
+from collbench.views.page import KEPT, Frame, look, save
 from collbench.views.palette import styles
 
 READING = "TPOT: time per output token of one batch in flight; nothing overlaps, stages run one after another."
@@ -63,7 +64,7 @@ def _sources(study: Study) -> list[str]:
 
 def _frame(study: Study, title: str, *reading: str) -> Frame:
     foot = "\n".join([*reading, *_rests_on(study)])
-    return Frame(title, foot, styles(_sources(study)))
+    return Frame(re.sub(r"(\d|vLLM) (?=\w)", rf"\1{KEPT}", title), foot, styles(_sources(study)))
 
 
 def _rests_on(study: Study) -> list[str]:
@@ -80,7 +81,7 @@ def _rests_on(study: Study) -> list[str]:
 
 def _tpot(study: Study, batch: int) -> Figure:
     tracks = [*_tracks(study, batch)]
-    gpus = {nodes: nodes * study.question.spec.gpus_per_node for nodes in study.question.nodes}
+    gpus = {nodes: nodes * study.question.spec.gpus_per_node for track in tracks for nodes in track.nodes}
     title = f"Time per output token: {title_of(_spec(study, batch))}"
     reading = "Solid: the fastest split, which is named; dashed: tensor parallelism alone."
     return tpot_chart(_frame(study, title, f"{READING} {reading} {RANGE}"), tracks, gpus)
@@ -124,44 +125,46 @@ def _bar(found: Outcome) -> Bar:
 
 
 def _map(study: Study) -> Figure:
-    question = study.question
-    tiles = {
-        source: {
-            (row, column): _tile(found[0])
-            for row, batch in enumerate(question.batches)
-            for column, nodes in enumerate(question.nodes)
-            if (found := study.best(source, batch, nodes))
-        }
-        for source in _sources(study)
-    }
-    spec = question.spec
-    title = f"Fastest split over batch and nodes: {spec.model}, {spec.prompt} tokens in, {spec.output} out, " + (
-        f"{spec.gpus_per_node} GPU{'s' * (spec.gpus_per_node != 1)} a node"
-    )
-    frame = _frame(
-        study,
-        title,
-        f"Each tile: the split with the lowest TPOT, and its TPOT. Grey: no split can be predicted. {READING}",
-    )
-    return split_map(frame, question.batches, question.nodes, tiles)
+    """A panel for each source with a row for each batch, or one panel with a row for each source."""
+    question, spec = study.question, study.question.spec
+    rows = {source: [_map_row(study, source, batch) for batch in question.batches] for source in _sources(study)}
+    batches = [str(batch) for batch in question.batches]
+    panels = {source: dict(zip(batches, each, strict=True)) for source, each in rows.items()}
+    one = len(batches) == 1
+    node = f"{spec.gpus_per_node} GPU{'s' * (spec.gpus_per_node != 1)} a node"
+    asked = f"batch {batches[0]}, " if one else ""
+    title = f"Fastest split over {'' if one else 'batch and '}nodes: {spec.model}, {asked}{spec.prompt} tokens in, "
+    frame = _frame(study, f"{title}{spec.output} out, {node}", f"Each tile: the split with the lowest TPOT. {READING}")
+    if one:
+        panels = {"": {source: each for source, (each,) in rows.items()}}
+    return split_map(frame, "" if one else "batch", question.nodes, panels)
 
 
-def _tile(found: Outcome) -> Tile:
-    return Tile(kind_of(found.spec), split_of(found.spec), f"{milliseconds(duration(found).us)} ms")
+def _map_row(study: Study, source: str, batch: int) -> list[Tile]:
+    return [_tile(study, source, batch, nodes) for nodes in study.question.nodes]
+
+
+def _tile(study: Study, source: str, batch: int, nodes: int) -> Tile:
+    found = study.best(source, batch, nodes)
+    if not found:
+        return Tile("", study.why_none(batch, nodes))
+    return Tile(kind_of(found[0].spec), f"{split_of(found[0].spec)}\n{milliseconds(duration(found[0]).us)} ms")
 
 
 def _points_of(study: Study, found: Sequence[Outcome]) -> Iterator[Point]:
     """Tensor parallelism over all GPUs by every source but the baseline."""
     for each in found:
-        share, speedup = study.share(each), study.speedup(each)
-        if each.source != study.baseline and each.spec.pp == 1 and each.spec.tp > 1 and share and speedup:
-            yield Point(each.source, each.nodes, share, speedup)
+        base = study.base(each)
+        if each.source != study.baseline and each.spec.pp == 1 and base and base.decode and each.decode:
+            sent, less = base.decode.communication.us, each.decode.communication.us
+            if less:
+                yield Point(each.source, each.nodes, base.decode.share, sent / less)
 
 
 def _speedup(study: Study, batch: int, points: Sequence[Point]) -> Figure:
     title = f"Speed-up of a decode step by faster collectives, tensor parallelism: {title_of(_spec(study, batch))}"
     reading = (
         f"Curves: 1 / (1 - f + f / s). {amdahl.LEAST} to {amdahl.MOST}× for an all-reduce and {amdahl.WHOLE}× for a "
-        "batch: arXiv 2511.09557, measured there. Lines at points: their ranges."
+        "batch: arXiv 2511.09557, measured there. Lines through points: the range of f at the same s."
     )
     return amdahl_chart(_frame(study, title, reading), study.baseline, points)

@@ -9,6 +9,7 @@ from collbench.errors import UsageError
 from collbench.fit.estimate import Estimate, Latencies
 from collbench.predict import amdahl
 from collbench.predict.outcome import Range
+from collbench.predict.sources import Faster
 from collbench.predict.study import Study
 from collbench.predict.sums import weakest
 
@@ -28,10 +29,11 @@ class Gain:
 
 
 def gains(study: Study) -> Iterator[Gain]:
-    """The gain of every source but the first at the sizes of the paper's claim, where both have an all-reduce."""
+    """The gain of every source but the first and its `Faster` ones, at the sizes of the paper's claim, where both have
+    an all-reduce."""
     base, *others = study.question.sources
     worlds = [(nodes, nodes * study.question.spec.gpus_per_node) for nodes in study.question.nodes]
-    for other in others:
+    for other in (each for each in others if not isinstance(each, Faster)):
         pairs = {world: found for world in worlds if (found := _pairs(base, other, *world))}
         ratios = {world: {size: _ratio(*pair) for size, pair in found.items()} for world, found in pairs.items()}
         if ratios:

@@ -18,29 +18,6 @@ Place = tuple[int, int]  # ranks of a group, and the nodes that they are spread 
 
 
 @dataclass(frozen=True)
-class Backed:
-    """A source of latencies with another one, ``rest``, for what it has not: collectives, sizes and worlds."""
-
-    first: Latencies
-    rest: Latencies
-
-    @property
-    def name(self) -> str:
-        """The name of the first."""
-        return self.first.name
-
-    def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
-        """As `Latencies.of`; raises the UsageError of the first where both have none."""
-        try:
-            return self.first.of(operation, size, ranks, nodes)
-        except UsageError as error:
-            try:
-                return self.rest.of(operation, size, ranks, nodes)
-            except UsageError:
-                raise error from None
-
-
-@dataclass(frozen=True)
 class Pricing:
     """A source of latencies, and what the collectives of a pass cost by it.
 

@@ -11,7 +11,7 @@ from collbench.llm.spec import Spec
 from collbench.plan.sizes import format_size
 from collbench.predict import amdahl, published, regimes
 from collbench.predict.claims import Gain, gains, shares_needed
-from collbench.predict.outcome import Outcome, Range
+from collbench.predict.outcome import Outcome
 from collbench.predict.splits import Refused
 from collbench.predict.study import Study, duration
 from collbench.tables import Page, Table, counted, notes_of, numbers, show_us, table_of, words
@@ -144,13 +144,6 @@ def _needed() -> Table:
     return table_of(title, numbers("s of its collectives", "f"), rows)
 
 
-def show_range(each: Range, percent: bool = False) -> str:
-    """A number with its range, two decimals or whole per cent."""
-    values = (each.value, each.low, each.high)
-    middle, low, high = (f"{100 * one:.0f}" if percent else f"{one:.2f}" for one in values)
-    return f"{middle} ({low} to {high})"
-
-
 def _rests_on(study: Study) -> list[str]:
     """What the numbers rest on: the sources of all outcomes, with their basis."""
     question = study.question
@@ -164,23 +157,24 @@ def _rests_on(study: Study) -> list[str]:
 
 
 def _bases(study: Study, name: str) -> str:
-    found = {}
-    for each in study.outcomes:
-        for time in each.times:
-            if each.source == name and time.communication.source:
-                found[time.communication.basis] = time.communication.source
-    return "; ".join(f"{basis} (e.g. {_short(source)})" for basis, source in sorted(found.items())) or "nothing is sent"
-
-
-def _short(source: str) -> str:
-    return source.partition("; ")[0]
+    """What latencies of a source rest on, on the most nodes."""
+    found = [each for each in study.outcomes if each.source == name and each.times[-1].communication.source]
+    if not found:
+        return "nothing is sent"
+    most = max(found, key=lambda each: (each.nodes, each.spec.tp))
+    sent = most.times[-1].communication
+    first, more, _ = sent.source.partition("; ")
+    return (
+        f"{sent.basis} for {split_of(most.spec)} on {counted(most.nodes, 'node')}: {first}{' and more' if more else ''}"
+    )
 
 
 def _refusals(study: Study) -> list[str]:
     """Why splits have no prediction, each reason with the splits that it concerns."""
     missing = [Refused(each.spec, each.nodes, each.source, each.lacks) for each in study.outcomes if each.lacks]
+    several = len(study.question.batches) > 1
     lines = [
-        f"- without {what}: {_places(each)}: {why}"
+        f"- without {what}: {_places(each, several)}: {why}"
         for what, found in (("a prediction", study.refused), ("TTFT", missing))
         for why, each in _by_reason(found).items()
     ]
@@ -195,15 +189,12 @@ def _by_reason(found: Iterable[Refused]) -> dict[str, list[Refused]]:
     return reasons
 
 
-def _places(found: Sequence[Refused]) -> str:
-    splits = dict.fromkeys(
-        " ".join(filter(None, [each.source, split_of(each.spec), f"on {counted(each.nodes, 'node')}"]))
-        for each in found
-    )
-    some = list(splits)[:4]
-    return ", ".join(some) + (f" and {len(splits) - 4} more" if len(splits) > 4 else "")
+def _places(found: Sequence[Refused], several: bool) -> str:
+    """Up to four splits, with their batch where there are ``several``."""
+    splits = list(dict.fromkeys(_place(each, several) for each in found))
+    return ", ".join(splits[:4]) + (f" and {len(splits) - 4} more" if len(splits) > 4 else "")
 
 
-def _place(found: Refused) -> str:
-    where = f"{split_of(found.spec)} on {counted(found.nodes, 'node')}"
-    return f"{found.source}, {where}" if found.source else where
+def _place(found: Refused, with_batch: bool) -> str:
+    batch = f"batch {found.spec.batch}" if with_batch else ""
+    return " ".join(filter(None, [found.source, split_of(found.spec), f"on {counted(found.nodes, 'node')}", batch]))

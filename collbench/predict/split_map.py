@@ -14,57 +14,58 @@ from collbench.views.page import SMALLEST, Frame, inches, new_figure
 
 KINDS: Mapping[str, tuple[str, str]] = {
     "TP": ("#2a6f97", "white"), "hybrid": ("#e9c46a", "black"), "PP": ("#8a5a83", "white"),
+    "": ("#f2f2f2", "black"),
 }  # fmt: skip
 CALLED = {"TP": "tensor parallelism", "hybrid": "tensor and pipeline parallelism", "PP": "pipeline parallelism"}
-EMPTY = "#f2f2f2"
 DOWN = 0.46  # inches of a tile
 
 
 @dataclass(frozen=True)
 class Tile:
-    """The fastest split: its kind, its words, and its time."""
+    """The kind of the fastest split and the words in its tile; a kind of "" where there is none."""
 
     kind: str
-    split: str
-    time: str
+    words: str
 
 
 def split_map(
-    frame: Frame, batches: Sequence[int], nodes: Sequence[int], tiles: Mapping[str, Mapping[tuple[int, int], Tile]]
+    frame: Frame, label: str, nodes: Sequence[int], panels: Mapping[str, Mapping[str, Sequence[Tile]]]
 ) -> Figure:
-    """One panel for each source; ``tiles`` by row (batch) and column (nodes)."""
-    kinds = [kind for kind in KINDS if any(tile.kind == kind for panel in tiles.values() for tile in panel.values())]
-    keys = [Patch(facecolor=KINDS[kind][0], label=CALLED[kind]) for kind in kinds]
-    words = [word for panel in tiles.values() for tile in panel.values() for word in (tile.split, tile.time)]
-    across = 0.16 + max((inches(word, SMALLEST) for word in words), default=0.5)
-    columns = max(1, min(len(tiles), int((frame.page.width - 0.9) / (across * len(nodes) + 0.35))))
-    rows = math.ceil(len(tiles) / columns)
-    figure = new_figure(frame, rows * (0.75 + DOWN * len(batches)), keys)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in list(grid.flat)[len(tiles) :]:
+    """One panel for each source; in each, rows of tiles by what ``label`` says they are, over ``nodes``."""
+    tiles = [tile for rows in panels.values() for row in rows.values() for tile in row]
+    keys = [
+        Patch(facecolor=KINDS[kind][0], label=CALLED[kind]) for kind in CALLED if any(t.kind == kind for t in tiles)
+    ]
+    across = 0.16 + max(inches(line, SMALLEST) for tile in tiles for line in tile.words.splitlines())
+    columns = max(1, min(len(panels), int((frame.page.width - 0.9) / (across * len(nodes) + 0.35))))
+    down = math.ceil(len(panels) / columns)
+    most = max(map(len, panels.values()))
+    figure = new_figure(frame, down * (0.75 + DOWN * most), keys)
+    grid = figure.subplots(down, columns, squeeze=False)
+    for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
-    for axes, (source, panel) in zip(grid.flat, tiles.items(), strict=False):
-        _draw(axes, batches, nodes, panel)
+    for axes, (source, rows) in zip(grid.flat, panels.items(), strict=False):
+        _draw(axes, list(rows.values()))
         axes.set_title(source, fontsize=frame.page.font, loc="left", parse_math=False)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("batch")
-    for axes in grid[-1]:
+        axes.set_xticks(range(len(nodes)), [str(each) for each in nodes])
+        axes.set_yticks(range(len(rows)), list(rows), parse_math=False)
         axes.set_xlabel("nodes")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(label)
     return figure
 
 
-def _draw(axes: Axes, batches: Sequence[int], nodes: Sequence[int], panel: Mapping[tuple[int, int], Tile]) -> None:
-    for row, column in ((row, column) for row in range(len(batches)) for column in range(len(nodes))):
-        tile = panel.get((row, column))
-        paper, ink = KINDS[tile.kind] if tile else (EMPTY, "black")
-        box = Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=paper, edgecolor="white", linewidth=1.5)
-        axes.add_patch(box)
-        text = f"{tile.split}\n{tile.time}" if tile else "-"
-        axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=SMALLEST, linespacing=1.35)
-    axes.set_xlim(-0.5, len(nodes) - 0.5)
-    axes.set_ylim(len(batches) - 0.5, -0.5)
-    axes.set_xticks(range(len(nodes)), [str(each) for each in nodes])
-    axes.set_yticks(range(len(batches)), [str(each) for each in batches])
+def _draw(axes: Axes, rows: Sequence[Sequence[Tile]]) -> None:
+    for down, row in enumerate(rows):
+        for across, tile in enumerate(row):
+            paper, ink = KINDS[tile.kind]
+            place = (across - 0.5, down - 0.5)
+            axes.add_patch(Rectangle(place, 1, 1, facecolor=paper, edgecolor="white", linewidth=1.5))
+            axes.text(
+                across, down, tile.words, ha="center", va="center", color=ink, fontsize=SMALLEST, linespacing=1.35
+            )
+    axes.set_xlim(-0.5, len(rows[0]) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False)
     axes.tick_params(length=0)
     for spine in axes.spines.values():

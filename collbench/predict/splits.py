@@ -12,6 +12,8 @@ from collbench.llm.products import memory
 from collbench.llm.spec import Spec
 from collbench.predict.gpus import Gpu
 
+NO_ROOM = "weights and cache"
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -74,4 +76,4 @@ def check_memory(listing: Listing, gpu: Gpu) -> None:
     most = max(memory(deployment, stage, cached) for stage in range(deployment.parallel.pp))
     size = most * deployment.dtype.itemsize
     if size > gpu.memory:
-        raise UsageError(f"weights and cache take {size / 1e9:,.0f} GB of a GPU's {gpu.memory / 1e9:g}.")
+        raise UsageError(f"{NO_ROOM} take {size / 1e9:,.0f} GB of a GPU's {gpu.memory / 1e9:g}.")

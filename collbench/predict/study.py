@@ -8,14 +8,13 @@ from functools import cached_property
 
 from collbench.errors import UsageError
 from collbench.fit.estimate import Estimate, Latencies
-from collbench.fit.sources import parse_source
 from collbench.llm.spec import Spec
 from collbench.predict.amdahl import speedup_of
 from collbench.predict.communication import Pricing
 from collbench.predict.compute import Compute
 from collbench.predict.gpus import Gpu
 from collbench.predict.outcome import Outcome, Range, outcome
-from collbench.predict.splits import Accepted, Refused, splits
+from collbench.predict.splits import NO_ROOM, Accepted, Refused, splits
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,24 @@ class Study:
         """Outcomes by world and source."""
         return {(each.world, each.source): each for each in self.outcomes}
 
+    def base(self, found: Outcome) -> Outcome | None:
+        """The baseline's on the same split; None where there is none."""
+        return self.by_place.get((found.world, self.baseline))
+
     def speedup(self, found: Outcome) -> Range | None:
         """Of a decode step over the baseline's on the same split; None where there is none."""
-        base = self.by_place.get((found.world, self.baseline))
+        base = self.base(found)
         return speedup_of(base.decode, found.decode) if base and base.decode and found.decode else None
 
     def share(self, found: Outcome) -> Range | None:
         """The share of communication in the decode step of the baseline on the same split, which bounds a speed-up."""
-        base = self.by_place.get((found.world, self.baseline))
+        base = self.base(found)
         return base.decode.share if base and base.decode else None
+
+    def why_none(self, batch: int, nodes: int) -> str:
+        """In few words why no split of a batch has a prediction: none fits into memory, or other reasons."""
+        found = [each for each in self.refused if (each.spec.batch, each.nodes) == (batch, nodes)]
+        return "does not fit" if all(each.why.startswith(NO_ROOM) for each in found) else "none"
 
     def best(self, source: str, batch: int, nodes: int) -> list[Outcome]:
         """The splits of a batch over so many nodes, from the fastest decode step (of prefill, where one token is asked
@@ -106,23 +114,3 @@ def _of_split(
             yield outcome(split.spec, split.listing, split.nodes, pricing, early or pricing, compute)
         except UsageError as error:
             yield Refused(split.spec, split.nodes, pricing.source.name, str(error))
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A source under another name."""
-
-    name: str
-    source: Latencies
-
-    def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
-        """As `Latencies.of`."""
-        return self.source.of(operation, size, ranks, nodes)
-
-
-def named(text: str) -> Latencies:
-    """The source of ``SOURCE`` or ``LABEL=SOURCE``. Raises UsageError as `parse_source` does."""
-    label, sign, rest = text.partition("=")
-    if sign and label and not set(":/?#") & set(label):
-        return Labelled(label, parse_source(rest))
-    return parse_source(text)

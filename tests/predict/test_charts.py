@@ -84,6 +84,13 @@ def test_the_map_shows_the_fastest_split(drawn: dict[str, Figure]) -> None:
     assert sum(text.startswith("TP 4 × PP 2\n") for text in texts(drawn["best"])) == 4
 
 
+def test_the_map_of_one_batch_has_a_row_for_each_source_and_says_what_does_not_fit() -> None:
+    big = study(replace(QUESTION, spec=replace(SPEC, model="llama-3.1-405b"), nodes=(1, 4), batches=(1,)))
+    (figure,) = (chart.figure for chart in charts(big) if chart.name == "best")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["nccl", "nvrar"]
+    assert texts(figure).count("does not fit") == 2
+
+
 def test_every_chart_says_what_its_numbers_rest_on(drawn: dict[str, Figure]) -> None:
     for figure in drawn.values():
         assert "Collectives: nccl modelled; nvrar modelled." in foot(figure)

@@ -9,7 +9,8 @@ from latencies import Flat
 from collbench.errors import UsageError
 from collbench.fit.estimate import ASSUMED, MEASURED, MODELLED, Estimate
 from collbench.llm.steps import Deployment
-from collbench.predict.communication import Backed, Pricing
+from collbench.predict.communication import Pricing
+from collbench.predict.sources import Backed, Faster
 from collbench.predict.sums import NOTHING, total
 
 
@@ -72,3 +73,18 @@ def test_a_sum_is_as_weak_as_its_weakest_part() -> None:
     one, other = Estimate(1, 0.5, 2, MEASURED, "a"), Estimate(10, 9, 12, ASSUMED, "b")
     assert total([(2, one), (1, other)]) == Estimate(12, 10, 16, ASSUMED, "a; b")
     assert total([(2, one), (0, other)]).basis == MEASURED
+
+
+def test_a_faster_source_has_faster_all_reduces_between_nodes_alone() -> None:
+    found = Faster(Flat(), 2.0)
+    assert found.name == "flat ÷ 2"
+    assert [found.of("all_reduce", size, 8, 2).us for size in (64 << 10, 128 << 10, 2 << 20, 4 << 20)] == [
+        40,
+        20,
+        20,
+        40,
+    ]
+    assert (found.of("all_reduce", 1 << 20, 8, 1).us, found.of("all_gather", 1 << 20, 8, 2).us) == (5, 40)
+    assert found.of("all_reduce", 1 << 20, 8, 2).basis == ASSUMED
+    with pytest.raises(UsageError, match="--faster is 0; it must be a positive number"):
+        Faster(Flat(), 0.0)

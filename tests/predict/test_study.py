@@ -87,11 +87,7 @@ def test_one_gpu_communicates_nothing() -> None:
 def test_one_token_has_no_decode_step() -> None:
     found = ask(spec=replace(SPEC, output=1))
     assert found.outcomes[0].tpot is None
-    assert (
-        found.latency_is_ttft
-        if hasattr(found, "latency_is_ttft")
-        else found.outcomes[0].latency.whole.us == (pytest.approx(found.outcomes[0].ttft.us))
-    )
+    assert found.outcomes[0].latency == found.outcomes[0].prefill
     assert found.best("slow", 1, 1)
 
 
