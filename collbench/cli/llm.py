@@ -36,6 +36,7 @@ class Load:
     prompt: int
     output: int
     speculate: int
+    draft: str | None
     chunk: int | None
 
 
@@ -67,6 +68,8 @@ load = Group("load", Load, [
     _count("--prompt", 128, "Tokens of each prompt."),
     _count("--output", 128, "Tokens that each request yields."),
     _count("--speculate", 0, "Guessed tokens that a pass verifies beside the next one."),
+    click.option("--draft", metavar="MODEL", help="Model that makes the guesses, with --tp as the other; its passes "
+                 "count too."),
     click.option("--chunk", type=int, help="The most tokens of a pass.  [default: the prompts in one pass]"),
 ])  # fmt: skip
 ways = Group("ways", Ways, [

@@ -11,6 +11,7 @@ from collbench.cli.doctor import doctor
 from collbench.cli.history import history
 from collbench.cli.list_ import list_
 from collbench.cli.llm import llm
+from collbench.cli.llm_replay import replay
 from collbench.cli.plot import plot
 from collbench.cli.submit import submit
 from collbench.cli.sweep import sweep
@@ -34,3 +35,4 @@ def cli() -> None:
 
 for command in (sweep, tune, submit, verify, check, plot, compare, history, llm, list_, doctor):
     cli.add_command(command)
+llm.add_command(replay)

@@ -16,11 +16,13 @@ from collbench.cli import pairs as for_pairs
 from collbench.cli.groups import Group
 from collbench.cli.pairs import pairs_option
 from collbench.cli.ranks import ranks_for
+from collbench.cli.skew import modes_for, skew_option
 from collbench.cli.workloads import demands_of, llm_option, topology_of, with_demands
 from collbench.errors import INTERRUPTED, TERMINATED, UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
 from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
+from collbench.plan.skew import Skew
 from collbench.plan.sweep import Contest, Sweep, parse_contests
 from collbench.plan.variants import Variant, check_names
 from collbench.printer.forms import Form, printed
@@ -157,6 +159,7 @@ target = Group("target", TargetOptions, [
 @sizes
 @cases
 @kinds
+@skew_option
 @params.worlds
 @pairs_option
 @llm_option
@@ -169,7 +172,8 @@ target = Group("target", TargetOptions, [
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
-    kinds: KindOptions, worlds: params.WorldOptions, pairs: bool, specs: tuple[Spec, ...] | None, timing: TimingOptions,
+    kinds: KindOptions, skew: tuple[Skew, ...], worlds: params.WorldOptions, pairs: bool,
+    specs: tuple[Spec, ...] | None, timing: TimingOptions,
     ordering: params.OrderingOptions, target: TargetOptions, form: forms.FormOptions, quiet: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; write CSV and sidecar to results/ and print a table.
@@ -192,7 +196,8 @@ def sweep(
         demands = demands_of(context, specs)
         topology = topology_of(demands)
         collective = tuple(dict.fromkeys(demand.collective for demand in demands))
-    wanted = sweep_of(collective, sizes, cases, kinds, timing, ordering)
+    kinds = replace(kinds, mode=modes_for(context, skew, kinds.mode))
+    wanted = replace(sweep_of(collective, sizes, cases, kinds, timing, ordering), skews=tuple(map(str, skew)))
     if demands:
         wanted = with_demands(wanted, demands)
     ranks = ranks_for(topology)

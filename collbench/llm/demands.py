@@ -28,8 +28,8 @@ def _of(spec: Spec) -> Iterator[Demand]:
 
 def _groups_of(listing: Listing) -> dict[tuple[str, str, int, int], set[tuple[int, ...]]]:
     found: dict[tuple[str, str, int, int], set[tuple[int, ...]]] = {}
-    hidden = listing.deployment.model.hidden
     for one in listing.shown():
+        hidden = listing.deployment_of(one).model.hidden
         for step in listing.steps[one]:
             rows = hidden if COLLECTIVES[step.operation].normalises else 0
             found.setdefault((step.operation, step.dtype.name, step.message_bytes, rows), set()).update(step.groups)

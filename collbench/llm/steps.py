@@ -129,11 +129,11 @@ def steps_of(deployment: Deployment, one: Pass) -> list[Step]:
     """The collectives of a pass, in the order of stages and in each about that of time; none among fewer than two
     ranks."""
     stages = range(deployment.parallel.pp)
-    return [step for stage in stages for step in _Stage(deployment, one, stage).steps() if step.count]
+    return [step for stage in stages for step in Stage(deployment, one, stage).steps() if step.count]
 
 
 @dataclass(frozen=True)
-class _Stage:
+class Stage:
     """One stage in one pass."""
 
     deployment: Deployment

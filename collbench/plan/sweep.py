@@ -14,6 +14,7 @@ from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, Problem, case_identity
 from collbench.plan.rms_norm import DEFAULT_HIDDEN
+from collbench.plan.skew import Skew, parse_skew
 from collbench.plan.variants import Variant
 
 
@@ -39,8 +40,9 @@ class Sweep:
     of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress. ``contests``,
     if any, replace ``backends``: they list the backends for each problem. ``demands``, if any, are the problems in
     place of all combinations of ``collectives``, ``dtypes``, ``sizes`` and ``hidden``; ``suited``, if any, the backends
-    of each collective in place of all. ``hidden`` are the lengths of rows, where a
-    collective normalises rows. A launch has a leg, a set of processes, for
+    of each collective in place of all. ``hidden`` are the lengths of rows, where a collective normalises rows;
+    ``skews``, as `plan.skew` writes them, how late ranks arrive, () where they arrive together. A launch has a leg, a
+    set of processes, for
     all ``backends`` and one for each of the ``variants``.
     """
 
@@ -53,6 +55,7 @@ class Sweep:
     caches: tuple[str, ...]
     in_place: tuple[bool, ...]
     hidden: tuple[int, ...] = ()
+    skews: tuple[str, ...] = ()
     warmup: int = 10
     samples: int | None = None
     max_seconds: float = 1.0
@@ -146,19 +149,26 @@ def rows_of(collective: Collective, hidden: tuple[int, ...]) -> tuple[int, ...]:
     return (hidden or (DEFAULT_HIDDEN,)) if collective.normalises else (0,)
 
 
+def skews_of(sweep: Sweep) -> tuple[Skew | None, ...]:
+    """How late ranks arrive, None for together."""
+    return tuple(map(parse_skew, sweep.skews)) or (None,)
+
+
 def problems(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
     """Every combination in the sweep, without repeats, or what is demanded of each of ``layouts``: ``ops`` apply only
     to collectives that reduce."""
     if sweep.demands:
         yield from _demanded(sweep, layouts)
         return
+    skews = skews_of(sweep)
     for layout, name, dtype_name in product(layouts, sweep.collectives, sweep.dtypes):
         collective, dtype = COLLECTIVES[name], DTYPES[dtype_name]
         ops = sweep.ops if collective.reduces else ("",)
         for hidden in rows_of(collective, sweep.hidden):
             sizes = _distinct(sweep, collective, dtype, layout.size, hidden)
-            for op, size, mode, cache, in_place in product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place):
-                yield Problem(layout, collective, dtype, op, size, mode, cache, in_place, hidden)
+            kinds = product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place, skews)
+            for op, size, mode, cache, in_place, skew in kinds:
+                yield Problem(layout, collective, dtype, op, size, mode, cache, in_place, hidden, skew)
 
 
 def _demanded(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
@@ -169,8 +179,9 @@ def _demanded(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
             continue
         collective, dtype = COLLECTIVES[demand.collective], DTYPES[demand.dtype]
         ops = sweep.ops if collective.reduces else ("",)
-        for op, mode, cache, in_place in product(ops, sweep.modes, sweep.caches, sweep.in_place):
-            found = Problem(layout, collective, dtype, op, demand.size, mode, cache, in_place, demand.hidden)
+        kinds = product(ops, sweep.modes, sweep.caches, sweep.in_place, skews_of(sweep))
+        for op, mode, cache, in_place, skew in kinds:
+            found = Problem(layout, collective, dtype, op, demand.size, mode, cache, in_place, demand.hidden, skew)
             identity = case_identity(Case(found, ""))
             if identity not in seen:
                 seen.add(identity)

@@ -19,8 +19,8 @@ from collbench.views.page import COLUMNS, SCREEN, look
 from collbench.views.ratios import plain
 from collbench.views.runs import Run, known_facts
 
-_TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "a", "b", "verdict", "covers", "mismatch", "a_status",
-         "b_status", "reason")  # fmt: skip
+_TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "skew", "a", "b", "verdict", "covers", "mismatch",
+         "a_status", "b_status", "reason")  # fmt: skip
 DTYPES = {
     **dict.fromkeys(_TEXT, "string"),
     **dict.fromkeys(("bytes", "ranks", "nodes"), "int64"),

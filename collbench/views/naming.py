@@ -17,7 +17,7 @@ def words_of(record: Record) -> Words:
     dtype, shape = record.dtype.replace("float", "f"), (f"{record.ranks}r", f"{record.nodes}n")
     place, spread = "inplace" if record.in_place else "", "uneven" if record.gpus_per_node is None else ""
     where = (*shape, spread, record.fabric, record.pair, *_more(record))
-    return (record.collective, record.op, dtype, record.mode, record.cache, place, *where)
+    return (record.collective, record.op, dtype, record.mode, record.cache, place, *where, record.skew)
 
 
 def _more(record: Record) -> Words:

@@ -19,7 +19,7 @@ GPU_MODES = {
     "throughput": "calls back to back without a graph",
 }
 CPU_MODES = {"chain": "calls in a chain", "isolated": "one call at a time", "throughput": "calls back to back"}
-NAMES = {"send_recv": "send and receive", "all_reduce_rms_norm": "all-reduce + RMSNorm"}
+NAMES = {"send_recv": "send and receive", "send": "one-way send", "all_reduce_rms_norm": "all-reduce + RMSNorm"}
 
 
 def title_of(rows: Sequence[Record], facts: Mapping[Record, Facts]) -> str:
