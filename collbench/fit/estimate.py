@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from collbench.errors import UsageError
+
 MEASURED, MODELLED, ASSUMED = "measured", "modelled", "assumed"
 BASES = (MEASURED, MODELLED, ASSUMED)  # from the firmest
 
@@ -38,3 +40,11 @@ class Latencies(Protocol):
 
         Raises UsageError where the source has no such collective, or nothing near this size and world.
         """
+
+
+def check_request(size: int, ranks: int, nodes: int) -> None:
+    """Raise UsageError for an empty message, fewer than two ranks, and ranks that nodes cannot share evenly."""
+    if size < 1:
+        raise UsageError(f"a message of {size} bytes is empty; give at least 1 byte.")
+    if ranks < 2 or nodes < 1 or ranks % nodes:
+        raise UsageError(f"{ranks} ranks cannot be spread evenly over {nodes} nodes; at least two ranks take part.")

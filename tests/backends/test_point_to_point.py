@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
+from noting import Noting
 from samples import a_layout, a_problem
 
 from collbench.backends import mpi_nvrar, mpi_ring
@@ -17,24 +15,6 @@ from collbench.backends._point_to_point import Maker
 from collbench.plan.layout import Layout
 
 SIZE = 6 << 10  # bytes of float32: shards and chunks of whole elements everywhere
-
-
-@dataclass
-class Noting:
-    """A communicator without ranks: notes what this one would send in a call, as (rank, bytes)."""
-
-    rank: int
-    sent: list[tuple[int, int]] = field(default_factory=list)
-
-    def Get_rank(self) -> int:  # noqa: N802
-        return self.rank
-
-    def Recv_init(self, message: Any, peer: int, tag: int) -> object:  # noqa: N802
-        return SimpleNamespace()
-
-    def Send_init(self, message: Any, peer: int, tag: int) -> object:  # noqa: N802
-        self.sent.append((peer, message[0].nbytes))
-        return SimpleNamespace()
 
 
 def between_nodes(make: Maker, layout: Layout) -> Iterator[tuple[int, int]]:
