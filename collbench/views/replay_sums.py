@@ -66,8 +66,8 @@ class Summary:
 
 
 def summaries(records: Sequence[ReplayRecord]) -> list[Summary]:
-    """The summary of each backend of one setting, in the order of first rows."""
-    names = dict.fromkeys(record.backend for record in records if record.backend)
+    """The summary of each backend of one setting, in the order of names."""
+    names = sorted({record.backend for record in records if record.backend})
     return [_summary(name, [record for record in records if record.backend in (name, "")]) for name in names]
 
 
@@ -87,8 +87,8 @@ def _summary(name: str, records: Sequence[ReplayRecord]) -> Summary:
         step_us=_middle(each.step for each in figures),
         compute_us=_middle(each.compute for each in figures),
         beyond_us=_middle(each.beyond for each in figures),
-        parts=tuple(_parts([record for rows in mine for record in rows])) if not flaw else (),
-        skews=tuple(_skews(mine)) if not flaw else (),
+        parts=tuple(sorted(_parts(mine), key=lambda part: -part.sum_us)) if not flaw else (),
+        skews=tuple(sorted(_skews(mine), key=lambda one: one.skew)) if not flaw else (),
         problem=f"{flaw.part} {flaw.collective} {flaw.status}: {flaw.reason}".replace("  ", " ") if flaw else "",
     )
 
@@ -146,7 +146,8 @@ def _from_arrivals(row: ReplayRecord, communication: float, late: float, on_time
     return longer - (row.first_late_us or 0.0), longer - (row.last_late_us or 0.0)
 
 
-def _parts(rows: Sequence[ReplayRecord]) -> Iterator[PartSummary]:
+def _parts(launches: Iterable[Iterable[ReplayRecord]]) -> Iterator[PartSummary]:
+    rows = [row for rows in launches for row in rows]
     kinds: dict[tuple[object, ...], list[ReplayRecord]] = {}
     for row in rows:
         if row.part in (CHAIN, WITHOUT):

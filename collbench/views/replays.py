@@ -88,7 +88,7 @@ def _where(each: Summary) -> str:
         return f"{part.collective} of {format_size(part.bytes)} adds {_us(excess)} µs to what its calls take in a chain"
     if any(part.collective == "send" for part in each.parts):
         return "in a chain of sends they follow one another, while in a pass a stage waits for each"
-    return "which collective differs was not measured"
+    return f"{each.parts[0].collective} of {format_size(each.parts[0].bytes)} is all that there is"
 
 
 def _notes(records: Sequence[ReplayRecord]) -> Iterator[str]:
@@ -101,6 +101,8 @@ def _notes(records: Sequence[ReplayRecord]) -> Iterator[str]:
     if any(row.part == WITHOUT for row in records):
         yield "- adds: by how much the pass is longer than the same pass without these calls"
     if any(row.part == STEP for row in records):
+        if any(row.compute == "gemm" for row in records):
+            yield "- matrix products: without attention, norms and activations; they evict what collectives read"
         yield "- beyond both: with compute, less compute and communication alone; negative where they overlap"
     if any(row.part == SKEWED for row in records):
         yield "- late: before each attention, each MLP and the head, by times that are drawn once for each launch"
