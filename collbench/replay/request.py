@@ -18,11 +18,11 @@ KINDS = MappingProxyType({"decode": ("decode", "verify"), "prefill": ("prefill",
 
 @dataclass(frozen=True)
 class ReplayRequest:
-    """One call of ``llm replay``: a pass of a model on an engine, ``which`` of KINDS, on each of ``backends``, which are
-    all on GPUs or all on CPU ranks; ``rest`` runs what a backend has not.
+    """One call of ``llm replay``: a pass of a model on an engine, ``which`` of KINDS, on each of ``backends``, all of
+    which are on GPUs or all on CPU ranks; ``rest`` runs what a backend has not.
 
-    ``compute``: what stands between collectives, none, spin or gemm; ``spin_seconds`` of each spin; ``skews``: how late ranks
-    are, one after another. ``samples`` of each part, None until the median is known, for ``max_seconds`` at most.
+    ``compute``: what stands between collectives (none, spin, gemm); ``spin_seconds`` of each spin; ``skews``: how late
+    ranks are, one after another. ``samples`` of each part, None until the median is known, for ``max_seconds`` at most.
     ``argv`` is recorded in the sidecar.
     """
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from collbench import registry
 from collbench.backends import DescribedCall, Session
-from collbench.devices.device import Call, Device
+from collbench.devices.device import Array, Call, Device
 from collbench.errors import CannotRunError
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
@@ -39,7 +39,7 @@ class Spaces:
 @dataclass(frozen=True)
 class Voice:
     """One collective on one backend: ``ran_by`` is its spec, ``why`` the reason where it is not the one that was asked
-    for. ``prepared`` is None on a rank that takes no part in it."""
+    for. ``prepared`` is None on a rank that takes no part in it; ``sends`` are the inputs of its calls."""
 
     kind: Kind
     ran_by: str
@@ -48,6 +48,7 @@ class Voice:
     space: Space
     session: Session
     prepared: Prepared | None
+    sends: tuple[Array, ...]
     params: str
 
 
@@ -92,9 +93,9 @@ def _on(spec: str, plan: Plan, kind: Kind, space: Space, opened: Opened, why: st
             raise CannotRunError(reason)
     sessions = {layout: opened.session(spec, layout) for layout in layouts}
     mine = _mine(layouts, opened)
-    problem, prepared = opened.agreed(partial(_prepared, spec, plan, kind, space, opened, mine, sessions[mine]))
+    problem, prepared, sends = opened.agreed(partial(_prepared, spec, plan, kind, space, opened, mine, sessions[mine]))
     params = opened.everyone.first(_params(opened.device, prepared.calls[0]) if prepared else None)
-    return Voice(kind, spec, why, problem, space, sessions[mine], prepared, params[1] if params else "")
+    return Voice(kind, spec, why, problem, space, sessions[mine], prepared, sends, params[1] if params else "")
 
 
 def _mine(layouts: tuple[Layout, ...], opened: Opened) -> Layout:
@@ -105,14 +106,16 @@ def _mine(layouts: tuple[Layout, ...], opened: Opened) -> Layout:
 
 def _prepared(
     spec: str, plan: Plan, kind: Kind, space: Space, opened: Opened, layout: Layout, session: Session
-) -> tuple[Problem, Prepared | None]:
+) -> tuple[Problem, Prepared | None, tuple[Array, ...]]:
     group = opened.world(layout).group
     problem = kind.problem(group.layout)
     count = plan.count(kind, opened.everyone.rank)
     if not count:
-        return problem, None
+        return problem, None, ()
     buffers = kept(problem, group.rank, min(count, space.slots))
-    return problem, prepared_at(spec, problem, opened, layout, session, space.of_pass, buffers)
+    arena = session.arena[space.of_pass :]
+    sends = tuple(opened.device.view(arena, buffers.send, slot) for slot in range(buffers.send.slots))
+    return problem, prepared_at(spec, problem, opened, layout, session, space.of_pass, buffers), sends
 
 
 def prepared_at(

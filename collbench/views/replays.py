@@ -102,7 +102,7 @@ def _notes(records: Sequence[ReplayRecord]) -> Iterator[str]:
         yield "- adds: by how much the pass is longer than the same pass without these calls"
     if any(row.part == STEP for row in records):
         if any(row.compute == "gemm" for row in records):
-            yield "- matrix products: without attention, norms and activations; they evict what collectives read"
+            yield "- matrix products: without attention, norms and activations; inputs of collectives are in the cache"
         yield "- beyond both: with compute, less compute and communication alone; negative where they overlap"
     if any(row.part == SKEWED for row in records):
         yield "- late: before each attention, each MLP and the head, by times that are drawn once for each launch"
