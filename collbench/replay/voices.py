@@ -12,7 +12,7 @@ from collbench.devices.device import Array, Call, Device
 from collbench.errors import CannotRunError
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
-from collbench.proof.buffers import Buffers, Rounds, arena_bytes, kept, kept_bytes, lay_out
+from collbench.proof.buffers import FEWEST_SLOTS, Buffers, Rounds, arena_bytes, kept, kept_bytes, lay_out
 from collbench.proof.prepared import Prepared
 from collbench.replay.opened import Opened
 from collbench.replay.plan import Kind, Plan
@@ -53,18 +53,26 @@ class Voice:
 
 
 def spaces_of(plan: Plan, opened: Opened, room: int) -> Spaces:
-    """Places for outputs of all calls of a pass, or of as many as ``room`` bytes hold; at least of one where calls may
-    share an output. Raises CannotRunError where calls that may not do not fit."""
+    """Places for the outputs of all calls of a pass, or where ``room`` bytes do not hold them, of some that take turns;
+    calls that overwrite what they read never do."""
     problems = {kind: _problem_of(kind, opened) for kind in plan.kinds}
-    share = min(1.0, room / sum(kept_bytes(problems[kind], plan.most(kind)) for kind in plan.kinds))
+    share = room / sum(kept_bytes(problems[kind], plan.most(kind)) for kind in plan.kinds)
     found, end = {}, 0
     for kind, problem in problems.items():
-        most = plan.most(kind)
-        slots = most if problem.overwrites else max(1, int(share * most))
+        slots = plan.most(kind) if problem.overwrites else slots_of(plan.most(kind), share)
         of_chain = end + kept_bytes(problem, slots)
         found[kind] = Space(end, slots, of_chain)
         end = of_chain + arena_bytes(problem, opened.device)
     return Spaces(found, end)
+
+
+def slots_of(calls: int, share: float) -> int:
+    """Slots of so many calls where memory holds ``share`` of them: at least as many as make consecutive calls differ,
+    and where they take turns an odd number, so that each meets both halves of a kernel's scratch."""
+    if share >= 1 or calls <= FEWEST_SLOTS:
+        return calls
+    slots = max(FEWEST_SLOTS, int(share * calls))
+    return slots - (slots % 2 == 0)
 
 
 def _problem_of(kind: Kind, opened: Opened) -> Problem:

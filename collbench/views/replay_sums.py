@@ -13,15 +13,16 @@ UNSKEWED = "0"
 
 @dataclass(frozen=True)
 class PartSummary:
-    """A collective of a replay, microseconds as medians over launches: ``sum_us`` of all of its ``count`` calls at the
-    latency of a chain, ``added_us``, by how much the pass is longer with them than without, None where that was not
-    measured."""
+    """A collective of a replay, microseconds as medians over launches: ``sum_us`` of all of its ``count`` calls, of
+    which ``answers`` are judged, at the latency of a chain; ``added_us``, by how much the pass is longer with them than
+    without, None where that was not measured."""
 
     what: str
     collective: str
     bytes: int
     ranks: int
     count: int
+    answers: int
     ran_by: str
     sum_us: float
     added_us: float | None
@@ -167,9 +168,17 @@ def _part(chains: Sequence[Sequence[ReplayRecord]], added_us: float | None) -> P
     """Of the rows of each launch, which are several where stages send alike."""
     one = chains[0][0]
     whole = median(sum(row.count * (row.us_median or 0.0) for row in rows) for rows in chains)
-    count = sum(row.count for row in chains[0])
-    size, ranks = one.bytes or 0, one.group_ranks or 0
-    return PartSummary(one.what, one.collective, size, ranks, count, one.ran_by, whole, added_us)
+    return PartSummary(
+        what=one.what,
+        collective=one.collective,
+        bytes=one.bytes or 0,
+        ranks=one.group_ranks or 0,
+        count=sum(row.count for row in chains[0]),
+        answers=sum(row.count if row.answers is None else row.answers for row in chains[0]),
+        ran_by=one.ran_by,
+        sum_us=whole,
+        added_us=added_us,
+    )
 
 
 def _less(whole: float | None, part: float | None) -> float | None:

@@ -76,6 +76,10 @@ def _remarks(found: Iterable[Summary]) -> Iterator[str]:
     for each in found:
         if each.problem:
             yield f"- {each.backend}: {each.problem}"
+        for part in each.parts:
+            if part.answers < part.count:
+                what = f"{part.collective} of {format_size(part.bytes)}"
+                yield f"- {each.backend}: memory holds {part.answers} of {part.count} answers of {what}, the last ones"
         if each.difference is not None and abs(each.difference) > AGREES:
             yield f"- {each.backend}: {_where(each)}"
 
