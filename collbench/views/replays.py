@@ -89,7 +89,8 @@ def _where(each: Summary) -> str:
     known = [(part.added_us - part.sum_us, part) for part in each.parts if part.added_us is not None]
     if known:
         excess, part = max(known, key=lambda one: abs(one[0]))
-        return f"{part.collective} of {format_size(part.bytes)} adds {_us(excess)} µs to what its calls take in a chain"
+        change = f"{show_us(abs(excess))} µs {'more' if excess > 0 else 'less'}"
+        return f"{part.collective} of {format_size(part.bytes)} takes {change} in the pass than in a chain"
     if any(part.collective == "send" for part in each.parts):
         return "in a chain of sends they follow one another, while in a pass a stage waits for each"
     return f"{each.parts[0].collective} of {format_size(each.parts[0].bytes)} is all that there is"
