@@ -52,7 +52,8 @@ def beside(question: Question) -> list[Beside | Refused]:
 
 def _beside(question: Question, tp: int, nodes: int, published: float, source: Latencies) -> Beside | Refused:
     asked = question.spec
-    spec = replace(asked, tp=tp, pp=1, dp=1, ep=1, gpus_per_node=NODE, batch=1, output=max(2, asked.output))
+    spread = replace(asked, tp=tp, pp=1, dp=1, ep=1, gpus_per_node=NODE)
+    spec = replace(spread, batch=1, output=max(2, asked.output), speculate=0, draft=None, chunk=None)
     pricing = Pricing(source)
     try:
         listing = spec.listing()

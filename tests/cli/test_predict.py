@@ -92,7 +92,7 @@ def test_bad_input_is_one_sentence(here: Here, results: Path, arguments: tuple[s
 def test_a_spec_and_a_source_are_needed(here: Here, results: Path) -> None:
     source = ("--source", f"csv:{results}#mpi", "--gpu", "h100")
     for spec, why in [("llama-3.1-9b", "unknown model"), ("llama-3.1-8b:tpp=2", "did you mean"),
-                      ("llama-3.1-8b:tp=3", "does not use the 8 GPUs of --nodes 1, 8 each")]:  # fmt: skip
+                      ("llama-3.1-8b:tp=3", "llama-3.1-8b:tp=3 does not use all 8 GPUs.")]:  # fmt: skip
         ran = here(*PREDICT, spec, "--nodes", "1", *source)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
         assert why in ran.err

@@ -86,6 +86,7 @@ def test_json_has_everything(found: Study) -> None:
     data = records.data(found)
     assert (data["baseline"], data["spec"]) == ("slow", "llama-3.1-8b:gpus-per-node=4")
     assert len(data["predictions"]) == 2 * 2 * (3 + 4)
+    assert {each["dtype"] for each in data["predictions"]} == {"bfloat16"}
     assert data["share_needed"]["by_speedup_of_collectives"]["3.6×"] == pytest.approx(0.58, abs=0.005)
     assert next(each["speedup"] for each in data["predictions"] if each["source"] == "slow") == 1.0
 
