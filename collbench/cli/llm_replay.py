@@ -16,6 +16,7 @@ from collbench.cli import forms, params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError
 from collbench.llm.spec import Spec, parse_spec
+from collbench.plan.skew import Skew, parse_skews
 from collbench.printer.forms import Form, printed
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ def parse_spin(text: str) -> float:
     return seconds
 
 
+def with_none(skews: tuple[Skew, ...]) -> tuple[Skew, ...]:
+    """These skews, and none at all, which the others are compared with; () for ()."""
+    return tuple(dict.fromkeys((Skew(0), *skews))) if skews else ()
+
+
 @dataclass(frozen=True)
 class What:
     """The options that say what is replayed."""
@@ -47,6 +53,7 @@ class What:
     rest: str | None
     compute: str
     spin: float | None
+    skew: tuple[Skew, ...]
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,9 @@ what = Group("what", What, [
     click.option("--spin", type=params.Parsed("time", parse_spin), metavar="TIME",
                  help="Length of each spin of --compute spin: for the attention and the MLP of each layer, and the "
                  "head.  [default: 10us]"),
+    click.option("--skew", type=params.Parsed("TIME[:RANK],...", parse_skews), default=(), metavar="TIME[:RANK],...",
+                 help="Also with ranks that are late before each attention, each MLP and the head: each by a random "
+                 "time up to this, or where a rank is given that one alone, by just this."),
 ])  # fmt: skip
 how = Group("how", How, [
     click.option("--warmup", default=10, show_default=True, type=click.IntRange(min=0),
@@ -156,6 +166,7 @@ def request_of(spec: Spec, what: What, how: How, ordering: params.OrderingOption
         rest=what.rest or usual[0],
         compute=what.compute,
         spin_seconds=what.spin or 10e-6,
+        skews=with_none(what.skew),
         warmup=how.warmup,
         samples=how.samples,
         max_seconds=how.max_seconds,

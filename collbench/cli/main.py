@@ -8,6 +8,7 @@ from collbench import __version__
 from collbench.cli.check import check
 from collbench.cli.compare import compare
 from collbench.cli.doctor import doctor
+from collbench.cli.fit import fit
 from collbench.cli.history import history
 from collbench.cli.list_ import list_
 from collbench.cli.llm import llm
@@ -33,6 +34,6 @@ def cli() -> None:
     """
 
 
-for command in (sweep, tune, submit, verify, check, plot, compare, history, llm, list_, doctor):
+for command in (sweep, tune, submit, verify, check, plot, compare, fit, history, llm, list_, doctor):
     cli.add_command(command)
 llm.add_command(replay)

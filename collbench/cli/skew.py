@@ -20,9 +20,12 @@ skew_option = click.option(
 
 
 def modes_for(context: click.Context, skews: tuple[Skew, ...], modes: tuple[str, ...]) -> tuple[str, ...]:
-    """The modes of a sweep with these skews: other defaults. Raises UsageError for modes that have no skew."""
+    """The modes of a sweep with these skews: other defaults. Raises UsageError for modes that have no skew, and for
+    pairs of hosts."""
     if not skews:
         return modes
+    if context.params["pairs"]:
+        raise UsageError("--pairs compares hosts by ranks that arrive together; omit --skew.")
     if context.get_parameter_source("mode") is ParameterSource.DEFAULT:
         return (MODE,)
     if other := next((mode for mode in modes if mode != MODE), None):

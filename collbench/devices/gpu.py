@@ -188,7 +188,8 @@ class GpuSampler:
     marked, and the spin of the next one is longer.
 
     A rank that is to arrive late spins again after the barrier, between an event more and the first one. All ranks of
-    such a sample do, the earliest for no time, since launching that kernel delays them all alike.
+    such a sample do, the earliest for no time, since launching that kernel delays them all alike. Its length is only
+    what is asked for: both events around it say when the rank arrived, on its own clock from the end of the barrier.
     """
 
     def __init__(self, gpu: Gpu, align: Aligner, calls: Sequence[Call], graph: bool, cold: bool) -> None:

@@ -34,13 +34,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The points of a backend's ``family`` in cases that differ in size and world alone; ``record`` is a row of one of
-    them, None where they come from no results file."""
+    """The points of a backend's ``family`` in cases that differ in size and world alone; ``cases`` are these, () where
+    the points come from no results file."""
 
     backend: str
     family: Family
     points: tuple[Point, ...]
-    record: Record | None = None
+    cases: tuple[CaseResult, ...] = ()
 
     @property
     def operation(self) -> str:
@@ -66,12 +66,18 @@ def ways(family: Family, size: int, ranks: int, nodes: int, virtual: bool = Fals
     """What each algorithm asks of the links for ``size`` bytes. Virtual nodes have one kind of link."""
     seen = nodes if family.sees_virtual_nodes or not virtual else 1
     found = []
-    for algorithm in family.algorithms:
+    for algorithm in _padded(family, seen):
         each = counts_of(family.operation, algorithm, ranks, seen)
         inside, between = each.sent_inside * size, each.sent_between * size
         way = (float(each.steps_inside), inside, float(each.steps_between), between)
         found.append((way[0] + way[2], way[1] + way[3], 0.0, 0.0) if virtual else way)
     return found
+
+
+def _padded(family: Family, nodes: int) -> list[str]:
+    """The algorithms on so many nodes, as many as on one; the last is repeated."""
+    found = list(family.on(nodes))
+    return found + found[-1:] * (len(family.algorithms) - len(found))
 
 
 def curves_of(records: Iterable[Record]) -> list[Curve]:
@@ -88,7 +94,7 @@ def curves_of(records: Iterable[Record]) -> list[Curve]:
 def _curve(group: Sequence[CaseResult]) -> Curve:
     row = group[0].record
     family = family_of(row.backend, row.collective, on_host=row.fabric.startswith("shm"))
-    return Curve(row.backend, family, tuple(sorted(map(_point, group), key=_order)), row)
+    return Curve(row.backend, family, tuple(sorted(map(_point, group), key=_order)), tuple(group))
 
 
 def _key(row: Record) -> tuple[object, ...]:

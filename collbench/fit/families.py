@@ -17,21 +17,25 @@ _FOR_ALL_REDUCE: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "nccl": ("ring", "tree"), "mpi": ("recursive doubling", "rabenseifner"), "mpi-ring": ("ring",),
     "nccl-symm": ("one-shot", "two-shot"), "torch-symm": ("one-shot", "two-shot"),
     "flashinfer": ("one-shot", "two-shot"), "nvshmem": ("one-shot",), "mpi-nvrar": ("nvrar",),
-    "oneshot": ("one-shot",), "nvrar-lamport": ("nvrar",), "nvrar-ll": ("nvrar, code's volume",),
-    "nvrar-put": ("nvrar, code's volume",),
+    "oneshot": ("one-shot",), "nvrar-lamport": ("nvrar",), "nvrar-ll": ("nvrar",), "nvrar-put": ("nvrar",),
 })  # fmt: skip
 _OF_KERNELS = ("one-shot", "nvrar")  # nvrar, which takes the one or the other, and kernels of others
 
 
 @dataclass(frozen=True)
 class Family:
-    """The names of the algorithms of which a backend takes the quickest, the ratio of base to alpha where measurements
-    leave it open, and whether virtual nodes change what it does."""
+    """The names of the algorithms of which a backend takes the quickest, and those of them ``between`` nodes (() for
+    all), the ratio of base to alpha where measurements leave it open, and whether virtual nodes change what it does."""
 
     operation: str
     algorithms: tuple[str, ...]
     ratio: float
     sees_virtual_nodes: bool
+    between: tuple[str, ...] = ()
+
+    def on(self, nodes: int) -> tuple[str, ...]:
+        """The algorithms on so many nodes."""
+        return self.between or self.algorithms if nodes > 1 else self.algorithms
 
 
 def family_of(backend: str, operation: str, on_host: bool) -> Family:
@@ -41,7 +45,13 @@ def family_of(backend: str, operation: str, on_host: bool) -> Family:
     name = backend.partition("@")[0].partition(":")[0]
     nccl = name in ("nccl", "nccl-symm")
     ratio = HOST_RATIO if on_host or name.startswith("mpi") else NCCL_RATIO if name == "nccl" else GPU_RATIO
-    return Family(operation, _algorithms(name, operation), ratio, not nccl and name not in ("nvshmem", "mpi"))
+    sees = not nccl and name not in ("nvshmem", "mpi")
+    return Family(operation, _algorithms(name, operation), ratio, sees, _between(name, operation))
+
+
+def _between(name: str, operation: str) -> tuple[str, ...]:
+    """``nvrar`` takes its schedule of three phases wherever there are several nodes."""
+    return ("nvrar",) if name.startswith("nvrar") and operation.startswith("all_reduce") else ()
 
 
 def _algorithms(name: str, operation: str) -> tuple[str, ...]:

@@ -25,11 +25,12 @@ NOTHING: Mapping[int, float] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A law and its relative errors |predicted / measured - 1| at held-out sizes and in held-out worlds, by size or
-    world; why there are none, if so."""
+    """A law; measured over predicted latency of each point whose size was held out; the relative errors |predicted /
+    measured - 1| at held-out sizes and in held-out worlds, by size or world; why there are none, if so."""
 
     curve: Curve
     law: Law
+    held_out: tuple[tuple[Point, float], ...]
     by_size: dict[int, tuple[float, ...]]
     by_world: dict[World, tuple[float, ...]]
     without_size: str = ""
@@ -84,9 +85,9 @@ def fit_curve(curve: Curve, origin: str, known: Mapping[int, float] = NOTHING) -
         origin=origin,
     )
     return Fit(
-        curve, law, {size: _relative(each) for size, each in by_size.items()},
+        curve, law, problem.ratios(by_size), {size: _relative(each) for size, each in by_size.items()},
         {world: _relative(each) for world, each in by_world.items()},
-        "" if sizes else f"{counted(len(curve.sizes), 'size')}, {FEWEST_TO_HOLD_OUT} are needed",
+        "" if sizes else f"only {counted(len(curve.sizes), 'size')}",
         "" if worlds else _why_no_world(curve),
     )  # fmt: skip
 
@@ -121,7 +122,7 @@ def links_of(curve: Curve, points: Sequence[Point]) -> frozenset[int]:
 
 
 def _why_no_world(curve: Curve) -> str:
-    return "one world" if len(curve.worlds) == 1 else "no world has the links of another"
+    return "only 1 world" if len(curve.worlds) == 1 else "links differ"
 
 
 class _Problem:
@@ -132,10 +133,17 @@ class _Problem:
         self.ways = np.array([curve.ways(point) for point in curve.points])
         self.us = np.array([point.us for point in curve.points])
         self.sizes = np.array([point.size for point in curve.points])
+        self._points = curve.points
         self._worlds = [point.world for point in curve.points]
         self._ratio = curve.family.ratio
         many = len(curve.sizes) >= FEWEST_FOR_TWO_LINES
         self._shapes = (ONE, QUICKER, SLOWER) if many else (ONE,)
+
+    def ratios(self, logs: Mapping[int, Floats]) -> tuple[tuple[Point, float], ...]:
+        """Each point of these sizes with the exponential of its logarithm."""
+        points = [[point for point in self._points if point.size == size] for size in logs]
+        each = zip(points, logs.values(), strict=True)
+        return tuple((point, float(np.exp(log))) for some, of in each for point, log in zip(some, of, strict=True))
 
     def is_of(self, world: World) -> NDArray[np.bool_]:
         """Which cases are of a world."""

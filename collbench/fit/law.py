@@ -57,16 +57,25 @@ class Law:
     def estimate(self, size: int, ranks: int, nodes: int) -> Estimate:
         """The latency with its 95 % range: of the drawn constants, and of the errors at held-out sizes; in a world that
         was not measured, of the errors in held-out worlds, and UNJUDGED for each further doubling of ranks or nodes."""
-        middle = float(self.us([size], ranks, nodes)[0, 0])
-        shifts = np.log(self.us([size], ranks, nodes, drawn=True)[:, 0] / middle)
+        middle, low, high = (float(each[0]) for each in self.bands([size], ranks, nodes))
+        far = self.distance(ranks, nodes)
+        basis = self.basis if self.covers(ranks, nodes) else ASSUMED
+        what = "" if far == 0 else " in another world"
+        source = f"{self.origin}: {', '.join(self.family.on(nodes))}, {self.shape}{what}"
+        return Estimate(middle, low, high, basis, source)
+
+    def bands(
+        self, sizes: Sequence[int], ranks: int, nodes: int, virtual: bool = False
+    ) -> tuple[Floats, Floats, Floats]:
+        """Latencies and both ends of their ranges, for each size."""
+        middle = self.us(sizes, ranks, nodes, virtual=virtual)[0]
+        shifts = np.log(self.us(sizes, ranks, nodes, drawn=True, virtual=virtual) / middle)
         far = self.distance(ranks, nodes)
         errors = np.array(self.world_errors if far else self.errors)
         errors += np.sign(errors) * UNJUDGED * max(0.0, far - 1)
-        low, high = np.percentile((shifts[:, None] + errors[None, :]).ravel(), _TAILS)
-        basis = self.basis if self.covers(ranks, nodes) else ASSUMED
-        what = "" if far == 0 else " in another world"
-        source = f"{self.origin}: {', '.join(self.family.algorithms)}, {self.shape}{what}"
-        return Estimate(middle, middle * math.exp(min(0, low)), middle * math.exp(max(0, high)), basis, source)
+        both = (shifts[:, None, :] + errors[None, :, None]).reshape(-1, len(sizes))
+        low, high = np.percentile(both, _TAILS, axis=0)
+        return middle, middle * np.exp(np.minimum(0, low)), middle * np.exp(np.maximum(0, high))
 
     def distance(self, ranks: int, nodes: int) -> float:
         """Doublings of ranks on a node and of nodes from the nearest measured world; 0 if this one was measured."""

@@ -139,7 +139,7 @@ def nvrar_between(profile: str, backend: str) -> Law:
     constants = near.constants.copy()
     steps = [nccl.constants[nccl.shape.slots(line).start + 2] for line in range(nccl.shape.count)]
     constants[BETWEEN : BETWEEN + 2] = min(steps), -math.log(_PORTS[profile] * 1e3)
-    family = replace(near.family, algorithms=(_VOLUMES[backend],))
+    family = replace(near.family, algorithms=(_VOLUMES[backend],), between=())
     return _law(
         family, near.shape, constants, _NDR_WORLDS, errors=(-UNJUDGED, UNJUDGED), world_errors=(-UNJUDGED, UNJUDGED),
         links=frozenset({INSIDE, BETWEEN}), origin=f"{profile} {backend}", basis=ASSUMED,

@@ -56,8 +56,8 @@ class Track:
     """The measurements of one operation in this launch, in seconds per call, with one entry per sample.
 
     ``seconds`` is from the arrival of the last rank to the last end, the maximum over ranks where all arrive together,
-    ``firsts`` from the arrival of the first; ``by_rank``, on rank 0, what each rank took from its own arrival to its
-    own end, ``means`` the mean of that over ranks;
+    ``firsts`` from the arrival of the first; of groups side by side both are those of the slowest. ``by_rank``, on rank
+    0, is what each rank took from its own arrival to its own end, ``means`` the mean of that over ranks;
     ``late`` counts the samples that were discarded since some host was late; ``throttled`` says why some rank's clocks
     were throttled.
     """
@@ -95,7 +95,9 @@ def take(world: World, track: Track, count: int) -> Block:
     seconds = np.array([sample.seconds for sample in samples])
     arrivals = np.array([sample.arrival for sample in samples])
     flags = np.array([_flags(sample, throttled is not None) for sample in samples])
-    ends, latest, earliest = world.highest(np.stack([arrivals + seconds, arrivals, -arrivals])) * [[1], [1], [-1]]
+    of_group = world.group.highest(np.stack([arrivals + seconds, arrivals, -arrivals]))
+    ends, latest, earliest = of_group * [[1], [1], [-1]]
+    last, first = world.highest(np.stack([ends - latest, ends - earliest]))
     means, flags = world.mean(seconds), world.highest(flags)
     by_rank = world.gathered(seconds)
     late, wrong, units, held = flags.T
@@ -110,7 +112,7 @@ def take(world: World, track: Track, count: int) -> Block:
     track.spent += time.perf_counter() - begin
     good = late == 0
     rows = list(by_rank.T[good]) if len(by_rank) else []
-    return Block(list((ends - latest)[good]), list(means[good]), rows, list((ends - earliest)[good]))
+    return Block(list(last[good]), list(means[good]), rows, list(first[good]))
 
 
 def _flags(sample: Sample, throttled: bool) -> tuple[float, ...]:

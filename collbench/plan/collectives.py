@@ -33,7 +33,7 @@ class Collective:
     inside the output (negative: of the output inside the input), or None where MPI and NCCL define none.
     ``normalises``: a message is rows, whose weight follows it in the input; the output is the normalised rows and then
     a residual, which a call updates: the reduction has the old residual as one more contribution, numbered ``ranks``.
-    ``between``: the only number of ranks that it is defined for, None for any.
+    ``between_two``: it is defined for two ranks alone.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Collective:
     bus_factor: Callable[[int], float]
     in_place: Callable[[int, int, int], int] | None
     normalises: bool = False
-    between: int | None = None
+    between_two: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str], Collective], tuple[str]]:
         """Pickle by name: functions in the fields cannot be pickled."""
@@ -184,7 +184,7 @@ _ALL = (
         pieces=lambda n, ranks, rank: _one_to_all(n, ranks, rank) if rank == RECEIVER else (),
         bus_factor=lambda ranks: 1.0,
         in_place=None,
-        between=2,
+        between_two=True,
     ),
     Collective(
         name="all_reduce_rms_norm",

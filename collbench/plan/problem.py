@@ -99,7 +99,7 @@ class Problem:
         ranks = self.layout.size
         if ranks < 2:
             return "a collective needs at least 2 ranks"
-        if self.collective.between not in (None, ranks):
+        if self.collective.between_two and ranks > 2:
             return f"{self.collective.name} is between two ranks; this world has {ranks}: use --ranks 2"
         return None
 

@@ -19,6 +19,9 @@ def check(request: ReplayRequest) -> None:
         kind.problem(Layout(tuple(range(size)), (0,) * size))
     if request.compute == "gemm":
         check_products(deployment)
+    late = next((skew for skew in request.skews if (skew.rank or 0) >= request.ranks), None)
+    if late:
+        raise UsageError(f"--skew {late} is of a rank that {request.spec} has not: it has {request.ranks}.")
     devices = {name: registry.find(name).DEVICE for name in (*request.backends, request.rest)}
     if len(set(devices.values())) > 1:
         shown = ", ".join(f"{name} on the {device.upper()}" for name, device in devices.items())

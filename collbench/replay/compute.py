@@ -60,9 +60,12 @@ class Spin:
 
     def calls(self, work: Work) -> Sequence[Call]:
         """One spin."""
-        if self.device.kind == "gpu":
-            return (partial(self.device.hold_back, self.seconds),)
-        return (partial(_spin, self.seconds),)
+        return (spin(self.device, self.seconds),)
+
+
+def spin(device: Device, seconds: float) -> Call:
+    """A call that keeps the device busy for ``seconds``, without sleeping on a CPU."""
+    return partial(device.hold_back if device.kind == "gpu" else _spin, seconds)
 
 
 def _spin(seconds: float) -> None:

@@ -79,8 +79,10 @@ def _run(request: ReplayRequest, everyone: World, dog: Watchdog) -> None:
 def _facts(request: ReplayRequest) -> dict[str, Any]:
     """The options of a replay, for its sidecar."""
     return {
-        "spec": asdict(request.spec), "pass": asdict(request.one), "backends": request.backends, "rest": request.rest,
-        "compute": request.compute, "spin_seconds": request.spin_seconds, "warmup": request.warmup,
+        "spec": asdict(request.spec), "which": request.which, "pass": asdict(request.one),
+        "backends": request.backends, "rest": request.rest,
+        "compute": request.compute, "spin_seconds": request.spin_seconds,
+        "skews": list(map(str, request.skews)), "warmup": request.warmup,
         "samples": request.samples, "max_seconds": request.max_seconds, "seed": request.seed,
     }  # fmt: skip
 

@@ -59,6 +59,12 @@ class Plan:
         """How often this rank runs a collective."""
         return self.stages[self.stage_of(rank)].count(kind) if any(rank in group for group in kind.groups) else 0
 
+    def judged(self, kind: Kind, slots: int) -> int:
+        """Of the calls of a collective in a pass, those with an output that survives it, where a rank has ``slots``."""
+        if kind.between_stages:
+            return min(slots, self.counts[kind])
+        return sum(min(slots, stage.count(kind)) for stage in self.stages)
+
     def most(self, kind: Kind) -> int:
         """How often the rank runs a collective that runs it most often."""
         return max(stage.count(kind) for stage in self.stages)

@@ -10,6 +10,7 @@ from collbench.errors import UsageError
 from collbench.llm.listing import Listing
 from collbench.llm.passes import Pass
 from collbench.llm.spec import Spec
+from collbench.plan.skew import Skew
 from collbench.results.replays import COMPUTES
 
 DECODE, PREFILL = "decode", "prefill"
@@ -21,7 +22,8 @@ class ReplayRequest:
     """One call of ``llm replay``: a pass of a model on an engine, on each of ``backends``, which are all on GPUs or all
     on CPU ranks; ``rest`` runs what a backend has not.
 
-    ``compute``: what stands between collectives, of COMPUTES; ``spin_seconds`` of each spin. ``samples`` of each part,
+    ``compute``: what stands between collectives, of COMPUTES; ``spin_seconds`` of each spin; ``skews``: how
+    late ranks are in turn. ``samples`` of each part,
     None until the median is known, for ``max_seconds`` at most. ``argv`` is recorded in the sidecar.
     """
 
@@ -31,6 +33,7 @@ class ReplayRequest:
     rest: str
     compute: str
     spin_seconds: float
+    skews: tuple[Skew, ...]
     warmup: int
     samples: int | None
     max_seconds: float

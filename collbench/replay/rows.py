@@ -42,7 +42,6 @@ class RowMaker:
             fabric=self.fabric,
             compute=request.compute,
             spin_us=request.spin_seconds * MICRO if request.compute == "spin" else None,
-            skew="",
             backend=backend,
             part=part,
             stage=None,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import islice
 
 import numpy as np
 
@@ -14,18 +15,20 @@ from collbench.errors import CannotRunError
 from collbench.llm.order import HEAD as HEAD_WORK
 from collbench.llm.order import Work
 from collbench.measure.timing import Track, add_block, warm_up
+from collbench.plan.skew import Skew
 from collbench.proof.buffers import FEWEST_SLOTS, rounds_for
 from collbench.proof.prepared import Prepared
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World
-from collbench.replay.compute import Compute
+from collbench.replay.compute import Compute, spin
 from collbench.replay.opened import AgreedError, Opened
 from collbench.replay.part import Part
 from collbench.replay.plan import Kind, Plan
 from collbench.replay.request import ReplayRequest
-from collbench.replay.rows import RowMaker
+from collbench.replay.rows import MICRO, RowMaker
+from collbench.replay.skews import Delays
 from collbench.replay.voices import Spaces, Voice, chain_of, voice_of
-from collbench.results.replays import CHAIN, COMMUNICATION, HEAD, LAYERS, STEP, WITHOUT, ReplayRecord
+from collbench.results.replays import CHAIN, COMMUNICATION, HEAD, LAYERS, SKEWED, STEP, WITHOUT, ReplayRecord
 
 Emit = Callable[[ReplayRecord], None]
 
@@ -122,8 +125,20 @@ class Runner:
         if self.request.compute != "none" and not one.row:
             row = self.rows.blank(one.name, STEP, "ok")
             self._add(one, row, self._sequence(one, with_work=True), judged)
+        for skew in self.request.skews:
+            self._add_skewed(one, skew, judged)
         if not one.row:
             self._add_chains(one)
+
+    def _add_skewed(self, one: Contestant, skew: Skew, judged: Sequence[Prepared]) -> None:
+        """The pass, with compute if there is any, with every rank late in every gap, also where by nothing."""
+        delays = Delays(self.plan, skew, self.request.seed, self.rows.launch)
+        row = replace(
+            self.rows.blank(one.name, SKEWED, "ok"),
+            skew=str(skew), first_late_us=delays.earliest * MICRO, last_late_us=delays.latest * MICRO,
+        )  # fmt: skip
+        late = [spin(self.opened.device, seconds) for seconds in delays.of_rank(self.everyone.rank)]
+        self._add(one, row, self._sequence(one, self.request.compute != "none", late=late), judged)
 
     def _add(
         self, one: Contestant, row: ReplayRecord, calls: Sequence[Call], judged: Sequence[Prepared], whole: bool = True
@@ -144,12 +159,16 @@ class Runner:
         self.opened.agreed(part.start)
         return part
 
-    def _sequence(self, one: Contestant, with_work: bool, without: Kind | None = None) -> list[Call]:
-        """The calls of this rank in their order."""
+    def _sequence(
+        self, one: Contestant, with_work: bool, without: Kind | None = None, late: Sequence[Call] = ()
+    ) -> list[Call]:
+        """The calls of this rank in their order; ``late`` are those that delay it, one for each work."""
         calls: list[Call] = []
+        delays = iter(late)
         numbers = dict.fromkeys(self.plan.kinds, 0)
         for event in self.plan.stages[self._stage]:
             if isinstance(event, Work):
+                calls += islice(delays, 1)
                 calls += self._work[event] if with_work else ()
             elif event != without and (prepared := one.voices[event].prepared):
                 calls.append(prepared.calls[numbers[event] % len(prepared.calls)])
@@ -179,7 +198,7 @@ class Runner:
             rounds = rounds_for(voice.problem, self.opened.device, seconds)
             made = self.opened.agreed(partial(chain_of, voice, self.opened, rounds))
             calls = [made.calls[number % len(made.calls)] for number in range(rounds.calls)] if made else []
-            row = self.rows.of_voice(one.name, CHAIN, voice, self.plan, self._answers(voice))
+            row = self.rows.of_voice(one.name, CHAIN, voice, self.plan, self.plan.judged(voice.kind, voice.space.slots))
             self._add(one, row, calls, [made] if made else [], whole=False)
         if self.plan.parallel.pp == 1 and len(one.voices) > 1:
             for kind in one.voices:
@@ -194,11 +213,6 @@ class Runner:
         """The mean over the calls of a pass, from the fastest of a few samples; rank 0's."""
         fastest = min(part.sample().seconds for _ in range(FEWEST_SLOTS))
         return float(self.everyone.bcast(fastest / part.rounds.calls))
-
-    def _answers(self, voice: Voice) -> int:
-        """Outputs that are judged on the rank of those with the collective that judges fewest."""
-        mine = voice.prepared.answers if voice.prepared else None
-        return int(self.everyone.comm.allreduce(mine if mine is not None else voice.space.slots, op=min))
 
     def _computing(self, contestants: Sequence[Contestant]) -> list[Timing]:
         """The layers, and the head, without collectives."""

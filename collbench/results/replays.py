@@ -15,8 +15,16 @@ from typing import Any
 from collbench.errors import UsageError
 from collbench.results.lines import Value, lines_of, value_of
 
-COMMUNICATION, STEP, LAYERS, HEAD, CHAIN, WITHOUT = "communication", "step", "layers", "head", "chain", "without"
-PARTS = (COMMUNICATION, STEP, LAYERS, HEAD, CHAIN, WITHOUT)
+COMMUNICATION, STEP, LAYERS, HEAD, CHAIN, WITHOUT, SKEWED = (
+    "communication",
+    "step",
+    "layers",
+    "head",
+    "chain",
+    "without",
+    "skewed",
+)
+PARTS = (COMMUNICATION, STEP, LAYERS, HEAD, CHAIN, WITHOUT, SKEWED)
 COMPUTES = ("none", "spin", "gemm")
 
 
@@ -27,10 +35,14 @@ class ReplayRecord:
     ``spec`` is the model on its engine, as in ``llm.spec``; ``tokens`` are those of the pass after padding. ``part``:
     COMMUNICATION, all collectives of a pass; STEP, the same with what is computed between them; LAYERS, what a stage
     computes in its ``count`` layers, and HEAD, in the head; CHAIN, one call of a collective that the pass runs
-    ``count`` times over all stages; WITHOUT, the pass without that one. ``stage`` counts from 1, of a send that of the
-    sender; None where a row is of all. ``bytes`` is the message, the larger of a rank's two buffers, ``ran_by`` the
-    backend that runs the collective, which differs from ``backend`` where that has it not. ``answers``: outputs of a
-    pass that are judged, of ``count`` calls the last ones, on the rank that judges fewest; ``wrong``: wrong elements.
+    ``count`` times over all stages; WITHOUT, the pass without that one; SKEWED, the pass, with compute if there is
+    any, whose ranks are late by ``skew`` before each part that computes: ``first_late_us`` sums up by how much the
+    first of a stage are, ``last_late_us`` the last.
+
+    ``stage`` counts from 1, of a send that of the sender; None where a row is of all. ``bytes`` is the message, the
+    larger of a rank's two buffers, ``ran_by`` the backend that runs the collective, which differs from ``backend``
+    where that has it not. ``answers``: how many of the ``count`` calls have outputs that are judged, the last ones of
+    a stage; ``wrong``: wrong elements.
     """
 
     run_id: str
@@ -43,7 +55,6 @@ class ReplayRecord:
     fabric: str
     compute: str
     spin_us: float | None
-    skew: str
     backend: str
     part: str
     stage: int | None
@@ -68,13 +79,16 @@ class ReplayRecord:
     us_p05: float | None = None
     us_p95: float | None = None
     us_max: float | None = None
+    skew: str = ""
+    first_late_us: float | None = None
+    last_late_us: float | None = None
     answers: int | None = None
     wrong: int | None = None
 
     @property
     def setting(self) -> tuple[object, ...]:
         """What is equal in all rows that may be compared."""
-        return self.spec, self.pass_kind, self.tokens, self.ranks, self.nodes, self.compute, self.spin_us, self.skew
+        return self.spec, self.pass_kind, self.tokens, self.ranks, self.nodes, self.compute, self.spin_us
 
     @property
     def kind(self) -> tuple[object, ...]:

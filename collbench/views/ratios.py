@@ -13,8 +13,8 @@ from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES
 from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
 from collbench.views import coverage
+from collbench.views.cells import show_case
 from collbench.views.comparison import Comparison, Comparisons, Unjudged
-from collbench.views.summary import show_case
 
 Row = Comparison | Unjudged
 RATIO = ("value", "low", "high", "confidence", "together", "launches", "verdict")

@@ -25,6 +25,12 @@ def test_a_sample_of_many_calls_has_no_skew(mode: str, here: Here) -> None:
     assert words in ran.err
 
 
+def test_pairs_of_hosts_arrive_together(here: Here) -> None:
+    ran = here("sweep", "--dry-run", "--pairs", "--backend", "mpi", "--skew", "20us")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "--pairs compares hosts by ranks that arrive together; omit --skew." in ran.err
+
+
 def test_a_skew_without_a_unit_is_refused(here: Here) -> None:
     ran = here("sweep", "--skew", "20")
     assert ran.code == 2

@@ -33,26 +33,28 @@ class Shared:
         self._values: list[Floats] = [np.empty(0)] * ranks
         self._barrier = Barrier(ranks, timeout=GUARD_SECONDS)
 
-    def of(self, rank: int) -> Any:
-        """The world as a rank sees it."""
+    def of(self, rank: int, group: int) -> Any:
+        """The world as a rank sees it, in groups of ``group`` ranks."""
 
-        def reduced(values: Floats, how: Callable[[Floats], Any]) -> Any:
+        def reduced(values: Floats, how: Callable[[Floats], Any], size: int = 0) -> Any:
             self._values[rank] = values
             self._barrier.wait()
-            found = how(np.stack(self._values))
+            first = rank // size * size if size else 0
+            found = how(np.stack(self._values[first : first + size] if size else self._values))
             self._barrier.wait()
             return found
 
         return SimpleNamespace(
+            group=SimpleNamespace(highest=lambda values: reduced(values, lambda all_of: all_of.max(axis=0), group)),
             highest=lambda values: reduced(values, lambda all_of: all_of.max(axis=0)),
             mean=lambda values: reduced(values, lambda all_of: all_of.mean(axis=0)),
             gathered=lambda values: reduced(values, lambda all_of: all_of if rank == 0 else all_of[:0]),
         )
 
 
-def block_of(samples: Sequence[Sequence[Times]], late: int | None = None) -> list[Block]:
+def block_of(samples: Sequence[Sequence[Times]], late: int | None = None, group: int | None = None) -> list[Block]:
     """What each rank makes of these samples, each a (arrival, seconds) of every rank; the host of the last rank was
-    late for sample ``late``."""
+    late for sample ``late``. ``group``: the ranks of a group, of several side by side."""
     ranks = len(samples[0])
     shared = Shared(ranks)
 
@@ -65,7 +67,7 @@ def block_of(samples: Sequence[Sequence[Times]], late: int | None = None) -> lis
             return Sample(seconds, number == late and rank == ranks - 1, Errors(), None, arrival)
 
         operation = cast(Any, SimpleNamespace(sample=sample, device=SimpleNamespace(throttled=lambda: None)))
-        return take(shared.of(rank), Track(operation), len(samples))
+        return take(shared.of(rank, group or ranks), Track(operation), len(samples))
 
     with ThreadPoolExecutor(ranks) as pool:
         return list(pool.map(run, range(ranks)))
@@ -92,6 +94,13 @@ def test_ranks_that_arrive_together_take_the_longest_time_of_any() -> None:
     assert [block.firsts for block in blocks] == [[7e-6, 2e-6]] * 2
     assert [times.tolist() for times in blocks[0].by_rank] == [[3e-6, 7e-6], [2e-6, 1e-6]]
     assert blocks[1].by_rank == []
+
+
+def test_groups_side_by_side_wait_for_their_own_ranks_only() -> None:
+    quick, slow = ((9e-6, 5e-6), (12e-6, 2e-6)), ((1e-6, 14e-6), (10e-6, 4e-6))  # from 12 to 14 and from 10 to 15 us
+    for block in block_of([(*quick, *slow)], group=2):
+        assert block.seconds == pytest.approx([5e-6]), "the slower group's"
+        assert block.firsts == pytest.approx([14e-6])
 
 
 def test_a_sample_for_which_a_host_was_late_does_not_count() -> None:
@@ -130,7 +139,8 @@ def sampled(rounds: Rounds, delays: Callable[[int], float] | None) -> tuple[list
     sampler, device, problem = Noted(), Cpu(), a_problem(ranks=2, mode="isolated")
     device.sampler = lambda world, calls, mode, cold: sampler  # type: ignore[method-assign]
     session = SimpleNamespace(arena=device.arena(arena_bytes(problem, device)), prepare=lambda *buffers: lambda: None)
-    backend, world = SimpleNamespace(exact_order=lambda problem: None), SimpleNamespace(rank=1)
+    backend = SimpleNamespace(exact_order=lambda problem: None)
+    world = SimpleNamespace(rank=1, group=SimpleNamespace(layout=problem.layout, rank=1, number=0))
     operation = Operation(*cast(Any, (world, backend, session, device, problem, rounds, False, delays)))
     operation.start_sampling()
     return sampler.delays, [operation.sample().arrival for _ in range(3)]

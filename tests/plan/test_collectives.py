@@ -159,7 +159,7 @@ def test_in_place_the_smaller_buffer_is_inside_the_larger(what: Collective, rank
 
 def test_a_send_goes_one_way_and_its_bandwidth_is_that_of_the_link() -> None:
     what = find("send")
-    assert (what.between, what.bus_factor(2)) == (2, 1.0)
+    assert (what.between_two, what.bus_factor(2)) == (True, 1.0)
     assert [(what.send(24, 2, rank), what.recv(24, 2, rank)) for rank in range(2)] == [(24, 0), (0, 24)]
 
 
