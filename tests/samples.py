@@ -22,8 +22,9 @@ RECORDS = st.lists(
         **{
             name: st.one_of(*([st.none()] if may_be_empty else []), NUMBERS[kind])
             for name, (kind, may_be_empty) in TYPES.items()
-            if name not in ("latency_us_ci_low", "latency_us_ci_high")
+            if name not in ("latency_us_ci_low", "latency_us_ci_high", "skew")
         },
+        skew=st.sampled_from(["", "0", "20us", "1.5us:3"]),
     ),
     max_size=4,
     unique_by=lambda row: (row.launch, row.identity),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from collbench.backends import ExactOrder
 from collbench.backends._unfused import in_sequence, norm_on_host
 from collbench.devices.device import Array, Call, Device
-from collbench.plan.collectives import ROOT
+from collbench.plan.collectives import RECEIVER, ROOT
 from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def exact_order(problem: Problem) -> ExactOrder | None:
 
 
 def wire_bytes(problem: Problem) -> float | None:
-    """None: the library chooses its algorithm."""
-    return None
+    """The message where it is sent once; otherwise None: the library chooses its algorithm."""
+    return problem.bytes if problem.collective.name == "send" else None
 
 
 def open(world: World, device: Device, arena_bytes: int) -> MpiSession:
@@ -75,6 +75,8 @@ class MpiSession:
             "broadcast": self._broadcast(source, target, at_root, problem),
             "gather": lambda: comm.Gather(source, target if at_root else None, ROOT),
             "send_recv": self._ring(source, target),
+            "all_to_all": lambda: comm.Alltoall(source, target),
+            "send": (lambda: comm.Send(source, RECEIVER)) if at_root else (lambda: comm.Recv(target, ROOT)),
         }
         return forms[problem.collective.name]
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collbench.ranks.world import World
 
 DEVICE = "cpu"
+ONLY = ("all_reduce", "all_reduce_rms_norm")
 SUMMARY = "NVRAR's schedule over MPI point-to-point, host memory: the readable reference"
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collbench.ranks.world import World
 
 DEVICE = "cpu"
+ONLY = ("all_reduce", "all_reduce_rms_norm")
 SUMMARY = "the ring all-reduce (reduce-scatter, all-gather) over MPI point-to-point, host memory"
 REDUCE_TAG, GATHER_TAG = 1, 2
 

@@ -170,7 +170,7 @@ def plain(found: Judgement) -> dict[str, object]:
 def _plain(each: Judged) -> dict[str, object]:
     finding, change = each.finding, each.finding.change
     names = ("collective", "backend", "dtype", "op", "bytes", "ranks", "nodes", "fabric", "mode", "in_place", "cache",
-             "hidden")  # fmt: skip
+             "hidden", "groups", "skew")  # fmt: skip
     return {
         **{name: getattr(each.record, name) for name in names}, "base_us": finding.base_us,
         "candidate_us": finding.candidate_us, "change_percent": change and change.value,

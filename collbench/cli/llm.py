@@ -10,7 +10,7 @@ import click
 
 from collbench.cli import forms, params
 from collbench.cli.groups import Decorator, Group
-from collbench.errors import UsageError
+from collbench.cli.predict import predict
 from collbench.llm.engines import ENGINES
 from collbench.llm.spec import Spec, parse_dtype, parse_engine, parse_pad
 from collbench.llm.steps import ALL_TO_ALLS
@@ -36,6 +36,7 @@ class Load:
     prompt: int
     output: int
     speculate: int
+    draft: str | None
     chunk: int | None
 
 
@@ -67,6 +68,8 @@ load = Group("load", Load, [
     _count("--prompt", 128, "Tokens of each prompt."),
     _count("--output", 128, "Tokens that each request yields."),
     _count("--speculate", 0, "Guessed tokens that a pass verifies beside the next one."),
+    click.option("--draft", metavar="MODEL", help="Model that makes the guesses, with --tp as the other; its passes "
+                 "count too."),
     click.option("--chunk", type=int, help="The most tokens of a pass.  [default: the prompts in one pass]"),
 ])  # fmt: skip
 ways = Group("ways", Ways, [
@@ -97,9 +100,18 @@ def llm() -> None:
 @ways
 @click.option("-o", "output_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a CSV file with a row for each collective of each pass.")  # fmt: skip
+@click.option("--chart", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Draw calls, message steps and volumes of every split of these GPUs into tensor and pipeline "
+              "parallelism, into a .png, .svg or .pdf file.")  # fmt: skip
 @forms.form
 def steps(
-    model: str, spread: Spread, load: Load, ways: Ways, output_path: Path | None, form: forms.FormOptions
+    model: str,
+    spread: Spread,
+    load: Load,
+    ways: Ways,
+    output_path: Path | None,
+    chart: Path | None,
+    form: forms.FormOptions,
 ) -> None:
     """List which collectives an engine runs in a prefill and in a decode step of MODEL, and what they send.
 
@@ -107,22 +119,25 @@ def steps(
     llama-3.1-405b, llama-2-13b, qwen3-8b, qwen3-32b, qwen3-235b-a22b, mixtral-8x7b and deepseek-v3. Nothing is run.
     What was not read in an engine's source but follows from it is marked as derived; what is not known is refused.
     """
+    from collbench.cli.tabular import write_table
     from collbench.llm.listing import data, page, table
 
-    listing = Spec(model, **vars(spread), **vars(load), **vars(ways)).listing()
+    spec = Spec(model, **vars(spread), **vars(load), **vars(ways))
+    listing = spec.listing()
     if output_path:
-        _write(output_path, table(listing))
+        write_table(output_path, table(listing), "llm steps")
+    if chart:
+        _draw(spec, chart)
     shown = page(listing)
     click.echo(printed(shown, data(listing) if form.as_json else None, form.chosen))
     forms.publish(f"collbench llm steps: {listing.deployment.model.name}", shown, os.environ)
 
 
-def _write(path: Path, text: str) -> None:
-    """Write the CSV file. Raises UsageError where a file that is not such a one would be replaced."""
-    from collbench.results.writing import replace_text, writing
+def _draw(spec: Spec, chart: Path) -> None:
+    os.environ.pop("MPLBACKEND", None)  # a notebook's, which need not exist here; no chart is shown, so none is used
+    from collbench.predict.characterisation import draw_spreads
 
-    with writing(path):
-        head = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0] if path.exists() else None
-    if head is not None and head != text.partition("\n")[0]:
-        raise UsageError(f"{path} exists and was not written by collbench llm steps; give another path.")
-    replace_text(path, text)
+    draw_spreads(spec, chart)
+
+
+llm.add_command(predict)

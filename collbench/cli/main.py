@@ -12,6 +12,7 @@ from collbench.cli.fit import fit
 from collbench.cli.history import history
 from collbench.cli.list_ import list_
 from collbench.cli.llm import llm
+from collbench.cli.llm_replay import replay
 from collbench.cli.plot import plot
 from collbench.cli.submit import submit
 from collbench.cli.sweep import sweep
@@ -35,3 +36,4 @@ def cli() -> None:
 
 for command in (sweep, tune, submit, verify, check, plot, compare, fit, history, llm, list_, doctor):
     cli.add_command(command)
+llm.add_command(replay)

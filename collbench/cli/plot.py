@@ -34,8 +34,8 @@ def plot(
     title: str,
     only: tuple[tuple[str, str], ...],
 ) -> None:
-    """Draw latency with speed-up, bus bandwidth, scaling over ranks, a map of the best backends, and the matrix of all
-    pairs of hosts.
+    """Draw latency with speed-up, bus bandwidth, scaling over ranks, a map of the best backends, latency against skew,
+    and the matrix of all pairs of hosts.
 
     Several files that share no case are drawn as one run. Two files that share cases are drawn as two runs, BEFORE
     dashed and AFTER solid, with speed-ups of AFTER over BEFORE and without a map.

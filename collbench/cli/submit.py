@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from collbench.cli import forms, params, submit_check
 from collbench.cli.groups import Group
+from collbench.cli.skew import modes_for
 from collbench.cli.sweep import cases, kinds, sizes, sweep
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.plan.variants import check_names
@@ -128,7 +129,9 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
     """The work of a job that sweeps. Raises UsageError for options that the sweep, or a job, would refuse."""
     from collbench.ranks.variables import check_variables
 
-    values = sweep.make_context(context.command_path, list(words)).params
+    asked = sweep.make_context(context.command_path, list(words))
+    values = asked.params
+    modes_for(asked, values["skew"], kinds.of(values).mode)
     if forms.form.of(values).chosen is not Form.PLAIN or values["force"] or cases.of(values).contests:
         raise UsageError(
             "--json, --markdown, --latex, --force and --contests do not apply to jobs; omit them, and use another -o "

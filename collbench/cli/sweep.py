@@ -16,16 +16,21 @@ from collbench.cli import pairs as for_pairs
 from collbench.cli.groups import Group
 from collbench.cli.pairs import pairs_option
 from collbench.cli.ranks import ranks_for
+from collbench.cli.skew import modes_for, skew_option
+from collbench.cli.workloads import demands_of, llm_option, topology_of, with_demands
 from collbench.errors import INTERRUPTED, TERMINATED, UsageError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.problem import CACHES, MODES
 from collbench.plan.sizes import DEFAULT_SIZES, parse_sizes, steps
+from collbench.plan.skew import Skew
 from collbench.plan.sweep import Contest, Sweep, parse_contests
 from collbench.plan.variants import Variant, check_names
 from collbench.printer.forms import Form, printed
 
 if TYPE_CHECKING:
+    from collbench.llm.spec import Spec
     from collbench.measure.sweep import Ended
+    from collbench.plan.demands import Demand
 
 
 @dataclass(frozen=True)
@@ -154,8 +159,10 @@ target = Group("target", TargetOptions, [
 @sizes
 @cases
 @kinds
+@skew_option
 @params.worlds
 @pairs_option
+@llm_option
 @timing
 @params.ordering
 @target
@@ -165,7 +172,8 @@ target = Group("target", TargetOptions, [
 @click.pass_context
 def sweep(
     context: click.Context, collective: tuple[str, ...], sizes: SizeOptions, cases: CaseOptions,
-    kinds: KindOptions, worlds: params.WorldOptions, pairs: bool, timing: TimingOptions,
+    kinds: KindOptions, skew: tuple[Skew, ...], worlds: params.WorldOptions, pairs: bool,
+    specs: tuple[Spec, ...] | None, timing: TimingOptions,
     ordering: params.OrderingOptions, target: TargetOptions, form: forms.FormOptions, quiet: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Time every backend on every case; write CSV and sidecar to results/ and print a table.
@@ -183,7 +191,15 @@ def sweep(
     topology = worlds.pairs if pairs else worlds.topology
     if pairs:
         collective, sizes, cases = _for_pairs(context, collective, sizes, cases)
-    wanted = sweep_of(collective, sizes, cases, kinds, timing, ordering)
+    demands: tuple[Demand, ...] = ()
+    if specs:
+        demands = demands_of(context, specs)
+        topology = topology_of(demands)
+        collective = tuple(dict.fromkeys(demand.collective for demand in demands))
+    kinds = replace(kinds, mode=modes_for(context, skew, kinds.mode))
+    wanted = replace(sweep_of(collective, sizes, cases, kinds, timing, ordering), skews=tuple(map(str, skew)))
+    if demands:
+        wanted = with_demands(wanted, demands)
     ranks = ranks_for(topology)
     check_variables(wanted.variants, ranks.launcher)
     if dry_run:
@@ -247,6 +263,7 @@ def sweep_of(
     contests = _read_contests(cases.contests) if cases.contests else ()
     competing = tuple(dict.fromkeys(name for contest in contests for name in contest.backends))
     backends = competing or cases.backend or default_backends(collective)
+    chosen = bool(competing or cases.backend)
     check_names(cases.variant, backends)
     return Sweep(
         collectives=collective,
@@ -267,6 +284,7 @@ def sweep_of(
         verify=timing.verify,
         phases=timing.phases,
         contests=contests,
+        suited=() if chosen else tuple((name, default_backends([name])) for name in collective),
         variants=cases.variant,
     )
 

@@ -258,15 +258,28 @@ class CpuSampler:
         return float(self._world.highest(took)[0])
 
     def sample(self) -> tuple[float, bool]:
+        begin, end = self._run(self._aligned())
+        return (end - begin) / len(self._calls), False
+
+    def skewed(self, delay: float) -> tuple[float, float, bool]:
+        start = self._aligned()
+        arrival, end = self._run(start + delay)
+        return arrival - start, end - arrival, False
+
+    def _aligned(self) -> float:
+        """Flush the cache if asked to, and agree on a start, which is returned on this rank's clock."""
         if self._flush is not None:
             self._flush += 1
-        start = self._agree_on_start()
+        return self._agree_on_start()
+
+    def _run(self, start: float) -> tuple[float, float]:
+        """Make the calls at ``start`` on this rank's clock, or at once where that has passed; (begin, end)."""
         while time.perf_counter() < start:
             os.sched_yield()  # ranks may outnumber cores
         begin = time.perf_counter()
         for call in self._calls:
             call()
-        return (time.perf_counter() - begin) / len(self._calls), False
+        return begin, time.perf_counter()
 
     def close(self) -> None:
         """Does nothing: it holds no resources."""

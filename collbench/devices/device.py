@@ -91,6 +91,13 @@ class Sampler(Protocol):
     def sample(self) -> tuple[float, bool]:
         """Align the ranks, run, and return (this rank's seconds per call, whether the host was late)."""
 
+    def skewed(self, delay: float) -> tuple[float, float, bool]:
+        """Align the ranks, hold this one back for ``delay`` seconds, run, and return (seconds from the aligned start to
+        this rank's arrival at the first call, seconds from there to the end of the last, whether the host was late).
+
+        The arrival is measured: a rank may be later than it was asked to be.
+        """
+
     def close(self) -> None:
         """Release the sampler's resources."""
 

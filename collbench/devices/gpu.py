@@ -186,13 +186,17 @@ class GpuSampler:
     A spinning kernel keeps the stream busy while the host enqueues the barrier, the first event, the calls and the
     second event. If the first event completes before the last call is enqueued, the host was late: the sample is
     marked, and the spin of the next one is longer.
+
+    A rank that is to arrive late spins again after the barrier, between an event more and the first one. All ranks of
+    such a sample do, the earliest for no time, since launching that kernel delays them all alike. Its length is only
+    what is asked for: both events around it say when the rank arrived, on its own clock from the end of the barrier.
     """
 
     def __init__(self, gpu: Gpu, align: Aligner, calls: Sequence[Call], graph: bool, cold: bool) -> None:
         self._gpu, self._align, self._calls = gpu, align, calls
         self._flush = cupy.empty(gpu.cold_bytes, cupy.uint8) if cold else None
         self._delay = FIRST_DELAY_NS
-        self._start, self._stop = (check(cudart.cudaEventCreate()) for _ in range(2))
+        self._origin, self._start, self._stop = (check(cudart.cudaEventCreate()) for _ in range(3))
         self._graph = Graph(gpu.stream.ptr, calls) if graph else None
         if self._graph:
             self._graph.ready()
@@ -205,25 +209,45 @@ class GpuSampler:
             call()
 
     def sample(self) -> tuple[float, bool]:
+        late = self._take()
+        return _seconds(self._start, self._stop) / len(self._calls), late
+
+    def skewed(self, delay: float) -> tuple[float, float, bool]:
+        late = self._take(delay)
+        return _seconds(self._origin, self._start), _seconds(self._start, self._stop), late
+
+    def _take(self, skew: float | None = None) -> bool:
+        """Take one sample, in which this rank arrives ``skew`` seconds after the barrier if that is given; returns
+        whether the host was late."""
         stream = self._gpu.stream.ptr
         if self._flush is not None:
             self._flush.fill(1)
         self._gpu.patterns.delay(self._delay)
         self._align()
+        first = self._start
+        if skew is not None:
+            first = self._origin
+            check(cudart.cudaEventRecord(first, stream))
+            self._gpu.patterns.delay(round(skew * 1e9))
         check(cudart.cudaEventRecord(self._start, stream))
         self._run()
         check(cudart.cudaEventRecord(self._stop, stream))
-        late = cudart.cudaEventQuery(self._start)[0] == cudart.cudaError_t.cudaSuccess
+        late: bool = cudart.cudaEventQuery(first)[0] == cudart.cudaError_t.cudaSuccess
         with self._gpu.listening():
             check(cudart.cudaEventSynchronize(self._stop))
         if late:
             self._delay = min(2 * self._delay, LONGEST_DELAY_NS)
-        milliseconds: float = check(cudart.cudaEventElapsedTime(self._start, self._stop))
-        return milliseconds * 1e-3 / len(self._calls), late
+        return late
 
     def close(self) -> None:
         self._gpu.settle()
         if self._graph:
             self._graph.close()
-        for event in (self._start, self._stop):
+        for event in (self._origin, self._start, self._stop):
             check(cudart.cudaEventDestroy(event))
+
+
+def _seconds(first: Any, last: Any) -> float:
+    """Seconds between two events."""
+    milliseconds: float = check(cudart.cudaEventElapsedTime(first, last))
+    return milliseconds * 1e-3

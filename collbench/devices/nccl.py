@@ -10,7 +10,7 @@ from nccl.bindings import nccl as lib
 
 from collbench.devices.device import Array, Call
 from collbench.host import nccl_log, transports
-from collbench.plan.collectives import ROOT
+from collbench.plan.collectives import RECEIVER, ROOT
 from collbench.plan.problem import Problem
 from collbench.ranks.world import World
 
@@ -62,6 +62,12 @@ class NcclCommunicator:
             "broadcast": lambda: lib.broadcast(source, target, n, kind, ROOT, comm, stream),
             "gather": lambda: lib.gather(source, target, share, kind, ROOT, comm, stream),
             "send_recv": lambda: self._send_recv(source, target, n, kind, stream),
+            "all_to_all": lambda: lib.allto_all(source, target, share, kind, comm, stream),
+            "send": (
+                (lambda: lib.send(source, n, kind, RECEIVER, comm, stream))
+                if self._rank == ROOT
+                else (lambda: lib.recv(target, n, kind, ROOT, comm, stream))
+            ),
         }
         return calls[name]
 

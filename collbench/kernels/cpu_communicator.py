@@ -195,7 +195,8 @@ class CpuCommunicator:
 
     def _failure(self, code: int) -> Exception:
         """The exception for a failed kernel: HangError where a spin gave up."""
-        return alarm_of(self._stuck, self.places) or RuntimeError(FAILURES.get(code, "the kernel trapped"))
+        members = [self._world.layout.members[rank] for rank in self.places]
+        return alarm_of(self._stuck, members) or RuntimeError(FAILURES.get(code, "the kernel trapped"))
 
     def close(self) -> None:
         """Free the memory once all ranks are done with it; collective over the launch."""

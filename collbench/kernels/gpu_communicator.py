@@ -161,7 +161,7 @@ class GpuCommunicator:
 
     def alarm(self) -> HangError | None:
         """The HangError for a spin of this rank that gave up; None where none did."""
-        return alarm_of(self._stuck, self.places)
+        return alarm_of(self._stuck, self._pes)
 
     def close(self) -> None:
         """Free the memory once all ranks are done with it; collective over the launch."""

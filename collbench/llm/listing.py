@@ -12,7 +12,7 @@ from typing import Any
 
 from collbench.llm.engines import OWN_KERNELS
 from collbench.llm.models import MOE_KINDS
-from collbench.llm.passes import Batch, Pass
+from collbench.llm.passes import DRAFT, Batch, Pass
 from collbench.llm.steps import Deployment, Step, steps_of
 from collbench.llm.volumes import Volume, volumes
 from collbench.plan.sizes import UNITS, format_size
@@ -28,10 +28,16 @@ _HEADS = (*numbers("stage"), *words("what", "collective"), *numbers("a pass", "s
 
 @dataclass(frozen=True)
 class Listing:
-    """All passes of a batch, with the collectives of each. Stages are counted from 1 in what is printed."""
+    """All passes of a batch, with the collectives of each; ``draft`` is the deployment of a draft model. Stages are
+    counted from 1 in what is printed."""
 
     deployment: Deployment
     batch: Batch
+    draft: Deployment | None = None
+
+    def deployment_of(self, one: Pass) -> Deployment:
+        """What a pass goes through: the model, or the draft model."""
+        return self.draft if self.draft and one.kind == DRAFT else self.deployment
 
     @cached_property
     def passes(self) -> dict[Pass, int]:
@@ -41,7 +47,13 @@ class Listing:
     @cached_property
     def steps(self) -> dict[Pass, list[Step]]:
         """The collectives of each pass."""
-        return {one: steps_of(self.deployment, one) for one in self.passes}
+        return {one: self._steps(one) for one in self.passes}
+
+    def _steps(self, one: Pass) -> list[Step]:
+        """Those of a draft model are derived: no source of its passes was read."""
+        deployment = self.deployment_of(one)
+        found = steps_of(deployment, one)
+        return found if deployment is self.deployment else [replace(step, derived=True) for step in found]
 
     def volumes(self, one: Pass) -> dict[int, Volume]:
         """The volume of each stage in one pass."""
@@ -67,16 +79,18 @@ def page(listing: Listing) -> Page:
 
 
 def _title(listing: Listing, one: Pass) -> str:
-    model, engine, parallel = listing.deployment.model, listing.deployment.engine, listing.deployment.parallel
+    deployment = listing.deployment_of(one)
+    model, engine, parallel = deployment.model, deployment.engine, deployment.parallel
     spread = f"TP {parallel.tp}, PP {parallel.pp}, DP {parallel.dp}, EP {parallel.ep}"
-    padded = listing.deployment.padded(one)
+    padded = deployment.padded(one)
     tokens = counted(one.tokens, "token") + (f", padded to {padded}" if padded != one.tokens else "")
     return f"{one.kind}: {_times(listing, one)} of {tokens} · {model.name} on {engine.title}, {spread}"
 
 
 def _times(listing: Listing, one: Pass) -> str:
-    most = listing.passes[one]
-    fewest = listing.batch.least_decode_passes() if one.kind == "verify" and listing.batch.chunk is None else most
+    most, batch = listing.passes[one], listing.batch
+    each = {"verify": 1, DRAFT: batch.guesses}.get(one.kind)  # passes of a decode step
+    fewest = each * batch.least_decode_passes() if each and batch.chunk is None else most
     noun = "pass" if most == 1 else "passes"
     return f"{most:,} {noun}" if fewest == most else f"{fewest:,} to {most:,} {noun}"
 
@@ -117,8 +131,10 @@ def _notes(listing: Listing) -> Iterator[str]:
     deployment, batch, parallel = listing.deployment, listing.batch, listing.deployment.parallel
     title = deployment.engine.title
     yield "- shape and bytes: what one rank puts in; volumes: those of rings in the order of ranks: TP, PP, DP"
-    if deployment.model.kind not in {"llama", *MOE_KINDS}:
-        yield f"- {deployment.model.kind} is taken to send what Llama sends (derived)"
+    kinds = dict.fromkeys(each.model.kind for each in (deployment, listing.draft) if each)
+    for kind in kinds:
+        if kind not in {"llama", *MOE_KINDS}:
+            yield f"- {kind} is taken to send what Llama sends (derived)"
     if parallel.dp > 1:
         yield f"- batch and tokens are those of each of the {parallel.dp} replicas"
     if not deployment.sizes and not deployment.scatters:
@@ -126,7 +142,8 @@ def _notes(listing: Listing) -> Iterator[str]:
     if len(listing.passes) > len(listing.shown()):
         yield f"- the largest of {len(listing.passes)} different passes; --json and -o list all"
     if batch.guesses:
-        yield "- volumes of all passes: none of the guesses is right, which is the most; drafts are not included"
+        left_out = "the prefill of the draft model is" if listing.draft else "drafts are"
+        yield f"- volumes of all passes: none of the guesses is right, which is the most; {left_out} not included"
     if parallel.pp > 1:
         yield "- every boundary also has a message of metadata between CPUs, which is not listed"
     if _has_own_kernel(deployment):
@@ -148,6 +165,7 @@ def data(listing: Listing) -> dict[str, Any]:
     return {
         **_setting(deployment),
         "batch": batch.requests, "prompt": batch.prompt, "output": batch.output, "speculate": batch.guesses,
+        "draft": listing.draft.model.name if listing.draft else None,
         "chunk": batch.chunk, "pads_to": list(deployment.sizes), "sequence_parallel": deployment.scatters,
         "fuse_norms": deployment.fuses, "all2all": deployment.all_to_all, "gpus_per_node": deployment.parallel.node,
         "layers": [len(layers) for layers in deployment.stages],
@@ -167,7 +185,7 @@ def _setting(deployment: Deployment) -> dict[str, Any]:
 def _pass_facts(listing: Listing, one: Pass) -> dict[str, Any]:
     return {
         "pass": one.kind, "passes": listing.passes[one], "tokens": one.tokens,
-        "padded_tokens": listing.deployment.padded(one), "logits_rows": one.rows,
+        "padded_tokens": listing.deployment_of(one).padded(one), "logits_rows": one.rows,
     }  # fmt: skip
 
 
@@ -200,7 +218,7 @@ def table(listing: Listing) -> str:
     writer.writeheader()
     for one, steps in listing.steps.items():
         for step in steps:
-            row = {**_setting(listing.deployment), **_pass_facts(listing, one), **_step_data(step)}
+            row = {**_setting(listing.deployment_of(one)), **_pass_facts(listing, one), **_step_data(step)}
             writer.writerow({**row, "shape": _joined(step.shape, "x"), "groups": _groups(step)})
     return text.getvalue()
 

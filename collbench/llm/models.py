@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +23,8 @@ class Model:
 
     ``kv_heads`` is None where heads share one latent (MLA). ``moe_layers`` are the numbers of the layers with
     ``experts`` routed experts, of which a token visits ``top_k``, and ``shared_experts`` that all tokens visit.
-    ``dtype`` is the config's element type, None if it names none.
+    ``dtype`` is the config's element type, None if it names none. ``config`` is the whole of it, for what only matrix
+    products depend on.
     """
 
     name: str
@@ -38,14 +39,16 @@ class Model:
     experts: int = 0
     top_k: int = 0
     shared_experts: int = 0
+    config: Config = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
-class _Fields:
-    """The fields of a config; ``where`` names it in messages."""
+class Fields:
+    """The fields of a config; ``where`` names it in messages, and ``lacking`` what is unknown without a field."""
 
     where: str
     values: Config
+    lacking: str = "the collectives are"
 
     def whole(self, name: str, least: int = 1, default: int | None = None) -> int:
         """A whole number; UsageError where it is absent without a default, of another type, or too small."""
@@ -53,7 +56,7 @@ class _Fields:
         if value is None:
             value = default
         if value is None:
-            raise UsageError(f"{self.where} has no field {name!r}, without which the collectives are unknown.")
+            raise UsageError(f"{self.where} has no field {name!r}, without which {self.lacking} unknown.")
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UsageError(f"{self.where}: {name} is {value!r}; it must be a whole number of at least {least}.")
         return value
@@ -76,30 +79,30 @@ class _Experts:
     shared: int = 0
 
 
-def _mixtral(fields: _Fields, layers: int) -> _Experts:
+def _mixtral(fields: Fields, layers: int) -> _Experts:
     return _Experts(frozenset(range(layers)), fields.whole("num_local_experts"), fields.whole("num_experts_per_tok"))
 
 
-def _qwen3_moe(fields: _Fields, layers: int) -> _Experts:
+def _qwen3_moe(fields: Fields, layers: int) -> _Experts:
     step, dense = fields.whole("decoder_sparse_step", default=1), fields.numbers("mlp_only_layers")
     sparse = frozenset(layer for layer in range(layers) if layer not in dense and (layer + 1) % step == 0)
     return _Experts(sparse, fields.whole("num_experts"), fields.whole("num_experts_per_tok"))
 
 
-def _deepseek(fields: _Fields, layers: int) -> _Experts:
+def _deepseek(fields: Fields, layers: int) -> _Experts:
     first, step = fields.whole("first_k_dense_replace", 0, 0), fields.whole("moe_layer_freq", default=1)
     sparse = frozenset(layer for layer in range(first, layers) if layer % step == 0)
     shared = fields.whole("n_shared_experts", 0, 0)
     return _Experts(sparse, fields.whole("n_routed_experts"), fields.whole("num_experts_per_tok"), shared)
 
 
-def _dense(fields: _Fields, layers: int) -> _Experts:
+def _dense(fields: Fields, layers: int) -> _Experts:
     return _Experts(frozenset(), 0, 0)
 
 
 _LATENT = frozenset({"deepseek_v2", "deepseek_v3"})
 MOE_KINDS = frozenset({"mixtral", "qwen3_moe", *_LATENT})
-_KINDS: Mapping[str, Callable[[_Fields, int], _Experts]] = MappingProxyType({
+_KINDS: Mapping[str, Callable[[Fields, int], _Experts]] = MappingProxyType({
     "llama": _dense, "mistral": _dense, "qwen2": _dense, "qwen3": _dense, "mixtral": _mixtral,
     "qwen3_moe": _qwen3_moe, "deepseek_v2": _deepseek, "deepseek_v3": _deepseek,
 })  # fmt: skip
@@ -122,7 +125,7 @@ def _kind_of(config: Config, where: str) -> str:
 def model_of(config: Config, name: str, where: str) -> Model:
     """The model of a config. Raises UsageError, which names ``where``, for a missing or impossible field and for an
     architecture whose collectives are not known."""
-    kind, fields = _kind_of(config, where), _Fields(where, config)
+    kind, fields = _kind_of(config, where), Fields(where, config)
     layers, heads = fields.whole("num_hidden_layers"), fields.whole("num_attention_heads")
     experts = _KINDS[kind](fields, layers)
     return Model(
@@ -138,6 +141,7 @@ def model_of(config: Config, name: str, where: str) -> Model:
         experts=experts.experts,
         top_k=experts.top_k,
         shared_experts=experts.shared,
+        config=config,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
+from collbench.plan.layout import Groups
 
 MOST_RANKS = 1 << 17
-Groups = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from collbench.errors import UsageError
 
 MOST_CHUNKS = 100_000
+DRAFT = "draft"  # the kind of the passes of a draft model
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Batch:
     """``requests`` prompts of ``prompt`` tokens each, of which each is to yield ``output`` tokens.
 
     ``chunk``: a pass has at most so many tokens; None for a prefill in one pass. ``guesses``: tokens that a pass
-    verifies beside the next one.
+    verifies beside the next one. ``drafted``: a draft model makes them, in as many passes with a token of each request.
     """
 
     requests: int
@@ -37,6 +38,7 @@ class Batch:
     output: int
     chunk: int | None = None
     guesses: int = 0
+    drafted: bool = False
 
     def __post_init__(self) -> None:
         for flag, value, least in (
@@ -45,6 +47,8 @@ class Batch:
         ):  # fmt: skip
             if value < least:
                 raise UsageError(f"{flag} is {value}; it must be at least {least}.")
+        if self.drafted and not self.guesses:
+            raise UsageError("--draft needs guesses to make; give --speculate too.")
         if self.chunk is not None and self.chunk < self.requests * self.width:
             raise UsageError(
                 f"--chunk {self.chunk} does not hold the {self.requests * self.width} tokens of a decode step of the "
@@ -63,14 +67,22 @@ class Batch:
         tokens = requests * self.width
         return Pass("verify" if self.guesses else "decode", tokens, tokens)
 
+    def _drafts(self, requests: int, steps: int) -> dict[Pass, int]:
+        """The passes of a draft model before so many decode steps of so many requests (D)."""
+        passes = self.guesses * steps if self.drafted and requests else 0
+        return {Pass(DRAFT, requests, requests): passes} if passes else {}
+
+    def _steps(self, requests: int, steps: int) -> dict[Pass, int]:
+        """So many decode steps of so many requests, with the passes of a draft model before them."""
+        return {**self._drafts(requests, steps), self.decode(requests): steps} if steps else {}
+
     def passes(self) -> dict[Pass, int]:
         """Every pass in the order of first use, and how many there are; with speculation the most, as no guess is
         right."""
         if self.chunk is not None:
             return self._chunked(self.chunk)
         prefill = Pass("prefill", self.requests * self.prompt, self.requests)
-        decode = {self.decode(self.requests): self.output - 1} if self.output > 1 else {}
-        return {prefill: 1, **decode}
+        return {prefill: 1, **self._steps(self.requests, self.output - 1)}
 
     def least_decode_passes(self) -> int:
         """Decode steps where every guess is right."""
@@ -82,7 +94,7 @@ class Batch:
         done = 0
         for place, tokens in enumerate(sorted(left)):
             if tokens > done:
-                found[self.decode(len(left) - place)] += tokens - done
+                found.update(self._steps(len(left) - place, tokens - done))
                 done = tokens
         return found
 
@@ -92,12 +104,14 @@ class Batch:
         left: list[int] = []
         for prompts, finished in self._fillings(chunk, left):
             active = [place for place, tokens in enumerate(left) if tokens]
+            found.update(self._drafts(len(active), 1))
             rows = len(active) * self.width + prompts.requests
             found[Pass("prefill", len(active) * self.width + prompts.tokens, rows)] += 1
             for place in active:
                 left[place] -= 1
             left += [self.output - 1] * finished
-        return {**found, **self._decoding(left)}
+        found.update(self._decoding(left))
+        return dict(found)
 
     def _fillings(self, chunk: int, left: list[int]) -> Iterator[tuple[_Share, int]]:
         """What prompts take of each pass, and how many of them are then complete, while ``left`` changes."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
 from collbench.errors import UsageError, pick
 from collbench.llm.engines import ENGINES
 from collbench.llm.listing import Listing
-from collbench.llm.models import find_model
+from collbench.llm.models import Model, find_model
 from collbench.llm.parallel import Parallel
 from collbench.llm.passes import Batch
 from collbench.llm.steps import ALL_TO_ALLS, Deployment
@@ -23,7 +23,8 @@ Sizes = tuple[int, ...]
 @dataclass(frozen=True)
 class Spec:
     """The options of ``collbench llm``. ``model`` is the name of a built-in one or the path of a config; ``pad`` None
-    stands for the engine's sizes, ``dtype`` None for the config's type, ``chunk`` None for prompts in one pass."""
+    stands for the engine's sizes, ``dtype`` None for the config's type, ``chunk`` None for prompts in one pass;
+    ``draft`` is the model that makes the guesses, None where its passes do not count."""
 
     model: str
     tp: int = 1
@@ -35,6 +36,7 @@ class Spec:
     prompt: int = 128
     output: int = 128
     speculate: int = 0
+    draft: str | None = None
     chunk: int | None = None
     engine: str = "vllm"
     sequence_parallel: bool = False
@@ -53,21 +55,35 @@ class Spec:
 
     def listing(self) -> Listing:
         """All passes with their collectives. Raises UsageError for what the engine refuses or is not known to do."""
-        model, engine = find_model(self.model), ENGINES[self.engine]
-        dtype = DTYPES[self.dtype] if self.dtype else model.dtype
+        parallel = Parallel(self.tp, self.pp, self.dp, self.ep, self.gpus_per_node)
+        return Listing(
+            self._deployed(find_model(self.model), parallel),
+            Batch(self.batch, self.prompt, self.output, self.chunk, self.speculate, bool(self.draft)),
+            self._drafting(self.draft, replace(parallel, ep=1)) if self.draft else None,
+        )
+
+    def _drafting(self, draft: str, parallel: Parallel) -> Deployment:
+        if self.pp > 1:
+            raise UsageError(f"how a draft model runs beside --pp {self.pp} is not known; leave out --draft.")
+        try:
+            return self._deployed(find_model(draft), parallel)
+        except UsageError as error:
+            raise UsageError(f"--draft {draft}: {error}") from None
+
+    def _deployed(self, model: Model, parallel: Parallel) -> Deployment:
+        engine, dtype = ENGINES[self.engine], DTYPES[self.dtype] if self.dtype else model.dtype
         if dtype is None:
             raise UsageError(f"the config of {model.name} names no type that is known; give --dtype.")
-        deployment = Deployment(
+        return Deployment(
             model=model,
             engine=engine,
-            parallel=Parallel(self.tp, self.pp, self.dp, self.ep, self.gpus_per_node),
+            parallel=parallel,
             dtype=dtype,
             sizes=engine.captured if self.pad is None else self.pad,
             scatters=self.sequence_parallel,
             fuses=self.fuse_norms,
             all_to_all=self.all2all,
         )
-        return Listing(deployment, Batch(self.batch, self.prompt, self.output, self.chunk, self.speculate))
 
 
 def parse_engine(text: str) -> str:
@@ -93,7 +109,7 @@ def _whole(text: str) -> int:
 
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = MappingProxyType({
-    "engine": parse_engine, "dtype": parse_dtype, "pad": parse_pad,
+    "engine": parse_engine, "dtype": parse_dtype, "draft": str, "pad": lambda text: parse_pad(text.replace("/", ",")),
     "all2all": lambda text: pick("all2all", text, ALL_TO_ALLS),
 })  # fmt: skip
 _FLAGS = frozenset({"sequence_parallel", "fuse_norms"})
@@ -121,5 +137,5 @@ def parse_spec(text: str) -> Spec:
             raise UsageError(f"{text!r} gives {key} twice; give it once.")
         if (name in _FLAGS) is bool(sign) or (sign and not value):
             raise UsageError(f"{word!r} in {text!r} is not an option; write {key}{'' if name in _FLAGS else '=VALUE'}.")
-        given[name] = True if name in _FLAGS else _PARSERS.get(name, _whole)(value.replace("/", ","))
+        given[name] = True if name in _FLAGS else _PARSERS.get(name, _whole)(value)
     return Spec(model, **given)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from collbench.errors import UsageError
 from collbench.llm.engines import Engine, check_heads, stages_of
 from collbench.llm.models import Model
-from collbench.llm.parallel import Groups, Parallel
+from collbench.llm.parallel import Parallel
 from collbench.llm.passes import Pass
 from collbench.plan.dtypes import DTYPES, Dtype
+from collbench.plan.layout import Groups
 
 ALL_TO_ALLS = ("naive", "deepep", "pplx")
 TOKEN_ID = DTYPES["int64"]  # D: the type of what sampling returns in PyTorch
@@ -31,6 +32,7 @@ class Step:
     count: int
     shape: tuple[int, ...]
     bytes: int
+    dtype: Dtype
     kind: str
     groups: Groups
     derived: bool = False
@@ -127,11 +129,11 @@ def steps_of(deployment: Deployment, one: Pass) -> list[Step]:
     """The collectives of a pass, in the order of stages and in each about that of time; none among fewer than two
     ranks."""
     stages = range(deployment.parallel.pp)
-    return [step for stage in stages for step in _Stage(deployment, one, stage).steps() if step.count]
+    return [step for stage in stages for step in Stage(deployment, one, stage).steps() if step.count]
 
 
 @dataclass(frozen=True)
-class _Stage:
+class Stage:
     """One stage in one pass."""
 
     deployment: Deployment
@@ -180,10 +182,9 @@ class _Stage:
         self, what: str, operation: str, count: int, shape: tuple[int, ...], kind: str = "tp", *,
         dtype: Dtype | None = None, derived: bool = False,
     ) -> Step:  # fmt: skip
-        size = math.prod(shape) * (dtype or self.deployment.dtype).itemsize
-        groups = self._groups(kind)
-        some = count if len(groups[0]) > 1 else 0
-        return Step(self.number, what, operation, some, shape, size, kind, groups, derived)
+        of_type, groups = dtype or self.deployment.dtype, self._groups(kind)
+        some, size = count if len(groups[0]) > 1 else 0, math.prod(shape) * of_type.itemsize
+        return Step(self.number, what, operation, some, shape, size, of_type, kind, groups, derived)
 
     def _groups(self, kind: str) -> Groups:
         parallel = self.deployment.parallel

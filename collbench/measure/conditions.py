@@ -7,7 +7,9 @@ from typing import Any
 
 Entry = Mapping[str, Any]  # of a launch, in the sidecar
 KNOBS = ("warmup", "samples", "max_seconds", "seed", "verify")
-PLAN = ("collectives", "backends", "sizes", "dtypes", "ops", "modes", "caches", "in_place", "hidden")
+PLAN = (
+    "collectives", "backends", "sizes", "dtypes", "ops", "modes", "caches", "in_place", "hidden", "demands", "skews",
+)  # fmt: skip
 
 
 def same_hosts(one: Entry, other: Entry) -> bool:

@@ -16,6 +16,7 @@ from collbench.measure.request import SweepRequest
 from collbench.plan.layout import Layout
 from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
+from collbench.plan.skew import skew_words
 from collbench.ranks.endings import cause, how
 from collbench.ranks.start import launch_ranks
 from collbench.results.files import AGAIN, doing_path, explain, in_progress
@@ -98,7 +99,8 @@ class Launches:
         one = cases[0]
         step = one.reason.removesuffix(AGAIN).partition(" while ")[2].partition(": ")[0]
         kind = " ".join(filter(None, (one.backend, one.collective, rows_words(one.hidden), one.dtype)))
-        what = f"{kind}, {format_size(one.bytes)} on {counted(one.ranks, 'rank')}"
+        size = " ".join(filter(None, (format_size(one.bytes), skew_words(one.skew))))
+        what = f"{kind}, {size} on {counted(one.ranks, 'rank')}"
         return step if step.startswith("opening") else f"{step}: {what}"
 
     def _state(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collbench.backends import Backend, Session
@@ -17,28 +18,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """One timed sample on this rank: seconds per call, whether the host was late, and the result of the check."""
+    """One timed sample on this rank: seconds per call, whether the host was late, and the result of the check.
+    ``arrival``: seconds from the start on which all agreed to this rank's call, 0 where all ranks start then.
+    """
 
     seconds: float
     late: bool
     finding: Errors
     words: str | None
+    arrival: float = 0.0
 
 
 class Operation:
     """One problem on one backend. Creating one and all of its methods are collective over the world.
 
-    ``checked`` is false where answers are not judged.
+    ``checked`` is false where answers are not judged. ``delays``: the seconds by which this rank is to be late in the
+    sample of a number, None where ranks arrive together; they apply to samples of one call.
     """
 
     def __init__(
         self, world: World, backend: Backend, session: Session, device: Device, problem: Problem, rounds: Rounds,
-        checked: bool,
+        checked: bool, delays: Callable[[int], float] | None = None,
     ) -> None:  # fmt: skip
         self.device, self._world, self._session, self._problem = device, world, session, problem
         self.rounds, self._checked = rounds, checked
-        buffers = lay_out(problem, world.rank, rounds)
-        self._prepared = Prepared(device, backend, session, problem, world.rank, session.arena, buffers)
+        self._delays, self._taken = delays if rounds.calls == 1 else None, 0
+        group = world.group
+        mine, buffers = replace(problem, layout=group.layout), lay_out(problem, group.rank, rounds)
+        self._prepared = Prepared(
+            device, backend, session, mine, group.rank, session.arena, buffers, first=group.number
+        )  # groups have different data
         self.calls = self._prepared.calls
         self._sampler: Sampler | None = None
 
@@ -70,13 +79,21 @@ class Operation:
 
     def sample(self) -> Sample:
         """One timed sample on fresh inputs; its answers are checked after the timed part."""
-        assert self._sampler is not None, "start_sampling comes first"
         if not self._checked:
-            return Sample(*self._sampler.sample(), Errors(), None)
+            return self._timed()
         self._prepared.load()
-        seconds, late = self._sampler.sample()
+        timed = self._timed()
         finding, words = self._prepared.check()
-        return Sample(seconds, late, finding, words)
+        return replace(timed, finding=finding, words=words)
+
+    def _timed(self) -> Sample:
+        """The next sample of the sampler, not checked."""
+        assert self._sampler is not None, "start_sampling comes first"
+        if self._delays is None:
+            return Sample(*self._sampler.sample(), Errors(), None)
+        arrival, seconds, late = self._sampler.skewed(self._delays(self._taken))
+        self._taken += 1
+        return Sample(seconds, late, Errors(), None, arrival)
 
     def close(self) -> None:
         """Release the sampler and the calls."""

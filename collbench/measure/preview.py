@@ -10,6 +10,7 @@ from collbench.plan.layout import BETWEEN
 from collbench.plan.problem import Case
 from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
+from collbench.plan.skew import order, skew_words
 from collbench.plan.sweep import Sweep, make_plan
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.ranks.launcher import Launcher
@@ -55,7 +56,7 @@ def page(found: Sequence[Fact], ranks: int) -> Page:
 
 def _order(fact: Fact) -> tuple[Any, ...]:
     kind = (fact["collective"], fact["hidden"] or 0, fact["dtype"])
-    return *kind, fact["layout"], fact["mode"], fact["bytes"], fact["backend"]
+    return *kind, fact["layout"], fact["mode"], fact["bytes"], order(fact["skew"]), fact["backend"]
 
 
 def _fact(case: Case) -> Fact:
@@ -64,6 +65,7 @@ def _fact(case: Case) -> Fact:
         "backend": case.backend, "collective": problem.collective.name, "dtype": problem.dtype.name, "op": problem.op,
         "bytes": problem.bytes or problem.size, "ranks": problem.layout.size, "layout": str(problem.layout),
         "mode": problem.mode, "cache": problem.cache, "in_place": problem.in_place, "hidden": problem.hidden or None,
+        "groups": len(problem.layout.groups), "skew": str(problem.skew or ""),
     }  # fmt: skip
 
 
@@ -73,6 +75,7 @@ def _collective(fact: Fact) -> str:
 
 def _row(fact: Fact) -> list[str]:
     names = ("backend", "collective", "dtype", "op", "bytes", "layout", "mode", "cache", "in_place")
-    shown = {"bytes": format_size(fact["bytes"]), "collective": _collective(fact)}
+    mode = ", ".join(filter(None, (fact["mode"], skew_words(fact["skew"]))))
+    shown = {"bytes": format_size(fact["bytes"]), "collective": _collective(fact), "mode": mode}
     cells = [shown.get(name, str(fact[name])) for name in names]
     return [*cells, str(fact.get("reason", ""))]

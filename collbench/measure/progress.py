@@ -15,6 +15,7 @@ from collbench.errors import UsageError
 from collbench.host.terminal import can_redraw
 from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
+from collbench.plan.skew import skew_words
 from collbench.results.files import Tail
 from collbench.results.records import Record
 from collbench.tables import counted, show_us
@@ -24,7 +25,8 @@ WIDTH = 24  # of the bar, in characters
 
 def case_words(record: Record) -> str:
     """The case of a row in words."""
-    what = (record.backend, record.collective, rows_words(record.hidden), record.dtype, format_size(record.bytes))
+    what = (record.backend, record.collective, rows_words(record.hidden), record.dtype, format_size(record.bytes),
+            skew_words(record.skew))  # fmt: skip
     return f"{' '.join(filter(None, what))} on {counted(record.ranks, 'rank')}"
 
 

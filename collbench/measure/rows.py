@@ -67,6 +67,8 @@ class RowMaker:
             reason=reason,
             pair=problem.layout.pair,
             hidden=problem.hidden or None,
+            groups=len(problem.layout.groups) if problem.layout.beside else None,
+            skew=str(problem.skew or ""),
         )
 
     def skipped(self, skip: Skip) -> Row:
@@ -99,7 +101,6 @@ class RowMaker:
         samples = np.array(track.seconds)
         us = summarise(samples * MICRO)
         problem = case.problem
-        algbw = problem.bytes / (us.median / MICRO) / 1e9
         params = {
             "cache": problem.cache,
             "calls": str(track.operation.rounds.calls),
@@ -121,13 +122,10 @@ class RowMaker:
             latency_us_p95=us.p95,
             latency_us_p99=us.p99,
             latency_us_max=us.max,
-            algbw_gb_s=algbw,
-            busbw_gb_s=algbw * problem.collective.bus_factor(problem.layout.size),
             wire_bytes=wire_bytes,
-            bound_us=self._bound(problem, backend.DEVICE),
             error_units=track.units if proven else None,
             wrong=0 if proven else None,
-            **self._slowest(problem.layout, track),
+            **(self._of_late_ranks(track) if problem.skew else self._of_all_ranks(problem, us.median, backend, track)),
         )
         return Row(record, tuple(float(value) for value in samples * MICRO))
 
@@ -135,12 +133,24 @@ class RowMaker:
         """Whether the backend's library was kept from multicast; a transport that has it says otherwise."""
         return reader_of(backend) in self.multicast_off and NVLS not in own.get("transport", "")
 
+    def _of_late_ranks(self, track: Track) -> dict[str, Any]:
+        """The columns of a case whose ranks arrive one after another."""
+        return {"first_us_median": float(np.median(track.firsts)) * MICRO}
+
+    def _of_all_ranks(self, problem: Problem, us: float, backend: Backend, track: Track) -> dict[str, Any]:
+        """The columns of a case whose ranks arrive together and that takes ``us`` microseconds."""
+        algbw = problem.bytes / (us / MICRO) / 1e9
+        return {
+            "algbw_gb_s": algbw, "busbw_gb_s": algbw * problem.collective.bus_factor(problem.layout.size),
+            "bound_us": self._bound(problem, backend.DEVICE), **self._slowest(problem.layout, track),
+        }  # fmt: skip
+
     def _slowest(self, layout: Layout, track: Track) -> dict[str, Any]:
         """The columns of the slowest rank; {} where none stands out."""
         found = slowest_of(np.array(track.by_rank))
         if found is None:
             return {}
-        rank = layout.members[found.rank]
+        rank = layout.everyone[found.rank]
         return {
             "slowest_rank": rank, "slowest_host": self.hosts[rank], "slowest_share": found.share,
             "slowest_ratio": found.ratio,

@@ -22,6 +22,7 @@ from collbench.measure.steps import Begin, Emit, Steps
 from collbench.measure.timing import Track, add_block, disturbance, take, warm_up
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case, case_identity
+from collbench.plan.skew import Skew
 from collbench.plan.sweep import Plan, Skip, Sweep
 from collbench.proof.buffers import Rounds, arena_bytes, rounds_for, trial_rounds
 from collbench.ranks.failure import on_all
@@ -110,7 +111,7 @@ class Runner:
         self._steps.of_backend(world, f"opening {name}", mine)
         size = world.launch.allreduce(max(arena_bytes(group[0].problem, device) for group in groups), op=max)
         with nullcontext() if world.member else self._dog.paused():  # the others wait, while members may compile
-            made = on_all(everyone, lambda: backend.open(world, device, size))
+            made = on_all(everyone, lambda: backend.open(world.group, device, size))
         if isinstance(made, Exception):
             self._check_alive(everyone, device)
             return Open(backend, device, None, str(made))
@@ -201,7 +202,8 @@ class Runner:
 
         def make() -> tuple[Operation, tuple[str, ...]]:
             problem, checked = one.case.problem, self._sweep.verify
-            operation = Operation(world, opened.backend, session, opened.device, problem, rounds, checked)
+            delays = self._delays(world, problem.skew)
+            operation = Operation(world, opened.backend, session, opened.device, problem, rounds, checked, delays)
             return operation, opened.device.kernels(operation.calls[0])
 
         made = self._tried(world, one, make)
@@ -212,6 +214,12 @@ class Runner:
         operation, names = made
         one.call, one.kernel = operation.calls[0], {"kernel": "+".join(names)} if names else {}
         return operation
+
+    def _delays(self, world: World, skew: Skew | None) -> Callable[[int], float] | None:
+        """The seconds by which this member is to be late in the sample of a number, None without a skew."""
+        seed, launch = self._sweep.seed, self._rows.launch
+        group = world.group  # groups side by side are delayed alike
+        return (lambda sample: skew.delays(seed, launch, sample, group.size)[group.rank]) if skew else None
 
     def _tried(self, world: World, one: Contestant, action: Callable[[], T]) -> T | Row:
         """The result of ``action`` on this member, or the row of the case where it failed on any member."""

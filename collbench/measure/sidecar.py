@@ -101,17 +101,27 @@ def _key(entry: Facts) -> tuple[int, str]:
 
 def gather_entry(everyone: World, request: SweepRequest, devices: Mapping[str, Device]) -> Facts | None:
     """On rank 0, the facts of this launch, without its number; collective."""
+    return gather_facts(
+        everyone,
+        request.argv,
+        devices,
+        sweep=asdict(request.sweep),
+        revisions=commits(request.sweep.backends),
+        **({"goal": dict(request.goal.facts)} if request.goal.facts else {}),
+    )
+
+
+def gather_facts(everyone: World, argv: Sequence[str], devices: Mapping[str, Device], **parts: Any) -> Facts | None:
+    """On rank 0, the facts of a launch, its nodes and its ranks, with ``parts`` of the caller; collective."""
     ranks = everyone.launch.gather(_rank_facts(devices))
     node = probes.plain(probes.node(os.environ)) if everyone.local_rank == 0 else None
     nodes = everyone.launch.gather(node)
     if ranks is None or nodes is None:  # not rank 0
         return None
     return launch_facts(
-        list(request.argv),
+        list(argv),
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        sweep=asdict(request.sweep),
-        revisions=commits(request.sweep.backends),
-        **({"goal": dict(request.goal.facts)} if request.goal.facts else {}),
+        **parts,
         mpi=mpi_facts(),
         nodes=[each for each in nodes if each],
         ranks=[{"rank": rank, "host": everyone.hosts[rank], **facts} for rank, facts in enumerate(ranks)],

@@ -11,6 +11,7 @@ from mpi4py import MPI
 from collbench.measure.rows import Row, RowMaker
 from collbench.plan.problem import Case
 from collbench.plan.rms_norm import rows_words
+from collbench.plan.skew import skew_words
 from collbench.ranks.watchdog import Watchdog
 from collbench.ranks.world import World
 from collbench.results.files import ENDED
@@ -53,7 +54,8 @@ class Steps:
         problem = case.problem
         rows = f" {rows_words(problem.hidden)}" if problem.hidden else ""
         kind = f"{problem.collective.name}{rows} {problem.dtype.name} {problem.op}"
-        what = f"{kind} {problem.bytes} B {problem.mode}"
+        skew = f" {skew_words(str(problem.skew))}" if problem.skew else ""
+        what = f"{kind} {problem.bytes} B {problem.mode}{skew}"
         self._announce(world, world.comm, Step(doing, f"{doing}: {case.backend} {what} on {problem.layout}", (case,)))
 
     def of_backend(self, world: World, doing: str, cases: Sequence[Case]) -> None:

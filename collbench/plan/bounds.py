@@ -36,12 +36,15 @@ def bound_seconds(collective: str, size: int, ranks: int, link: Link) -> float:
     """A lower bound (seconds) for any implementation without in-network reduction, for ``size`` bytes.
 
     Every rank must send a share that depends on the collective; an all-reduce takes one hop with n-1 messages or
-    two hops with 2(n-1)/n of one (Patarasu and Yuan, JPDC 2009). To normalise its rows can only take longer.
+    two hops with 2(n-1)/n of one (Patarasu and Yuan, JPDC 2009). To normalise its rows can only take longer. Where some
+    rank waits for no other it may run ahead in a chain of calls, which then hides the latency of the link.
     """
     share = (ranks - 1) / ranks * size / link.bandwidth
     one_hop = link.launch + link.latency
     if collective in ("all_reduce", "all_reduce_rms_norm"):
         return min(one_hop + (ranks - 1) * size / link.bandwidth, one_hop + link.latency + 2 * share)
-    if collective in ("broadcast", "send_recv"):
+    if collective in ("broadcast", "send"):
+        return link.launch + size / link.bandwidth
+    if collective == "send_recv":
         return one_hop + size / link.bandwidth
-    return one_hop + share
+    return link.launch + share if collective == "gather" else one_hop + share

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 OPS = ("sum", "min", "max", "avg")
-ROOT = 0
+ROOT, RECEIVER = 0, 1  # of broadcast, gather and send
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Collective:
     inside the output (negative: of the output inside the input), or None where MPI and NCCL define none.
     ``normalises``: a message is rows, whose weight follows it in the input; the output is the normalised rows and then
     a residual, which a call updates: the reduction has the old residual as one more contribution, numbered ``ranks``.
+    ``between_two``: it is defined for two ranks alone.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Collective:
     bus_factor: Callable[[int], float]
     in_place: Callable[[int, int, int], int] | None
     normalises: bool = False
+    between_two: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str], Collective], tuple[str]]:
         """Pickle by name: functions in the fields cannot be pickled."""
@@ -74,6 +76,10 @@ def _at_root(n: int, ranks: int, rank: int) -> int:
     return n if rank == ROOT else 0
 
 
+def _at_receiver(n: int, ranks: int, rank: int) -> int:
+    return n if rank == RECEIVER else 0
+
+
 def _same_place(n: int, ranks: int, rank: int) -> int:
     return 0
 
@@ -85,6 +91,11 @@ def _own_share(n: int, ranks: int, rank: int) -> int:
 def _gathered(n: int, ranks: int, rank: int) -> tuple[Piece, ...]:
     share = n // ranks
     return tuple(Piece(source * share, share, (source,), 0) for source in range(ranks))
+
+
+def _exchanged(n: int, ranks: int, rank: int) -> tuple[Piece, ...]:
+    share = n // ranks
+    return tuple(Piece(source * share, share, (source,), rank * share) for source in range(ranks))
 
 
 def _one_to_all(n: int, ranks: int, rank: int) -> tuple[Piece, ...]:
@@ -151,6 +162,29 @@ _ALL = (
         pieces=lambda n, ranks, rank: (Piece(0, n, ((rank - 1) % ranks,), 0),),
         bus_factor=lambda ranks: 1.0,
         in_place=None,
+    ),
+    # In place it is defined by MPI alone.
+    Collective(
+        name="all_to_all",
+        reduces=False,
+        splits=True,
+        send=_whole,
+        recv=_whole,
+        pieces=_exchanged,
+        bus_factor=lambda ranks: (ranks - 1) / ranks,
+        in_place=None,
+    ),
+    # One way: rank 0 receives nothing, so that in a chain of sends it may run ahead, as far as the library lets it.
+    Collective(
+        name="send",
+        reduces=False,
+        splits=False,
+        send=_at_root,
+        recv=_at_receiver,
+        pieces=lambda n, ranks, rank: _one_to_all(n, ranks, rank) if rank == RECEIVER else (),
+        bus_factor=lambda ranks: 1.0,
+        in_place=None,
+        between_two=True,
     ),
     Collective(
         name="all_reduce_rms_norm",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations, zip_longest
 
 from collbench.errors import UsageError
 from collbench.tables import counted
+
+Groups = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -19,18 +21,35 @@ class Layout:
     ``members`` are ranks of the launch, in the order of the world; ``nodes[i]`` is the node (0, 1, ...) of
     ``members[i]``. ``virtual`` nodes are logical: several of them share a host, so they exercise an algorithm, not a
     network.
-    ``pair`` names the two hosts of a world that is one of all pairs, else "".
+    ``pair`` names the two hosts of a world that is one of all pairs, else "". ``beside``: the members of further groups
+    with the same nodes, each of which runs the same collective at the same time; ``groupings`` asked for this world.
     """
 
     members: tuple[int, ...]
     nodes: tuple[int, ...]
     virtual: bool = False
     pair: str = ""
+    beside: Groups = ()
+    groupings: tuple[Grouping, ...] = field(default=(), compare=False)
 
     @property
     def size(self) -> int:
-        """Number of ranks."""
+        """Number of ranks of a group."""
         return len(self.members)
+
+    @property
+    def groups(self) -> Groups:
+        """The members of every group."""
+        return (self.members, *self.beside)
+
+    @property
+    def everyone(self) -> tuple[int, ...]:
+        """The members of all groups."""
+        return tuple(rank for group in self.groups for rank in group)
+
+    def alone(self, group: tuple[int, ...]) -> Layout:
+        """One of the groups, by itself."""
+        return replace(self, members=group, beside=())
 
     @property
     def node_count(self) -> int:
@@ -50,7 +69,51 @@ class Layout:
 
     def __str__(self) -> str:
         shape = f"{self.node_count}x{self.per_node}" if self.per_node else f"{self.node_count} uneven nodes"
-        return " ".join(filter(None, [shape, "virtual" if self.virtual else "", self.pair]))
+        together = f"in {len(self.groups)} groups" if self.beside else ""
+        return " ".join(filter(None, [shape, "virtual" if self.virtual else "", self.pair, together]))
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Groups of ranks that run a collective side by side, on nodes of at most ``per_node`` ranks of the launch, several
+    of which may share a host."""
+
+    groups: Groups
+    per_node: int
+
+    @property
+    def ranks(self) -> int:
+        """Ranks that a launch must have."""
+        return max(map(max, self.groups)) + 1
+
+    def layouts(self, hosts: Sequence[str]) -> tuple[Layout, ...]:
+        """A world for all groups whose ranks are spread over nodes alike; of groups that share a rank, the first.
+
+        ``hosts[r]`` is that of rank r of the launch. Raises UsageError where the launch has too few ranks.
+        """
+        if self.ranks > len(hosts):
+            raise UsageError(f"rank {self.ranks - 1} is needed, but this launch has {counted(len(hosts), 'rank')}.")
+        before = [hosts[:rank].count(host) for rank, host in enumerate(hosts)]
+        nodes = [f"{host} {earlier // self.per_node}" for host, earlier in zip(hosts, before, strict=True)]
+        alike: dict[tuple[tuple[int, ...], bool], list[tuple[int, ...]]] = {}
+        for group in self.groups:
+            spread = number_nodes([nodes[rank] for rank in group])
+            virtual = spread != number_nodes([hosts[rank] for rank in group])
+            together = alike.setdefault((spread, virtual), [])
+            if not any(set(group) & set(other) for other in together):
+                together.append(group)
+        return tuple(
+            Layout(first, spread, virtual, beside=tuple(others), groupings=(self,))
+            for (spread, virtual), (first, *others) in alike.items()
+        )
+
+
+def merged(layouts: Iterable[Layout]) -> tuple[Layout, ...]:
+    """Each of these worlds once, with all groupings that it is a world of."""
+    found: dict[Layout, tuple[Grouping, ...]] = {}
+    for layout in layouts:
+        found[layout] = (*found.get(layout, ()), *layout.groupings)
+    return tuple(replace(layout, groupings=groupings) for layout, groupings in found.items())
 
 
 def parse_layout(text: str) -> tuple[int, int]:

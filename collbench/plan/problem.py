@@ -8,6 +8,7 @@ from collbench.plan import rms_norm
 from collbench.plan.collectives import Collective, Piece
 from collbench.plan.dtypes import Dtype
 from collbench.plan.layout import Layout
+from collbench.plan.skew import Skew
 from collbench.plan.variants import Variant
 
 MODES = ("isolated", "chain", "throughput")
@@ -17,7 +18,8 @@ CACHES = ("hot", "cold")
 @dataclass(frozen=True)
 class Problem:
     """One configuration to time; backends are compared within a problem. ``size`` is the requested size in bytes,
-    ``hidden`` the elements in a row where the collective normalises rows, else 0."""
+    ``hidden`` the elements in a row where the collective normalises rows, else 0, ``skew`` how late ranks arrive, None
+    where they arrive together."""
 
     layout: Layout
     collective: Collective
@@ -28,6 +30,7 @@ class Problem:
     cache: str
     in_place: bool
     hidden: int = 0
+    skew: Skew | None = None
 
     @property
     def count(self) -> int:
@@ -77,8 +80,8 @@ class Problem:
 
     def refusal(self) -> str | None:
         """Why no backend can run this problem, or None."""
-        if self.layout.size < 2:
-            return "a collective needs at least 2 ranks"
+        if reason := self._refuses_world():
+            return reason
         if self.collective.normalises and (self.dtype.name not in rms_norm.DTYPES or self.op != "sum"):
             return f"{self.collective.name} is defined for sums of {' and '.join(rms_norm.DTYPES)} only"
         if self.count == 0:
@@ -89,6 +92,15 @@ class Problem:
             return f"{self.collective.name} has no in-place form"
         if self.op == "avg" and not self.dtype.is_float:
             return f"avg is not defined for {self.dtype.name}"
+        is_absent = self.skew is not None and (self.skew.rank or 0) >= self.layout.size
+        return f"skew {self.skew} delays a rank that a world of {self.layout.size} lacks" if is_absent else None
+
+    def _refuses_world(self) -> str | None:
+        ranks = self.layout.size
+        if ranks < 2:
+            return "a collective needs at least 2 ranks"
+        if self.collective.between_two and ranks > 2:
+            return f"{self.collective.name} is between two ranks; this world has {ranks}: use --ranks 2"
         return None
 
 
@@ -119,5 +131,5 @@ def case_identity(case: Case) -> tuple[object, ...]:
     return (
         problem.collective.name, problem.dtype.name, problem.op, problem.bytes or problem.size, layout.size,
         layout.node_count, layout.per_node, layout.virtual, layout.pair, problem.mode, problem.in_place, problem.cache,
-        problem.hidden or None, case.backend,
+        problem.hidden or None, len(layout.groups) if layout.beside else None, str(problem.skew or ""), case.backend,
     )  # fmt: skip

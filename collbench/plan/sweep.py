@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, field
 from itertools import product
 
 from collbench.plan.collectives import COLLECTIVES, Collective
+from collbench.plan.demands import Demand
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
-from collbench.plan.problem import Case, Problem
+from collbench.plan.problem import Case, Problem, case_identity
 from collbench.plan.rms_norm import DEFAULT_HIDDEN
+from collbench.plan.skew import Skew, parse_skew
 from collbench.plan.variants import Variant
 
 
@@ -36,8 +38,11 @@ class Sweep:
 
     ``max_seconds`` caps the timed part of one case in one launch; ``samples`` fixes the number of samples instead
     of stopping when the interval is narrow; ``timeout`` (seconds) ends a job that makes no progress. ``contests``,
-    if any, replace ``backends``: they list the backends for each problem. ``hidden`` are the lengths of rows, where a
-    collective normalises rows. A launch has a leg, a set of processes, for
+    if any, replace ``backends``: they list the backends for each problem. ``demands``, if any, are the problems in
+    place of all combinations of ``collectives``, ``dtypes``, ``sizes`` and ``hidden``; ``suited``, if any, the backends
+    of each collective in place of all. ``hidden`` are the lengths of rows, where a collective normalises rows;
+    ``skews``, as `plan.skew` writes them, how late ranks arrive, () where they arrive together. A launch has a leg, a
+    set of processes, for
     all ``backends`` and one for each of the ``variants``.
     """
 
@@ -50,6 +55,7 @@ class Sweep:
     caches: tuple[str, ...]
     in_place: tuple[bool, ...]
     hidden: tuple[int, ...] = ()
+    skews: tuple[str, ...] = ()
     warmup: int = 10
     samples: int | None = None
     max_seconds: float = 1.0
@@ -59,12 +65,14 @@ class Sweep:
     verify: bool = True
     phases: bool = False
     contests: tuple[Contest, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    suited: tuple[tuple[str, tuple[str, ...]], ...] = ()
     variants: tuple[Variant, ...] = ()
 
     def backends_on(self, problem: Problem) -> tuple[str, ...]:
         """The backends to time on ``problem``."""
         if not self.contests:
-            return self.backends
+            return dict(self.suited).get(problem.collective.name, self.backends)
         return next((each.backends for each in self.contests if each == contest_of(problem, each.backends)), ())
 
     def cases_on(self, problem: Problem) -> list[Case]:
@@ -141,15 +149,43 @@ def rows_of(collective: Collective, hidden: tuple[int, ...]) -> tuple[int, ...]:
     return (hidden or (DEFAULT_HIDDEN,)) if collective.normalises else (0,)
 
 
+def skews_of(sweep: Sweep) -> tuple[Skew | None, ...]:
+    """How late ranks arrive, None for together."""
+    return tuple(map(parse_skew, sweep.skews)) or (None,)
+
+
 def problems(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
-    """Every combination in the sweep, without repeats: ``ops`` apply only to collectives that reduce."""
+    """Every combination in the sweep, without repeats, or what is demanded of each of ``layouts``: ``ops`` apply only
+    to collectives that reduce."""
+    if sweep.demands:
+        yield from _demanded(sweep, layouts)
+        return
+    skews = skews_of(sweep)
     for layout, name, dtype_name in product(layouts, sweep.collectives, sweep.dtypes):
         collective, dtype = COLLECTIVES[name], DTYPES[dtype_name]
         ops = sweep.ops if collective.reduces else ("",)
         for hidden in rows_of(collective, sweep.hidden):
             sizes = _distinct(sweep, collective, dtype, layout.size, hidden)
-            for op, size, mode, cache, in_place in product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place):
-                yield Problem(layout, collective, dtype, op, size, mode, cache, in_place, hidden)
+            kinds = product(ops, sizes, sweep.modes, sweep.caches, sweep.in_place, skews)
+            for op, size, mode, cache, in_place, skew in kinds:
+                yield Problem(layout, collective, dtype, op, size, mode, cache, in_place, hidden, skew)
+
+
+def _demanded(sweep: Sweep, layouts: tuple[Layout, ...]) -> Iterator[Problem]:
+    """What is demanded, once: of worlds that rows do not tell apart, the first."""
+    seen: set[tuple[object, ...]] = set()
+    for layout, demand in product(layouts, sweep.demands):
+        if demand.grouping not in layout.groupings:
+            continue
+        collective, dtype = COLLECTIVES[demand.collective], DTYPES[demand.dtype]
+        ops = sweep.ops if collective.reduces else ("",)
+        kinds = product(ops, sweep.modes, sweep.caches, sweep.in_place, skews_of(sweep))
+        for op, mode, cache, in_place, skew in kinds:
+            found = Problem(layout, collective, dtype, op, demand.size, mode, cache, in_place, demand.hidden, skew)
+            identity = case_identity(Case(found, ""))
+            if identity not in seen:
+                seen.add(identity)
+                yield found
 
 
 def make_plan(
@@ -170,8 +206,11 @@ def make_plan(
         layouts = tuple(draw.sample(layouts, len(layouts)))
     groups: list[tuple[Case, ...]] = []
     skips: list[Skip] = []
+    by_world: dict[Layout, list[Problem]] = {}
+    for problem in problems(sweep, layouts):
+        by_world.setdefault(problem.layout, []).append(problem)
     for layout in layouts:
-        of_world = list(problems(sweep, (layout,)))
+        of_world = by_world.get(layout, [])
         draw.shuffle(of_world)
         for problem in of_world:
             cases = [case for case in sweep.cases_on(problem) if not done(case)]

@@ -6,22 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
-from collbench.plan.layout import Layout, choose_members, number_nodes, pairs_of, virtual_layout
+from collbench.plan.layout import Grouping, Layout, choose_members, merged, number_nodes, pairs_of, virtual_layout
 
 
 @dataclass(frozen=True)
 class Topology:
     """World sizes: totals of ranks, node counts, and layouts (nodes, ranks on each). ``on_gpus``: every rank needs
-    its own GPU. ``pairs``: instead, every pair of hosts."""
+    its own GPU. ``pairs``: instead, every pair of hosts; ``groupings``: instead, groups of ranks side by side."""
 
     ranks: tuple[int, ...] = ()
     nodes: tuple[int, ...] = ()
     layouts: tuple[tuple[int, int], ...] = ()
     on_gpus: bool = False
     pairs: bool = False
+    groupings: tuple[Grouping, ...] = ()
 
     def wanted_ranks(self, default: int) -> int:
         """The number of ranks that these worlds need; ``default`` if neither ranks nor layouts are given."""
+        if self.groupings:
+            return max(grouping.ranks for grouping in self.groupings)
         if self.ranks:
             return max(self.ranks)
         return max((nodes * each for nodes, each in self.layouts), default=default)
@@ -35,6 +38,8 @@ def layouts_for(topology: Topology, hosts: Sequence[str]) -> tuple[tuple[Layout,
     """
     if topology.pairs:
         return _pairs(hosts), ()
+    if topology.groupings:
+        return merged(layout for grouping in topology.groupings for layout in grouping.layouts(hosts)), ()
     size, real = len(hosts), number_nodes(hosts)
     too_many = next((count for count in topology.ranks if count > size), None)
     if too_many:

@@ -142,6 +142,38 @@ def _overlapped(problem: Problem, rank: int, slots: int) -> Buffers:
     return Buffers(send, recv, inputs, outputs, last, slots - 1, step, (before, behind))
 
 
+def kept_bytes(problem: Problem, slots: int) -> int:
+    """Bytes of arena for ``kept`` with so many slots."""
+    if problem.overwrites:
+        return slots * stride_of(problem)
+    return _inputs_of(problem, slots) + slots * _stride_of_output(problem)
+
+
+def kept(problem: Problem, rank: int, slots: int) -> Buffers:
+    """The regions of ``rank`` for calls whose every output survives, in a slot of its own. Inputs start one alignment
+    apart in the same memory, so that they are as hot as a single one but differ at every offset; not so where a call
+    overwrites what it reads."""
+    if problem.overwrites:
+        return _separate(problem, rank, slots)
+    width, stride = problem.dtype.itemsize, _stride_of_output(problem)
+    sent, received, step = problem.sent(rank), problem.received(rank), ALIGNMENT // width
+    recv_at = _inputs_of(problem, slots) + ALIGNMENT
+    recv = Region(recv_at, stride, slots, received, problem.dtype)
+    inputs = Region(0, ALIGNMENT, 1, sent + (slots - 1) * step if sent else 0, problem.dtype)
+    ends = (recv_at - GUARD_BYTES, recv_at + received * width)
+    before, behind = (Region(at, stride, slots, GUARD_BYTES, BYTE) for at in ends)
+    send = Region(0, ALIGNMENT, slots, sent, problem.dtype)
+    return Buffers(send, recv, inputs, recv, recv, 0, step, (before, behind))
+
+
+def _stride_of_output(problem: Problem) -> int:
+    return ALIGNMENT + _aligned(problem.output_bytes + GUARD_BYTES)
+
+
+def _inputs_of(problem: Problem, slots: int) -> int:
+    return _aligned(problem.input_bytes) + (slots - 1) * ALIGNMENT
+
+
 def shifted(buffers: Buffers, send: int, recv: int) -> Buffers:
     """A copy with the inputs moved up by ``send`` bytes and the outputs with their guards by ``recv``, less than
     GUARD_BYTES each. The guard behind an output still ends where it did, before the next slot."""

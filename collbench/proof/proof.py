@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from collbench.plan.collectives import Piece
 from collbench.plan.problem import Problem
 from collbench.proof import patterns
 from collbench.proof.buffers import Buffers
+from collbench.proof.copies import Copied, astray, copies_of
 from collbench.proof.patterns import BIT_EXACT, shift_of
 from collbench.proof.rows import RowProof
 
@@ -141,7 +142,7 @@ class Proof:
         shift = self._start(iteration, found.slot) + piece.origin
         at = f"element {found.index} of the residual" if self._rows else f"element {piece.start + found.index}"
         earlier, name = self._earlier(iteration, number, found.slot), self._problem.contribution
-        cause = diagnose(values, found.index, shift, layer, number, piece, earlier, name)
+        cause = diagnose(values, found.index, shift, layer, number, piece, earlier, name, copies_of(self._problem))
         return f"{layer.name} layer, {at}: {cause}"
 
     def _earlier(self, iteration: int, number: int, answer: int) -> list[Answer]:
@@ -155,11 +156,12 @@ class Proof:
 
 def diagnose(
     values: Values, index: int, shift: int, layer: Layer, number: int, piece: Piece, earlier: list[Answer],
-    name: Callable[[int], str],
+    name: Callable[[int], str], copies: Sequence[Copied],
 ) -> str:  # fmt: skip
     """A description of the likeliest cause of the wrong element ``values[index]``.
 
-    ``shift``: table entry of element 0; ``earlier``: the answers of earlier calls; ``name`` names a contribution.
+    ``shift``: table entry of element 0; ``earlier``: the answers of earlier calls; ``name`` names a contribution;
+    ``copies``: the parts that outputs should hold where inputs are copied.
     """
     expected = layer.expected[number].middle
     got, want = float(values[index]), expected[(shift + index) % PERIOD]
@@ -175,14 +177,22 @@ def diagnose(
     for answer, start in earlier:
         if np.allclose(seen, answer[(start + sample) % PERIOD], rtol=1e-2, atol=0):
             return f"stale: the answer of an earlier call ({difference})"
-    for source in piece.sources if len(piece.sources) > 1 else ():
-        part = layer.inputs[source][(shift + sample) % PERIOD].astype(np.float64)
-        if np.allclose(seen, right - part, rtol=1e-2, atol=0) and np.any(part):
-            return f"{name(source)} is missing ({difference})"
-        if np.allclose(seen, right + part, rtol=1e-2, atol=0) and np.any(part):
-            return f"{name(source)} is counted twice ({difference})"
+    parts = {source: layer.inputs[source][(shift + sample) % PERIOD].astype(np.float64) for source in piece.sources}
+    cause = astray(copies, layer.inputs, seen, shift - piece.origin + sample) or _miscounted(seen, right, parts, name)
+    if cause:
+        return f"{cause} ({difference})"
     places = np.flatnonzero(expected == got)
     if layer.name == "routing" and got != 0 and len(places) == 1:
         away = (int(places[0]) - shift - index + PERIOD // 2) % PERIOD - PERIOD // 2
         return f"displaced: it belongs {abs(away)} elements {'later' if away > 0 else 'earlier'} ({difference})"
     return difference
+
+
+def _miscounted(seen: Values, right: Values, parts: Mapping[int, Values], name: Callable[[int], str]) -> str | None:
+    """Which of several contributions is missing from a reduction, or counted twice, in words; or None."""
+    for source, part in parts.items() if len(parts) > 1 else ():
+        if np.allclose(seen, right - part, rtol=1e-2, atol=0) and np.any(part):
+            return f"{name(source)} is missing"
+        if np.allclose(seen, right + part, rtol=1e-2, atol=0) and np.any(part):
+            return f"{name(source)} is counted twice"
+    return None

@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from collbench.host.environment import mapped_path, shown_path
-from collbench.plan.layout import Layout, number_nodes
+from collbench.plan.layout import Groups, Layout, number_nodes
 
 T = TypeVar("T")
 REST_SECONDS = (0.0005, 0.02)  # polling interval of a waiting rank: the first and the longest
@@ -27,11 +27,13 @@ def _any_time(seconds: float) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True)
 class World:
-    """The ranks that work on one case: a part of the launch, or all of it.
+    """The ranks that work on one case: a part of the launch, or all of it. Where they are several groups that run the
+    case side by side, ``group`` is the world of one of them, on which backends open.
 
     ``comm`` is null on other ranks; ``launch`` contains all ranks. ``teardown`` runs when the launch ends, on every
     rank, in reverse order. ``patience(seconds)`` allows what is inside so long without progress; all members call it.
-    ``shared`` holds objects that several backends use on this world, by name.
+    ``shared`` holds objects that several backends use on this world, by name. ``whole`` is the world that a group is
+    part of.
     """
 
     launch: MPI.Intracomm
@@ -41,6 +43,23 @@ class World:
     teardown: ExitStack = field(compare=False)
     patience: Callable[[float], AbstractContextManager[None]] = field(default=_any_time, compare=False)
     shared: dict[str, Any] = field(default_factory=dict, compare=False)
+    own: World | None = field(default=None, compare=False)
+    whole: Layout | None = None
+
+    @property
+    def group(self) -> World:
+        """The group of this rank, on a rank outside of all the first one; the world itself where it is one group."""
+        return self.own or self
+
+    @property
+    def groups(self) -> Groups:
+        """The members of this group and of those beside it, the same on every rank."""
+        return (self.whole or self.layout).groups
+
+    @property
+    def number(self) -> int:
+        """The number of this group among those side by side."""
+        return self.groups.index(self.layout.members)
 
     @property
     def member(self) -> bool:
@@ -55,12 +74,12 @@ class World:
     @property
     def size(self) -> int:
         """Number of ranks in the world."""
-        return self.layout.size
+        return len(self.layout.everyone)
 
     @property
     def is_local(self) -> bool:
         """Whether all members share one host."""
-        return len({self.hosts[rank] for rank in self.layout.members}) == 1
+        return len({self.hosts[rank] for rank in self.layout.everyone}) == 1
 
     @property
     def local_rank(self) -> int:
@@ -75,10 +94,18 @@ class World:
 
     def split(self, layout: Layout) -> World:
         """The sub-world of ``layout``; collective over the launch."""
+        whole = self._of(layout, (layout.everyone,))
+        return replace(whole, own=self._of(layout, layout.groups)) if layout.beside else whole
+
+    def _of(self, layout: Layout, parts: Groups) -> World:
+        """The part of ``layout`` that this rank is in, else the first; collective over the launch."""
         me = self.launch.Get_rank()
-        mine = me in layout.members
-        comm = self.launch.Split(0 if mine else MPI.UNDEFINED, layout.members.index(me) if mine else 0)
-        return World(self.launch, cast(MPI.Intracomm, comm), layout, self.hosts, self.teardown, self.patience)
+        number = next((index for index, part in enumerate(parts) if me in part), None)
+        mine = parts[number or 0]
+        place = (MPI.UNDEFINED, 0) if number is None else (number, mine.index(me))
+        comm = cast(MPI.Intracomm, self.launch.Split(*place))
+        found = World(self.launch, comm, layout, self.hosts, self.teardown, self.patience)
+        return replace(found, layout=layout.alone(mine), whole=layout) if len(parts) > 1 else found
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """The object that backends share on this world as ``name``: made at the first call, closed with the world."""
@@ -88,6 +115,8 @@ class World:
 
     def free(self) -> None:
         """Free a sub-world's communicator and shared objects; collective over the launch."""
+        if self.own:
+            self.own.free()
         while self.shared:
             self.shared.popitem()[1].close()
         if self.member:

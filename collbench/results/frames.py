@@ -55,10 +55,12 @@ def read(*sources: Source | Iterable[Source], sidecar: bool = False) -> pd.DataF
         The columns of the file, in its units (``latency_us_*`` in microseconds, ``*_gb_s`` in 10**9 bytes per second,
         ``bytes`` in bytes), then ``cache`` (hot or cold), ``case_status`` and ``source`` (the path as given or found).
         Text is ``string``; counts are ``int64``, or ``Int64`` where a cell may be empty (``gpus_per_node``,
-        ``samples``, ``warmups``, ``wrong``, ``slowest_rank``, ``hidden``); other numbers are ``float64`` with NaN for
-        an empty cell; ``in_place`` is ``bool``. ``status`` is that of one launch, ``case_status`` that of the case over
-        all its launches in the file; use latencies only where it is ``ok``. ``slowest_*`` are empty where no rank
-        stands out, and in files of earlier versions, ``hidden`` where a message has no rows.
+        ``samples``, ``warmups``, ``wrong``, ``slowest_rank``, ``hidden``, ``groups``); other numbers are ``float64``
+        with NaN for an empty cell; ``in_place`` is ``bool``. ``status`` is that of one launch, ``case_status`` that of
+        the case over all its launches in the file; use latencies only where it is ``ok``. ``slowest_*`` are empty where
+        no rank stands out, and in files of earlier versions, ``hidden`` where a message has no rows, ``groups`` where
+        there is one group, ``skew`` and ``first_us_median`` where ranks arrive together: take rows of one skew at a
+        time.
 
     Two runs may contain the same case: ``run_id`` and ``source`` distinguish them, and `compare` and `plot` take the
     rows of one run at a time. Raises UsageError if two files contain the same launch of the same run, such as a file

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from collbench.errors import UsageError
+from collbench.plan.skew import parse_skew
 from collbench.results.lines import Value
 
 # Columns that are never 0; the others are never negative.
-POSITIVE = ("ranks", "nodes", "gpus_per_node", "algbw_gb_s", "bound_us", "hidden")
+POSITIVE = ("ranks", "nodes", "gpus_per_node", "algbw_gb_s", "bound_us", "hidden", "groups", "first_us_median")
 LATENCIES = "latency_us_"
 
 
@@ -16,7 +18,18 @@ def flaw(cells: Mapping[str, Value], is_job: bool) -> str:
     """The first column of a row that holds no number or an impossible one, and why; "" if there is none. A row of a job
     has no size."""
     found = (f"column {name}: {why}" for name, value in cells.items() if (why := _impossible(name, value, is_job)))
-    return next(found, "") or _outside(cells)
+    return next(found, "") or _outside(cells) or _no_skew(str(cells.get("skew") or ""))
+
+
+def _no_skew(text: str) -> str:
+    """What is wrong with a text that is not empty and not a skew, or is not written as others are."""
+    if not text:
+        return ""
+    try:
+        plain = str(parse_skew(text))
+    except UsageError:
+        return f"column skew: {text!r} is not a skew such as 20us or 20us:3"
+    return "" if plain == text else f"column skew: {text!r} is written {plain}"
 
 
 def _impossible(name: str, value: Value, is_job: bool) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from collbench.plan.layout import VIRTUAL
 from collbench.plan.rms_norm import rows_words
+from collbench.plan.skew import order, skew_words
 from collbench.results.cases import CaseResult
 from collbench.results.records import Record
 
@@ -17,18 +18,25 @@ def panel_of(record: Record) -> Panel:
     """The columns that the rows of one table or chart share: all but size and backend."""
     return (
         record.collective, record.dtype, record.op, record.ranks, record.nodes, record.fabric, record.mode,
-        record.in_place, record.cache, record.gpus_per_node, record.pair, record.hidden,
+        record.in_place, record.cache, record.gpus_per_node, record.pair, record.groups, order(record.skew),
+        record.hidden,
     )  # fmt: skip
 
 
 def title_of(record: Record) -> str:
-    """A panel's title: collective, rows, type, ranks and nodes, fabric, mode."""
+    """A panel's title: collective, rows, type, ranks and nodes, fabric, mode, skew."""
     virtual = "virtual " if record.fabric.endswith(VIRTUAL) else ""
     what = filter(None, [record.collective, rows_words(record.hidden), record.dtype, record.op])
     where = f"{_counted(record.ranks, 'rank')} on {_counted(record.nodes, f'{virtual}node')} ({record.fabric})"
-    where = f"{where} · {record.pair}" if record.pair else where
+    where = " · ".join(filter(None, [where, groups_words(record.groups), record.pair]))
     how = [record.mode, *(["cold"] if record.cache == "cold" else [])]
-    return " · ".join([*what, where, *how, *(["in place"] if record.in_place else [])])
+    how += filter(None, ["in place" if record.in_place else "", skew_words(record.skew)])
+    return " · ".join([*what, where, *how])
+
+
+def groups_words(groups: int | None) -> str:
+    """Of how many groups side by side a case is, in words; "" for one."""
+    return f"{groups} groups at once" if groups else ""
 
 
 def _counted(count: int, what: str) -> str:
@@ -60,7 +68,7 @@ def labels_of(records: Sequence[Record]) -> list[str]:
             record.mode, record.dtype, _counted(record.ranks, "rank"), _counted(record.nodes, "node"),
             record.collective, record.op, record.fabric, record.cache, "in place" if record.in_place else "",
             "uneven" if record.gpus_per_node is None else "", record.pair,
-            rows_words(record.hidden),
+            rows_words(record.hidden), groups_words(record.groups), skew_words(record.skew),
         )
         for record in records
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from collbench.errors import UsageError
 from collbench.plan.layout import VIRTUAL
 from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
+from collbench.plan.skew import skew_words
 from collbench.results.limits import flaw
 from collbench.results.lines import Line, lines_of, other_separator, value_of
 
@@ -39,6 +40,13 @@ class Record:
     samples, more often than chance allows, ``slowest_ratio`` times as long as the median of the others. None and ""
     where no rank stands out, and in files of earlier versions. ``pair``: the two hosts, joined by ``+``, of a row of
     ``sweep --pairs``, else "". ``hidden``: the elements in a row of the message where the collective normalises rows.
+    ``groups``: how many groups of ``ranks`` ranks ran the case at the same time, where more than one; latencies are
+    then over the ranks of all of them.
+
+    ``skew``: how late ranks arrive, as in ``--skew``, "" where they arrive together. With it ``latency_us_*`` are from
+    the arrival of the last rank, but for ``latency_us_mean``, of which each rank's time begins with its own arrival;
+    ``first_us_median`` is from the arrival of the first rank, and bandwidths and ``bound_us``, which are of ranks that
+    arrive together, are None.
     """
 
     run_id: str
@@ -81,6 +89,9 @@ class Record:
     slowest_ratio: float | None = None
     pair: str = ""
     hidden: int | None = None
+    groups: int | None = None
+    skew: str = ""
+    first_us_median: float | None = None
 
     @property
     def param(self) -> dict[str, str]:
@@ -103,7 +114,7 @@ class Record:
         return (
             self.collective, self.dtype, self.op, self.bytes, self.ranks, self.nodes, self.gpus_per_node,
             self.fabric.endswith(VIRTUAL), self.pair, self.mode, self.in_place, self.cache, self.hidden,
-            self.backend,
+            self.groups, self.skew, self.backend,
         )  # fmt: skip
 
 
@@ -113,7 +124,10 @@ FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvsh
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 # Files of earlier versions lack these.
-ADDED_LATER = ("slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair", "hidden")
+ADDED_LATER = (
+    "slowest_rank", "slowest_host", "slowest_share", "slowest_ratio", "pair", "hidden", "groups", "skew",
+    "first_us_median",
+)  # fmt: skip
 REQUIRED = tuple(name for name in COLUMNS if name not in ADDED_LATER)
 
 
@@ -226,6 +240,7 @@ def case_words(record: Record) -> str:
     where = f"{record.ranks} rank{'s' * (record.ranks != 1)} on {record.nodes} node{'s' * (record.nodes != 1)}"
     where = f"{where} {record.pair}".rstrip()
     how = f"{record.mode}{' in place' if record.in_place else ''}{' cold' if record.cache == 'cold' else ''}"
+    how = f"{how} {skew_words(record.skew)}".rstrip()
     return f"{what} {format_size(record.bytes)}, {where}, {how},"
 
 

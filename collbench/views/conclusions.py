@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from collbench.plan.sizes import format_size
+from collbench.plan.skew import order
 from collbench.results.panels import Panel, labels_of, panel_of
 from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES, counted_launches
@@ -28,11 +29,13 @@ def conclusions(records: Sequence[Record]) -> list[str]:
     """
     pairs = [record for record in records if record.pair]
     worlds = [record for record in records if not record.pair]
-    return [*_comparisons(worlds), *straggler(worlds), *links.findings(pairs)]
+    together = [record for record in worlds if not record.skew]
+    return [*_comparisons(worlds), *straggler(together), *links.findings(pairs)]
 
 
 def _comparisons(records: Sequence[Record]) -> list[str]:
-    rows = [row for row in compare_backends(records).judged if not row.mismatch]
+    found = sorted(compare_backends(records).judged, key=lambda row: order(row.record.skew))
+    rows = [row for row in found if not row.mismatch]
     sure = [row for row in rows if row.ratio.launches >= FEWEST_LAUNCHES]
     if sure or not rows:
         return _lines(sure, _line)

@@ -18,7 +18,7 @@ from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import labels_of, panels, rows_of
 from collbench.results.records import Record
 from collbench.results.verdicts import RUNS_DIFFER
-from collbench.views import coverage, groups, lines, link_chart, numbers, page, speedups, tiles, winners
+from collbench.views import coverage, groups, lines, link_chart, numbers, page, skew_chart, speedups, tiles, winners
 from collbench.views.comparison import default_baseline
 from collbench.views.curves import Curve, Flaw
 from collbench.views.groups import Groups, Sides, every, rows_in
@@ -207,6 +207,11 @@ def _link_chart(studio: Studio, sides: Sides) -> Figure:
     return link_chart.chart(frame, group)
 
 
+def _skew_chart(studio: Studio, sides: Sides) -> Figure:
+    frame = studio.frame(sides, "\n".join([skew_chart.reading(sides), *_flawed(sides)]), skew_chart.heading(sides))
+    return skew_chart.chart(frame, sides)
+
+
 def _kinds(studio: Studio, shown: Groups) -> Iterator[tuple[str, Groups, Callable[[Studio, Sides], Figure]]]:
     """Every kind of chart: its name, the cases of each chart, and the function that draws one. There is no map of two
     runs: it would show who is the fastest in each, not what changed."""
@@ -215,6 +220,7 @@ def _kinds(studio: Studio, shown: Groups) -> Iterator[tuple[str, Groups, Callabl
     yield "bandwidth", wide, _bandwidth_chart
     yield "scaling", groups.families(shown), _scaling_chart
     yield "best", {} if studio.are_two else groups.maps(shown), _best_chart
+    yield "skew", skew_chart.groups([run.records for run in studio.runs]), _skew_chart
     yield "pairs", link_chart.groups([run.records for run in studio.runs]), _link_chart
 
 
@@ -235,8 +241,9 @@ def charts(runs: Sequence[Run], dress: Dress = Dress()) -> Iterator[Chart]:
     first one. Raises UsageError if nothing was timed, and for a baseline without records. Consume it within
     ``page.look()``, which sets the style.
     """
-    shown = groups.by_panel([[row for row in run.records if not row.pair] for run in runs])
-    if not shown and not link_chart.groups([run.records for run in runs]):
+    records = [run.records for run in runs]
+    shown = groups.by_panel([[row for row in rows if not row.pair and not row.skew] for rows in records])
+    if not (shown or link_chart.groups(records) or skew_chart.groups(records)):
         raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     names = {record.backend for run in runs for record in run.records if not record.is_job}
     if dress.baseline:

@@ -19,14 +19,14 @@ from collbench.views.page import COLUMNS, SCREEN, look
 from collbench.views.ratios import plain
 from collbench.views.runs import Run, known_facts
 
-_TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "a", "b", "verdict", "covers", "mismatch", "a_status",
-         "b_status", "reason")  # fmt: skip
+_TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "skew", "a", "b", "verdict", "covers", "mismatch",
+         "a_status", "b_status", "reason")  # fmt: skip
 DTYPES = {
     **dict.fromkeys(_TEXT, "string"),
     **dict.fromkeys(("bytes", "ranks", "nodes"), "int64"),
     **dict.fromkeys(("a_us", "b_us", "value", "low", "high", "confidence"), "float64"),
     "in_place": "bool",
-    **dict.fromkeys(("launches", "together", "hidden"), "Int64"),
+    **dict.fromkeys(("launches", "together", "hidden", "groups"), "Int64"),
 }
 
 
@@ -89,9 +89,9 @@ def plot(
 
     Returns:
         Figures by name, as at the end of the command's file names: ``latency``, ``bandwidth``, ``scaling``, ``best``,
-        ``pairs``, with a suffix such as ``-bf16-2r`` where there are several of a kind. Latency is in microseconds over
-        bytes, bandwidth in 10**9 bytes per second. GPU and versions are those in the frame, if it was read with
-        ``sidecar=True``, else those of the sidecars beside its files, if they are still there.
+        ``skew``, ``pairs``, with a suffix such as ``-bf16-2r`` where there are several of a kind. Latency is in
+        microseconds over bytes, bandwidth in 10**9 bytes per second. GPU and versions are those in the frame, if it was
+        read with ``sidecar=True``, else those of the sidecars beside its files, if they are still there.
 
     Raises UsageError if nothing was timed, for an unknown baseline or width, and for rows of several runs that contain
     the same case.

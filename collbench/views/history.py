@@ -168,7 +168,7 @@ def plain(series: Series) -> dict[str, object]:
     has a row for each night, in the order of ``time`` (ISO 8601, UTC), ``us`` None where there is no latency.
     """
     record, found = series.record, series.judgement
-    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "mode", "in_place", "hidden")
+    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "mode", "in_place", "hidden", "groups", "skew")
     return {
         **{name: getattr(record, name) for name in names}, "cache": record.cache, "backend": record.backend,
         "machine": series.machine or None, "versions": series.points[-1].versions, "nights": len(series.timed),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -103,6 +103,20 @@ def bandwidth_chart(frame: Frame, lines: Lines, peaks: Mapping[str, float]) -> F
 def scaling_chart(frame: Frame, by_size: Mapping[int, Lines], nodes: Mapping[int, int]) -> Figure:
     """Latency (microseconds) over the number of ranks, one panel for each of up to four sizes. ``nodes``: the number of
     nodes by number of ranks, empty to omit it."""
+
+    def axis(axes: Axes, lines: Lines, width: float) -> None:
+        scales.rank_axis(axes, sorted({x for curve in lines.curves for x in curve.x}), nodes)
+
+    return _by_size(frame, by_size, axis)
+
+
+def skew_chart(frame: Frame, by_size: Mapping[int, Lines], places: scales.Places) -> Figure:
+    """Latency (microseconds) over skews at their ``places``, one panel for each of up to four sizes."""
+    return _by_size(frame, by_size, lambda axes, _, width: scales.skew_axis(axes, places, width, frame.page))
+
+
+def _by_size(frame: Frame, by_size: Mapping[int, Lines], axis: Callable[[Axes, Lines, float], None]) -> Figure:
+    """A panel for each of up to four sizes, whose x axis ``axis`` sets for a width in inches."""
     columns = 1 if frame.page.width < 5 else 2 if len(by_size) in (2, 4) else len(by_size)
     rows = math.ceil(len(by_size) / columns)
     every = list(by_size.values())
@@ -112,7 +126,7 @@ def scaling_chart(frame: Frame, by_size: Mapping[int, Lines], nodes: Mapping[int
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (size, lines) in zip(grid.flat, by_size.items(), strict=True):
         _draw_latency(axes, frame, lines, (), 0.8 * inches)
-        scales.rank_axis(axes, sorted({x for curve in lines.curves for x in curve.x}), nodes)
+        axis(axes, lines, frame.page.width / columns - 0.8)
         axes.set_title(format_size(size), fontsize=frame.page.font, loc="left")
     draw_bands(frame, [(axes, lines.curves) for axes, lines in zip(grid.flat, every, strict=True)])
     for axes in grid[:, 1:].flat:

@@ -16,8 +16,13 @@ def words_of(record: Record) -> Words:
     """Words that identify the panel of a record, short enough for a file name."""
     dtype, shape = record.dtype.replace("float", "f"), (f"{record.ranks}r", f"{record.nodes}n")
     place, spread = "inplace" if record.in_place else "", "uneven" if record.gpus_per_node is None else ""
-    where = (*shape, spread, record.fabric, record.pair, f"{record.hidden}h" if record.hidden else "")
-    return (record.collective, record.op, dtype, record.mode, record.cache, place, *where)
+    where = (*shape, spread, record.fabric, record.pair, *_more(record))
+    return (record.collective, record.op, dtype, record.mode, record.cache, place, *where, record.skew)
+
+
+def _more(record: Record) -> Words:
+    """What few cases have: rows, and groups side by side."""
+    return f"{record.hidden}h" if record.hidden else "", f"{record.groups}groups" if record.groups else ""
 
 
 def suffixes(keys: Sequence[Words]) -> list[str]:

@@ -54,6 +54,11 @@ def _latency(cells: Cells, name: str, xs: Sequence[int], dashed: bool) -> Curve:
     return Curve(name, xs, y, low, high, dashed)
 
 
+def of_column(cells: Cells, xs: Sequence[int], field: str) -> list[Curve]:
+    """The median of another column in microseconds of each backend, dashed and without a band."""
+    return [Curve(name, xs, _column(cells, name, xs, field), dashed=True) for name in names_of_cells(cells)]
+
+
 def bandwidths(cells: Cells, xs: Sequence[int], dashed: bool = False) -> list[Curve]:
     """Median bus bandwidth (10**9 bytes per second) of each backend that has one."""
     names = names_of_cells(cells)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from collbench.plan.sizes import format_size
+from collbench.plan.skew import order
 from collbench.results.best import FEWEST, reading
 from collbench.results.cases import CaseResult
 from collbench.results.panels import Panel, panel_of, title_of
@@ -12,8 +13,8 @@ from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES
 from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
 from collbench.views import coverage
+from collbench.views.cells import show_case
 from collbench.views.comparison import Comparison, Comparisons, Unjudged
-from collbench.views.summary import show_case
 
 Row = Comparison | Unjudged
 RATIO = ("value", "low", "high", "confidence", "together", "launches", "verdict")
@@ -24,7 +25,7 @@ def page(found: Comparisons, closing: Sequence[str] = ()) -> Page:
     ``closing``."""
     groups: dict[tuple[Panel, str, str], list[Row]] = {}
     rows: list[Row] = [*found.judged, *found.unjudged]
-    for row in rows:
+    for row in sorted(rows, key=lambda row: order(row.record.skew)):
         groups.setdefault((panel_of(row.record), row.a, row.b), []).append(row)
     notes = [*_only_in("AB", found.alone), *_warnings(found.judged), _reading(found.judged), closing]
     return Page(tuple(map(_table, groups.values())), notes_of(*notes))
@@ -102,7 +103,8 @@ def plain(found: Comparisons) -> list[dict[str, object]]:
 
 
 def _what(record: Record) -> dict[str, object]:
-    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "fabric", "mode", "in_place", "hidden")
+    names = ("collective", "dtype", "op", "bytes", "ranks", "nodes", "groups", "fabric", "mode", "in_place", "hidden",
+             "skew")  # fmt: skip
     return {**{name: getattr(record, name) for name in names}, "cache": record.cache}
 
 

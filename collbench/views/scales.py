@@ -10,11 +10,13 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from collbench.plan.sizes import format_size
-from collbench.views.page import Page
+from collbench.views.page import Page, inches
 
 SLOWEST_SHOWN = 0.25  # lower speed-ups would compress those near 1
 MOST_TICKS = 7
+NEXT_TO_NONE = 2.5  # how many times as far as 0 the shortest skew is, on a logarithmic axis
 Values = Sequence[float]
+Places = Mapping[float, float]  # where numbers are on an axis
 
 
 def finite(groups: Iterable[Values]) -> list[float]:
@@ -52,6 +54,27 @@ def rank_axis(axes: Axes, ranks: Values, nodes: Mapping[int, int]) -> None:
     axes.set_xlabel("ranks, on so many nodes" if nodes else "ranks")
     below = {count: f"\non {nodes[count]}" for count in nodes}
     _ticks(axes.xaxis, ranks, lambda count: f"{count:.0f}{below.get(round(count), '')}")
+
+
+def skew_places(skews: Values) -> Places:
+    """Where skews (microseconds, ascending) are on a logarithmic axis, 0 before all others."""
+    shortest = min((skew for skew in skews if skew), default=1.0)
+    return {skew: skew or shortest / NEXT_TO_NONE for skew in skews}
+
+
+def skew_axis(axes: Axes, places: Places, width: float, page: Page) -> None:
+    """Ticks at skews, but for those that have no room beside a longer one; ``width``: inches of the axes."""
+    low, high = min(places.values()) / 1.25, max(places.values()) * 1.25
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xlabel("skew (µs)")
+    labels = {place: f"{skew:,g}" for skew, place in places.items()}
+    ticks: list[float] = []
+    for place in sorted(labels, reverse=True):
+        room = width * math.log(ticks[-1] / place) / math.log(high / low) if ticks else math.inf
+        if room >= inches(labels[place] + labels[(ticks or [place])[-1]], page.font) / 2 + 0.4 * page.em:
+            ticks.append(place)
+    _ticks(axes.xaxis, ticks[::-1], lambda place: labels.get(place, ""))
 
 
 def latency_axis(axes: Axes, values: Values) -> None:

@@ -12,21 +12,14 @@ from collbench.results.mismatch import mismatches
 from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import panels, rows_of, title_of
 from collbench.results.records import Record
-from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
-from collbench.views import links, multicast, winners
+from collbench.tables import Page, Table, notes_of, numbers, table_of, words
+from collbench.views import links, multicast, skews, winners
+from collbench.views.cells import show_case
 
 
 def _show_gb_s(case: CaseResult) -> str:
     value = case.median("busbw_gb_s")
     return "" if value is None else f"{Decimal(f'{value:.3g}'):f}"
-
-
-def show_case(case: CaseResult | None) -> str:
-    """The median latency in microseconds; without one the status, in capitals if the case is bad."""
-    if case is None:
-        return ""
-    value = case.median()
-    return case.status.upper() if case.is_bad else case.record.status if value is None else show_us(value)
 
 
 def latency_table(results: Iterable[CaseResult], title: str = "") -> Table:
@@ -80,9 +73,12 @@ def page(records: Sequence[Record], closing: Sequence[str] = ()) -> Page:
     """Every panel as a titled table; how to read them, mismatches, reasons for missing latencies, then ``closing``."""
     found = cases(records)
     groups = panels(case for case in found if not case.record.pair).values()
-    tables = [*(latency_table(group, title_of(group[0].record)) for group in groups), *links.tables(found)]
+    together = [group for group in groups if not group[0].record.skew]
+    late, pairs = skews.tables(found), links.tables(found)
+    tables = [*(latency_table(group, title_of(group[0].record)) for group in together), *late, *pairs]
     warnings = [[f"MISMATCH: {text}"] for text in mismatches(map(rows_of, groups))]
-    notes = notes_of(_reading(groups), *warnings, multicast.remark(records), why_not(records), closing)
+    said = [*_reading(together), *([skews.READING] if late else [])]
+    notes = notes_of(said, *warnings, multicast.remark(records), why_not(records), closing)
     return Page(tuple(table for table in tables if table.rows), notes)
 
 

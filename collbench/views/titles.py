@@ -19,7 +19,7 @@ GPU_MODES = {
     "throughput": "calls back to back without a graph",
 }
 CPU_MODES = {"chain": "calls in a chain", "isolated": "one call at a time", "throughput": "calls back to back"}
-NAMES = {"send_recv": "send and receive", "all_reduce_rms_norm": "all-reduce + RMSNorm"}
+NAMES = {"send_recv": "send and receive", "send": "one-way send", "all_reduce_rms_norm": "all-reduce + RMSNorm"}
 
 
 def title_of(rows: Sequence[Record], facts: Mapping[Record, Facts]) -> str:
@@ -55,7 +55,8 @@ def gpus_of(rows: Iterable[Record], facts: Mapping[Record, Facts]) -> list[str]:
 
 def _world(rows: Sequence[Record], facts: Mapping[Record, Facts], on_gpus: bool) -> str:
     """The number of ranks and what they are."""
-    ranks = listed(row.ranks for row in rows)
+    together = f"{rows[0].groups} groups of " if rows[0].groups else ""
+    ranks = f"{together}{listed(row.ranks for row in rows)}"
     models = gpus_of(rows, facts) if on_gpus else []
     if len(models) == 1:
         return f"{ranks} × {models[0]}"

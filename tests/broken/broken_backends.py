@@ -45,6 +45,17 @@ def _drop(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     return lambda: reduce(session, problem, empty if session.world.rank == 1 else send, recv)
 
 
+def _cross(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
+    """Of two groups side by side, each gets the answer of the other."""
+    partner = session.world.groups[1 - session.world.number][session.world.rank]
+
+    def call() -> None:
+        reduce(session, problem, send, recv)
+        session.world.launch.Sendrecv_replace(message(problem, recv), partner, source=partner)
+
+    return call
+
+
 def _double(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Rank 0 contributes twice."""
     return lambda: reduce(session, problem, send + send if session.world.rank == 0 else send, recv)
@@ -355,6 +366,7 @@ def _refuse(session: Session, problem: Problem, send: Array, recv: Array) -> Cal
 
 
 drops_a_rank = Broken(_drop)
+crosses_groups = Broken(_cross)
 skips_unchanged = Broken(_skip_unchanged)
 two_late = Broken(_two_late, shared=[])
 changes_its_input = Broken(_change_input)

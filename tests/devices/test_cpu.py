@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from collbench.devices.cpu import Cpu
-from collbench.devices.device import PERIOD, Array, Region
+from collbench.devices.device import PERIOD, Array, Floats, Region
 from collbench.plan.dtypes import DTYPES
 from collbench.proof.patterns import numerically
 
@@ -44,3 +46,21 @@ def test_a_cpu_holds_back_and_makes_recorded_calls_again() -> None:
     began = time.monotonic()
     device.hold_back(0.02)
     assert time.monotonic() - began >= 0.02
+
+
+def test_a_late_rank_arrives_after_its_delay_and_its_time_begins_there() -> None:
+    made: list[int] = []
+    world = SimpleNamespace(is_local=True, comm=SimpleNamespace(Allreduce=_alone), highest=lambda values: values)
+    for cold in (False, True):
+        sampler = Cpu().sampler(cast(Any, world), [lambda: made.append(1)], "isolated", cold)
+        for delay in (0.0, 2e-3):
+            arrival, seconds, late = sampler.skewed(delay)
+            assert arrival >= delay
+            assert seconds >= 0
+            assert late is False
+    assert made == [1] * 4
+
+
+def _alone(mine: Floats, out: Floats, op: object) -> None:
+    """The reduction of one rank."""
+    out[:] = mine

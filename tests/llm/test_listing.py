@@ -13,6 +13,7 @@ from deployments import deployed
 
 from collbench.llm.listing import COLUMNS, Listing, data, page, show_volume, table
 from collbench.llm.passes import Batch
+from collbench.llm.spec import parse_spec
 from collbench.llm.steps import Deployment
 from collbench.printer.plain import plain_page
 
@@ -82,6 +83,20 @@ def test_titles_say_how_many_passes_and_how_they_are_padded() -> None:
 )
 def test_notes(deployment: Deployment, batch: Batch, note: str) -> None:
     assert note in text(deployment, batch)
+
+
+def test_a_draft_model_is_named_in_its_passes() -> None:
+    listing = parse_spec("llama-3.1-70b:tp=8:batch=5:speculate=3:draft=llama-3.2-3b").listing()
+    shown = plain_page(page(listing))
+    assert "draft: 96 to 381 passes of 5 tokens, padded to 8 · llama-3.2-3b on vLLM V1" in shown
+    assert "verify: 32 to 127 passes of 20 tokens, padded to 24 · llama-3.1-70b on vLLM V1" in shown
+    assert "the prefill of the draft model is not included" in shown
+    rows = list(csv.DictReader(io.StringIO(table(listing))))
+    assert {(row["pass"], row["model"]) for row in rows} == {
+        ("prefill", "llama-3.1-70b"), ("draft", "llama-3.2-3b"), ("verify", "llama-3.1-70b"),
+    }  # fmt: skip
+    assert {row["basis"] for row in rows if row["pass"] == "draft"} == {"derived"}
+    assert (data(listing)["draft"], data(listing)["speculate"]) == ("llama-3.2-3b", 3)
 
 
 def test_notes_that_do_not_hold_are_left_out() -> None:

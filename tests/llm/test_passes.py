@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ def scheduled(batch: Batch) -> Counter[Pass]:
     complete, then tokens of prompts one at a time."""
     missing, left = [batch.prompt] * batch.requests, [0] * batch.requests
     found: Counter[Pass] = Counter()
+    drafts = batch.guesses if batch.drafted else 0
     while any(missing) or any(left):
         decoding = [place for place in range(batch.requests) if left[place]]
         tokens, touched = len(decoding) * batch.width, set()
@@ -28,18 +30,20 @@ def scheduled(batch: Batch) -> Counter[Pass]:
         for place in touched:
             if not missing[place]:
                 left[place] = batch.output - 1
+        for _ in range(drafts if decoding else 0):
+            found[Pass("draft", len(decoding), len(decoding))] += 1
         kind = "prefill" if touched else "verify" if batch.guesses else "decode"
         found[Pass(kind, tokens, len(decoding) * batch.width + len(touched))] += 1
     return found
 
 
-@pytest.mark.parametrize("guesses", [0, 2])
+@pytest.mark.parametrize(("guesses", "drafted"), [(0, False), (2, False), (2, True)])
 @pytest.mark.parametrize("chunk", [None, 9, 10, 13, 40, 1000])
 @pytest.mark.parametrize(("requests", "prompt", "output"), [(1, 1, 1), (1, 30, 4), (3, 10, 1), (3, 7, 2), (3, 25, 6)])
 def test_passes_are_those_of_a_scheduler(
-    requests: int, prompt: int, output: int, chunk: int | None, guesses: int
+    requests: int, prompt: int, output: int, chunk: int | None, guesses: int, drafted: bool
 ) -> None:
-    batch = Batch(requests, prompt, output, chunk, guesses)
+    batch = Batch(requests, prompt, output, chunk, guesses, drafted)
     assert Counter(batch.passes()) == scheduled(batch)
 
 
@@ -47,6 +51,10 @@ def test_passes_by_hand() -> None:
     assert Batch(5, 128, 128).passes() == {Pass("prefill", 640, 5): 1, Pass("decode", 5, 5): 127}
     assert Batch(1, 100, 1, chunk=32).passes() == {Pass("prefill", 32, 1): 3, Pass("prefill", 4, 1): 1}
     assert Batch(4, 8, 10, guesses=3).passes() == {Pass("prefill", 32, 4): 1, Pass("verify", 16, 16): 9}
+    drafted = Batch(4, 8, 10, guesses=3, drafted=True).passes()
+    assert list(drafted.items()) == [
+        (Pass("prefill", 32, 4), 1), (Pass("draft", 4, 4), 27), (Pass("verify", 16, 16), 9),
+    ]  # fmt: skip
 
 
 def test_a_batch_of_any_size_is_at_once() -> None:
@@ -83,9 +91,10 @@ def test_the_fewest_decode_steps(output: int, guesses: int, least: int) -> None:
         ((1, 1, 1, 0), "--chunk is 0"),
         ((1, 1, 1, None, -1), "--speculate is -1; it must be at least 0"),
         ((1, 100_001, 1, 1), "--chunk 1 makes more than 100000 passes"),
+        ((1, 1, 1, None, 0, True), "--draft needs guesses to make; give --speculate too"),
         ((4, 1, 1, 7, 1), "--chunk 7 does not hold the 8 tokens of a decode step"),
     ],
 )
-def test_impossible_batches_are_refused(values: tuple[int, ...], why: str) -> None:
+def test_impossible_batches_are_refused(values: tuple[Any, ...], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         Batch(*values)

@@ -11,6 +11,7 @@ from deployments import brief, decode, deployed, of
 
 from collbench.llm.passes import Pass
 from collbench.llm.steps import Deployment, Step, steps_of
+from collbench.plan.collectives import COLLECTIVES
 
 Call = tuple[int, str, int]  # stage, collective, bytes that one rank puts in
 SPREADS = [(1, 1), (2, 1), (8, 1), (1, 4), (2, 3), (8, 4), (16, 5)]
@@ -254,3 +255,12 @@ def test_replicas_of_a_dense_model_are_independent() -> None:
     one, two = (decode(deployed("llama-3.1-8b", "sglang", 4, dp=dp)) for dp in (1, 2))
     assert brief(one) == brief(two)
     assert {step.groups for step in two} == {((0, 1, 2, 3), (4, 5, 6, 7))}
+
+
+def test_every_operation_is_a_collective_that_a_sweep_times() -> None:
+    spread = [deployed("llama-3.1-8b", engine, 2, 2) for engine in ENGINES]
+    spread += [deployed("llama-3.1-8b", "vllm", 2, scatters=True), deployed("llama-3.1-8b", "vllm", 2, fuses=True)]
+    spread += [deployed("mixtral-8x7b", "vllm", 1, dp=4, ep=4, all_to_all=how) for how in ("naive", "deepep")]
+    found = {step.operation for deployment in spread for step in decode(deployment)}
+    assert found <= COLLECTIVES.keys()
+    assert {"send", "all_to_all", "broadcast", "reduce_scatter"} <= found

@@ -14,19 +14,23 @@ from collbench.measure.rows import RowMaker
 from collbench.measure.timing import Track
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Case
+from collbench.plan.skew import Skew
 from collbench.results.records import Record
 
 HOSTS = ("a", "a", "b", "b")
 
 
 def row(
-    backend: str = "mpi", times: tuple[float, ...] = (1e-6, 1e-6), own: dict[str, str] | None = None, **of: Any
-) -> Record:
-    """The row of a case on ranks 1 and 3 of four, each sample with these times."""
+    backend: str = "mpi", times: tuple[float, ...] = (1e-6, 1e-6), own: dict[str, str] | None = None,
+    skew: Skew | None = None, **of: Any,
+) -> Record:  # fmt: skip
+    """The row of a case on ranks 1 and 3 of four, each sample with these times; with ``skew`` 5 µs from the first
+    arrival to the last."""
     maker = RowMaker("run", 0, {"cpu": "a CPU", "gpu": "a GPU"}, lambda kind, layout: "shm", HOSTS, **of)
     operation = cast("Any", SimpleNamespace(rounds=SimpleNamespace(calls=3)))
     track = Track(operation, [max(times)] * 9, [float(np.mean(times))] * 9, [np.array(times)] * 9)
-    case = Case(a_problem(layout=Layout((1, 3), (0, 1))), backend)
+    track.firsts = [max(times) + 5e-6] * 9
+    case = Case(a_problem(layout=Layout((1, 3), (0, 1)), skew=skew), backend)
     return maker.timed(case, registry.find(backend), track, own or {}, None, (), True).record
 
 
@@ -48,3 +52,13 @@ def test_a_row_says_that_its_library_was_kept_from_multicast() -> None:
     assert [row(name, multicast_off=off).param.get("multicast") for name in names] == ["off", "off", None, None]
     assert "multicast" not in row("nccl").params
     assert "multicast" not in row("nccl", own={"transport": "nvls"}, multicast_off=off).params
+
+
+def test_a_row_of_late_ranks_has_both_latencies_and_nothing_that_is_of_ranks_together() -> None:
+    together, late = row("mpi", (1e-6, 3e-6)), row("mpi", (1e-6, 3e-6), skew=Skew(20_000, 1))
+    assert (together.skew, together.first_us_median) == ("", None)
+    assert late.skew == "20us:1"
+    assert late.first_us_median == pytest.approx(8)
+    assert late.latency_us_median == together.latency_us_median
+    assert together.busbw_gb_s
+    assert (late.algbw_gb_s, late.busbw_gb_s, late.bound_us, late.slowest_rank) == (None, None, None, None)

@@ -15,7 +15,7 @@ from collbench.registry import default_backends
 
 QUICK = ("--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "-o", "r.csv")
 OVER_MPI = ("--backend", "mpi,mpi-nvrar")
-ALL = "all_reduce,reduce_scatter,all_gather,broadcast,gather,send_recv"
+ALL = "all_reduce,reduce_scatter,all_gather,broadcast,gather,send_recv,all_to_all,send"
 
 
 def test_every_collective_is_right_on_any_number_of_ranks_in_one_launch(mpi: Mpi) -> None:
@@ -29,8 +29,12 @@ def test_every_collective_is_right_on_any_number_of_ranks_in_one_launch(mpi: Mpi
     timed = [row for row in rows if row.status == "ok"]
     assert statuses(rows) == {"ok", "skipped"}
     assert {(row.ranks, row.collective) for row in timed} == {
-        (ranks, name) for ranks in worlds for name in ALL.split(",")
+        (ranks, name) for ranks in worlds for name in ALL.split(",") if name != "send" or ranks == 2
     }
+    assert {row.reason for row in rows if row.collective == "send" and row.ranks == 3} == {
+        "send is between two ranks; this world has 3: use --ranks 2"
+    }
+    assert {row.wire_bytes for row in timed if row.collective == "send"} == {4, 1000, 70000}
     assert {(row.ranks, row.backend) for row in timed} == {
         (ranks, name) for ranks in worlds for name in OVER_MPI[1].split(",")
     }
@@ -185,3 +189,28 @@ def test_what_cannot_run_here_is_a_row(mpich: Mpi) -> None:
     rows = {row.backend: row for row in mpich.rows()}
     assert rows["nccl"].status == "skipped"
     assert "GPU" in rows["nccl"].reason
+
+
+def test_groups_of_an_engine_run_side_by_side(mpich: Mpi) -> None:
+    spec, faulty = "llama-3.1-8b:tp=2:dp=4:batch=1:prompt=2", "crosses-groups"
+    args = ("sweep", "--llm", spec, "--backend", "mpi,nvrar-lamport", *QUICK)
+    ran = mpich.run(*args, ranks=8)
+    assert ran.code == 0, ran.err
+    sums = [row for row in mpich.rows() if row.collective == "all_reduce"]
+    assert {(row.bytes, row.ranks, row.groups, row.status) for row in sums} == {
+        (8192, 2, 4, "ok"),
+        (16384, 2, 4, "ok"),
+    }
+    assert {row.slowest_rank for row in sums} <= {None, *range(8)}
+    ran = mpich.run(
+        "sweep", "--llm", spec.replace("dp=4", "dp=2"), "--backend", f"mpi,{faulty}", *QUICK, "--force", ranks=4,
+        PYTHONPATH=str(BROKEN),
+    )  # fmt: skip
+    assert ran.code == 3, ran.err
+    assert {row.status for row in mpich.rows() if row.backend == "mpi"} == {"ok"}
+    assert {row.status for row in mpich.rows() if (row.backend, row.collective) == (faulty, "all_reduce")} == {"wrong"}
+
+
+def test_what_an_engine_sends_takes_no_other_sizes(mpich: Mpi) -> None:
+    ran = mpich.run("sweep", "--llm", "llama-3.1-8b:tp=2", "--sizes", "4K", "-o", "r.csv")
+    assert (ran.code, ran.err) == (2, "collbench: --llm says which problems to time; omit --sizes.\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from collbench.plan.collectives import COLLECTIVES, ROOT, Collective, find
+from collbench.plan.collectives import COLLECTIVES, RECEIVER, ROOT, Collective, find
 
 Ints = NDArray[np.int64]
 EACH = pytest.mark.parametrize("what", COLLECTIVES.values(), ids=COLLECTIVES)
@@ -29,16 +29,19 @@ def elements(what: Collective, ranks: int) -> list[int]:
 
 def definition(name: str, inputs: Sequence[Ints], rank: int) -> Ints:
     """The output of one rank, as a textbook has it."""
-    total: Ints = np.sum(inputs, axis=0) if name in ("all_reduce", "reduce_scatter") else inputs[ROOT]
-    if name == "all_reduce":
-        return total
-    if name == "reduce_scatter":
-        return np.split(total, len(inputs))[rank]
-    if name == "all_gather":
-        return np.concatenate(inputs)
-    if name == "gather":
-        return np.concatenate(inputs) if rank == ROOT else np.empty(0, np.int64)
-    return inputs[ROOT] if name == "broadcast" else inputs[rank - 1]
+    nothing, everything = np.empty(0, np.int64), np.concatenate(inputs)
+    total: Ints = np.sum(inputs, axis=0) if name in ("all_reduce", "reduce_scatter") else nothing
+    outputs: dict[str, Callable[[], Ints]] = {
+        "all_reduce": lambda: total,
+        "reduce_scatter": lambda: np.split(total, len(inputs))[rank],
+        "all_gather": lambda: everything,
+        "broadcast": lambda: inputs[ROOT],
+        "gather": lambda: everything if rank == ROOT else nothing,
+        "send_recv": lambda: inputs[rank - 1],
+        "all_to_all": lambda: np.concatenate([np.split(mine, len(inputs))[rank] for mine in inputs]),
+        "send": lambda: inputs[ROOT] if rank == RECEIVER else nothing,
+    }
+    return outputs[name]()
 
 
 def by_pieces(what: Collective, n: int, inputs: Sequence[Ints], rank: int) -> Ints:
@@ -52,7 +55,7 @@ def by_pieces(what: Collective, n: int, inputs: Sequence[Ints], rank: int) -> In
 
 def test_the_definitions_below_cover_every_collective() -> None:
     assert {what.name for what in PLAIN} == {
-        "all_reduce", "reduce_scatter", "all_gather", "broadcast", "gather", "send_recv",
+        "all_reduce", "reduce_scatter", "all_gather", "broadcast", "gather", "send_recv", "all_to_all", "send",
     }  # fmt: skip
 
 
@@ -102,6 +105,7 @@ def test_the_residual_is_behind_the_rows_and_is_one_more_contribution(ranks: int
         ("gather", 0.5, 2 / 3, 0.875),
         ("broadcast", 1.0, 1.0, 1.0),
         ("send_recv", 1.0, 1.0, 1.0),
+        ("all_to_all", 0.5, 2 / 3, 0.875),
         ("all_reduce_rms_norm", 1.0, 4 / 3, 1.75),  # of the reduced message
     ],
 )
@@ -144,13 +148,23 @@ def test_buffers_in_place_lie_where_nccl_wants_them(name: str, offsets: list[int
 @pytest.mark.parametrize("ranks", RANKS)
 def test_in_place_the_smaller_buffer_is_inside_the_larger(what: Collective, ranks: int) -> None:
     if what.in_place is None:
-        assert what.name in ("gather", "send_recv", "all_reduce_rms_norm")
+        assert what.name in ("gather", "send_recv", "all_to_all", "send", "all_reduce_rms_norm")
         return
     for rank in range(ranks):
         n = 6 * ranks
         shift, sent, received = what.in_place(n, ranks, rank), what.send(n, ranks, rank), what.recv(n, ranks, rank)
         assert max(shift, 0) + sent <= n
         assert max(-shift, 0) + received <= n
+
+
+def test_a_send_goes_one_way_and_its_bandwidth_is_that_of_the_link() -> None:
+    what = find("send")
+    assert (what.between_two, what.bus_factor(2)) == (True, 1.0)
+    assert [(what.send(24, 2, rank), what.recv(24, 2, rank)) for rank in range(2)] == [(24, 0), (0, 24)]
+
+
+def test_ranks_have_unlike_parts_where_one_of_them_is_special() -> None:
+    assert {what.name for what in COLLECTIVES.values() if what.has_root} == {"broadcast", "gather", "send"}
 
 
 @EACH

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collbench.errors import UsageError
-from collbench.plan.layout import Layout, choose_members, number_nodes, parse_layout, virtual_layout
+from collbench.plan.layout import Grouping, Layout, choose_members, number_nodes, parse_layout, virtual_layout
 
 TWO_HOSTS = ["a", "a", "b", "b"]
 
@@ -17,6 +17,37 @@ def world(real: list[int], ranks: int | None, nodes: int | None) -> Layout:
     chosen = choose_members(real, ranks, nodes)
     assert isinstance(chosen, Layout), chosen
     return chosen
+
+
+PAIRS = ((0, 1), (2, 3), (4, 5))
+
+
+def test_groups_that_are_spread_alike_are_one_world() -> None:
+    (world,) = Grouping(PAIRS, 8).layouts(["a"] * 6)
+    assert (world.size, world.groups, world.everyone) == (2, PAIRS, (0, 1, 2, 3, 4, 5))
+    assert (str(world), str(world.alone((2, 3)))) == ("1x2 in 3 groups", "1x2")
+
+
+def test_groups_that_are_spread_otherwise_are_another_world() -> None:
+    inside, across = Grouping(PAIRS, 8).layouts(["a", "a", "a", "b", "b", "b"])
+    assert (inside.groups, across.groups, across.nodes) == (((0, 1), (4, 5)), ((2, 3),), (0, 1))
+
+
+def test_nodes_of_groups_may_be_smaller_than_hosts() -> None:
+    (world,) = Grouping(((0, 1, 2, 3),), 2).layouts(["a"] * 4)
+    assert (world.nodes, world.virtual) == ((0, 0, 1, 1), True)
+    (world,) = Grouping(((0, 1, 2, 3),), 8).layouts(TWO_HOSTS)
+    assert (world.nodes, world.virtual) == ((0, 0, 1, 1), False)
+
+
+def test_of_groups_that_share_a_rank_the_first_is_taken() -> None:
+    (world,) = Grouping(((0, 1), (1, 2), (2, 3)), 8).layouts(["a"] * 4)
+    assert world.groups == ((0, 1), (2, 3))
+
+
+def test_groups_need_their_ranks() -> None:
+    with pytest.raises(UsageError, match="rank 5 is needed, but this launch has 4 ranks"):
+        Grouping(PAIRS, 8).layouts(["a"] * 4)
 
 
 @pytest.mark.parametrize(("text", "shape"), [("2x4", (2, 4)), (" 1X16 ", (1, 16)), ("10x2", (10, 2))])

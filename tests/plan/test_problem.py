@@ -11,12 +11,15 @@ from samples import a_layout, a_problem, a_record, untimed
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.problem import Case, Problem, case_identity
+from collbench.plan.skew import parse_skew
 
 
 def test_a_case_and_its_row_have_the_same_identity() -> None:
     assert case_identity(Case(a_problem(), "mpi")) == a_record().identity
     rows = replace(a_problem(), hidden=64)
     assert case_identity(Case(rows, "mpi")) == a_record(hidden=64).identity
+    late = replace(a_problem(), skew=parse_skew("0.02ms:3"))
+    assert case_identity(Case(late, "mpi")) == a_record(skew="20us:3").identity
     virtual = replace(a_problem(size=4099, cache="cold", in_place=True), layout=a_layout(4, nodes=2, virtual=True))
     row = a_record(nodes=2, gpus_per_node=2, fabric="shm-virtual", params="kernel=x;cache=cold", in_place=True)
     assert case_identity(Case(virtual, "mpi")) == row.identity
@@ -34,7 +37,8 @@ def test_a_message_too_small_for_an_element_is_known_by_its_size() -> None:
         {"layout": a_layout(2)}, {"layout": a_layout(4, nodes=2)}, {"layout": a_layout(4, virtual=True)},
         {"layout": replace(a_layout(4), pair="a+b")},
         {"collective": COLLECTIVES["reduce_scatter"]}, {"dtype": DTYPES["int32"]}, {"op": "max"}, {"size": 8192},
-        {"mode": "isolated"}, {"cache": "cold"}, {"in_place": True}, {"hidden": 64},
+        {"mode": "isolated"}, {"cache": "cold"}, {"in_place": True}, {"hidden": 64}, {"skew": parse_skew("20us")},
+        {"skew": parse_skew("0")},
     ],
 )  # fmt: skip
 def test_every_choice_makes_another_case(change: dict[str, Any]) -> None:
@@ -66,6 +70,13 @@ def test_a_message_of_rows_has_a_weight_behind_it_and_two_outputs() -> None:
     assert problem.contributions == problem.layout.size + 1
     assert problem.overwrites
     assert problem.refusal() is None
+
+
+def test_a_rank_that_is_late_is_one_of_the_world() -> None:
+    assert replace(a_problem(), skew=parse_skew("20us:3")).refusal() is None
+    assert replace(a_problem(), skew=parse_skew("20us")).refusal() is None
+    words = "skew 20us:4 delays a rank that a world of 4 lacks"
+    assert replace(a_problem(), skew=parse_skew("20us:4")).refusal() == words
 
 
 def test_the_buffers_of_a_plain_collective_are_those_of_its_message() -> None:

@@ -71,6 +71,13 @@ def test_rows_of_every_length_are_planned_once_in_whole_rows() -> None:
     assert [case.problem.hidden for case in planned(usual)] == [4096]
 
 
+def test_every_skew_is_planned_once() -> None:
+    plan = make_plan(a_sweep(sizes=(4096,), skews=("0", "20us", "20us:1", "20us:9")), WORLDS[:1], 0)
+    assert sorted(str(case.problem.skew) for case in planned(plan)) == ["0", "20us", "20us:1"]
+    assert [str(skip.case.problem.skew) for skip in plan.skips] == ["20us:9"]
+    assert {case.problem.skew for case in planned(make_plan(a_sweep(), WORLDS[:1], 0))} == {None}
+
+
 def test_contests_on_rows_of_another_length_are_others() -> None:
     of_rows = [replace(a_problem("all_reduce_rms_norm", "bfloat16"), hidden=hidden) for hidden in (64, 128)]
     sweep = a_sweep(contests=parse_contests(contests_text([contest_of(of_rows[0], ("mpi", "nvrar"))])))
@@ -120,6 +127,11 @@ def test_backends_take_turns_at_going_first() -> None:
         (a_problem("all_gather", ranks=8, size=31), "31 B is too small for one float32 per rank"),
         (a_problem("gather", in_place=True), "gather has no in-place form"),
         (a_problem("send_recv", in_place=True), "send_recv has no in-place form"),
+        (a_problem("all_to_all", in_place=True), "all_to_all has no in-place form"),
+        (a_problem("all_to_all", ranks=8, size=31), "31 B is too small for one float32 per rank"),
+        (a_problem("send", ranks=4), "send is between two ranks; this world has 4: use --ranks 2"),
+        (a_problem("send", ranks=1), "a collective needs at least 2 ranks"),
+        (a_problem("send", ranks=2), None),
         (a_problem(dtype="int32", op="avg"), "avg is not defined for int32"),
         (a_problem(size=4), None),
         (a_problem("all_gather", ranks=8, size=32, in_place=True), None),

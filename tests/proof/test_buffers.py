@@ -21,6 +21,8 @@ from collbench.proof.buffers import (
     MOST_CALLS,
     Rounds,
     arena_bytes,
+    kept,
+    kept_bytes,
     lay_out,
     rounds_for,
     shifted,
@@ -81,6 +83,25 @@ def test_buffers_stay_apart_and_inside(name: str, size: int, in_place: bool, ran
         assert behind[-1][0] == whole[-1][1]
     assert all(high - low == GUARD_BYTES for low, high in [*before, *behind])
     assert [region.count for region in (buffers.send, buffers.recv)] == [case.sent(rank), case.received(rank)]
+
+
+@pytest.mark.parametrize("name", list(COLLECTIVES))
+@pytest.mark.parametrize("size", [16, 1008, 100_000])
+@pytest.mark.parametrize("rank", range(RANKS))
+def test_every_answer_is_kept_beside_inputs_that_differ(name: str, size: int, rank: int) -> None:
+    case = problem(name, size)
+    buffers = kept(case, rank, 5)
+    used = np.zeros(kept_bytes(case, 5), np.int8)
+    for region in (buffers.outputs, *buffers.guards, buffers.inputs):
+        for low, high in spans(region):
+            assert 0 <= low <= high <= len(used)
+            used[low:high] += 1
+    assert used.max() == 1, "two regions share a byte"
+    assert (buffers.answers, buffers.first_answer, buffers.answers.slots) == (buffers.recv, 0, 5)
+    assert len({low for low, _ in spans(buffers.send)}) == 5
+    if not case.overwrites:
+        assert buffers.send.stride == buffers.step * case.dtype.itemsize
+        assert not case.sent(rank) or spans(buffers.inputs)[0][1] == spans(buffers.send)[-1][1]
 
 
 def test_large_messages_share_memory_and_only_the_last_answer_is_judged() -> None:

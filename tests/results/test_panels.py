@@ -8,7 +8,7 @@ import pytest
 from samples import a_record
 
 from collbench.results.cases import cases
-from collbench.results.panels import panels, rows_of, title_of
+from collbench.results.panels import labels_of, panels, rows_of, title_of
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,10 @@ from collbench.results.panels import panels, rows_of, title_of
             {"params": "cache=cold", "in_place": True, "mode": "isolated"},
             "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · isolated · cold · in place",
         ),
+        (
+            {"mode": "isolated", "skew": "20us:3"},
+            "all_reduce · float32 · sum · 4 ranks on 1 node (shm) · isolated · skew 20us:3",
+        ),
     ],
 )
 def test_titles_say_what_and_where_and_virtual_where_nodes_are(changes: dict[str, Any], title: str) -> None:
@@ -47,7 +51,7 @@ def test_rows_of_one_panel_differ_in_size_backend_and_launch_only() -> None:
     [
         {"collective": "all_gather"}, {"dtype": "int32"}, {"op": "max"}, {"ranks": 2}, {"nodes": 2}, {"fabric": "tcp"},
         {"mode": "isolated"}, {"in_place": True}, {"params": "cache=cold"}, {"gpus_per_node": None},
-        {"hidden": 64},
+        {"hidden": 64}, {"skew": "20us"}, {"skew": "0"},
     ],
 )  # fmt: skip
 def test_every_other_choice_is_a_panel_of_its_own(change: dict[str, Any]) -> None:
@@ -58,3 +62,10 @@ def test_every_other_choice_is_a_panel_of_its_own(change: dict[str, Any]) -> Non
 def test_panels_are_in_the_order_of_their_numbers() -> None:
     records = [a_record(ranks=ranks, hidden=hidden) for ranks in (16, 2) for hidden in (4096, 8)]
     assert [(panel[3], panel[-1]) for panel in panels(cases(records))] == [(2, 8), (2, 4096), (16, 8), (16, 4096)]
+
+
+def test_panels_of_skews_are_in_the_order_of_time_and_are_told_apart() -> None:
+    skews = ["20us:3", "100us", "20us", "", "0", "3us:10"]
+    found = [rows_of(group)[0] for group in panels(cases(a_record(skew=skew) for skew in skews)).values()]
+    assert [record.skew for record in found] == ["", "0", "20us", "100us", "20us:3", "3us:10"]
+    assert labels_of(found)[:3] == ["", "skew 0", "skew 20us"]

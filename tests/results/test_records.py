@@ -25,7 +25,7 @@ SCHEMA = (
     "latency_us_p95,latency_us_p99,latency_us_max,"
     "algbw_gb_s,busbw_gb_s,wire_bytes,bound_us,error_units,wrong"
 )
-LATER = ",slowest_rank,slowest_host,slowest_share,slowest_ratio,pair,hidden"
+LATER = ",slowest_rank,slowest_host,slowest_share,slowest_ratio,pair,hidden,groups,skew,first_us_median"
 
 
 def test_the_schema_is_the_one_in_the_design() -> None:
@@ -35,8 +35,8 @@ def test_the_schema_is_the_one_in_the_design() -> None:
 
 def test_columns_that_came_later_may_be_missing_and_are_then_empty() -> None:
     slow = a_record(slowest_rank=3, slowest_host="node2", slowest_share=0.9, slowest_ratio=1.25,
-                    pair="node1+node2", hidden=64)  # fmt: skip
-    earlier = "".join(line.removesuffix(",3,node2,0.9,1.25,node1+node2,64").removesuffix(LATER) + "\n"
+                    pair="node1+node2", hidden=64, groups=2, skew="20us", first_us_median=19.5)  # fmt: skip
+    earlier = "".join(line.removesuffix(",3,node2,0.9,1.25,node1+node2,64,2,20us,19.5").removesuffix(LATER) + "\n"
                       for line in dump([slow]).splitlines())  # fmt: skip
     assert earlier.splitlines()[0] == SCHEMA
     assert parse(earlier, HERE) == [a_record()]
@@ -50,7 +50,7 @@ def test_a_row_shows_full_precision_and_leaves_out_what_is_missing() -> None:
     record = untimed("ok", bytes=4, op="", gpus_per_node=None, bound_us=1 / 3, latency_us_mean=1e-7, in_place=True)
     assert dump([record], header=False) == (
         "20260102T030405-here,0,all_reduce,mpi,float32,,4,1024,4,1,,shm,chain,true,cache=hot,ok,,,10,"
-        ",,,1e-07,9.0,9.5,11.0,12.0,13.0,,,,0.3333333333333333,,0,,,,,,\n"
+        ",,,1e-07,9.0,9.5,11.0,12.0,13.0,,,,0.3333333333333333,,0,,,,,,,,,\n"
     )
 
 
@@ -108,7 +108,7 @@ def test_params_are_taken_apart() -> None:
         (SCHEMA + ",energy_j\n", "written by a newer collbench: column 'energy_j' is unknown; upgrade"),
         (a_file_with(bytes="4K"), "r.csv, line 2, column bytes: '4K' is not a whole number; fix or remove the row"),
         (a_file_with(latency_us_median="fast"), "line 2, column latency_us_median: 'fast' is not a number"),
-        (a_file_with(latency_us_median="9,5"), "line 2: the row has 41 cells"),
+        (a_file_with(latency_us_median="9,5"), "line 2: the row has 44 cells"),
         (a_file_with(bytes="4096.5"), "line 2, column bytes: '4096.5' is not a whole number"),
         (a_file_with(bytes="4_096"), "line 2, column bytes: '4_096' is not a whole number"),
         (a_file_with(bytes="1e300"), "line 2, column bytes: '1e300' is not a whole number"),
@@ -156,6 +156,14 @@ def test_an_interval_contains_its_median(cells: dict[str, str]) -> None:
         parse(a_file_with(**cells), HERE)
 
 
+@pytest.mark.parametrize(
+    ("skew", "words"), [("late", "'late' is not a skew such as 20us or 20us:3"), ("0.02ms", "'0.02ms' is written 20us")]
+)
+def test_a_skew_has_one_text(skew: str, words: str) -> None:
+    with pytest.raises(UsageError, match=f"line 2, column skew: {words}; fix or remove the row"):
+        parse(a_file_with(skew=skew), HERE)
+
+
 @pytest.mark.parametrize("changes", [{}, {"run_id": "of another run", "latency_us_median": 9.95}])
 def test_a_launch_of_a_case_stands_there_once(changes: dict[str, object]) -> None:
     text = dump([a_record(), a_record(launch=1, reason="two\nlines"), a_record(**changes)])
@@ -164,6 +172,13 @@ def test_a_launch_of_a_case_stands_there_once(changes: dict[str, object]) -> Non
         match=r"r\.csv, lines 2 and 5: launch 0 of mpi all_reduce float32 sum 4 KiB, 4 ranks on 1 node, chain",
     ):
         parse(text, HERE)
+
+
+def test_skews_are_cases_of_their_own() -> None:
+    rows = [a_record(mode="isolated", skew=skew) for skew in ("", "0", "20us", "20us:3")]
+    assert parse(dump(rows), HERE) == rows
+    with pytest.raises(UsageError, match=r"4 KiB, 4 ranks on 1 node, isolated skew 20us, is there twice"):
+        parse(dump([*rows, rows[2]]), HERE)
 
 
 def test_jobs_may_share_a_launch() -> None:

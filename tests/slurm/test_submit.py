@@ -360,6 +360,7 @@ def test_jobs_find_the_kernels_of_the_user(stage: Stage, monkeypatch: pytest.Mon
         (("--profile", "local", "--nodes", "2", "--time", "1h"), "not a time limit of Slurm"),
         (("--profile", "local", "--nodes", "2", "--sizes", "4X"), "is not a valid size"),
         (("--profile", "local", "--nodes", "2", "--hidden", "64"), "--hidden is for all_reduce_rms_norm"),
+        (("--profile", "local", "--nodes", "2", "--skew", "9us", "--mode", "chain"), "a sample of mode chain has many"),
         (("--profile", "local", "--nodes", "2", "--size", "4K"), "No such option '--size'"),
         (("--profile", "local", "--nodes", "2", "--json"), "do not apply to jobs"),
         (("--profile", "local", "--nodes", "2", "--force"), "do not apply to jobs"),

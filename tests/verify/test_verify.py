@@ -69,7 +69,7 @@ def test_every_story_in_the_default_sizes_under_a_launcher(mpi: Mpi) -> None:
 
 
 def test_every_collective_in_place_where_it_has_such_a_form(mpich: Mpi) -> None:
-    collectives = {"reduce_scatter", "all_gather", "broadcast", "gather", "send_recv"}
+    collectives = {"reduce_scatter", "all_gather", "broadcast", "gather", "send_recv", "all_to_all"}
     stories = {"back-to-back", "mixed-sizes", "misaligned", "special-values"}
     ran = mpich.run(
         *QUICK, "--backend", "mpi", "--ranks", "3", "--collective", ",".join(collectives), "--dtype", "int32,float16",
@@ -79,6 +79,14 @@ def test_every_collective_in_place_where_it_has_such_a_form(mpich: Mpi) -> None:
     found = {(one["collective"], one["story"]) for one in outcomes(ran) if one["status"] == "ok"}
     assert found == {(name, story) for name in collectives for story in stories}
     assert reported(ran, "skipped") == {"special-values"}, "integers have none"
+
+
+def test_a_send_between_two_ranks_passes_every_story_that_fits_it(mpich: Mpi) -> None:
+    ran = mpich.run(*QUICK, "--backend", "mpi", "--layout", "2x1,1x3", "--collective", "send", "--dtype", "float16")
+    assert ran.code == 0, ran.err
+    of_two, of_three = ([one for one in outcomes(ran) if one["ranks"] == ranks] for ranks in (2, 3))
+    assert {one["story"] for one in of_two if one["status"] == "ok"} == STORIES.keys() - {"chained", "same-bits"}
+    assert {one["reason"] for one in of_three} == {"send is between two ranks; this world has 3: use --ranks 2"}
 
 
 def test_every_operation_with_special_values(mpich: Mpi) -> None:

@@ -42,6 +42,14 @@ def test_a_rank_that_is_slow_in_every_launch_is_named() -> None:
     assert conclusions(rows) == [line]
 
 
+def test_late_ranks_do_not_outvote_a_slow_one() -> None:
+    rows = run(lambda launch, size: 5)
+    late = [row for skew in ("5us", "20us") for row in run(lambda launch, size: None, mode="isolated", skew=skew)]
+    late += run(lambda launch, size: None, sizes=20, mode="isolated", skew="0")
+    assert straggler([*rows, *late]) == []
+    assert [line for line in conclusions([*rows, *late]) if "took longest" in line] == straggler(rows)
+
+
 def test_a_host_is_named_where_its_ranks_take_turns() -> None:
     (line,) = straggler(run(lambda launch, size: 4 + size % 2))
     assert line.startswith("a rank on node3 took longest in 40 of 40 rows of 4 launches (by chance 10)")

@@ -36,6 +36,14 @@ def titled(gpu: str = "NVIDIA H200", backend: str = "nccl", **fields: Any) -> st
             "send and receive of float32 on 4 × H200 (one node, PCIe), one call at a time",
         ),
         (
+            {"collective": "all_to_all", "op": ""},
+            f"all-to-all of float32 on 4 × H200 (one node, NVLink), {CHAINED}",
+        ),
+        (
+            {"collective": "send", "op": "", "ranks": 2},
+            f"one-way send of float32 on 2 × H200 (one node, NVLink), {CHAINED}",
+        ),
+        (
             {"collective": "reduce_scatter", "mode": "throughput", "nodes": 2, "fabric": "nvlink-virtual"},
             "reduce-scatter of float32 on 4 × H200 (2 virtual nodes, NVLink), calls back to back without a graph",
         ),

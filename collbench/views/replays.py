@@ -1,0 +1,122 @@
+"""Replays as tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+
+from collbench.plan.sizes import format_size
+from collbench.results.replays import CHAIN, SKEWED, STEP, WITHOUT, ReplayRecord
+from collbench.tables import Page, Table, counted, notes_of, numbers, show_us, table_of, words
+from collbench.views.replay_sums import PartSummary, SkewSummary, Summary, summaries
+
+AGREES = 0.1  # of the sum of latencies
+
+
+def _settings(records: Sequence[ReplayRecord]) -> list[list[ReplayRecord]]:
+    found: dict[tuple[object, ...], list[ReplayRecord]] = {}
+    for record in records:
+        found.setdefault(record.setting, []).append(record)
+    return list(found.values())
+
+
+def page(records: Sequence[ReplayRecord]) -> Page:
+    """Two tables for each setting, of passes and of their collectives, and notes."""
+    tables = [table for rows in _settings(records) for table in _tables(rows)]
+    return Page(tuple(tables), notes_of(list(_notes(records))))
+
+
+def _tables(rows: Sequence[ReplayRecord]) -> Iterator[Table]:
+    found, with_compute = summaries(rows), any(row.part == STEP for row in rows)
+    heads = [*words("backend"), *numbers("communication", "sum of single latencies", "difference")]
+    heads += numbers("with compute", "compute alone", "beyond both") if with_compute else []
+    yield table_of(_title(rows[0]), heads, (_row(each, with_compute) for each in found), list(_remarks(found)))
+    columns = (*words("backend", "collective"), *numbers("bytes", "ranks", "times", "µs each", "µs in all", "adds"))
+    parts = [(each.backend, part) for each in found for part in each.parts]
+    late = [_skew_row(each, one) for each in found for one in each.skews]
+    if late:
+        arrivals = (*words("backend", "skew"), *numbers("communication", "from last arrivals", "from first arrivals"))
+        yield table_of("With late ranks, in µs", arrivals, late)
+    if parts:
+        yield table_of("Its collectives", (*columns, *words("run by")), (_part_row(*each) for each in parts))
+
+
+def _title(row: ReplayRecord) -> str:
+    noun = "pass" if row.pass_kind == "prefill" else "step"
+    what = f"One {row.pass_kind} {noun} of {counted(row.tokens, 'token')}, in µs: {row.spec}"
+    spin = f" of {row.spin_us:g} µs" if row.spin_us is not None else ""
+    compute = {"none": "", "spin": f", spins{spin}", "gemm": ", matrix products"}[row.compute]
+    return f"{what}, {counted(row.ranks, 'rank')} on {counted(row.nodes, 'node')} ({row.fabric}){compute}"
+
+
+def _row(each: Summary, with_compute: bool) -> list[str]:
+    figures = [each.communication_us, each.sum_us]
+    more = [each.step_us, each.compute_us, each.beyond_us] if with_compute else []
+    change = f"{each.difference:+.1%}".replace("%", " %") if each.difference is not None else "-"
+    return [each.backend, *map(_us, figures), change, *map(_us, more)]
+
+
+def _us(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"-{show_us(-value)}" if value < 0 else show_us(value)
+
+
+def _part_row(backend: str, part: PartSummary) -> list[str]:
+    size, calls = format_size(part.bytes), str(part.count)
+    us = [part.us, part.sum_us, part.added_us]
+    return [backend, f"{part.collective}: {part.what}", size, str(part.ranks), calls, *map(_us, us), part.ran_by]
+
+
+def _skew_row(each: Summary, one: SkewSummary) -> list[str]:
+    return [each.backend, one.skew, *map(_us, (each.communication_us, one.from_last_us, one.from_first_us))]
+
+
+def _remarks(found: Iterable[Summary]) -> Iterator[str]:
+    for each in found:
+        if each.problem:
+            yield f"- {each.backend}: {each.problem}"
+        if each.difference is not None and abs(each.difference) > AGREES:
+            yield f"- {each.backend}: {_where(each)}"
+
+
+def _where(each: Summary) -> str:
+    """The collective that differs most from its latencies in a chain, as far as that is known."""
+    known = [(part.added_us - part.sum_us, part) for part in each.parts if part.added_us is not None]
+    if known:
+        excess, part = max(known, key=lambda one: abs(one[0]))
+        return f"{part.collective} of {format_size(part.bytes)} adds {_us(excess)} µs to what its calls take in a chain"
+    if any(part.collective == "send" for part in each.parts):
+        return "in a chain of sends they follow one another, while in a pass a stage waits for each"
+    return "which collective differs was not measured"
+
+
+def _notes(records: Sequence[ReplayRecord]) -> Iterator[str]:
+    if not any(row.us_median for row in records):
+        return
+    yield "- communication: all collectives of the pass as one CUDA graph (on CPU ranks one after another), proven"
+    if any(row.pass_kind == "decode" for row in records):
+        yield "- a decode step yields one token of every request, so that these are microseconds a token"
+    yield "- sum of single latencies: of each collective in a chain of its own, in the same launch, times its calls"
+    if any(row.part == WITHOUT for row in records):
+        yield "- adds: by how much the pass is longer than the same pass without these calls"
+    if any(row.part == STEP for row in records):
+        yield "- beyond both: with compute, less compute and communication alone; negative where they overlap"
+    if any(row.part == SKEWED for row in records):
+        yield "- late: before each attention, each MLP and the head, by times that are drawn once for each launch"
+        yield "- from arrivals: communication and what delays add to the pass, less those of the last, or first, rank"
+    if any(row.part == CHAIN and row.ran_by != row.backend for row in records):
+        yield "- run by: another backend where the one that was asked for has no such collective"
+
+
+def data(records: Sequence[ReplayRecord]) -> list[dict[str, object]]:
+    """Everything for JSON, in microseconds and bytes."""
+    names = ("spec", "pass_kind", "tokens", "ranks", "nodes", "fabric", "compute", "spin_us")
+    return [
+        {**{name: getattr(rows[0], name) for name in names}, "backends": [_plain(each) for each in summaries(rows)]}
+        for rows in _settings(records)
+    ]
+
+
+def _plain(each: Summary) -> dict[str, object]:
+    return {**asdict(each), "difference": each.difference}
