@@ -18,6 +18,7 @@ from collbench.predict.gpus import GPUS
 from collbench.printer.forms import printed
 
 if TYPE_CHECKING:
+    from collbench.fit.estimate import Latencies
     from collbench.predict.compute import Compute
     from collbench.predict.study import Question, Study
 
@@ -120,16 +121,18 @@ def _question(spec: Spec, nodes: tuple[int, ...], batches: tuple[int, ...], rate
     from collbench.predict.study import Question
 
     rest = parse_source(rates.rest) if rates.rest else None
-    plain = [named(text) for text in rates.sources]
-    sources = [*plain, *(Faster(plain[0], times) for times in rates.faster)]
-    prefill = parse_source(rates.prefill) if rates.prefill else None
+
+    def backed(source: Latencies) -> Latencies:
+        return Backed(source, rest) if rest else source
+
+    sources = [backed(named(text)) for text in rates.sources]
     return Question(
         spec,
         sorted(nodes),
         sorted(batches),
-        [Backed(source, rest) for source in sources] if rest else sources,
+        [*sources, *(Faster(sources[0], times) for times in rates.faster)],
         _compute(chips, spec, batches),
-        Backed(prefill, rest) if prefill and rest else prefill,
+        backed(parse_source(rates.prefill)) if rates.prefill else None,
         GPUS[chips.gpu] if chips.gpu else None,
     )
 

@@ -59,6 +59,14 @@ def test_a_given_time_replaces_the_roofline_of_decode_steps(here: Here, results:
     assert found["compute"].startswith("decode: given, a layer takes 50 µs at TP 4; prefill: roofline of H100")
 
 
+def test_faster_all_reduces_are_a_source_of_their_own(here: Here, results: Path) -> None:
+    """On one node none is faster; their all-reduces are no finding, so that they have no table of speed-ups."""
+    found = json.loads(here(*asked(results), "--gpu", "h100", "--faster", "2", "--json").out)
+    assert [each["source"] for each in found["predictions"]] == ["slow", "mpi-nvrar", "slow ÷ 2"]
+    assert found["predictions"][2]["speedup"] == pytest.approx(1)
+    assert [each["source"] for each in found["all_reduce_speedups"]] == ["mpi-nvrar"]
+
+
 def test_prefill_has_a_source_of_its_own(here: Here, results: Path) -> None:
     one = json.loads(here(*asked(results), "--gpu", "h100", "--prefill", f"csv:{results}#mpi", "--json").out)
     assert [each["prefill_communication_us"] for each in one["predictions"]] == pytest.approx([660, 660])
