@@ -17,6 +17,8 @@ from collbench.fit.fitting import DRAWS, Fit, fit_curve
 from collbench.fit.lines import PER_LINE, unknowns
 from collbench.plan.rms_norm import rows_words
 from collbench.plan.sizes import format_size
+from collbench.plan.skew import skew_words
+from collbench.results.panels import groups_words
 from collbench.results.records import Record
 from collbench.tables import Page, Table, notes_of, numbers, show_us, table_of, words
 
@@ -65,7 +67,8 @@ def fit_file(path: Path, records: Iterable[Record]) -> Fitting:
 def group_of(fit: Fit) -> str:
     """What the fits of one table share, in words: collective, rows, type, mode."""
     row = fit.curve.cases[0].record
-    how = [row.mode, "cold" if row.cache == "cold" else "", "in place" if row.in_place else "", row.pair]
+    how = [row.mode, "cold" if row.cache == "cold" else "", "in place" if row.in_place else "", row.pair,
+           groups_words(row.groups), skew_words(row.skew)]  # fmt: skip
     return " · ".join(filter(None, [row.collective, rows_words(row.hidden), row.dtype, row.op, *how]))
 
 
