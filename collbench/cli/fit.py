@@ -16,7 +16,7 @@ from collbench.plan.sizes import parse_sizes
 from collbench.printer.forms import printed
 
 if TYPE_CHECKING:
-    from collbench.fit.report import Fitting
+    from collbench.fit.files import Fitting
     from collbench.results.records import Record
 
 MOST_RANKS = 1 << 17  # steps between so many are counted in a second
@@ -61,7 +61,9 @@ def fit(
     each size, and on each number of ranks and nodes, that is held out in turn. What lies beyond the worlds that were
     measured is marked as assumed.
     """
-    from collbench.fit.report import fit_file, page, plain
+    from collbench.fit.files import fit_file
+    from collbench.fit.report import page
+    from collbench.fit.values import plain
     from collbench.results.records import load, without_samples
     from collbench.results.selection import select
 
