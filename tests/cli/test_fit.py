@@ -68,6 +68,15 @@ def test_charts_are_named_after_the_file(here: Here, tmp_path: Path) -> None:
     assert ran.err.splitlines() == [str(tmp_path / "plots" / f"x-fit.{kind}") for kind in ("png", "svg")]
 
 
+def test_charts_of_two_files_do_not_replace_each_other(here: Here, tmp_path: Path) -> None:
+    path = Path(a_file(tmp_path))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "x.csv").write_text(path.read_text())
+    ran = here("fit", str(path), str(tmp_path / "old" / "x.csv"), "-o", str(tmp_path / "plots"))
+    assert (ran.code, (tmp_path / "plots").exists()) == (2, False)
+    assert "have the same name" in ran.err
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -76,6 +85,7 @@ def test_charts_are_named_after_the_file(here: Here, tmp_path: Path) -> None:
         (("--predict", "256K@2by4"), "is not a valid layout"),
         (("--predict", "-4K@2x4"), "is not a valid size"),
         (("--predict", "4K@1x1"), "one rank exchanges nothing"),
+        (("--predict", "4K@99999x8"), "more than 131072 ranks"),
         (("--only", "mode=isolated"), "no row has mode=isolated"),
         (("--json", "--latex"), "exclude each other"),
     ],

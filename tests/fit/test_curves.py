@@ -26,7 +26,8 @@ def test_bad_cases_uneven_nodes_and_single_ranks_are_left_out() -> None:
 
 def test_other_types_modes_and_backends_are_other_curves() -> None:
     rows = [timed(9.0), timed(9.0, dtype="bfloat16"), timed(9.0, mode="isolated"), timed(9.0, backend="mpi-ring")]
-    assert len(curves_of(rows)) == 4
+    rows += [timed(9.0, skew="20us"), timed(9.0, groups=2)]
+    assert len(curves_of(rows)) == 6
 
 
 def test_ways_have_bytes_on_each_level() -> None:

@@ -11,9 +11,9 @@ from readmes import ROOT
 from collbench.errors import UsageError
 from collbench.fit.curves import Curve, Point, World, curves_of
 from collbench.fit.families import family_of
+from collbench.fit.files import fit_file
 from collbench.fit.fitting import Fit, fit_curve
 from collbench.fit.law import UNJUDGED
-from collbench.fit.report import fit_file
 from collbench.results.records import load
 
 SIZES = [1 << power for power in range(12, 27, 2)]
