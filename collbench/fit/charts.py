@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from collbench.fit.curves import World
+from collbench.fit.files import Fitting, grouped
 from collbench.fit.fitting import DRAWS, Fit
-from collbench.fit.report import Fitting, grouped
 from collbench.results.facts import Facts
 from collbench.results.records import Record
 from collbench.views import page

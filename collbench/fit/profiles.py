@@ -168,20 +168,21 @@ class Profiled:
         """As `Latencies.of`; raises UsageError for several nodes of the profile nvlink."""
         check_request(size, ranks, nodes)
         if nodes == 1:
-            return _of(inside(self.backend.removesuffix("-paper")), operation, size, ranks, nodes)
+            plain = self.backend.removesuffix("-paper")
+            return _by(inside(plain), plain, operation, size, ranks, nodes)
         if self.profile == "nvlink":
             raise UsageError(f"the profile nvlink has no links between nodes; give one of {', '.join(_NETWORKS)}.")
-        nccl = _of(_NETWORKS[self.profile](), operation, size, ranks, nodes)
+        nccl = _by(_NETWORKS[self.profile](), "nccl", operation, size, ranks, nodes)
         if self.backend == "nccl":
             return nccl
-        found = _of(nvrar_between(self.profile, self.backend), operation, size, ranks, nodes)
+        found = _by(nvrar_between(self.profile, self.backend), "nvrar", operation, size, ranks, nodes)
         low, high = found.us / _NVRAR_AT_BEST, max(found.high, nccl.us / _NVRAR_AT_WORST)
         return replace(found, low=low, high=high)
 
 
-def _of(law: Law, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
+def _by(law: Law, backend: str, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
     """The estimate of a law for all-reduces, whose constants are assumed to hold for other collectives."""
     if operation in ("all_reduce", "all_reduce_rms_norm"):
         return law.estimate(size, ranks, nodes)
-    family = replace(family_of(law.origin.split()[1], operation, on_host=False), ratio=law.family.ratio)
-    return replace(replace(law, family=family).estimate(size, ranks, nodes), basis=ASSUMED)
+    other = replace(law, family=family_of(backend, operation, on_host=False))
+    return replace(other.estimate(size, ranks, nodes), basis=ASSUMED)

@@ -20,7 +20,8 @@ SOFT = 0.1
 MOST_STEPS = 60
 _ENOUGH = 1e-5  # a step that moves no logarithm by more is the last
 _FAR = 2.0  # the largest step of a logarithm
-# Ties are weak: they decide only what measurements leave open. One is worth as much as an error of 3 % in one case.
+# Ties are weak, worth as much as an error of 3 % in one case: they decide what measurements leave open, and draw what
+# these hardly determine.
 _TIE, _ANCHOR, _FAST = 0.03, 0.003, 1e3
 _SLOWER_LINKS = (math.log(5), math.log(8))  # alpha and the time of a byte, between nodes over inside
 _OTHER_LINE = (math.log(3), math.log(0.5))  # of the second line over the first

@@ -11,6 +11,7 @@ from collbench.errors import UsageError
 from collbench.fit.forecasts import parse_forecast
 from collbench.fit.measured import Measured
 from collbench.fit.profiles import SLINGSHOT, SLINGSHOT_SIZES
+from collbench.plan.bounds import NVLINKS, bound_seconds
 from collbench.results.records import load
 
 HEAD = "here:1:2 [0] NCCL INFO "
@@ -64,3 +65,12 @@ def test_the_public_curves_between_nodes_lie_in_the_range() -> None:
         for size, us in zip(SLINGSHOT_SIZES, curve, strict=True):
             found = source.of("all_reduce", size, 8, 2)
             assert found.low <= us <= found.high, size
+
+
+@pytest.mark.parametrize("operation", ["all_reduce", "all_gather", "reduce_scatter"])
+def test_no_forecast_is_below_the_bound(operation: str) -> None:
+    source = parse_forecast("h200:channels=16:width=24")
+    for ranks in (2, 4, 8):
+        for size in (64, 4096, 1 << 18, 1 << 26):
+            bound = 1e6 * bound_seconds(operation, size, ranks, NVLINKS["H200"])
+            assert source.of(operation, size, ranks, 1).us >= bound

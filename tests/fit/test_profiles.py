@@ -59,6 +59,10 @@ def test_nvrar_between_nodes_by_hand() -> None:
 
 
 def test_other_collectives_have_assumed_constants() -> None:
+    for profile in ("slingshot-11", "infiniband-ndr"):
+        assert Profiled(profile, "nccl").of("all_gather", 4096, 8, 2).source.startswith(f"{profile} nccl")
+        assert "half ring" in Profiled(profile, "nccl").of("all_gather", 4096, 8, 2).source
+        assert "direct" in Profiled(profile, "nvrar").of("all_gather", 4096, 8, 2).source
     found = Profiled("nvlink", "nccl").of("send", 1 << 24, 2, 1)
     base, _, _, alpha, byte = NVLINK["nccl"].constants
     assert found.us == pytest.approx(base + alpha + (1 << 24) * byte / 1e3)
