@@ -110,7 +110,7 @@ class Products:
     @property
     def words(self) -> str:
         """The number of layers whose weights are in memory."""
-        return f"matrix products with weights of {self.held} of {len(self.layers)} layers in turns"
+        return f"matrix products with weights of {self.held} layers in turns"
 
     def calls(self, work: Work) -> Sequence[Call]:
         """Its matrix products."""

@@ -12,7 +12,7 @@ from collbench.devices.device import Array, Call, Device
 from collbench.errors import CannotRunError
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
-from collbench.proof.buffers import FEWEST_SLOTS, Buffers, Rounds, arena_bytes, kept, kept_bytes, lay_out
+from collbench.proof.buffers import FEWEST_SLOTS, Buffers, Rounds, aligned, arena_bytes, kept, kept_bytes, lay_out
 from collbench.proof.prepared import Prepared
 from collbench.replay.opened import Opened
 from collbench.replay.plan import Kind, Plan
@@ -62,7 +62,7 @@ def spaces_of(plan: Plan, opened: Opened, room: int) -> Spaces:
         slots = plan.most(kind) if problem.overwrites else slots_of(plan.most(kind), share)
         of_chain = end + kept_bytes(problem, slots)
         found[kind] = Space(end, slots, of_chain)
-        end = of_chain + arena_bytes(problem, opened.device)
+        end = aligned(of_chain + arena_bytes(problem, opened.device))
     return Spaces(found, end)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from collbench.plan.sizes import format_size
-from collbench.results.replays import CHAIN, SKEWED, STEP, WITHOUT, ReplayRecord
+from collbench.results.replays import CHAIN, LAYERS, SKEWED, STEP, WITHOUT, ReplayRecord
 from collbench.tables import Page, Table, counted, notes_of, numbers, show_us, table_of, words
 from collbench.views.replay_sums import PartSummary, SkewSummary, Summary, summaries
 
@@ -106,8 +106,8 @@ def _notes(records: Sequence[ReplayRecord]) -> Iterator[str]:
     if any(row.part == WITHOUT for row in records):
         yield "- adds: by how much the pass is longer than the same pass without these calls"
     if any(row.part == STEP for row in records):
-        if any(row.compute == "gemm" for row in records):
-            yield "- matrix products: without attention, norms and activations; inputs of collectives are in the cache"
+        for words in dict.fromkeys(row.params for row in records if (row.part, row.compute) == (LAYERS, "gemm")):
+            yield f"- {words}, without attention, norms and activations; inputs of collectives are in the cache"
         yield "- beyond both: with compute, less compute and communication alone; negative where they overlap"
     if any(row.part == SKEWED for row in records):
         yield "- late: before each attention, each MLP and the head, by times that are drawn once for each launch"
