@@ -55,11 +55,12 @@ def test_a_split_of_the_spec_is_kept() -> None:
 
 
 def test_a_model_that_does_not_fit_is_refused() -> None:
-    """405B in 2 bytes, 812 GB: 203 a GPU on four of 80 GB, 51 on sixteen."""
+    """405B in 2 bytes, 812 GB: 203 a GPU on four of 80 GB, 101 on eight, 51 on sixteen."""
     big = replace(SPEC, model="llama-3.1-405b")
     refused = next(splits(big, 1, GPUS["a100"]))
     assert isinstance(refused, Refused)
     assert refused.why == "weights and cache take 203 GB of a GPU's 80."
+    assert isinstance(next(splits(big, 2, GPUS["a100"])), Refused)
     assert isinstance(next(splits(big, 4, GPUS["a100"])), Accepted)
 
 
