@@ -30,6 +30,9 @@ class Shapes:
     def empty(self, rows: int, columns: int) -> Array:
         return (rows, columns)
 
+    def touched(self, array: Array) -> Call:
+        return lambda: None
+
     def product(self, rows: Array, weight: Array, into: Array) -> Call:
         assert (rows[0], weight[0], rows[1]) == (*into, weight[1])
         self.products.append((into, weight[2]))
