@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,15 @@ def test_ranges_widen_and_are_assumed_beyond_what_was_measured() -> None:
     widths = [each.high / each.low for each in (inside, beyond, far)]
     assert widths == sorted(widths)
     assert law.estimate(1 << 20, 6, 3).basis == "modelled", "between two and four nodes"
+
+
+def test_a_range_holds_the_errors_that_were_seen() -> None:
+    law = fit([(4, 2), (8, 4)]).law
+    seen = replace(law, errors=(-np.log(2), np.log(3)), world_errors=(-np.log(2), np.log(3)))
+    here, next_, far = (seen.estimate(1 << 20, 2 * nodes, nodes) for nodes in (4, 8, 32))
+    assert [here.us / here.low, here.high / here.us] == pytest.approx([2, 3], rel=0.1)
+    assert next_.high / next_.us == pytest.approx(3, rel=0.1)
+    assert far.high / far.us == pytest.approx(3 * np.exp(2 * UNJUDGED), rel=0.1)
 
 
 FILES = ("tcp-nodes", "h200x4-nvrar-layouts", "h200x4-nvrar-worlds", "h200x4-nvrar", "h100x2-shards", "cpu-4ranks")

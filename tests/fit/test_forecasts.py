@@ -10,7 +10,7 @@ from readmes import ROOT
 from collbench.errors import UsageError
 from collbench.fit.forecasts import parse_forecast
 from collbench.fit.measured import Measured
-from collbench.fit.profiles import SLINGSHOT, SLINGSHOT_SIZES
+from collbench.fit.public_curves import CURVES, SIZES
 from collbench.plan.bounds import NVLINKS, bound_seconds
 from collbench.results.records import load
 
@@ -61,8 +61,8 @@ def test_our_nccl_at_small_sizes_lies_in_the_range() -> None:
 
 def test_the_public_curves_between_nodes_lie_in_the_range() -> None:
     source = parse_forecast("gh200:channels=4:width=24")
-    for curve in SLINGSHOT:
-        for size, us in zip(SLINGSHOT_SIZES, curve, strict=True):
+    for curve in CURVES:
+        for size, us in zip(SIZES, curve, strict=True):
             found = source.of("all_reduce", size, 8, 2)
             assert found.low <= us <= found.high, size
 

@@ -51,3 +51,12 @@ def test_base_is_unknown_where_all_take_equally_many_steps() -> None:
         [[[1.0, 10, 0, 0]], [[1.0, 20, 0, 0]], [[2.0, 10, 1.0, 5]], [[2.0, 20, 3.0, 5]], [[4.0, 9, 1, 7]]]
     )
     assert unknowns(levels, ONE) == (5, True)
+
+
+def test_an_algorithm_that_is_never_the_quickest_tells_nothing() -> None:
+    """Of two ranks one shot and two shots send the same, the latter in two steps; of four neither is always better."""
+    of_two = np.array([[[1.0, size, 0, 0], [2.0, size, 0, 0]] for size in (1, 10, 100)])
+    assert unknowns(of_two, ONE) == (2, False)
+    assert unknowns(of_two[:, [0, 0]], ONE) == (2, False), "of equals the first"
+    of_four = np.array([[[1.0, 3.0 * size, 0, 0], [2.0, 1.5 * size, 0, 0]] for size in (1, 10, 100)])
+    assert unknowns(of_four, ONE) == (3, True)
