@@ -122,6 +122,7 @@ class Record:
 ADDED = ("cache", "case_status", "source")
 FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvshmem", "git")
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
+REPLAY = "pass_kind"  # a column of the files of llm replay alone
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 # Files of earlier versions lack these.
 ADDED_LATER = (
@@ -161,6 +162,8 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
             f"{path} has {sign} between its cells, as some spreadsheets write; save it with commas, and with points "
             "in numbers."
         )
+    if REPLAY in header:
+        raise UsageError(f"{path} has steps of `collbench llm replay`, not cases of a sweep; give a file of a sweep.")
     if missing:
         raise UsageError(f"{path} is not a results file of collbench: it has no column {missing[0]!r}.")
     if unknown:

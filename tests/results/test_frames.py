@@ -416,3 +416,12 @@ def test_the_example_of_the_readme_prints_what_it_shows(monkeypatch: pytest.Monk
     with contextlib.redirect_stdout(out):
         exec(compile(program, "README.md", "exec"), {})
     assert [line.rstrip() for line in out.getvalue().splitlines()] == shown.splitlines()
+
+
+def test_replays_are_left_out_of_a_folder_and_refused_by_name(tmp_path: Path) -> None:
+    replays = tmp_path / "replay.csv"
+    replays.write_text("run_id,launch,spec,pass_kind\n")
+    (tmp_path / "run.csv").write_text(dump([a_record()]))
+    assert len(cb.read(tmp_path)) == 1  # without a warning
+    with pytest.raises(cb.UsageError, match="has steps of `collbench llm replay`, not cases of a sweep"):
+        cb.read(replays)
