@@ -169,9 +169,15 @@ class World:
         return next(((rank, each) for rank, each in enumerate(values) if each is not None), None)
 
     def first_words(self, words: str | None) -> str | None:
-        """The message of the lowest member that has one, prefixed with its rank; None where none has."""
+        """The message of the lowest member that has one, prefixed with its name; None where none has."""
         found = self.first(words)
-        return f"rank {found[0]}: {found[1]}" if found else None
+        return f"{self.named(found[0])}: {found[1]}" if found else None
+
+    def named(self, member: int) -> str:
+        """A member for messages: its rank of the launch and, where it is another, that of its group, in which proofs
+        count the ranks."""
+        rank, here = self.layout.everyone[member], member % self.layout.size
+        return f"rank {rank}" if rank == here else f"rank {rank} (rank {here} of its group)"
 
 
 def _nothing() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from running import Mpi
 from samples import a_layout
 
+from collbench.plan.layout import Layout
+from collbench.ranks.failure import on_all
 from collbench.ranks.world import World, open_launch
 
 TOLD = """
@@ -112,3 +116,21 @@ def test_what_could_not_be_made_is_made_by_the_next() -> None:
         assert world.once("heap", lambda: Shared("heap", log)).name == "heap"
         world.free()
     assert log == ["make heap", "close heap"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "member", "name"),
+    [
+        (Layout((0, 1, 2), (0, 0, 0)), 2, "rank 2"),
+        (Layout((0, 2), (0, 1), beside=((1, 3),)), 0, "rank 0"),
+        (Layout((0, 2), (0, 1), beside=((1, 3),)), 2, "rank 1 (rank 0 of its group)"),
+        (Layout((0, 2), (0, 1), beside=((1, 3),)), 3, "rank 3 (rank 1 of its group)"),
+        (Layout((0, 4, 1, 5), (0, 1, 0, 1), pair="a+b"), 1, "rank 4 (rank 1 of its group)"),
+    ],
+)
+def test_a_member_at_fault_is_named_as_the_launch_numbers_it(layout: Layout, member: int, name: str) -> None:
+    comm: Any = SimpleNamespace(allgather=lambda mine: [None] * member + ["gone"])
+    with ExitStack() as teardown:
+        world = World(open_launch(teardown).launch, comm, layout, ("a",) * 6, teardown)
+        assert world.first_words(None) == f"{name}: gone"
+        assert str(on_all(world, lambda: None)) == f"{name}: gone"
