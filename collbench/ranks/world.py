@@ -174,10 +174,11 @@ class World:
         return f"{self.named(found[0])}: {found[1]}" if found else None
 
     def named(self, member: int) -> str:
-        """A member for messages: its rank of the launch and, where it is another, that of its group, in which proofs
-        count the ranks."""
+        """A member for messages: its rank of the launch, its host where there are several and, where it is another, its
+        rank in its group, in which proofs count the ranks."""
         rank, here = self.layout.everyone[member], member % self.layout.size
-        return f"rank {rank}" if rank == here else f"rank {rank} (rank {here} of its group)"
+        host = f" on {self.hosts[rank]}" if len(set(self.hosts)) > 1 else ""
+        return f"rank {rank}{host}" if rank == here else f"rank {rank}{host} (rank {here} of its group)"
 
 
 def _nothing() -> None:
