@@ -33,6 +33,7 @@ def a_launch(launch: int, backend: str, communication: float, sums: float, compu
             "collective": name,
             "bytes": size,
             "count": count,
+            "answers": count,
             "group_ranks": 2,
             "ran_by": backend,
         }

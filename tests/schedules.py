@@ -195,6 +195,31 @@ def nvrar(run: Run) -> Iterator[Round]:
         yield [Message(at, to, frozenset({at % each}), False) for at, to in local]
 
 
+def halved_nvrar(run: Run) -> Iterator[Round]:
+    """Block b is of shard b // N: rings in the nodes, and recursive halving of the shards between N nodes, a power of
+    two."""
+    each, nodes = run.ranks // run.nodes, run.nodes
+
+    def shard(number: int) -> Blocks:
+        return frozenset(range(number % each * nodes, (number % each + 1) * nodes))
+
+    def ring_in_nodes(ahead: int, adds: bool) -> Iterator[Round]:
+        for step in range(each - 1):
+            hops = [(at, at // each * each + (at + 1) % each) for at in range(run.ranks)]
+            yield [Message(at, to, shard(at % each + ahead - step), adds) for at, to in hops]
+
+    def half(rank: int, far: int) -> Blocks:
+        """Of the shard that a rank has after its ring, what the node at this distance keeps."""
+        other = rank // each ^ far
+        return frozenset(block for block in shard(rank % each + 1) if (block % nodes ^ other) % (2 * far) == 0)
+
+    yield from ring_in_nodes(0, True)
+    for step in range(nodes.bit_length() - 1):
+        ranks, far = range(run.ranks), 1 << step
+        yield [Message(rank, (rank // each ^ far) * each + rank % each, half(rank, far), True) for rank in ranks]
+    yield from ring_in_nodes(1, False)
+
+
 def binomial_broadcast(run: Run) -> Iterator[Round]:
     far = 1 << ((run.ranks - 1).bit_length() - 1)
     while far:

@@ -16,8 +16,10 @@ from collbench.plan.sizes import parse_sizes
 from collbench.printer.forms import printed
 
 if TYPE_CHECKING:
-    from collbench.fit.report import Fitting
+    from collbench.fit.files import Fitting
     from collbench.results.records import Record
+
+MOST_RANKS = 1 << 17  # steps between so many are counted in a second
 
 
 def _cases(text: str) -> tuple[tuple[int, int, int], ...]:
@@ -29,8 +31,10 @@ def _cases(text: str) -> tuple[tuple[int, int, int], ...]:
             raise UsageError(f"{part!r} names no world; write SIZE@NODESxRANKS, for example 256K@2x8.")
         nodes, each = parse_layout(world)
         found += [(size, nodes * each, nodes) for size in parse_sizes(sizes)]
-    if bad := next((case for case in found if case[1] < 2), None):
-        raise UsageError(f"one rank exchanges nothing; give a world of two or more instead of {bad[2]}x{bad[1]}.")
+    if any(ranks < 2 for _, ranks, _ in found):
+        raise UsageError(f"one rank exchanges nothing; give worlds of two or more in {text!r}.")
+    if any(ranks > MOST_RANKS for _, ranks, _ in found):
+        raise UsageError(f"{text!r} has a world of more than {MOST_RANKS} ranks; give a smaller one.")
     return tuple(dict.fromkeys(found))
 
 
@@ -57,7 +61,9 @@ def fit(
     each size, and on each number of ranks and nodes, that is held out in turn. What lies beyond the worlds that were
     measured is marked as assumed.
     """
-    from collbench.fit.report import fit_file, page, plain
+    from collbench.fit.files import fit_file
+    from collbench.fit.report import page
+    from collbench.fit.values import plain
     from collbench.results.records import load, without_samples
     from collbench.results.selection import select
 
@@ -81,6 +87,8 @@ def _draw(fittings: Sequence[Fitting], folder: Path) -> None:
     os.environ.pop("MPLBACKEND", None)  # a notebook's, which need not exist here; no chart is shown, so none is used
     from collbench.fit.charts import draw_all
 
+    if len({fitting.path.stem for fitting in fittings}) < len(fittings):
+        raise UsageError("two results files have the same name, and so would their charts; rename one of them.")
     for fitting in fittings:
         for path in draw_all(fitting, folder, lambda words: click.echo(words, err=True)):
             click.echo(path, err=True)

@@ -153,17 +153,19 @@ def replay(
 def request_of(spec: Spec, what: What, how: How, ordering: params.OrderingOptions, target: Target) -> ReplayRequest:
     """The request of these options. Raises UsageError."""
     from collbench.host.gpus import gpu_count
+    from collbench.registry import find
     from collbench.replay.checks import check
     from collbench.replay.request import ReplayRequest
 
     if what.spin is not None and what.compute != "spin":
         raise UsageError("--spin is for --compute spin; give both.")
-    usual = ("nccl", "nccl-symm", "nvrar") if gpu_count() else ("mpi",)
+    backends = what.backend or (("nccl", "nccl-symm", "nvrar") if gpu_count() else ("mpi",))
+    rest = "nccl" if find(backends[0]).DEVICE == "gpu" else "mpi"
     request = ReplayRequest(
         spec=spec,
         which=what.which,
-        backends=what.backend or usual,
-        rest=what.rest or usual[0],
+        backends=backends,
+        rest=what.rest or rest,
         compute=what.compute,
         spin_seconds=what.spin or 10e-6,
         skews=with_none(what.skew),

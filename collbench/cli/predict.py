@@ -11,13 +11,15 @@ import click
 
 from collbench.cli import forms, params
 from collbench.cli.groups import Group
-from collbench.errors import UsageError
+from collbench.errors import UsageError, pick
 from collbench.llm.spec import Spec, parse_spec
+from collbench.predict.compute import EFFICIENCY
+from collbench.predict.gpus import GPUS
 from collbench.printer.forms import printed
 
 if TYPE_CHECKING:
+    from collbench.fit.estimate import Latencies
     from collbench.predict.compute import Compute
-    from collbench.predict.gpus import Gpu
     from collbench.predict.study import Question, Study
 
 
@@ -42,7 +44,9 @@ class Chips:
 
 rates = Group("rates", Rates, [
     click.option("--source", "sources", multiple=True, required=True, metavar="[LABEL=]SOURCE",
-                 help="Latencies of collectives. Repeatable; speed-ups are over the first."),
+                 help="Latencies of collectives; speed-ups are over the first. Repeatable. csv:FILE#BACKEND of a "
+                 "results file, fit:FILE#BACKEND of a law fitted to it, fit:PROFILE#BACKEND of nvlink, slingshot-11 or "
+                 "infiniband-ndr, engine:vllm, sglang or trtllm, or forecast:GPU:channels=C:width=GB/s of NCCL."),
     click.option("--rest", metavar="SOURCE",
                  help="Prices the collectives, sizes and worlds that a --source has not.  [default: they are refused]"),
     click.option("--prefill", metavar="SOURCE",
@@ -53,14 +57,15 @@ rates = Group("rates", Rates, [
                  "fast. Repeatable; arXiv 2511.09557 has 1.9 to 3.6."),
 ])  # fmt: skip
 chips = Group("chips", Chips, [
-    click.option("--gpu", type=params.Parsed("gpu", str, lambda: ["a100", "a100-40gb", "gh200", "h100", "h200"]),
-                 help="Compute times from the data sheet of a100, a100-40gb, h100, h200 or gh200, and splits that do "
-                 "not fit into its memory are refused."),
-    click.option("--efficiency", type=float, default=0.7, show_default=True,
+    click.option("--gpu", type=params.Parsed("gpu", lambda text: pick("GPU", text, GPUS), lambda: list(GPUS)),
+                 help=f"Compute times from the data sheet of one of {', '.join(GPUS)}; splits that do not fit into its "
+                 "memory are refused."),
+    click.option("--efficiency", type=float, default=EFFICIENCY, show_default=True,
                  help="Share of the data sheet's peaks that products reach; assumed."),
-    click.option("--compute", metavar="[TP=]TIME,...",
+    click.option("--compute", metavar="[TP=]TIME,...|FILE",
                  help="Time that a GPU computes for a layer in a decode step instead: 12.3us at the tp of SPEC, or "
-                 "4=20us,8=12us; --gpu then serves prefills."),
+                 "4=20us,8=12us; --gpu then serves prefills. Or a .csv file of llm replay --compute gemm, to which "
+                 "--gpu adds attention."),
 ])  # fmt: skip
 
 
@@ -116,34 +121,32 @@ def _question(spec: Spec, nodes: tuple[int, ...], batches: tuple[int, ...], rate
     from collbench.predict.study import Question
 
     rest = parse_source(rates.rest) if rates.rest else None
-    plain = [named(text) for text in rates.sources]
-    sources = [*plain, *(Faster(plain[0], times) for times in rates.faster)]
-    prefill = parse_source(rates.prefill) if rates.prefill else None
+
+    def backed(source: Latencies) -> Latencies:
+        return Backed(source, rest) if rest else source
+
+    sources = [backed(named(text)) for text in rates.sources]
     return Question(
         spec,
         sorted(nodes),
         sorted(batches),
-        [Backed(source, rest) for source in sources] if rest else sources,
+        [*sources, *(Faster(sources[0], times) for times in rates.faster)],
         _compute(chips, spec, batches),
-        Backed(prefill, rest) if prefill and rest else prefill,
-        _gpu(chips),
+        backed(parse_source(rates.prefill)) if rates.prefill else None,
+        GPUS[chips.gpu] if chips.gpu else None,
     )
-
-
-def _gpu(chips: Chips) -> Gpu | None:
-    from collbench.errors import pick
-    from collbench.predict.gpus import GPUS
-
-    return GPUS[pick("GPU", chips.gpu, GPUS)] if chips.gpu else None
 
 
 def _compute(chips: Chips, spec: Spec, batches: tuple[int, ...]) -> Compute:
     from collbench.predict.compute import PrefillBy, Roofline, parse_times
+    from collbench.predict.replayed import replayed
 
+    gpu = GPUS[chips.gpu] if chips.gpu else None
+    roofline = Roofline(gpu, chips.efficiency) if gpu else None
+    if chips.compute and chips.compute.endswith(".csv"):
+        return replayed(Path(chips.compute), roofline)
     if chips.compute and len(batches) > 1:
         raise UsageError("--compute gives the times of one batch; give --batch one number.")
-    gpu = _gpu(chips)
-    roofline = Roofline(gpu, chips.efficiency) if gpu else None
     given = parse_times(chips.compute, spec.tp) if chips.compute else None
     if given and roofline:
         return PrefillBy(given, roofline)

@@ -23,5 +23,8 @@ class CpuMatrices:
     def empty(self, rows: int, columns: int) -> Array:
         return np.empty((rows, columns), np.float32)
 
+    def touched(self, array: Array) -> Call:
+        return partial(np.add.reduce, array.view(np.uint8))
+
     def product(self, rows: Array, weight: Array, into: Array) -> Call:
         return partial(np.matmul, rows, weight.T, out=into)

@@ -16,5 +16,8 @@ class Matrices(Protocol):
     def empty(self, rows: int, columns: int) -> Array:
         """A matrix for a result."""
 
+    def touched(self, array: Array) -> Call:
+        """A call that enqueues a read of ``array``, which a cache then holds as if it had just been written."""
+
     def product(self, rows: Array, weight: Array, into: Array) -> Call:
         """A call that enqueues ``into = rows @ weight.T``."""

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from collbench.fit.curves import World
+from collbench.fit.files import Fitting, grouped
 from collbench.fit.fitting import DRAWS, Fit
-from collbench.fit.report import Fitting, grouped
 from collbench.results.facts import Facts
 from collbench.results.records import Record
 from collbench.views import page
@@ -24,10 +24,8 @@ from collbench.views.runs import known_facts
 from collbench.views.titles import title_of
 
 _PER_DOUBLING = 8
-READING = (
-    f"Model: fitted to all that is shown, and to other worlds of the file. Range: 95 %, of {DRAWS} bootstraps and of "
-    "the errors at held-out sizes."
-)
+FITTED = "Model: fitted to all that is shown"
+RANGE = f"Range: 95 %, of {DRAWS} bootstraps and of the errors at held-out sizes."
 BELOW = "Below: each size in turn is left out of the fit and predicted; above 1 it took longer than predicted."
 
 
@@ -61,7 +59,9 @@ def _chart(fits: Sequence[Fit], world: World, known: Mapping[int, Facts]) -> Fig
     rows = _rows(fits, world)
     facts = {row: known[row.launch] for row in rows if row.launch in known}
     errors = [curve for fit in fits if (curve := _errors(fit, world)).x]
-    foot = "\n".join([origin_of(rows, facts), READING, *([BELOW] if errors else [])])
+    others = any(len(fit.curve.worlds) > 1 for fit in fits)
+    reading = f"{FITTED}{', and to other worlds of the file' * others}. {RANGE}"
+    foot = "\n".join([origin_of(rows, facts), reading, *([BELOW] if errors else [])])
     looks = styles(fit.curve.backend for fit in fits)
     frame = Frame(f"Fit of {title_of(rows, facts)}", foot, looks)
     return fit_chart(frame, [_law(fit, world) for fit in fits], [_measured(fit, world) for fit in fits], errors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from collbench.fit.algorithms import counts_of
@@ -86,7 +86,7 @@ def curves_of(records: Iterable[Record]) -> list[Curve]:
     found: dict[tuple[object, ...], list[CaseResult]] = {}
     for case in cases(records):
         row = case.record
-        if case.timed and row.ranks > 1 and row.gpus_per_node and row.ranks % row.nodes == 0:
+        if case.timed and row.ranks > 1 and is_even(row):
             found.setdefault(_key(row), []).append(case)
     return [_curve(group) for group in found.values()]
 
@@ -97,11 +97,14 @@ def _curve(group: Sequence[CaseResult]) -> Curve:
     return Curve(row.backend, family, tuple(sorted(map(_point, group), key=_order)), tuple(group))
 
 
+def is_even(row: Record) -> bool:
+    """Whether all nodes of its world have equally many ranks."""
+    return row.gpus_per_node is not None and row.ranks % row.nodes == 0
+
+
 def _key(row: Record) -> tuple[object, ...]:
     """What the cases of a curve share: all but size, world and fabric, which follows from the world."""
-    return (
-        row.collective, row.backend, row.dtype, row.op, row.mode, row.in_place, row.cache, row.hidden, row.pair,
-    )  # fmt: skip
+    return replace(row, bytes=0, ranks=0, nodes=0, gpus_per_node=None, fabric="").identity
 
 
 def _point(case: CaseResult) -> Point:

@@ -168,8 +168,10 @@ class _Problem:
         return predicted[chosen, np.arange(len(weights))], shape, found[0]
 
     def _solve(self, shape: Shape, weights: Floats) -> tuple[Floats, Floats]:
-        starts = starts_of(self.ways, self.us, shape, self._ratio)
-        return solve(self.ways, self.us, weights, shape, self._ties(shape, starts[0]), starts)
+        """Constants and costs; even where a fit starts depends on what is kept alone."""
+        kept = weights > 0
+        starts = np.array([starts_of(self.ways[row], self.us[row], shape, self._ratio) for row in kept])
+        return solve(self.ways, self.us, weights, shape, self._ties(shape, starts[:, 0]), starts)
 
     def _score(self, shape: Shape, costs: Floats, weights: Floats) -> Floats:
         """AICc for each row of weights (Hurvich and Tsai, Biometrika 1989); infinite with too few cases."""
@@ -186,9 +188,9 @@ class _Problem:
         """Constants fitted to cases that are drawn with replacement (draws, constants)."""
         count = len(self.us)
         weights = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
-        return solve(self.ways, self.us, weights, shape, self._ties(shape, constants), constants[None, :])[0]
+        near = np.tile(constants, (DRAWS, 1))
+        return solve(self.ways, self.us, weights, shape, self._ties(shape, near), near[:, None, :])[0]
 
     def _ties(self, shape: Shape, near: Floats) -> Ties:
-        return ties_of(
-            shape, self._ratio, near, {at: value for at, value in self._known.items() if at < shape.constants}
-        )
+        known = {place: value for place, value in self._known.items() if place < shape.constants}
+        return ties_of(shape, self._ratio, near, known)

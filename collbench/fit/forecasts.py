@@ -14,7 +14,7 @@ from collbench.fit.nccl_model import GPUS, LAST, Machine, Way, forecast, has_pla
 from collbench.fit.nccl_tables import Table, read_table
 
 # What was measured over NCCL's forecast: on 2 and 4 H200 0.79 to 1.0 at 4 KiB (results/h200x4-worlds.csv), between two
-# nodes on Slingshot-11 up to 3.6 (``fit.profiles.SLINGSHOT``).
+# nodes on Slingshot-11 up to 3.6 (``fit.public_curves``).
 QUICKER, SLOWER_INSIDE, SLOWER_BETWEEN = 0.75, 1.3, 4.0
 GRAMMAR = "forecast:GPU:channels=C:width=GB/s[:cpu=CPU][:net=US][:version=2.N] or forecast:log=FILE[:ranks=P:nodes=N]"
 _LIKE: Mapping[str, str] = MappingProxyType({"h200": "h100", "gh200": "h100", "gb200": "b200"})

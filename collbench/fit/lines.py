@@ -65,9 +65,19 @@ def evaluate(ways: Floats, shape: Shape, constants: Floats) -> tuple[Floats, Flo
 
 
 def unknowns(ways: Floats, shape: Shape) -> tuple[int, bool]:
-    """How many constants measurements with these ways can tell apart, and whether base is one of them."""
-    rows = ways.reshape(-1, PER_LINE)
+    """How many constants measurements with these ways can tell apart, and whether base is one of them. Ways that take
+    no fewer steps or bytes than another of the same case are never the quickest, and say nothing."""
+    rows = ways[_undominated(ways)]
     scale = np.maximum(np.abs(rows).max(axis=0), 1e-300)
     alone = int(np.linalg.matrix_rank(rows / scale, tol=1e-6))
     with_base = int(np.linalg.matrix_rank(np.column_stack([rows / scale, np.ones(len(rows))]), tol=1e-6))
     return with_base + (shape.count - 1) * alone, with_base > alone
+
+
+def _undominated(ways: Floats) -> NDArray[np.bool_]:
+    """Which of the algorithms of each case is better than all others in something, or the first of equals."""
+    count = ways.shape[1]
+    first = np.tri(count, k=-1, dtype=np.bool_).T  # [other, one]: whether the other comes before the one
+    no_worse = (ways[:, :, None, :] <= ways[:, None, :, :]).all(axis=3)  # [case, other, one]
+    better = (ways[:, :, None, :] < ways[:, None, :, :]).any(axis=3)
+    return np.asarray(~(no_worse & (better | first)).any(axis=1), dtype=np.bool_)

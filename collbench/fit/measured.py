@@ -10,6 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from collbench.errors import UsageError
+from collbench.fit.curves import is_even
 from collbench.fit.estimate import ASSUMED, MEASURED, Estimate, check_request
 from collbench.plan.layout import VIRTUAL
 from collbench.plan.sizes import format_size
@@ -20,7 +21,17 @@ from collbench.tables import counted
 
 WIDEST = 16  # of two neighbours between which a latency is read: all that sweeps by x2, x4 and x16 have
 World = tuple[int, int]  # ranks, nodes
-CHOICES = ("dtype", "op", "mode", "cache", "in_place", "hidden", "pair")  # what the cases of a curve share
+CHOICES = (
+    "dtype",
+    "op",
+    "mode",
+    "cache",
+    "in_place",
+    "hidden",
+    "groups",
+    "skew",
+    "pair",
+)  # what the cases of a curve share
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,8 @@ class Measured:
         found: dict[tuple[str, int, int], list[CaseResult]] = {}
         for case in timed_cases(self.records, self.backend):
             row = case.record
+            if not is_even(row):
+                continue
             found.setdefault((row.collective, row.ranks, row.nodes), []).append(case)
         return MappingProxyType({key: self._points(curve) for key, curve in found.items()})
 
@@ -88,12 +101,18 @@ def timed_cases(records: Iterable[Record], backend: str) -> list[CaseResult]:
 def check_alike(curve: Sequence[CaseResult], origin: str, names: Sequence[str] = CHOICES) -> None:
     """Raise UsageError if cases of one curve differ in one of these columns."""
     for name in names:
-        values = sorted({str(getattr(case.record, name)) for case in curve})
+        values = sorted({_cell(getattr(case.record, name)) for case in curve})
         if len(values) > 1:
+            shown = ", ".join(value or "none" for value in values)
             raise UsageError(
-                f"{origin} has rows of {curve[0].record.backend} with several values of {name} ({', '.join(values)}); "
-                f"select one, as in {origin}?{name}={values[0]}#{curve[0].record.backend}."
+                f"{origin} has rows of {curve[0].record.backend} with several values of {name} ({shown}); select one, "
+                f"as in {origin}?{name}={values[0]}#{curve[0].record.backend}."
             )
+
+
+def _cell(value: object) -> str:
+    """A value as it stands in a results file."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def range_of(case: CaseResult) -> tuple[float, float]:

@@ -4,7 +4,8 @@
 ``collbench fit results/h200x4-nvrar-worlds.csv`` (nvrar), 2 and 4 H200, bfloat16, chains; a test fits them again.
 
 ``slingshot-11`` has the same inside a node. Between nodes NCCL's constants are effective ones: fitted to two public
-curves of 2 nodes with 4 GH200 each, eager, out of place. On more nodes the scaling is assumed.
+curves of 2 nodes with 4 GH200 each, eager, out of place; there an all-reduce takes what these took. In other worlds
+the law scales it, which is assumed.
 
 ``infiniband-ndr`` is assumed: NCCL's own constants for a step between nodes, and the 400 Gb/s of a ConnectX-7 port.
 
@@ -24,14 +25,14 @@ from typing import Any
 import numpy as np
 
 from collbench.errors import UsageError, pick
-from collbench.fit.curves import Curve, Point
+from collbench.fit import public_curves
+from collbench.fit.curves import Curve, Point, World
 from collbench.fit.estimate import ASSUMED, Estimate, check_request
 from collbench.fit.families import Family, family_of
 from collbench.fit.fitting import fit_curve
 from collbench.fit.law import BETWEEN, INSIDE, UNJUDGED, Law
 from collbench.fit.lines import BASE, ONE, PER_LINE, QUICKER, SLOWER, Floats, Shape
 
-K = 1 << 10
 Constants = tuple[float, ...]  # base, then alpha and ns a byte for each line; microseconds otherwise
 
 
@@ -54,15 +55,6 @@ NVLINK: Mapping[str, Fitted] = MappingProxyType({
     "nvrar": Fitted(ONE, (1.189, 0.9351, 0.002942), (-0.038, 0.048), (-0.056, 0.058)),
 })  # fmt: skip
 _NVLINK_WORLDS = ((2, 1), (4, 1))
-
-# Microseconds at SLINGSHOT_SIZES: sarus-suite/containerfiles-ci, hpc/benchmarks/nccl-tests/README.md, and
-# eth-cscs/cscs-docs, docs/software/communication/nccl.md.
-SLINGSHOT_SIZES = (8, 4 * K, 32 * K, 64 * K, 128 * K, 256 * K, 512 * K, K * K, 2 * K * K, 4 * K * K, 8 * K * K)
-SLINGSHOT = (
-    (18.7, 34.4, 40.4, 65.5, 80.5, 123, 123, 137, 182, 295, 341),
-    (17.9, 32.0, 39.6, 61.0, 81.4, 127, 170, 164, 182, 293, 345),
-)
-SLINGSHOT_WORLD = (8, 2)
 
 # NCCL's constants for Tree between nodes (src/graph/tuning.cc): LL, whose cells are half flag, and Simple; a port of
 # 400 Gb/s, of which it expects 0.92. The public curves on Slingshot are up to 3.6 times slower than NCCL's forecast.
@@ -103,9 +95,7 @@ def inside(backend: str) -> Law:
 def slingshot() -> Law:
     """The effective constants of NCCL between two nodes on Slingshot-11, with those of NVLink inside them."""
     near = inside("nccl")
-    points = tuple(
-        Point(size, *SLINGSHOT_WORLD, us) for us_ in SLINGSHOT for size, us in zip(SLINGSHOT_SIZES, us_, strict=True)
-    )
+    points = tuple(Point(size, *public_curves.WORLD, us) for size, us in public_curves.points())
     known = {place: near.constants[place] for place in (BASE, *_inside_places(near.shape))}
     return fit_curve(Curve("nccl", near.family, points), "slingshot-11 nccl, effective, N = 2", known).law
 
@@ -168,20 +158,37 @@ class Profiled:
         """As `Latencies.of`; raises UsageError for several nodes of the profile nvlink."""
         check_request(size, ranks, nodes)
         if nodes == 1:
-            return _of(inside(self.backend.removesuffix("-paper")), operation, size, ranks, nodes)
+            plain = self.backend.removesuffix("-paper")
+            return _by(inside(plain), plain, operation, size, ranks, nodes)
         if self.profile == "nvlink":
             raise UsageError(f"the profile nvlink has no links between nodes; give one of {', '.join(_NETWORKS)}.")
-        nccl = _of(_NETWORKS[self.profile](), operation, size, ranks, nodes)
+        nccl = self._nccl(operation, size, ranks, nodes)
         if self.backend == "nccl":
             return nccl
-        found = _of(nvrar_between(self.profile, self.backend), operation, size, ranks, nodes)
+        found = _by(nvrar_between(self.profile, self.backend), "nvrar", operation, size, ranks, nodes)
         low, high = found.us / _NVRAR_AT_BEST, max(found.high, nccl.us / _NVRAR_AT_WORST)
         return replace(found, low=low, high=high)
 
+    def _nccl(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
+        found = _by(_NETWORKS[self.profile](), "nccl", operation, size, ranks, nodes)
+        if self.profile == "slingshot-11" and operation.startswith("all_reduce"):
+            return _met(found, size, (ranks, nodes))
+        return found
 
-def _of(law: Law, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
+
+def _met(found: Estimate, size: int, world: World) -> Estimate:
+    """An estimate of NCCL on Slingshot-11, scaled so that it meets the public curves in their world."""
+    law = float(slingshot().us([size], *public_curves.WORLD)[0, 0])
+    factor = public_curves.us(size) / law
+    us, low, high = (each * factor for each in (found.us, found.low, found.high))
+    if world != public_curves.WORLD:
+        return replace(found, us=us, low=low, high=high)
+    return replace(found, us=us, low=us / public_curves.APART, high=us * public_curves.APART)
+
+
+def _by(law: Law, backend: str, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
     """The estimate of a law for all-reduces, whose constants are assumed to hold for other collectives."""
     if operation in ("all_reduce", "all_reduce_rms_norm"):
         return law.estimate(size, ranks, nodes)
-    family = replace(family_of(law.origin.split()[1], operation, on_host=False), ratio=law.family.ratio)
-    return replace(replace(law, family=family).estimate(size, ranks, nodes), basis=ASSUMED)
+    other = replace(law, family=family_of(backend, operation, on_host=False))
+    return replace(other.estimate(size, ranks, nodes), basis=ASSUMED)

@@ -20,7 +20,8 @@ SOFT = 0.1
 MOST_STEPS = 60
 _ENOUGH = 1e-5  # a step that moves no logarithm by more is the last
 _FAR = 2.0  # the largest step of a logarithm
-# Ties are weak: they decide only what measurements leave open. One is worth as much as an error of 3 % in one case.
+# Ties are weak, worth as much as an error of 3 % in one case: they decide what measurements leave open, and draw what
+# these hardly determine.
 _TIE, _ANCHOR, _FAST = 0.03, 0.003, 1e3
 _SLOWER_LINKS = (math.log(5), math.log(8))  # alpha and the time of a byte, between nodes over inside
 _OTHER_LINE = (math.log(3), math.log(0.5))  # of the second line over the first
@@ -28,7 +29,7 @@ _OTHER_LINE = (math.log(3), math.log(0.5))  # of the second line over the first
 
 @dataclass(frozen=True)
 class Ties:
-    """Weak equations ``rows @ logarithms = values``."""
+    """Weak equations ``rows @ logarithms = values``, with values for each fit (fits, equations)."""
 
     rows: Floats
     values: Floats
@@ -36,29 +37,22 @@ class Ties:
 
 def ties_of(shape: Shape, ratio: float, near: Floats, known: Mapping[int, float]) -> Ties:
     """What holds where measurements say nothing: base is ``ratio`` alphas, links between nodes are slower by
-    _SLOWER_LINKS, a second line differs by _OTHER_LINE, all constants lie near ``near``. Those ``known``, by their
-    place, are held fast."""
-    found: list[tuple[Floats, float]] = []
-
-    def tie(one: int, other: int, difference: float) -> None:
-        row = np.zeros(shape.constants)
-        row[[one, other]] = _TIE, -_TIE
-        found.append((row, _TIE * difference))
-
-    tie(BASE, 1, math.log(ratio))
+    _SLOWER_LINKS, a second line differs by _OTHER_LINE, all constants lie near ``near`` (fits, constants). Those
+    ``known``, by their place, are held fast."""
+    pairs = [(BASE, 1, math.log(ratio))]
     for line in range(shape.count):
         first = shape.slots(line).start
         for step in range(2):
-            tie(first + 2 + step, first + step, _SLOWER_LINKS[step])
+            pairs.append((first + 2 + step, first + step, _SLOWER_LINKS[step]))
             if line:
-                tie(first + step, first + step - PER_LINE, _OTHER_LINE[step])
-    anchors = [(place, _ANCHOR, float(near[place])) for place in range(shape.constants)]
-    for place, weight, value in [*anchors, *((place, _FAST, value) for place, value in known.items())]:
-        row = np.zeros(shape.constants)
-        row[place] = weight
-        found.append((row, weight * value))
-    rows, values = zip(*found, strict=True)
-    return Ties(np.array(rows), np.array(values))
+                pairs.append((first + step, first + step - PER_LINE, _OTHER_LINE[step]))
+    unit, places = np.eye(shape.constants), list(known)
+    rows = [_TIE * (unit[one] - unit[other]) for one, other, _ in pairs]
+    ends = np.tile([_TIE * difference for _, _, difference in pairs], (len(near), 1))
+    held = np.tile([_FAST * known[place] for place in places], (len(near), 1))
+    return Ties(
+        np.array([*rows, *_ANCHOR * unit, *_FAST * unit[places]]), np.concatenate([ends, _ANCHOR * near, held], axis=1)
+    )
 
 
 def starts_of(ways: Floats, us: Floats, shape: Shape, ratio: float) -> Floats:
@@ -81,15 +75,15 @@ def starts_of(ways: Floats, us: Floats, shape: Shape, ratio: float) -> Floats:
 
 
 def solve(ways: Floats, us: Floats, weights: Floats, shape: Shape, ties: Ties, starts: Floats) -> tuple[Floats, Floats]:
-    """The best logarithms (fits, constants) and their costs (fits) for each row of ``weights`` (fits, cases), from each
-    of ``starts`` (starts, constants). ``us`` are measured, in microseconds."""
-    fits, tries = len(weights), len(starts)
-    found, costs = _descend(
-        ways, np.log(us), np.repeat(weights, tries, axis=0), shape, ties, np.tile(starts, (fits, 1))
-    )
+    """The best logarithms (fits, constants) and their costs (fits) for each row of ``weights`` (fits, cases), each from
+    its ``starts`` (fits, starts, constants). ``us`` are measured, in microseconds."""
+    fits, tries, constants = starts.shape
+    many, values = (np.repeat(each, tries, axis=0) for each in (weights, ties.values))
+    begun = starts.reshape(fits * tries, constants)
+    found, costs = _descend(ways, np.log(us), many, shape, Ties(ties.rows, values), begun)
     best = costs.reshape(fits, tries).argmin(axis=1)
     rows = np.arange(fits)
-    return found.reshape(fits, tries, -1)[rows, best], costs.reshape(fits, tries)[rows, best]
+    return found.reshape(fits, tries, constants)[rows, best], costs.reshape(fits, tries)[rows, best]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from collbench.predict.amdahl import CLAIMS, WHOLE, needed_share, step_speedup
 from collbench.predict.outcome import Range
 from collbench.views.page import Frame, new_figure
-from collbench.views.palette import GREY
+from collbench.views.palette import GREY, PAPER
 
-PAPER = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.75, "linewidth": 0}  # lines pass behind
+CLOSE = 0.08  # shares whose names would touch on one height
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def amdahl_chart(frame: Frame, baseline: str, points: Sequence[Point]) -> Figure
             f"s = {label}", (1, faster), (6, 0), textcoords="offset points", va="center", annotation_clip=False
         )
     _claim(axes, frame)
+    _guides(axes, frame, points)
     for point in points:
         _point(axes, frame, point)
     axes.set_xlim(0, 1)
@@ -78,6 +79,16 @@ def _point(axes: Axes, frame: Frame, point: Point) -> None:
     shares = np.linspace(point.share.low, point.share.high, 41)
     axes.plot(shares, [point.at(each) for each in shares], color=colour, linewidth=1.2, alpha=0.6)
     axes.plot([share], [speedup], color=colour, marker=marker, markeredgecolor="white", zorder=4)
-    words = f"{point.nodes} node{'s' * (point.nodes != 1)}"
-    axes.annotate(words, (share, speedup), (-5, 5), textcoords="offset points", ha="right",
-                  fontsize=frame.page.small, color=colour, bbox=PAPER)  # fmt: skip
+
+
+def _guides(axes: Axes, frame: Frame, points: Sequence[Point]) -> None:
+    """A line at the share of every number of nodes, which is named at its foot; neighbours on two heights."""
+    shares = sorted({(point.share.value, point.nodes) for point in points})
+    before, height = -1.0, 0
+    for share, nodes in shares:
+        height = 1 - height if share - before < CLOSE else 0
+        before = share
+        axes.axvline(share, color=GREY, linestyle=":", linewidth=1)
+        words = f"{nodes} node{'s' * (nodes != 1)}"
+        axes.annotate(words, (share, 0), (0, 4 + 11 * height), xycoords=axes.get_xaxis_transform(),
+                      textcoords="offset points", ha="center", fontsize=frame.page.small, bbox=dict(PAPER))  # fmt: skip

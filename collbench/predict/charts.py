@@ -147,7 +147,7 @@ def _map_row(study: Study, source: str, batch: int) -> list[Tile]:
 def _tile(study: Study, source: str, batch: int, nodes: int) -> Tile:
     found = study.best(source, batch, nodes)
     if not found:
-        return Tile("", study.why_none(batch, nodes))
+        return Tile("", study.why_none(source, batch, nodes))
     return Tile(kind_of(found[0].spec), f"{split_of(found[0].spec)}\n{milliseconds(duration(found[0]).us)} ms")
 
 

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from collbench.errors import UsageError
 from collbench.fit.estimate import ASSUMED, Estimate
-from collbench.llm.passes import Batch, Pass
+from collbench.llm.passes import DRAFT, Batch, Pass
 from collbench.llm.products import attention, head_product, layer_products
 from collbench.llm.steps import Deployment
 from collbench.predict.gpus import Gpu
+from collbench.predict.sums import total
 
 _TIME = re.compile(r"(?:([1-9]\d*)=)?(\d+(?:\.\d+)?)(us|µs|ms)")
 EFFICIENCY = 0.7  # of the peaks; assumed, as nothing measured here supports it
@@ -67,7 +68,7 @@ def work(batch: Batch, one: Pass) -> Work:
     if one.kind == "prefill":
         return Work(one.rows * batch.prompt, one.tokens * (batch.prompt + 1) / 2)
     there = batch.prompt + batch.output / 2
-    return Work(one.tokens / batch.width * there, one.tokens * there)
+    return Work(one.tokens / (1 if one.kind == DRAFT else batch.width) * there, one.tokens * there)
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,17 @@ class Roofline:
         kinds = {layer in deployment.model.moe_layers: layer for layer in layers}
         each = {sparse: self._layer(deployment, layer, tokens) for sparse, layer in kinds.items()}
         seconds = sum(each[layer in deployment.model.moe_layers] for layer in layers)
-        seconds += len(layers) * self._attention(deployment, work(batch, one))
         head = head_product(deployment, one.rows)
         seconds += self._time(deployment, head.operations, head.weights)
+        return total([(1, self._estimate(seconds)), (1, self.attention(deployment, batch, one))])
+
+    def attention(self, deployment: Deployment, batch: Batch, one: Pass) -> Estimate:
+        """What the attention of all layers takes in a pass (microseconds)."""
+        asked, found = work(batch, one), attention(deployment)
+        each = self._time(deployment, found.operations * asked.pairs, found.cached * asked.cached)
+        return self._estimate(deployment.model.layers * each)
+
+    def _estimate(self, seconds: float) -> Estimate:
         us = 1e6 * seconds
         return Estimate(us / self.efficiency, us, us / self.efficiency**2, ASSUMED, f"compute: {self.name}")
 
@@ -110,10 +119,6 @@ class Roofline:
     def _layer(self, deployment: Deployment, layer: int, tokens: int) -> float:
         products = layer_products(deployment, layer, tokens)
         return sum(self._time(deployment, each.operations, each.weights) for each in products)
-
-    def _attention(self, deployment: Deployment, asked: Work) -> float:
-        found = attention(deployment)
-        return self._time(deployment, found.operations * asked.pairs, found.cached * asked.cached)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 from collbench.errors import UsageError
 from collbench.fit.estimate import Estimate
 from collbench.llm.listing import Listing
-from collbench.llm.passes import Pass
+from collbench.llm.passes import DRAFT, Pass
 from collbench.llm.spec import Spec
 from collbench.predict.communication import Pricing
 from collbench.predict.compute import Compute
@@ -51,8 +51,8 @@ def _share(sent: float, done: float) -> float:
 @dataclass(frozen=True)
 class Outcome:
     """A batch on one split of a model over ``nodes``: ``prefill`` is the time of all passes that read prompts, None for
-    the reason in ``lacks``; ``decode`` that of one decode step, the mean over all of them, None where one token is
-    asked for. ``steps`` is the number of decode steps."""
+    the reason in ``lacks``; ``decode`` that of one decode step with the passes of a draft model before it, the mean of
+    all, None where one token is asked for. ``steps`` is the number of decode steps."""
 
     spec: Spec
     nodes: int
@@ -108,7 +108,7 @@ def outcome(spec: Spec, listing: Listing, nodes: int, decode: Pricing, prefill: 
     a source has not what a decode step needs, or a prefill without any."""
     early = {one: times for one, times in listing.passes.items() if one.kind == "prefill"}
     late = {one: times for one, times in listing.passes.items() if one.kind != "prefill"}
-    steps = sum(late.values())
+    steps = sum(times for one, times in late.items() if one.kind != DRAFT)
     later = _mean(_time(listing, late.items(), decode, compute), steps) if steps else None
     try:
         return Outcome(spec, nodes, decode.source.name, _time(listing, early.items(), prefill, compute), later, steps)
@@ -125,7 +125,9 @@ def _time(listing: Listing, passes: Passes, pricing: Pricing, compute: Compute) 
     """What all these passes take, one after another."""
     parallel = listing.deployment.parallel
     sent = total((times, pricing.sum(listing.steps[one], parallel)) for one, times in passes)
-    return Time(sent, total((times, compute.of(listing.deployment, listing.batch, one)) for one, times in passes))
+    return Time(
+        sent, total((times, compute.of(listing.deployment_of(one), listing.batch, one)) for one, times in passes)
+    )
 
 
 def _mean(time: Time, steps: int) -> Time:

@@ -14,6 +14,7 @@ from collbench.errors import UsageError
 from collbench.fit.estimate import Latencies
 from collbench.llm.listing import Listing
 from collbench.predict.communication import Pricing
+from collbench.predict.compute import Roofline
 from collbench.predict.outcome import Outcome, outcome
 from collbench.predict.splits import Refused
 from collbench.predict.study import Question
@@ -52,14 +53,16 @@ def beside(question: Question) -> list[Beside | Refused]:
 
 def _beside(question: Question, tp: int, nodes: int, published: float, source: Latencies) -> Beside | Refused:
     asked = question.spec
-    spec = replace(asked, tp=tp, pp=1, dp=1, ep=1, gpus_per_node=NODE, batch=1, output=max(2, asked.output))
+    spread = replace(asked, tp=tp, pp=1, dp=1, ep=1, gpus_per_node=NODE)
+    spec = replace(spread, batch=1, output=max(2, asked.output), speculate=0, draft=None, chunk=None)
     pricing = Pricing(source)
     try:
         listing = spec.listing()
         found = outcome(spec, listing, nodes, pricing, pricing, question.compute)
     except UsageError as error:
         return Refused(spec, nodes, source.name, str(error))
-    return _compared(found, sum(_calls(listing)), published)
+    least = found.decode.compute.low / 1e3 if found.decode and isinstance(question.compute, Roofline) else None
+    return _compared(found, sum(_calls(listing)), published, least)
 
 
 def _calls(listing: Listing) -> Iterator[int]:
@@ -68,14 +71,12 @@ def _calls(listing: Listing) -> Iterator[int]:
     yield from (step.count for step in listing.steps[one])
 
 
-def _compared(found: Outcome, calls: int, published: float) -> Beside:
+def _compared(found: Outcome, calls: int, published: float, least: float | None) -> Beside:
     assert found.decode  # at least two tokens are asked for
     whole, compute = found.decode.whole, found.decode.compute
-    is_roofline = compute.low < compute.us
     return Beside(
         found.spec.tp, found.nodes, published, found.source, whole.us / 1e3, whole.low / 1e3, whole.high / 1e3,
-        whole.basis, calls, (1e3 * published - compute.us) / calls, found.decode.communication.us / calls,
-        compute.low / 1e3 if is_roofline else None,
+        whole.basis, calls, (1e3 * published - compute.us) / calls, found.decode.communication.us / calls, least,
     )  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def _notes(found: Sequence[Beside | Refused]) -> Iterator[str]:
     yield from dict.fromkeys(f"{each.source}: {each.why}" for each in found if isinstance(each, Refused))
     for first in [each for each in predicted if each.least_ms and each.least_ms > each.published_ms][:1]:
         yield (
-            f"not this model: its computation takes {first.least_ms:.2f} ms at TP {first.tp} even at the GPU's peaks, "
+            f"not this model: at the peaks of the GPU its computation takes {first.least_ms:.2f} ms at TP {first.tp}, "
             f"more than the {first.published_ms:.2f} published"
         )
 

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from collbench.fit.estimate import Estimate
+from collbench.llm.models import find_model
+from collbench.llm.spec import Spec
 from collbench.predict import amdahl, published
 from collbench.predict.claims import Gain, gains, shares_needed
 from collbench.predict.outcome import Outcome, Range, Time
@@ -51,11 +53,18 @@ def table(study: Study) -> str:
 
 
 def _rows(study: Study) -> Iterator[dict[str, Any]]:
+    dtype = {"dtype": _dtype(study.question.spec)}
     fastest = {id(found[0]) for found in _rankings(study) if found}
     for each in study.outcomes:
-        yield {**_place(each), **_numbers(study, each), "fastest": id(each) in fastest}
+        yield {**dtype, **_place(each), **_numbers(study, each), "fastest": id(each) in fastest}
     for refused in study.refused:
-        yield {**_place(refused), "refused": refused.why}
+        yield {**dtype, **_place(refused), "refused": refused.why}
+
+
+def _dtype(spec: Spec) -> str:
+    """The type that was asked for, or the config's."""
+    own = find_model(spec.model).dtype
+    return spec.dtype or (own.name if own else "")
 
 
 def _rankings(study: Study) -> Iterator[list[Outcome]]:
@@ -70,8 +79,7 @@ def _place(each: Outcome | Refused) -> dict[str, Any]:
     spec = each.spec
     names = ("model", "engine", "batch", "prompt", "output", "gpus_per_node", "tp", "pp", "dp", "ep")
     found = {name: getattr(spec, name) for name in names}
-    dtype = spec.dtype or ""
-    return {**found, "dtype": dtype, "nodes": each.nodes, "gpus": each.nodes * spec.gpus_per_node,
+    return {**found, "nodes": each.nodes, "gpus": each.nodes * spec.gpus_per_node,
             "source": each.source}  # fmt: skip
 
 

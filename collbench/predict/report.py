@@ -14,7 +14,7 @@ from collbench.predict.claims import Gain, gains, shares_needed
 from collbench.predict.outcome import Outcome
 from collbench.predict.splits import Refused
 from collbench.predict.study import Study, duration
-from collbench.tables import Page, Table, counted, notes_of, numbers, show_us, table_of, words
+from collbench.tables import Page, Table, counted, notes_of, numbers, table_of, words
 
 MOST_REASONS = 12
 KINDS = ("TP", "hybrid", "PP")
@@ -48,7 +48,11 @@ def split_of(spec: Spec) -> str:
 
 def milliseconds(us: float) -> str:
     """Milliseconds with three significant digits, whole from 100 on."""
-    value = us / 1000
+    return short(us / 1e3)
+
+
+def short(value: float) -> str:
+    """A number with three significant digits, whole from 100 on."""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:#.3g}"
 
 
@@ -91,7 +95,7 @@ def _row(study: Study, found: Outcome, is_fastest: bool) -> list[str]:
         milliseconds(tpot.us) if tpot else "", _span(tpot) if tpot else "", own,
         f"{speedup.value:.2f}" if speedup and not is_base else "",
         f"{100 * share.value:.0f}" if share and not is_base else "",
-        milliseconds(ttft.us) if ttft else "", show_us(found.latency.whole.us / 1e6) if found.latency else "",
+        milliseconds(ttft.us) if ttft else "", short(found.latency.whole.us / 1e6) if found.latency else "",
         found.basis_of_collectives, found.basis, "fastest" if is_fastest else "",
     ]  # fmt: skip
 
@@ -152,7 +156,8 @@ def _rests_on(study: Study) -> list[str]:
     said += [f"- {source.name}: {_bases(study, source.name)}" for source in question.sources]
     said += [f"- prefill: {question.prefill.name}"] if question.prefill else []
     if question.spec.speculate:
-        said.append("- TPOT is that of a step in which no guess is right; drafts are not included")
+        drafts = "with" if question.spec.draft else "without"
+        said.append(f"- TPOT is that of a step in which no guess is right, {drafts} the passes of a draft model")
     return said
 
 

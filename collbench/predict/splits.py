@@ -11,6 +11,7 @@ from collbench.llm.listing import Listing
 from collbench.llm.products import memory
 from collbench.llm.spec import Spec
 from collbench.predict.gpus import Gpu
+from collbench.tables import counted
 
 NO_ROOM = "weights and cache"
 
@@ -40,14 +41,12 @@ Split = Accepted | Refused
 def splits(spec: Spec, nodes: int, gpu: Gpu | None) -> Iterator[Split]:
     """Every split of tensor times pipeline parallelism over all GPUs of ``nodes``, from tensor parallelism alone to
     stages alone; those of replicas are in ``spec``. tp or pp other than 1 in ``spec`` is kept. With a ``gpu``, a split
-    whose weights and cache exceed its memory is refused. Raises UsageError where no split has that many GPUs."""
+    whose weights and cache exceed its memory is refused; so is ``spec`` where no split has that many GPUs."""
     kept = [
         each for each in ways(spec, nodes * spec.gpus_per_node) if spec.tp in {1, each.tp} and spec.pp in {1, each.pp}
     ]
     if not kept:
-        raise UsageError(
-            f"{spec} does not use the {nodes * spec.gpus_per_node} GPUs of --nodes {nodes}, {spec.gpus_per_node} each."
-        )
+        yield Refused(spec, nodes, "", f"{spec} does not use all {counted(nodes * spec.gpus_per_node, 'GPU')}.")
     for each in kept:
         yield split(each, nodes, gpu)
 
@@ -73,7 +72,8 @@ def check_memory(listing: Listing, gpu: Gpu) -> None:
     """Raise UsageError where weights and the cache of a batch alone do not fit into a GPU."""
     deployment, batch = listing.deployment, listing.batch
     cached = batch.requests * (batch.prompt + batch.output)
-    most = max(memory(deployment, stage, cached) for stage in range(deployment.parallel.pp))
+    whole = [each for each in (deployment, listing.draft) if each]
+    most = sum(max(memory(each, stage, cached) for stage in range(each.parallel.pp)) for each in whole)
     size = most * deployment.dtype.itemsize
     if size > gpu.memory:
         raise UsageError(f"{NO_ROOM} take {size / 1e9:,.0f} GB of a GPU's {gpu.memory / 1e9:g}.")

@@ -63,10 +63,11 @@ class Study:
         base = self.base(found)
         return base.decode.share if base and base.decode else None
 
-    def why_none(self, batch: int, nodes: int) -> str:
+    def why_none(self, source: str, batch: int, nodes: int) -> str:
         """In few words why no split of a batch has a prediction: none fits into memory, or other reasons."""
-        found = [each for each in self.refused if (each.spec.batch, each.nodes) == (batch, nodes)]
-        return "does not fit" if all(each.why.startswith(NO_ROOM) for each in found) else "none"
+        here = [each for each in self.refused if (each.spec.batch, each.nodes) == (batch, nodes)]
+        found = [each.why for each in here if each.source in {"", source}]
+        return "does not fit" if all(why.startswith(NO_ROOM) for why in found) else "none"
 
     def best(self, source: str, batch: int, nodes: int) -> list[Outcome]:
         """The splits of a batch over so many nodes, from the fastest decode step (of prefill, where one token is asked

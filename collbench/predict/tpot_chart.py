@@ -13,7 +13,9 @@ from collbench.fit.estimate import Estimate
 from collbench.views import scales
 from collbench.views.curves import Curve, draw, draw_bands
 from collbench.views.page import Frame, Key, new_figure
-from collbench.views.palette import GREY
+from collbench.views.palette import GREY, PAPER
+
+ROOM = 1.12  # above and below all whiskers, for the splits that are named there
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ def tpot_chart(frame: Frame, tracks: Sequence[Track], gpus: Mapping[int, int]) -
     draw(axes, frame, curves)
     ends = [value for curve in curves for part in (curve.y, curve.low, curve.high) for value in part]
     scales.latency_axis(axes, scales.finite([ends]))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low / ROOM, high * ROOM)
     draw_bands(frame, [(axes, [curve for curve in curves if not curve.dashed])])
     _label_splits(axes, frame, tracks)
     _node_axis(axes, gpus)
@@ -76,4 +80,4 @@ def _label_splits(axes: Axes, frame: Frame, tracks: Sequence[Track]) -> None:
                 shift = (0, 5) if top else (0, -5)
                 axes.annotate(word, (nodes, end / 1e3), shift, textcoords="offset points", ha="center",
                               va="bottom" if top else "top", fontsize=frame.page.small,
-                              color=frame.styles[track.source][0])  # fmt: skip
+                              color=frame.styles[track.source][0], bbox=dict(PAPER))  # fmt: skip

@@ -18,14 +18,15 @@ FEWEST_SLOTS = 3
 SPAN = 1e-3  # seconds of one sample: 100 times the cost of starting and stopping it
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """``size`` rounded up to what a buffer may begin at."""
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def stride_of(problem: Problem) -> int:
     """Bytes from one slot to the next where slots do not overlap; the same on every rank."""
-    whole = ALIGNMENT + _aligned(problem.output_bytes + GUARD_BYTES)
-    return whole if problem.in_place else _aligned(problem.input_bytes) + whole
+    whole = ALIGNMENT + aligned(problem.output_bytes + GUARD_BYTES)
+    return whole if problem.in_place else aligned(problem.input_bytes) + whole
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _separate(problem: Problem, rank: int, slots: int) -> Buffers:
         send_at, recv_at = ALIGNMENT + max(0, shift), ALIGNMENT + max(0, -shift)
         first, end = ALIGNMENT, ALIGNMENT + problem.bytes
     else:
-        send_at, recv_at = 0, _aligned(problem.input_bytes) + ALIGNMENT
+        send_at, recv_at = 0, aligned(problem.input_bytes) + ALIGNMENT
         first, end = recv_at, recv_at + received * width
     send, recv = (
         Region(at, stride, slots, count, problem.dtype) for at, count in ((send_at, sent), (recv_at, received))
@@ -130,7 +131,7 @@ def _overlapped(problem: Problem, rank: int, slots: int) -> Buffers:
     width = problem.dtype.itemsize
     sent, received, step = problem.sent(rank), problem.received(rank), ALIGNMENT // width
     extra = (slots - 1) * step
-    recv_at = _aligned(problem.bytes + extra * width) + ALIGNMENT
+    recv_at = aligned(problem.bytes + extra * width) + ALIGNMENT
     send, recv = (Region(at, ALIGNMENT, slots, count, problem.dtype) for at, count in ((0, sent), (recv_at, received)))
     inputs, outputs = (
         Region(at, ALIGNMENT, 1, count + extra if count else 0, problem.dtype)
@@ -167,11 +168,11 @@ def kept(problem: Problem, rank: int, slots: int) -> Buffers:
 
 
 def _stride_of_output(problem: Problem) -> int:
-    return ALIGNMENT + _aligned(problem.output_bytes + GUARD_BYTES)
+    return ALIGNMENT + aligned(problem.output_bytes + GUARD_BYTES)
 
 
 def _inputs_of(problem: Problem, slots: int) -> int:
-    return _aligned(problem.input_bytes) + (slots - 1) * ALIGNMENT
+    return aligned(problem.input_bytes) + (slots - 1) * ALIGNMENT
 
 
 def shifted(buffers: Buffers, send: int, recv: int) -> Buffers:

@@ -34,6 +34,9 @@ class Compute(Protocol):
     def calls(self, work: Work) -> Sequence[Call]:
         """The calls of this work."""
 
+    def handed_on(self, array: Array) -> Sequence[Call]:
+        """The calls that leave ``array``, the input of a collective, in the cache, as work does that writes it."""
+
 
 @dataclass(frozen=True)
 class Nothing:
@@ -43,6 +46,10 @@ class Nothing:
 
     def calls(self, work: Work) -> Sequence[Call]:
         """None."""
+        return ()
+
+    def handed_on(self, array: Array) -> Sequence[Call]:
+        """None: it is there."""
         return ()
 
 
@@ -61,6 +68,10 @@ class Spin:
     def calls(self, work: Work) -> Sequence[Call]:
         """One spin."""
         return (spin(self.device, self.seconds),)
+
+    def handed_on(self, array: Array) -> Sequence[Call]:
+        """None: a spin evicts nothing."""
+        return ()
 
 
 def spin(device: Device, seconds: float) -> Call:
@@ -99,12 +110,16 @@ class Products:
     @property
     def words(self) -> str:
         """The number of layers whose weights are in memory."""
-        return f"matrix products with weights of {self.held} of {len(self.layers)} layers in turns"
+        return f"matrix products with weights of {self.held} layers in turns"
 
     def calls(self, work: Work) -> Sequence[Call]:
         """Its matrix products."""
         turn = (work.layer - self.layers.start) % self.held
         return [self._call(product, (work.part, turn)) for product in self._products(work)]
+
+    def handed_on(self, array: Array) -> Sequence[Call]:
+        """One that reads it: weights have evicted it, where an engine has just written it."""
+        return (self.matrices.touched(array),) if array.size else ()
 
     def _products(self, work: Work) -> list[Product]:
         if work.part == HEAD:

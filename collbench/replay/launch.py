@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from collbench import registry
@@ -17,7 +17,7 @@ from collbench.errors import CANNOT_WRITE, Exit, UsageError
 from collbench.host import fabric
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure.launch import new_run_id
-from collbench.measure.sidecar import gather_facts
+from collbench.measure.sidecar import Sidecar, gather_facts, gather_late
 from collbench.ranks.failure import end_all
 from collbench.ranks.start import Child
 from collbench.ranks.watchdog import Watchdog
@@ -29,9 +29,9 @@ from collbench.replay.request import ReplayRequest
 from collbench.replay.rows import RowMaker
 from collbench.replay.runner import Runner
 from collbench.replay.voices import spaces_of
-from collbench.results.files import SCHEMA, sidecar_path
+from collbench.results.files import sidecar_path
 from collbench.results.replays import ReplayRecord, dump, load
-from collbench.results.writing import append_text, replace_text
+from collbench.results.writing import append_text
 
 SHARE_OF_ROOM = 0.25  # of free memory, for outputs of a pass
 MOST_ROOM = 8 << 30
@@ -69,9 +69,13 @@ def _run(request: ReplayRequest, everyone: World, dog: Watchdog) -> None:
     stage = plan.stage_of(everyone.rank)
     compute = compute_of(request.compute, request.spin_seconds, device, deployment, request.one, stage)
     entry = gather_facts(everyone, request.argv, {device.kind: device}, replay=_facts(request), compute=compute.words)
-    run_id, launch = everyone.led(partial(_begin, request, entry))
+    notes = Sidecar(request.path, [])
+    run_id, launch = everyone.led(partial(_begin, request, notes, entry))
     rows = RowMaker(request, run_id, launch, *_place(opened))
     Runner(request, plan, spaces, compute, opened, rows, dog, partial(_append, request)).run()
+    late = gather_late(everyone, {})
+    if late is not None:
+        notes.end(late)
     dog.beat("closing")
     opened.close()
 
@@ -91,15 +95,25 @@ def _append(request: ReplayRequest, row: ReplayRecord) -> None:
     append_text(request.path, dump([row], header=False))
 
 
-def _begin(request: ReplayRequest, entry: dict[str, Any] | None) -> tuple[str, int]:
+def _begin(request: ReplayRequest, notes: Sidecar, entry: dict[str, Any] | None) -> tuple[str, int]:
     """On rank 0: the identifier of the run and the number of this launch, whose facts are added to the sidecar."""
-    rows, notes = load(request.path), sidecar_path(request.path)
-    known: Sequence[Any] = json.loads(notes.read_text(encoding="utf-8"))["launches"] if notes.exists() else []
+    rows, notes.launches = load(request.path), known_launches(request.path)
     run_id = rows[0].run_id if rows else new_run_id()
-    launch = 1 + max([row.launch for row in rows] + [each["launch"] for each in known], default=-1)
-    content = {"schema": SCHEMA, "run_id": run_id, "launches": [*known, {"launch": launch, **(entry or {})}]}
-    replace_text(notes, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    launch = 1 + max([row.launch for row in rows] + [each["launch"] for each in notes.launches], default=-1)
+    notes.begin(run_id, {"launch": launch, **(entry or {})})
     return run_id, launch
+
+
+def known_launches(results: Path) -> list[dict[str, Any]]:
+    """The launches that the sidecar of a results file describes, [] without one. Raises UsageError."""
+    path = sidecar_path(results)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["launches"]
+        return [{**each, "launch": int(each["launch"])} for each in found]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not a sidecar of collbench ({error}); restore it, or give another -o.") from None
 
 
 def _check_own_gpus(everyone: World, device: Device) -> None:

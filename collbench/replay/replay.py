@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,15 +117,17 @@ def _on_launcher(request: ReplayRequest, comm: MPI.Intracomm) -> Ended:
 
     request = replace(request, path=comm.bcast(request.path))
     before, error = 0, None
-    if comm.Get_rank() == 0:
-        try:
-            before = _open_file(request)
-        except UsageError as mistake:  # raised below, on all ranks
-            error = mistake
-    error = comm.bcast(error)
-    if error is not None:
-        raise error
-    launch.run(request, None)
-    records = tuple(load(request.path))[before:] if comm.Get_rank() == 0 else None
+    with ExitStack() as held:
+        if comm.Get_rank() == 0:
+            try:
+                held.callback(lock.take(request.path, (lock.COMMAND, lock.RANKS)).release, remove_file=True)
+                before = _open_file(request)
+            except UsageError as mistake:  # raised below, on all ranks
+                error = mistake
+        error = comm.bcast(error)
+        if error is not None:
+            raise error
+        launch.run(request, None)
+        records = tuple(load(request.path))[before:] if comm.Get_rank() == 0 else None
     code = comm.bcast(_code(records) if records is not None else None)
     return Ended(code, request.path, records)

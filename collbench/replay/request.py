@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from collbench.errors import UsageError
 from collbench.llm.listing import Listing
 from collbench.llm.passes import Pass
 from collbench.llm.spec import Spec
 from collbench.plan.skew import Skew
-from collbench.results.replays import COMPUTES
 
-DECODE, PREFILL = "decode", "prefill"
-PASSES = (DECODE, PREFILL)
+KINDS = MappingProxyType({"decode": ("decode", "verify"), "prefill": ("prefill",)})  # of passes, by ``which``
 
 
 @dataclass(frozen=True)
 class ReplayRequest:
-    """One call of ``llm replay``: a pass of a model on an engine, on each of ``backends``, which are all on GPUs or all
-    on CPU ranks; ``rest`` runs what a backend has not.
+    """One call of ``llm replay``: a pass of a model on an engine, ``which`` of KINDS, on each of ``backends``, all of
+    which are on GPUs or all on CPU ranks; ``rest`` runs what a backend has not.
 
-    ``compute``: what stands between collectives, of COMPUTES; ``spin_seconds`` of each spin; ``skews``: how
-    late ranks are in turn. ``samples`` of each part,
-    None until the median is known, for ``max_seconds`` at most. ``argv`` is recorded in the sidecar.
+    ``compute``: what stands between collectives (none, spin, gemm); ``spin_seconds`` of each spin; ``skews``: how late
+    ranks are, one after another. ``samples`` of each part, None until the median is known, for ``max_seconds`` at most.
+    ``argv`` is recorded in the sidecar.
     """
 
     spec: Spec
@@ -45,10 +44,6 @@ class ReplayRequest:
     force: bool
     argv: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        if self.compute not in COMPUTES:
-            raise ValueError(self.compute)
-
     @cached_property
     def listing(self) -> Listing:
         """All passes of the spec. Raises UsageError."""
@@ -58,7 +53,7 @@ class ReplayRequest:
     def one(self) -> Pass:
         """The pass: the largest of its kind. Raises UsageError where there is none."""
         for one in self.listing.shown():
-            if (one.kind == PREFILL) is (self.which == PREFILL):
+            if one.kind in KINDS[self.which]:
                 return one
         raise UsageError(f"{self.spec} has no decode step, since its output is one token; give output=2 or more.")
 

@@ -6,13 +6,11 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import islice
 
 import numpy as np
 
 from collbench.devices.device import Call
 from collbench.errors import CannotRunError
-from collbench.llm.order import HEAD as HEAD_WORK
 from collbench.llm.order import Work
 from collbench.measure.timing import Track, add_block, warm_up
 from collbench.plan.skew import Skew
@@ -26,6 +24,7 @@ from collbench.replay.part import Part
 from collbench.replay.plan import Kind, Plan
 from collbench.replay.request import ReplayRequest
 from collbench.replay.rows import MICRO, RowMaker
+from collbench.replay.sequences import Sequences
 from collbench.replay.skews import Delays
 from collbench.replay.voices import Spaces, Voice, chain_of, voice_of
 from collbench.results.replays import CHAIN, COMMUNICATION, HEAD, LAYERS, SKEWED, STEP, WITHOUT, ReplayRecord
@@ -81,7 +80,6 @@ class Runner:
             timing.track = Track(timing.part)
             warm_up(self.everyone, timing.track, self.request)
         self._take_turns(timings)
-        self._report([one.row for one in contestants if one.row], timings)
         for timing in timings:
             timing.part.close()
         self.everyone.comm.Barrier()
@@ -118,13 +116,15 @@ class Runner:
             for timing in one.timings:
                 timing.part.close()
             one.timings.clear()
+            if self.everyone.rank == 0:
+                self.dog.done(partial(self.emit, one.row))
 
     def _add_parts(self, one: Contestant, blank: ReplayRecord) -> None:
         judged = [voice.prepared for voice in one.voices.values() if voice.prepared]
-        self._add(one, blank, self._sequence(one, with_work=False), judged)
+        self._add(one, blank, self._sequences.of_pass(one.voices, with_work=False), judged)
         if self.request.compute != "none" and not one.row:
             row = self.rows.blank(one.name, STEP, "ok")
-            self._add(one, row, self._sequence(one, with_work=True), judged)
+            self._add(one, row, self._sequences.of_pass(one.voices, with_work=True), judged)
         for skew in self.request.skews:
             self._add_skewed(one, skew, judged)
         if not one.row:
@@ -138,7 +138,7 @@ class Runner:
             skew=str(skew), first_late_us=delays.earliest * MICRO, last_late_us=delays.latest * MICRO,
         )  # fmt: skip
         late = [spin(self.opened.device, seconds) for seconds in delays.of_rank(self.everyone.rank)]
-        self._add(one, row, self._sequence(one, self.request.compute != "none", late=late), judged)
+        self._add(one, row, self._sequences.of_pass(one.voices, self.request.compute != "none", late=late), judged)
 
     def _add(
         self, one: Contestant, row: ReplayRecord, calls: Sequence[Call], judged: Sequence[Prepared], whole: bool = True
@@ -159,36 +159,16 @@ class Runner:
         self.opened.agreed(part.start)
         return part
 
-    def _sequence(
-        self, one: Contestant, with_work: bool, without: Kind | None = None, late: Sequence[Call] = ()
-    ) -> list[Call]:
-        """The calls of this rank in their order; ``late`` are those that delay it, one for each work."""
-        calls: list[Call] = []
-        delays = iter(late)
-        numbers = dict.fromkeys(self.plan.kinds, 0)
-        for event in self.plan.stages[self._stage]:
-            if isinstance(event, Work):
-                calls += islice(delays, 1)
-                calls += self._work[event] if with_work else ()
-            elif event != without and (prepared := one.voices[event].prepared):
-                calls.append(prepared.calls[numbers[event] % len(prepared.calls)])
-                numbers[event] += 1
-        return calls
-
-    @property
-    def _stage(self) -> int:
-        return self.plan.stage_of(self.everyone.rank)
-
     @cached_property
-    def _work(self) -> dict[Work, Sequence[Call]]:
-        """The calls of all work of this rank. Raises AgreedError where those of one cannot be made."""
+    def _sequences(self) -> Sequences:
+        """The sequences of this rank. Raises AgreedError where the work of some rank cannot be made."""
+        stage = self.plan.stage_of(self.everyone.rank)
 
         def make() -> dict[Work, Sequence[Call]]:
-            return {
-                event: self.compute.calls(event) for event in self.plan.stages[self._stage] if isinstance(event, Work)
-            }
+            works = (event for event in self.plan.stages[stage] if isinstance(event, Work))
+            return {work: self.compute.calls(work) for work in works}
 
-        return self.opened.agreed(make)
+        return Sequences(self.plan, stage, self.compute, self.opened.agreed(make))
 
     def _add_chains(self, one: Contestant) -> None:
         """The chain of each collective, with about as many calls as one of a sweep; and where a pass has several that
@@ -207,7 +187,7 @@ class Runner:
     def _add_without(self, one: Contestant, kind: Kind) -> None:
         row = self.rows.of_voice(one.name, WITHOUT, one.voices[kind], self.plan, None)
         others = [voice.prepared for other, voice in one.voices.items() if other != kind and voice.prepared]
-        self._add(one, row, self._sequence(one, with_work=False, without=kind), others)
+        self._add(one, row, self._sequences.of_pass(one.voices, with_work=False, without=kind), others)
 
     def _seconds_of_a_call(self, part: Part) -> float:
         """The mean over the calls of a pass, from the fastest of a few samples; rank 0's."""
@@ -216,13 +196,14 @@ class Runner:
 
     def _computing(self, contestants: Sequence[Contestant]) -> list[Timing]:
         """The layers, and the head, without collectives."""
-        if self.request.compute == "none" or all(one.row for one in contestants):
+        able = [one for one in contestants if not one.row]
+        if self.request.compute == "none" or not able:
             return []
         found = []
         for part, is_head in ((LAYERS, False), (HEAD, True)):
             row = self.rows.blank("", part, "ok")
             self._announce("preparing", row)
-            calls = [call for work, mine in self._work.items() if (work.part == HEAD_WORK) is is_head for call in mine]
+            calls = self._sequences.of_work(able[0].voices, is_head)
             found.append(Timing(row, self._started(Part(self.everyone, self.opened.device, calls, [], whole=True))))
         return found
 
@@ -236,21 +217,15 @@ class Runner:
                 self._announce("timing", timing.row)
                 if add_block(self.everyone, track, self.request):
                     left.remove((timing, track))
+                    self._report(timing.row, track)
 
-    def _report(self, ended: Sequence[ReplayRecord], timings: Sequence[Timing]) -> None:
+    def _report(self, row: ReplayRecord, track: Track) -> None:
+        """Write the rows of a part that has been timed, on rank 0."""
         if self.everyone.rank:
             return
-        for row in ended:
-            self.dog.done(partial(self.emit, row))
-        for timing in timings:
-            for row in self._rows_of(timing):
-                self.dog.done(partial(self.emit, row))
-
-    def _rows_of(self, timing: Timing) -> list[ReplayRecord]:
-        assert timing.track is not None, "it has been timed"
-        if timing.row.part not in (LAYERS, HEAD) or not timing.track.seconds:
-            return [self.rows.of_track(timing.row, timing.track)]
-        return self._rows_of_stages(timing.row, timing.track)
+        by_stage = row.part in (LAYERS, HEAD) and track.seconds
+        for each in self._rows_of_stages(row, track) if by_stage else [self.rows.of_track(row, track)]:
+            self.dog.done(partial(self.emit, each))
 
     def _rows_of_stages(self, row: ReplayRecord, track: Track) -> list[ReplayRecord]:
         """A row for each stage with this work: what its slowest rank took."""

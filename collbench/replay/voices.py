@@ -8,11 +8,11 @@ from functools import partial
 
 from collbench import registry
 from collbench.backends import DescribedCall, Session
-from collbench.devices.device import Call, Device
+from collbench.devices.device import Array, Call, Device
 from collbench.errors import CannotRunError
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
-from collbench.proof.buffers import Buffers, Rounds, arena_bytes, kept, kept_bytes, lay_out
+from collbench.proof.buffers import FEWEST_SLOTS, Buffers, Rounds, aligned, arena_bytes, kept, kept_bytes, lay_out
 from collbench.proof.prepared import Prepared
 from collbench.replay.opened import Opened
 from collbench.replay.plan import Kind, Plan
@@ -39,7 +39,7 @@ class Spaces:
 @dataclass(frozen=True)
 class Voice:
     """One collective on one backend: ``ran_by`` is its spec, ``why`` the reason where it is not the one that was asked
-    for. ``prepared`` is None on a rank that takes no part in it."""
+    for. ``prepared`` is None on a rank that takes no part in it; ``sends`` are the inputs of its calls."""
 
     kind: Kind
     ran_by: str
@@ -48,22 +48,31 @@ class Voice:
     space: Space
     session: Session
     prepared: Prepared | None
+    sends: tuple[Array, ...]
     params: str
 
 
 def spaces_of(plan: Plan, opened: Opened, room: int) -> Spaces:
-    """Places for outputs of all calls of a pass, or of as many as ``room`` bytes hold; at least of one where calls may
-    share an output. Raises CannotRunError where calls that may not do not fit."""
+    """Places for the outputs of all calls of a pass, or where ``room`` bytes do not hold them, of some that take turns;
+    calls that overwrite what they read never do."""
     problems = {kind: _problem_of(kind, opened) for kind in plan.kinds}
-    share = min(1.0, room / sum(kept_bytes(problems[kind], plan.most(kind)) for kind in plan.kinds))
+    share = room / sum(kept_bytes(problems[kind], plan.most(kind)) for kind in plan.kinds)
     found, end = {}, 0
     for kind, problem in problems.items():
-        most = plan.most(kind)
-        slots = most if problem.overwrites else max(1, int(share * most))
+        slots = plan.most(kind) if problem.overwrites else slots_of(plan.most(kind), share)
         of_chain = end + kept_bytes(problem, slots)
         found[kind] = Space(end, slots, of_chain)
-        end = of_chain + arena_bytes(problem, opened.device)
+        end = aligned(of_chain + arena_bytes(problem, opened.device))
     return Spaces(found, end)
+
+
+def slots_of(calls: int, share: float) -> int:
+    """Slots of so many calls where memory holds ``share`` of them: at least as many as make consecutive calls differ,
+    and where they take turns an odd number, so that each meets both halves of a kernel's scratch."""
+    if share >= 1 or calls <= FEWEST_SLOTS:
+        return calls
+    slots = max(FEWEST_SLOTS, int(share * calls))
+    return slots - (slots % 2 == 0)
 
 
 def _problem_of(kind: Kind, opened: Opened) -> Problem:
@@ -92,9 +101,9 @@ def _on(spec: str, plan: Plan, kind: Kind, space: Space, opened: Opened, why: st
             raise CannotRunError(reason)
     sessions = {layout: opened.session(spec, layout) for layout in layouts}
     mine = _mine(layouts, opened)
-    problem, prepared = opened.agreed(partial(_prepared, spec, plan, kind, space, opened, mine, sessions[mine]))
+    problem, prepared, sends = opened.agreed(partial(_prepared, spec, plan, kind, space, opened, mine, sessions[mine]))
     params = opened.everyone.first(_params(opened.device, prepared.calls[0]) if prepared else None)
-    return Voice(kind, spec, why, problem, space, sessions[mine], prepared, params[1] if params else "")
+    return Voice(kind, spec, why, problem, space, sessions[mine], prepared, sends, params[1] if params else "")
 
 
 def _mine(layouts: tuple[Layout, ...], opened: Opened) -> Layout:
@@ -105,14 +114,16 @@ def _mine(layouts: tuple[Layout, ...], opened: Opened) -> Layout:
 
 def _prepared(
     spec: str, plan: Plan, kind: Kind, space: Space, opened: Opened, layout: Layout, session: Session
-) -> tuple[Problem, Prepared | None]:
+) -> tuple[Problem, Prepared | None, tuple[Array, ...]]:
     group = opened.world(layout).group
     problem = kind.problem(group.layout)
     count = plan.count(kind, opened.everyone.rank)
     if not count:
-        return problem, None
+        return problem, None, ()
     buffers = kept(problem, group.rank, min(count, space.slots))
-    return problem, prepared_at(spec, problem, opened, layout, session, space.of_pass, buffers)
+    arena = session.arena[space.of_pass :]
+    sends = tuple(opened.device.view(arena, buffers.send, slot) for slot in range(buffers.send.slots))
+    return problem, prepared_at(spec, problem, opened, layout, session, space.of_pass, buffers), sends
 
 
 def prepared_at(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 Style = tuple[str, str]  # colour and marker
 GREY, RED = "#6b6b6b", "#b00020"
+# Ground of words that lines pass behind.
+PAPER: Mapping[str, Any] = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.75, "linewidth": 0}
 # Okabe and Ito's palette, and darker colours at a distance from it for normal, protan, deutan and tritan vision.
 KNOWN: Mapping[str, Style] = {
     "nccl": ("#0072B2", "o"),

@@ -13,15 +13,16 @@ UNSKEWED = "0"
 
 @dataclass(frozen=True)
 class PartSummary:
-    """A collective of a replay, microseconds as medians over launches: ``sum_us`` of all of its ``count`` calls at the
-    latency of a chain, ``added_us``, by how much the pass is longer with them than without, None where that was not
-    measured."""
+    """A collective of a replay, microseconds as medians over launches: ``sum_us`` of all of its ``count`` calls, of
+    which ``answers`` are judged, at the latency of a chain; ``added_us``, by how much the pass is longer with them than
+    without, None where that was not measured."""
 
     what: str
     collective: str
     bytes: int
     ranks: int
     count: int
+    answers: int
     ran_by: str
     sum_us: float
     added_us: float | None
@@ -66,8 +67,8 @@ class Summary:
 
 
 def summaries(records: Sequence[ReplayRecord]) -> list[Summary]:
-    """The summary of each backend of one setting, in the order of first rows."""
-    names = dict.fromkeys(record.backend for record in records if record.backend)
+    """The summary of each backend of one setting, in the order of names."""
+    names = sorted({record.backend for record in records if record.backend})
     return [_summary(name, [record for record in records if record.backend in (name, "")]) for name in names]
 
 
@@ -87,8 +88,8 @@ def _summary(name: str, records: Sequence[ReplayRecord]) -> Summary:
         step_us=_middle(each.step for each in figures),
         compute_us=_middle(each.compute for each in figures),
         beyond_us=_middle(each.beyond for each in figures),
-        parts=tuple(_parts([record for rows in mine for record in rows])) if not flaw else (),
-        skews=tuple(_skews(mine)) if not flaw else (),
+        parts=tuple(sorted(_parts(mine), key=lambda part: -part.sum_us)) if not flaw else (),
+        skews=tuple(sorted(_skews(mine), key=lambda one: one.skew)) if not flaw else (),
         problem=f"{flaw.part} {flaw.collective} {flaw.status}: {flaw.reason}".replace("  ", " ") if flaw else "",
     )
 
@@ -146,7 +147,8 @@ def _from_arrivals(row: ReplayRecord, communication: float, late: float, on_time
     return longer - (row.first_late_us or 0.0), longer - (row.last_late_us or 0.0)
 
 
-def _parts(rows: Sequence[ReplayRecord]) -> Iterator[PartSummary]:
+def _parts(launches: Iterable[Iterable[ReplayRecord]]) -> Iterator[PartSummary]:
+    rows = [row for rows in launches for row in rows]
     kinds: dict[tuple[object, ...], list[ReplayRecord]] = {}
     for row in rows:
         if row.part in (CHAIN, WITHOUT):
@@ -166,9 +168,17 @@ def _part(chains: Sequence[Sequence[ReplayRecord]], added_us: float | None) -> P
     """Of the rows of each launch, which are several where stages send alike."""
     one = chains[0][0]
     whole = median(sum(row.count * (row.us_median or 0.0) for row in rows) for rows in chains)
-    count = sum(row.count for row in chains[0])
-    size, ranks = one.bytes or 0, one.group_ranks or 0
-    return PartSummary(one.what, one.collective, size, ranks, count, one.ran_by, whole, added_us)
+    return PartSummary(
+        what=one.what,
+        collective=one.collective,
+        bytes=one.bytes or 0,
+        ranks=one.group_ranks or 0,
+        count=sum(row.count for row in chains[0]),
+        answers=sum(row.count if row.answers is None else row.answers for row in chains[0]),
+        ran_by=one.ran_by,
+        sum_us=whole,
+        added_us=added_us,
+    )
 
 
 def _less(whole: float | None, part: float | None) -> float | None:

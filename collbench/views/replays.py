@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from collbench.plan.sizes import format_size
-from collbench.results.replays import CHAIN, SKEWED, STEP, WITHOUT, ReplayRecord
+from collbench.results.replays import CHAIN, LAYERS, SKEWED, STEP, WITHOUT, ReplayRecord
 from collbench.tables import Page, Table, counted, notes_of, numbers, show_us, table_of, words
 from collbench.views.replay_sums import PartSummary, SkewSummary, Summary, summaries
 
@@ -76,6 +76,10 @@ def _remarks(found: Iterable[Summary]) -> Iterator[str]:
     for each in found:
         if each.problem:
             yield f"- {each.backend}: {each.problem}"
+        for part in each.parts:
+            if part.answers < part.count:
+                what = f"{part.collective} of {format_size(part.bytes)}"
+                yield f"- {each.backend}: memory holds {part.answers} of {part.count} answers of {what}, the last ones"
         if each.difference is not None and abs(each.difference) > AGREES:
             yield f"- {each.backend}: {_where(each)}"
 
@@ -85,10 +89,11 @@ def _where(each: Summary) -> str:
     known = [(part.added_us - part.sum_us, part) for part in each.parts if part.added_us is not None]
     if known:
         excess, part = max(known, key=lambda one: abs(one[0]))
-        return f"{part.collective} of {format_size(part.bytes)} adds {_us(excess)} µs to what its calls take in a chain"
+        change = f"{show_us(abs(excess))} µs {'more' if excess > 0 else 'less'}"
+        return f"{part.collective} of {format_size(part.bytes)} takes {change} in the pass than in a chain"
     if any(part.collective == "send" for part in each.parts):
         return "in a chain of sends they follow one another, while in a pass a stage waits for each"
-    return "which collective differs was not measured"
+    return f"{each.parts[0].collective} of {format_size(each.parts[0].bytes)} is all that there is"
 
 
 def _notes(records: Sequence[ReplayRecord]) -> Iterator[str]:
@@ -101,6 +106,8 @@ def _notes(records: Sequence[ReplayRecord]) -> Iterator[str]:
     if any(row.part == WITHOUT for row in records):
         yield "- adds: by how much the pass is longer than the same pass without these calls"
     if any(row.part == STEP for row in records):
+        for words in dict.fromkeys(row.params for row in records if (row.part, row.compute) == (LAYERS, "gemm")):
+            yield f"- {words}, without attention, norms and activations; inputs of collectives are in the cache"
         yield "- beyond both: with compute, less compute and communication alone; negative where they overlap"
     if any(row.part == SKEWED for row in records):
         yield "- late: before each attention, each MLP and the head, by times that are drawn once for each launch"

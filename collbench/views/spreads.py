@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from collbench.llm.listing import Listing, show_volume
-from collbench.llm.passes import Pass
+from collbench.llm.passes import DRAFT, Pass
 from collbench.llm.steps import Step
 from collbench.views.page import Frame, new_figure
 from collbench.views.titles import NAMES
@@ -42,14 +42,13 @@ def spreads_chart(frame: Frame, listings: Mapping[str, Listing]) -> Figure:
     keys = [Patch(facecolor=colour, label=_named(name)) for name, colour in COLOURS.items() if name in used]
     figure = new_figure(frame, 1.1 + 0.62 * len(listings) + 1.0, keys)
     (upper, lower) = figure.subplots(2, 2, sharey=True)
-    _stacks(upper[0], "calls in a pass", listings, lambda step: step.count)
-    _stacks(upper[1], "message steps in a pass", listings, message_steps)
-    kinds = [one.kind for one in next(iter(listings.values())).shown()]
-    for place, axes in enumerate(lower):
-        if place < len(kinds):
-            _volumes(axes, CALLED[kinds[place]], listings, place)
-        else:
-            axes.set_visible(False)
+    passes = list(dict.fromkeys(one.kind for one in next(iter(listings.values())).shown() if one.kind != DRAFT))
+    _stacks(upper[0], f"calls in a {CALLED[passes[-1]]}", listings, lambda step: step.count)
+    _stacks(upper[1], f"message steps in a {CALLED[passes[-1]]}", listings, message_steps)
+    for axes, kind in zip(lower, passes, strict=False):
+        _volumes(axes, kind, listings)
+    for axes in lower[len(passes) :]:
+        axes.set_visible(False)
     return figure
 
 
@@ -77,19 +76,23 @@ def _stacks(axes: Axes, title: str, listings: Mapping[str, Listing], count: Call
     _dress(axes, title, list(listings), max(ends))
 
 
-def _volumes(axes: Axes, called: str, listings: Mapping[str, Listing], place: int) -> None:
+def _volumes(axes: Axes, kind: str, listings: Mapping[str, Listing]) -> None:
     """A bar for each split: the bytes that its busiest GPU sends in a pass."""
     ends: list[float] = []
     for row, listing in enumerate(listings.values()):
-        one = listing.shown()[place]
+        one = _of_kind(listing, kind)
         most = max((volume.busiest for volume in listing.volumes(one).values()), default=Fraction())
         axes.barh(row, float(most), 0.62, color="#8c8c8c")
         ends.append(float(most))
         _number(axes, row, float(most), show_volume(most))
-    one = next(iter(listings.values())).shown()[place]
-    title = f"sent by one GPU in a {called} of {one.tokens:,} token{'s' * (one.tokens != 1)}"
+    tokens = _of_kind(next(iter(listings.values())), kind).tokens
+    title = f"sent by one GPU in a {CALLED[kind]} of {tokens:,} token{'s' * (tokens != 1)}"
     _dress(axes, title, list(listings), max(ends))
     axes.xaxis.set_ticks([])
+
+
+def _of_kind(listing: Listing, kind: str) -> Pass:
+    return next(one for one in listing.shown() if one.kind == kind)
 
 
 def _number(axes: Axes, row: int, end: float, words: str) -> None:

@@ -59,6 +59,14 @@ def test_a_given_time_replaces_the_roofline_of_decode_steps(here: Here, results:
     assert found["compute"].startswith("decode: given, a layer takes 50 µs at TP 4; prefill: roofline of H100")
 
 
+def test_faster_all_reduces_are_a_source_of_their_own(here: Here, results: Path) -> None:
+    """On one node none is faster; their all-reduces are no finding, so that they have no table of speed-ups."""
+    found = json.loads(here(*asked(results), "--gpu", "h100", "--faster", "2", "--json").out)
+    assert [each["source"] for each in found["predictions"]] == ["slow", "mpi-nvrar", "slow ÷ 2"]
+    assert found["predictions"][2]["speedup"] == pytest.approx(1)
+    assert [each["source"] for each in found["all_reduce_speedups"]] == ["mpi-nvrar"]
+
+
 def test_prefill_has_a_source_of_its_own(here: Here, results: Path) -> None:
     one = json.loads(here(*asked(results), "--gpu", "h100", "--prefill", f"csv:{results}#mpi", "--json").out)
     assert [each["prefill_communication_us"] for each in one["predictions"]] == pytest.approx([660, 660])
@@ -92,7 +100,7 @@ def test_bad_input_is_one_sentence(here: Here, results: Path, arguments: tuple[s
 def test_a_spec_and_a_source_are_needed(here: Here, results: Path) -> None:
     source = ("--source", f"csv:{results}#mpi", "--gpu", "h100")
     for spec, why in [("llama-3.1-9b", "unknown model"), ("llama-3.1-8b:tpp=2", "did you mean"),
-                      ("llama-3.1-8b:tp=3", "does not use the 8 GPUs of --nodes 1, 8 each")]:  # fmt: skip
+                      ("llama-3.1-8b:tp=3", "llama-3.1-8b:tp=3 does not use all 8 GPUs.")]:  # fmt: skip
         ran = here(*PREDICT, spec, "--nodes", "1", *source)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
         assert why in ran.err

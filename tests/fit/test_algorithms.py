@@ -18,7 +18,7 @@ from collbench.fit.algorithms import ALGORITHMS, Counts, counts_of
 from collbench.plan.collectives import COLLECTIVES
 
 WORLDS = [(2, 1), (3, 1), (4, 1), (8, 1), (2, 2), (4, 2), (4, 4), (6, 3), (6, 2), (8, 2), (8, 4), (9, 3), (12, 3),
-          (5, 5), (12, 4), (16, 4), (24, 3), (24, 8), (32, 8)]  # fmt: skip
+          (5, 5), (12, 4), (16, 4), (24, 3), (24, 8), (32, 8), (15, 3)]  # fmt: skip
 POWERS = [(ranks, nodes) for ranks, nodes in WORLDS if ranks & (ranks - 1) == 0]
 
 
@@ -58,6 +58,7 @@ def agree(counts: Counts, counted: tuple[int, int, Fraction, Fraction]) -> bool:
         ("nvrar, paper's volume", (32, 8), (6, 3, 1.5, 0.4375)),
         ("nvrar, paper's volume", (4, 4), (0, 2, 0, 1.5)),
         ("nvrar, code's volume", (6, 3), (2, 3, 1, 3)),
+        ("nvrar, paper's volume", (6, 3), (2, 3, 1, 2.5)),
     ],
 )
 def test_all_reduces_by_hand(name: str, world: tuple[int, int], by_hand: tuple[float, ...]) -> None:
@@ -111,6 +112,16 @@ def test_the_code_s_volume_doubles_what_goes_between_nodes(world: tuple[int, int
     assert agree(
         counts_of("all_reduce", "nvrar, code's volume", *world), (inside, between, sent_inside, 2 * sent_between)
     )
+
+
+@pytest.mark.parametrize("world", POWERS, ids=str)
+def test_the_paper_s_volume_is_that_of_halving_alone(world: tuple[int, int]) -> None:
+    """Rings in the nodes and (N-1)/N n/G between them is a schedule after which no rank has all of the sum."""
+    run = Run(*world, world[0]).fill()
+    inside, between, sent_inside, sent_between = run.play(schedules.halved_nvrar(run)).by_rounds()
+    counts = counts_of("all_reduce", "nvrar, paper's volume", *world)
+    assert agree(counts, (inside, between, sent_inside, 2 * sent_between))
+    assert run.is_complete() == (world[1] == 1)
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=str)

@@ -10,7 +10,8 @@ from readmes import ROOT
 from collbench.errors import UsageError
 from collbench.fit.forecasts import parse_forecast
 from collbench.fit.measured import Measured
-from collbench.fit.profiles import SLINGSHOT, SLINGSHOT_SIZES
+from collbench.fit.public_curves import CURVES, SIZES
+from collbench.plan.bounds import NVLINKS, bound_seconds
 from collbench.results.records import load
 
 HEAD = "here:1:2 [0] NCCL INFO "
@@ -60,7 +61,16 @@ def test_our_nccl_at_small_sizes_lies_in_the_range() -> None:
 
 def test_the_public_curves_between_nodes_lie_in_the_range() -> None:
     source = parse_forecast("gh200:channels=4:width=24")
-    for curve in SLINGSHOT:
-        for size, us in zip(SLINGSHOT_SIZES, curve, strict=True):
+    for curve in CURVES:
+        for size, us in zip(SIZES, curve, strict=True):
             found = source.of("all_reduce", size, 8, 2)
             assert found.low <= us <= found.high, size
+
+
+@pytest.mark.parametrize("operation", ["all_reduce", "all_gather", "reduce_scatter"])
+def test_no_forecast_is_below_the_bound(operation: str) -> None:
+    source = parse_forecast("h200:channels=16:width=24")
+    for ranks in (2, 4, 8):
+        for size in (64, 4096, 1 << 18, 1 << 26):
+            bound = 1e6 * bound_seconds(operation, size, ranks, NVLINKS["H200"])
+            assert source.of(operation, size, ranks, 1).us >= bound

@@ -61,6 +61,20 @@ def test_rows_that_differ_in_more_than_size_are_not_mixed() -> None:
         ask(timed(10.0), timed(8.0, dtype="bfloat16"))
 
 
+def test_values_are_named_as_in_the_file() -> None:
+    with pytest.raises(UsageError, match=r"several values of groups \(none, 2\).*x.csv\?groups=#mpi"):
+        ask(timed(10.0), timed(8.0, groups=2))
+    with pytest.raises(UsageError, match=r"several values of in_place \(false, true\)"):
+        ask(timed(10.0), timed(8.0, in_place=True))
+    with pytest.raises(UsageError, match="several values of skew"):
+        ask(timed(10.0), timed(8.0, skew="20us"))
+
+
+def test_unevenly_filled_nodes_are_no_even_ones() -> None:
+    with pytest.raises(UsageError, match="none with a latency"):
+        ask(timed(10.0, nodes=2, gpus_per_node=None), nodes=2)
+
+
 def test_virtual_nodes_are_no_measurement_of_a_network() -> None:
     found = ask(timed(10.0, nodes=2, gpus_per_node=2, fabric="nvlink-virtual"), nodes=2)
     assert (found.basis, found.source) == ("assumed", "x.csv mpi on virtual nodes 4 KiB")

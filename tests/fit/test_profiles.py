@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from readmes import ROOT
 
+from collbench.fit import public_curves
 from collbench.fit.curves import curves_of
 from collbench.fit.fitting import fit_curve
-from collbench.fit.profiles import NVLINK, SLINGSHOT, SLINGSHOT_SIZES, Profiled, inside, nvrar_between, slingshot
+from collbench.fit.profiles import NVLINK, Profiled, inside, nvrar_between, slingshot
 from collbench.plan.bounds import NVLINKS, bound_seconds
 from collbench.results.records import load
 
@@ -34,10 +35,29 @@ def test_nccl_s_steps_on_nvlink_are_those_of_its_own_constants() -> None:
     assert simple == pytest.approx(3.4, rel=0.25), "Simple"
 
 
-def test_slingshot_agrees_with_the_public_curves() -> None:
-    predicted = slingshot().us(SLINGSHOT_SIZES, 8, 2)[0]
-    errors = [abs(us / found - 1) for curve in SLINGSHOT for us, found in zip(curve, predicted, strict=True)]
+def test_slingshot_s_law_agrees_with_the_public_curves() -> None:
+    sizes, measured = zip(*public_curves.points(), strict=True)
+    errors = np.abs(np.array(measured) / slingshot().us(sizes, 8, 2)[0] - 1)
     assert np.median(errors) < 0.12
+
+
+def test_on_two_nodes_slingshot_takes_what_the_curves_took() -> None:
+    source = Profiled("slingshot-11", "nccl")
+    for size, us in public_curves.points():
+        found = source.of("all_reduce", size, 8, 2)
+        assert found.low <= us <= found.high
+        assert found.us == pytest.approx(public_curves.us(size))
+    between = source.of("all_reduce", 16 << 10, 8, 2).us
+    assert 33.2 < between < 40.0
+    assert source.of("all_reduce", 16 << 20, 8, 2).us == pytest.approx(2 * (341 * 345) ** 0.5)
+
+
+def test_on_more_nodes_slingshot_scales_as_its_law() -> None:
+    law, source = slingshot(), Profiled("slingshot-11", "nccl")
+    scaled = law.us([65536], 16, 4)[0, 0] / law.us([65536], 8, 2)[0, 0]
+    found = source.of("all_reduce", 65536, 16, 4)
+    assert found.us == pytest.approx(scaled * (65.5 * 61.0) ** 0.5)
+    assert found.low < found.us < found.high
 
 
 def test_inside_a_node_every_profile_is_nvlink() -> None:
@@ -59,6 +79,10 @@ def test_nvrar_between_nodes_by_hand() -> None:
 
 
 def test_other_collectives_have_assumed_constants() -> None:
+    for profile in ("slingshot-11", "infiniband-ndr"):
+        assert Profiled(profile, "nccl").of("all_gather", 4096, 8, 2).source.startswith(f"{profile} nccl")
+        assert "half ring" in Profiled(profile, "nccl").of("all_gather", 4096, 8, 2).source
+        assert "direct" in Profiled(profile, "nvrar").of("all_gather", 4096, 8, 2).source
     found = Profiled("nvlink", "nccl").of("send", 1 << 24, 2, 1)
     base, _, _, alpha, byte = NVLINK["nccl"].constants
     assert found.us == pytest.approx(base + alpha + (1 << 24) * byte / 1e3)

@@ -134,7 +134,7 @@ print(json.dumps(behind_the_wall()))
 def test_help_loads_nothing_heavy() -> None:
     program = """
 from collbench.cli.main import cli
-for command in (["sweep"], ["llm", "steps"]):
+for command in (["sweep"], ["fit"], ["llm", "steps"], ["llm", "predict"], ["llm", "replay"]):
     cli.main([*command, "--help"], standalone_mode=False)
 print(json.dumps([name for name in ("numpy", "matplotlib", "pandas", "ml_dtypes") if name in sys.modules]))
 """

@@ -111,7 +111,7 @@ def test_one_chart_characterises_every_split() -> None:
     assert words[:4] == ["66", "70", "78", "14"]
     assert words[4:8] == [f"{65 * 14 + 7}", f"{65 * 6 + 3 * 3 + 2}", f"{65 * 2 + 7 + 6}", "14"]
     assert (words[11], words[15]) == ("2 MiB", "16 KiB")
-    assert list(legend(figure)) == ["all-reduce", "all-gather", "send"]
+    assert list(legend(figure)) == ["all-reduce", "all-gather", "one-way send"]
     assert figure.axes[3].get_title(loc="left") == "sent by one GPU in a decode step of 1 token"
 
 
@@ -119,6 +119,14 @@ def test_without_a_decode_step_its_panel_is_empty() -> None:
     listing = replace(SPEC, tp=4, output=1).listing()
     figure = spreads_chart(Frame("title", "foot", {}), {"TP 4": listing})
     assert [axes.get_visible() for axes in figure.axes] == [True, True, True, False]
+
+
+def test_passes_of_a_draft_model_have_no_panel() -> None:
+    listing = replace(SPEC, tp=4, speculate=1, draft="llama-3.2-3b").listing()
+    figure = spreads_chart(Frame("title", "foot", {}), {"TP 4": listing})
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[0] == "calls in a verify step"
+    assert titles[3] == "sent by one GPU in a verify step of 2 tokens"
 
 
 def test_message_steps_of_other_collectives_are_their_calls() -> None:

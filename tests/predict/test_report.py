@@ -86,6 +86,7 @@ def test_json_has_everything(found: Study) -> None:
     data = records.data(found)
     assert (data["baseline"], data["spec"]) == ("slow", "llama-3.1-8b:gpus-per-node=4")
     assert len(data["predictions"]) == 2 * 2 * (3 + 4)
+    assert {each["dtype"] for each in data["predictions"]} == {"bfloat16"}
     assert data["share_needed"]["by_speedup_of_collectives"]["3.6×"] == pytest.approx(0.58, abs=0.005)
     assert next(each["speedup"] for each in data["predictions"] if each["source"] == "slow") == 1.0
 
@@ -100,7 +101,7 @@ def test_what_is_predicted_for_the_published_times() -> None:
     points = [(each.tp, each.nodes, each.calls) for each in beside if isinstance(each, published.Beside)]
     assert points == [(2, 1, 66), (4, 1, 66), (8, 2, 66)]
     table = published.table(QUESTION, beside)
-    assert any("not this model: its computation takes" in note for lines in table.notes for note in lines)
+    assert any("not this model: at the peaks of the GPU" in note for lines in table.notes for note in lines)
     *_, last = beside
     assert isinstance(last, published.Beside)
     assert last.left_us == pytest.approx((11560 - (1e3 * last.predicted_ms - 66 * 40)) / 66)
@@ -109,6 +110,8 @@ def test_what_is_predicted_for_the_published_times() -> None:
 
 
 def test_a_published_point_without_a_latency_has_its_reason() -> None:
+    assert {each.least_ms for each in published.beside(replace(QUESTION, compute=Given({2: 5.0, 4: 5.0, 8: 5.0})))
+            if isinstance(each, published.Beside)} == {None}  # fmt: skip
     lacking = replace(SLOW, lacks=frozenset({"all_gather"}))
     beside = published.beside(replace(QUESTION, compute=Given({4: 5.0}), sources=(lacking,)))
     assert all(not isinstance(each, published.Beside) for each in beside)

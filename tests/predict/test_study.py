@@ -49,16 +49,18 @@ def test_a_split_of_the_spec_is_kept() -> None:
     assert [each.spec.pp for each in splits(replace(SPEC, tp=4), 2, None)] == [2]
     assert [each.spec.tp for each in splits(replace(SPEC, dp=2), 2, None)] == [4, 2, 1]
     for spec in (replace(SPEC, tp=3), replace(SPEC, tp=4, pp=4), replace(SPEC, dp=3)):
-        with pytest.raises(UsageError, match="does not use the 8 GPUs of --nodes 2, 4 each"):
-            list(splits(spec, 2, None))
+        (refused,) = splits(spec, 2, None)
+        assert isinstance(refused, Refused)
+        assert refused.why == f"{spec} does not use all 8 GPUs."
 
 
 def test_a_model_that_does_not_fit_is_refused() -> None:
-    """405B in 2 bytes, 812 GB: 203 a GPU on four of 80 GB, 51 on sixteen."""
+    """405B in 2 bytes, 812 GB: 203 a GPU on four of 80 GB, 101 on eight, 51 on sixteen."""
     big = replace(SPEC, model="llama-3.1-405b")
     refused = next(splits(big, 1, GPUS["a100"]))
     assert isinstance(refused, Refused)
     assert refused.why == "weights and cache take 203 GB of a GPU's 80."
+    assert isinstance(next(splits(big, 2, GPUS["a100"])), Refused)
     assert isinstance(next(splits(big, 4, GPUS["a100"])), Accepted)
 
 
@@ -89,6 +91,20 @@ def test_one_token_has_no_decode_step() -> None:
     assert found.outcomes[0].tpot is None
     assert found.outcomes[0].latency == found.outcomes[0].prefill
     assert found.best("slow", 1, 1)
+
+
+def test_a_step_has_the_passes_of_a_draft_model_before_it() -> None:
+    """Three guesses of Llama 3.2 3B, each of 57 sums and an all-gather, then a pass that verifies them."""
+    drafted = replace(SPEC, tp=4, speculate=3, draft="llama-3.2-3b")
+    found = ask(spec=drafted, nodes=(1,), sources=(SLOW,)).outcomes[0]
+    assert found.decode
+    assert found.steps == 127
+    assert found.decode.communication.us == pytest.approx((3 * 58 + 66) * 5)
+    alone = ask(spec=replace(drafted, draft=None), nodes=(1,), sources=(SLOW,)).outcomes[0]
+    small = ask(spec=replace(SPEC, model="llama-3.2-3b", tp=4), nodes=(1,), sources=(SLOW,)).outcomes[0]
+    assert alone.decode
+    assert small.decode
+    assert found.decode.compute.us == pytest.approx(alone.decode.compute.us + 3 * small.decode.compute.us)
 
 
 def test_tensor_parallelism_slows_with_nodes_and_stages_do_not_profit() -> None:

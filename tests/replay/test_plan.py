@@ -11,6 +11,7 @@ from collbench.llm.listing import Listing
 from collbench.llm.spec import parse_spec
 from collbench.plan.layout import Layout
 from collbench.replay.plan import Kind, plan_of
+from collbench.replay.voices import slots_of
 
 SPECS = (
     "llama-3.1-8b:tp=2:batch=8", "llama-3.1-70b:tp=2:pp=4:fuse-norms:batch=3", "qwen3-8b:tp=2:pp=3:engine=sglang",
@@ -67,3 +68,10 @@ def test_a_message_that_cannot_be_divided_is_refused() -> None:
     assert kind.operation == "all_gather"
     with pytest.raises(UsageError, match="cannot be divided for all_gather"):
         kind.problem(Layout(tuple(range(5)), (0,) * 5))
+
+
+@pytest.mark.parametrize(
+    ("calls", "share", "slots"), [(161, 1.2, 161), (161, 0.5, 79), (161, 0.001, 3), (2, 0.1, 2), (161, 0.52, 83)]
+)
+def test_slots_take_turns_only_where_memory_is_short(calls: int, share: float, slots: int) -> None:
+    assert slots_of(calls, share) == slots

@@ -27,8 +27,8 @@ def test_where_the_difference_is_large_its_collective_is_named() -> None:
         replace(row, us_median=100.0) if (row.part, row.collective) == (WITHOUT, "all_reduce") else row for row in rows
     ]
     text = plain_page(page(slow))
-    assert "- nccl: all_reduce of 64 KiB adds 75.00 µs to what its calls take in a chain" in text
-    assert "adds 75" not in plain_page(page(a_launch(0, "nccl", 370.0, 5.0)))
+    assert "- nccl: all_reduce of 64 KiB takes 75.00 µs more in the pass than in a chain" in text
+    assert "takes 75" not in plain_page(page(a_launch(0, "nccl", 370.0, 5.0)))
 
 
 def test_sends_of_several_stages_are_one_line() -> None:
@@ -75,3 +75,12 @@ def test_late_ranks_have_a_table() -> None:
     shown = plain_page(page(rows))
     (line,) = (line for line in shown.splitlines() if line.split()[:2] == ["nvrar", "20us"])
     assert line.split() == ["nvrar", "20us", "100.0", "120.0", "290.0"]
+
+
+def test_answers_that_memory_does_not_hold_are_counted() -> None:
+    rows = [
+        replace(row, answers=9) if row.collective == "all_reduce" else row for row in a_launch(0, "nccl", 370.0, 5.0)
+    ]
+    text = "- nccl: memory holds 9 of 65 answers of all_reduce of 64 KiB, the last ones"
+    assert text in plain_page(page(rows))
+    assert "memory holds" not in plain_page(page(a_launch(0, "nccl", 370.0, 5.0)))
