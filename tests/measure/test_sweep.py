@@ -9,7 +9,8 @@ import csv
 import json
 import platform
 
-from running import BROKEN, Mpi, statuses
+import pytest
+from running import BROKEN, Here, Mpi, statuses
 
 from collbench.registry import default_backends
 
@@ -214,3 +215,12 @@ def test_groups_of_an_engine_run_side_by_side(mpich: Mpi) -> None:
 def test_what_an_engine_sends_takes_no_other_sizes(mpich: Mpi) -> None:
     ran = mpich.run("sweep", "--llm", "llama-3.1-8b:tp=2", "--sizes", "4K", "-o", "r.csv")
     assert (ran.code, ran.err) == (2, "collbench: --llm says which problems to time; omit --sizes.\n")
+
+
+def test_a_spec_of_many_ranks_starts_none_of_them_here(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collbench.measure.sweep.find_mpiexec", lambda: pytest.fail("ranks would be started"))
+    words = ("sweep", "--llm", "llama-3.1-8b:tp=8:pp=32", "--backend", "mpi")
+    ran = here(*words)
+    assert ran.code == 2
+    assert "--llm needs 256 ranks, more than the 128 that collbench starts on one machine" in ran.err
+    assert "on 256 ranks" in here(*words, "--dry-run").out
