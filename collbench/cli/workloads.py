@@ -28,9 +28,9 @@ def _specs(text: str) -> tuple[Spec, ...]:
 
 
 llm_option = click.option(
-    "--llm", "specs", type=Parsed("MODEL:tp=8:batch=8,...", _specs),
-    help="Instead, the collectives and sizes of a prefill and of a decode step of these, on their groups of ranks side "
-    "by side; keys are the options of `collbench llm steps`.",
+    "--llm", "specs", type=Parsed("SPEC,...", _specs),
+    help="Instead, the collectives and sizes of a prefill and of a decode step of these, such as "
+    "llama-3.1-70b:tp=8:batch=8, on their groups of ranks side by side; keys are the options of `collbench llm steps`.",
 )  # fmt: skip
 
 
