@@ -29,8 +29,8 @@ def shift_of(iteration: int, slot: int = 0) -> int:
 
 
 SLOT_STEP = shift_of(0, 1)
-# Iterations from one group to the next: the data of 100 groups differ within four samples and slots of each other, and
-# so do their layers, of which there are three or four.
+# Iterations from one group to the next: no two of 100 groups have the same data within four samples and three slots of
+# each other, and neighbours are in different layers, of which there are three or four.
 GROUP_STEP = 2401
 
 
