@@ -11,9 +11,9 @@ from click.core import ParameterSource
 
 from collbench.cli.params import Parsed
 from collbench.errors import UsageError
-from collbench.llm.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
+    from collbench.llm.spec import Spec
     from collbench.plan.demands import Demand
     from collbench.plan.sweep import Sweep
     from collbench.plan.worlds import Topology
@@ -23,6 +23,8 @@ REPLACED = ("collective", "sizes", "begin", "end", "factor", "step", "dtype", "o
 
 
 def _specs(text: str) -> tuple[Spec, ...]:
+    from collbench.llm.spec import parse_spec
+
     return tuple(dict.fromkeys(map(parse_spec, text.split(","))))
 
 
