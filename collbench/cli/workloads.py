@@ -11,10 +11,9 @@ from click.core import ParameterSource
 
 from collbench.cli.params import Parsed, reworded
 from collbench.errors import UsageError
-from collbench.llm.models import whole_path
-from collbench.llm.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
+    from collbench.llm.spec import Spec
     from collbench.plan.demands import Demand
     from collbench.plan.sweep import Sweep
     from collbench.plan.worlds import Topology
@@ -24,6 +23,8 @@ REPLACED = ("collective", "sizes", "begin", "end", "factor", "step", "dtype", "o
 
 
 def _specs(text: str) -> tuple[Spec, ...]:
+    from collbench.llm.spec import parse_spec
+
     return tuple(dict.fromkeys(map(parse_spec, text.split(","))))
 
 
@@ -51,6 +52,8 @@ def with_whole_paths(words: Sequence[str]) -> list[str]:
 
 
 def _with_whole_paths(spec: Spec) -> Spec:
+    from collbench.llm.models import whole_path
+
     draft = spec.draft and whole_path(spec.draft)
     return replace(spec, model=whole_path(spec.model), draft=draft)
 
