@@ -227,7 +227,7 @@ def test_speed_ups_have_a_band_over_launches_from_three_on(draw: Draw) -> None:
 
     three, two = figure(3), figure(2)
     assert [len(each.axes[1].collections) for each in (three, two)] == [1, 0]
-    assert "whisker: Student's t, for launches like these; 95 % for all 5 sizes of a curve together" in words(three)
+    assert "bar: Student's t, for launches like these; 95 % for all 5 sizes of a curve together" in words(three)
     assert "Speed-up: geometric mean over launches; 2 launches: no verdict." in words(two)
 
 
