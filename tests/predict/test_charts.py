@@ -146,6 +146,8 @@ def test_one_chart_characterises_every_split() -> None:
     assert words[:4] == ["66", "70", "78", "14"]
     assert words[4:8] == [f"{65 * 14 + 7}", f"{65 * 6 + 3 * 3 + 2}", f"{65 * 2 + 7 + 6}", "14"]
     assert (words[11], words[15]) == ("2 MiB", "16 KiB")
+    assert all(len(axes.get_xticks()) == 0 for axes in figure.axes)
+    assert collisions(figure) == []
     assert list(legend(figure)) == ["all-reduce", "all-gather", "one-way send"]
     assert figure.axes[3].get_title(loc="left") == "sent by one GPU in a decode step of 1 token"
 
