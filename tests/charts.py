@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from collbench.results.facts import Facts
 from collbench.results.records import Record
@@ -93,6 +96,20 @@ def legend(figure: Figure) -> dict[str, Any]:
     """The keys of the legend by their labels."""
     assert figure.legends
     return {str(key.get_label()): key for key in figure.legends[0].legend_handles if key}
+
+
+def collisions(figure: Figure) -> list[tuple[str, str]]:
+    """The words in and around the axes of a chart whose boxes have a point in common, in pairs."""
+    figure.draw_without_rendering()
+    shown = [text for axes in figure.axes for text in (*axes.texts, *_ticks(axes.xaxis), *_ticks(axes.yaxis))]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in shown if text.get_visible() and text.get_text()]
+    return [(one[0], other[0]) for one, other in itertools.combinations(boxes, 2) if one[1].overlaps(other[1])]
+
+
+def _ticks(axis: Axis) -> list[Text]:
+    """The labels of ticks within the limits of the axis."""
+    low, high = sorted(axis.get_view_interval())
+    return [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
 
 
 def tiles(figure: Figure) -> dict[tuple[int, int], tuple[str, str]]:

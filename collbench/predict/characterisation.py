@@ -23,6 +23,6 @@ def draw_spreads(spec: Spec, path: Path) -> Path:
     listings = {split_of(each.spec): each.listing for each in found if isinstance(each, Accepted)}
     refused = [f"Without {split_of(each.spec)}: {each.why}" for each in found if isinstance(each, Refused)]
     with look():
-        frame = Frame(f"What a pass sends over {gpus} GPUs: {title_of(spec)}", "\n".join([FOOT, *refused]), {})
+        frame = Frame(f"What a pass sends over {gpus} GPUs:\n{title_of(spec)}", "\n".join([FOOT, *refused]), {})
         (drawn,) = save(spreads_chart(frame, listings), path.with_suffix(""), (kind,))
     return drawn

@@ -23,7 +23,7 @@ from collbench.views.page import KEPT, Frame, look, save
 from collbench.views.palette import styles
 
 READING = "TPOT: time per output token of one batch in flight; nothing overlaps, stages run one after another."
-RANGE = "Whiskers: sum of the ranges of all parts."
+RANGE = "Range: the sum of those of all parts."
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def _rests_on(study: Study) -> list[str]:
 def _tpot(study: Study, batch: int) -> Figure:
     tracks = [*_tracks(study, batch)]
     gpus = {nodes: nodes * study.question.spec.gpus_per_node for track in tracks for nodes in track.nodes}
-    title = f"Time per output token: {title_of(_spec(study, batch))}"
-    reading = "Solid: the fastest split, which is named; dashed: tensor parallelism alone."
+    title = f"Time per output token:\n{title_of(_spec(study, batch))}"
+    reading = "Solid: the fastest split, named below."
     return tpot_chart(_frame(study, title, f"{READING} {reading} {RANGE}"), tracks, gpus)
 
 
@@ -108,7 +108,7 @@ def _points(found: dict[int, Outcome]) -> tuple[tuple[int, ...], tuple[Estimate,
 
 
 def _parts(study: Study, batch: int) -> Figure:
-    title = f"Communication and computation of a decode step: {title_of(_spec(study, batch))}"
+    title = f"Communication and computation of a decode step:\n{title_of(_spec(study, batch))}"
     reading = "The fastest split of each source. Number: f, the share of communication."
     bars = {
         nodes: [_bar(found[0]) for source in _sources(study) if (found := study.best(source, batch, nodes))]
@@ -162,7 +162,7 @@ def _points_of(study: Study, found: Sequence[Outcome]) -> Iterator[Point]:
 
 
 def _speedup(study: Study, batch: int, points: Sequence[Point]) -> Figure:
-    title = f"Speed-up of a decode step by faster collectives, tensor parallelism: {title_of(_spec(study, batch))}"
+    title = f"Speed-up of a decode step by faster collectives, tensor parallelism:\n{title_of(_spec(study, batch))}"
     reading = (
         f"Curves: 1 / (1 - f + f / s). {amdahl.LEAST} to {amdahl.MOST}× for an all-reduce and {amdahl.WHOLE}× for a "
         "batch: arXiv 2511.09557, measured there. Lines through points: the range of f at the same s."

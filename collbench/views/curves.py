@@ -1,4 +1,4 @@
-"""Lines of a chart from plain numbers: bands or whiskers, marks of cases that went wrong, and keys for the legend."""
+"""Lines of a chart from plain numbers: bands or bars, marks of cases that went wrong, and keys for the legend."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from collbench.views.page import Frame, Key
 from collbench.views.palette import GREY
 
 MOST_MARKERS = 100  # more would hide their line
-MOST_WHISKERS = 40
-SHORTEST = 0.02  # of the height of the axes; shorter whiskers hide behind their marker
-SPREAD = 0.26  # of the distance between sizes, at most a doubling, over which the whiskers of one size are spread
+MOST_BARS = 40
+SHORTEST = 0.02  # of the height of the axes; shorter bars hide behind their marker
+SPREAD = 0.26  # of the distance between sizes, at most a doubling, over which the bars of one size are spread
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 PEAK: Mapping[str, Any] = {"color": GREY, "linestyle": (0, (6, 2, 1, 2)), "linewidth": 1.2}
 # Marks of cases without a latency, which no line has; hollow or strokes, so that they do not pass for points of one.
@@ -83,19 +83,21 @@ def draw(axes: Axes, frame: Frame, curves: Iterable[Curve]) -> None:
 
 
 def draw_bands(frame: Frame, panels: Iterable[tuple[Axes, Sequence[Curve]]]) -> None:
-    """Draw the bands of the lines in all axes of a figure; where any overlap, all as whiskers beside each other, which
-    show whose they are. Limits of the axes must be set: whiskers that would hide behind a marker are left out."""
+    """Draw the bands of the lines in all axes of a figure; where any overlap, all as bars, which show whose they are,
+    and there beside each other. Limits of the axes must be set: bars that would hide behind a marker are left out."""
     banded = [(axes, [curve for curve in curves if curve.low]) for axes, curves in panels]
-    few = all(len(curve.x) <= MOST_WHISKERS for _, curves in banded for curve in curves)
-    crowded = few and any(_overlap(axes, curves) for axes, curves in banded)
-    for axes, curves in banded:
+    few = all(len(curve.x) <= MOST_BARS for _, curves in banded for curve in curves)
+    crossing = [_overlap(axes, curves) for axes, curves in banded]
+    crowded = few and any(crossing)
+    for (axes, curves), crosses in zip(banded, crossing, strict=True):
         for place, curve in enumerate(curves):
             colour = frame.styles[curve.name][0]
             if crowded:
-                _whiskers(axes, curve, colour, _shifted(curve.x, place, len(curves)), range(len(curve.x)))
+                x = _shifted(curve.x, place, len(curves)) if crosses else curve.x
+                _bars(axes, curve, colour, x, range(len(x)))
             else:
                 axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
-                _whiskers(axes, curve, colour, curve.x, _isolated(curve.y))  # a band needs two points
+                _bars(axes, curve, colour, curve.x, _isolated(curve.y))  # a band needs two points
 
 
 def _is_visible(axes: Axes, low: float, high: float) -> bool:
@@ -116,19 +118,17 @@ def _overlap(axes: Axes, curves: Sequence[Curve]) -> bool:
 
 
 def _shifted(x: Sequence[float], place: int, count: int) -> list[float]:
-    """The places of the whiskers of one curve among ``count``, beside those of the others on a logarithmic axis."""
+    """The places of the bars of one curve among ``count``, beside those of the others on a logarithmic axis."""
     gap = min([math.log(2), *(math.log(b / a) for a, b in itertools.pairwise(x))])
     return [each * math.exp(SPREAD * gap * ((place + 0.5) / count - 0.5)) for each in x]
 
 
-def _whiskers(axes: Axes, curve: Curve, colour: str, x: Sequence[float], places: Iterable[int]) -> None:
-    """Whiskers at ``places``, each with a dot at its number."""
+def _bars(axes: Axes, curve: Curve, colour: str, x: Sequence[float], places: Iterable[int]) -> None:
+    """Pale bars at ``places``, behind lines and markers."""
     shown = [at for at in places if _is_visible(axes, curve.low[at], curve.high[at])]
     if shown:
-        x, y, low, high = ([values[at] for at in shown] for values in (x, curve.y, curve.low, curve.high))
-        axes.vlines(x, low, high, color=colour, linewidth=1.1, alpha=0.8)
-        axes.scatter([*x, *x], [*low, *high], color=colour, marker="_", s=14, linewidths=1.1, alpha=0.8)
-        axes.scatter(x, y, color=colour, marker="o", s=9, linewidths=0)
+        x, low, high = ([values[at] for at in shown] for values in (x, curve.low, curve.high))
+        axes.vlines(x, low, high, color=colour, linewidth=3.5, alpha=0.35, zorder=1.5)
 
 
 def _isolated(y: Sequence[float]) -> list[int]:

@@ -34,7 +34,7 @@ from collbench.views.tiles import Win
 from collbench.views.titles import title_of
 
 # How to read each kind of chart, for its foot.
-LATENCIES = "Median over launches of each launch's median; band or whisker: 5th to 95th percentile of its samples."
+LATENCIES = "Median over launches of each launch's median; band or bar: 5th to 95th percentile of its samples."
 BANDWIDTH = "Median over launches of each launch's bus bandwidth, as nccl-tests defines it."
 PEAKS = "Peak: data sheet, out of one GPU; reduction in the switch may exceed it."
 FLAWED = "Marks of cases without a latency: size and backend; their height has no meaning."

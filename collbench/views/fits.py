@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -25,6 +26,8 @@ def fit_chart(frame: Frame, laws: Sequence[Curve], measured: Sequence[Curve], er
         *keys(frame, measured), Line2D([], [], color=GREY, label="model"),
         Patch(facecolor=GREY, alpha=0.25, label="95 % range of a prediction"),
     ]  # fmt: skip
+    for key in legend[: len(measured)]:
+        key.set_linestyle("")  # what was measured are marks
     inches = frame.page.tall * (5.6 if errors else 3.8)
     figure = new_figure(frame, inches, legend)
     heights = [5, 3] if errors else [1]
@@ -33,13 +36,15 @@ def fit_chart(frame: Frame, laws: Sequence[Curve], measured: Sequence[Curve], er
     for axes in lower:
         _draw_errors(axes, frame, errors, 0.9 * inches * heights[1] / sum(heights))
     scales.size_axis([upper, *lower][-1], [x for curve in measured for x in curve.x], frame.page)
+    figure.align_ylabels()
     return figure
 
 
 def _draw_laws(axes: Axes, frame: Frame, laws: Sequence[Curve], measured: Sequence[Curve], height: float) -> None:
     for law in laws:
         colour = frame.styles[law.name][0]
-        axes.fill_between(law.x, law.low, law.high, color=colour, alpha=0.16, linewidth=0)
+        paper, edge = to_rgba(colour, 0.16), to_rgba(colour, 0.5)  # edges show whose each of several bands is
+        axes.fill_between(law.x, law.low, law.high, facecolor=paper, edgecolor=edge, linewidth=0.6)
         axes.plot(law.x, law.y, color=colour)
     for curve in measured:
         _mark(axes, frame, curve, 1.0)

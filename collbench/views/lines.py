@@ -62,7 +62,10 @@ def _draw_speedups(axes: Axes, frame: Frame, found: Speedups, height: float) -> 
 
 def _draw_latency(axes: Axes, frame: Frame, lines: Lines, bounds: Sequence[Curve], height: float) -> None:
     for bound in bounds:
-        axes.plot(bound.x, bound.y, **DOTTED)
+        if len(bound.x) > 1:
+            axes.plot(bound.x, bound.y, **DOTTED)
+        else:
+            axes.axhline(bound.y[0], **DOTTED)  # a line of one point is not seen
     draw(axes, frame, lines.curves)
     scales.latency_axis(axes, [*_numbers([*lines.curves, *bounds]), *_ends(lines.curves)])
     draw_flaws(axes, frame, lines.curves, lines.flaws)

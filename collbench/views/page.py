@@ -6,6 +6,7 @@ import functools
 import io
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from collbench.views.palette import GREY, RED, Style
 SMALLEST = 7.0  # points; smaller print is not readable
 POINTS = 72.0  # in an inch
 KEPT = "\N{NO-BREAK SPACE}"  # where no line is to end
+# "4 × H100 80GB HBM3" and "(2 virtual nodes", which no line of a title is to part.
+WHOLE = re.compile(r"\d ×(?: [^\s(,]+){1,3}|\(\S+ (?:virtual )?nodes?")
 MARGIN = 0.1  # inches left and right of title, legend and foot
 # What each format leaves out, so that the same numbers give the same bytes.
 FORMATS: Mapping[str, Mapping[str, None]] = {
@@ -158,7 +161,7 @@ def new_figure(frame: Frame, height: float, keys: Sequence[Key], width: float | 
     """An empty figure with ``height`` inches for the axes: title, warning and legend above, small print below."""
     page, across = frame.page, width or frame.page.width
     room, large = across - 2 * MARGIN, 1.15 * page.font
-    title = balanced(frame.title, room, large, bold=True)
+    title = balanced(WHOLE.sub(lambda found: found[0].replace(" ", KEPT), frame.title), room, large, bold=True)
     alarm = wrapped(frame.warning, room, 0.85 * page.font, bold=True)
     foot = wrapped(frame.foot, room, page.small)
     columns = _columns(keys, page, room)

@@ -36,11 +36,13 @@ def size_label(size: float) -> str:
 
 
 def size_axis(axes: Axes, sizes: Values, page: Page) -> None:
-    """Ticks at powers of two, as many as have room, with the unit below the number."""
+    """Ticks at powers of two, as many as have room, or at the only size, with the unit below the number."""
     first, last = math.floor(math.log2(min(sizes))), math.ceil(math.log2(max(sizes)))
     most = int((page.width - 1) / (3.3 * page.em))
     places = [2.0**power for power in range(first, last + 1, math.ceil((last - first + 1) / most))]
     axes.set_xscale("log", base=2)
+    if len(set(sizes)) == 1:
+        places = list(sizes[:1])
     shown = sizes if any(min(sizes) <= place <= max(sizes) for place in places) else places
     axes.set_xlim(min(shown) / 1.25, max(shown) * 1.25)
     axes.set_xlabel("message size")

@@ -19,10 +19,10 @@ from collbench.views.page import Frame
 from collbench.views.scales import Places, skew_places
 from collbench.views.skews import FIRST, families, late_rank, late_words, skew_of
 
-STYLES = ("from the first arrival: waiting and transfer", "from the last arrival: transfer")  # dashed, solid
+STYLES = ("waiting and transfer", "transfer")  # dashed, solid
 MOST_SIZES = 4
 READING = (
-    "Median over launches of each launch's median; band or whisker: 5th to 95th percentile of samples from the last "
+    "Median over launches of each launch's median; band or bar: 5th to 95th percentile of samples from the last "
     "arrival."
 )
 
@@ -42,8 +42,9 @@ def reading(sides: Sides) -> str:
     """How to read the chart of these cases, for its foot."""
     rank = late_rank(every(sides))
     drawn = "a random time up to the skew, drawn for each sample" if rank is None else "the skew"
-    from_last = " Latency from the last arrival: transfer." if len(sides) > 1 else ""
-    return f"{'Each rank' if rank is None else f'Rank {rank}'} is late by {drawn}.{from_last} {READING}"
+    waiting = " Waiting and transfer: latency from the first arrival." if len(sides) == 1 else ""
+    who = "Each rank" if rank is None else f"Rank {rank}"
+    return f"{who} is late by {drawn}.{waiting} Transfer: latency from the last arrival.\n{READING}"
 
 
 def heading(sides: Sides) -> str:

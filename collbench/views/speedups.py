@@ -82,6 +82,6 @@ def reading(found: Ratios) -> str:
     """How to read the speed-ups, in a sentence for the foot; "" if there are none."""
     ratios = [ratio for of_one in found.values() for ratio in of_one.values()]
     few = coverage.no_verdict(ratios)
-    sure = [f"band or whisker: {words}." for words in coverage.intervals(ratios, "sizes of a curve")]
+    sure = [f"band or bar: {words}." for words in coverage.intervals(ratios, "sizes of a curve")]
     parts = [*sure, *([f"{few}."] if few else [])]
     return f"Speed-up: geometric mean over launches; {' '.join(parts)}" if ratios else ""

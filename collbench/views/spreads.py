@@ -40,7 +40,7 @@ def spreads_chart(frame: Frame, listings: Mapping[str, Listing]) -> Figure:
     ``listings`` are by the words for their split."""
     used = {step.operation for each in listings.values() for steps in each.steps.values() for step in steps}
     keys = [Patch(facecolor=colour, label=_named(name)) for name, colour in COLOURS.items() if name in used]
-    figure = new_figure(frame, 1.1 + 0.62 * len(listings) + 1.0, keys)
+    figure = new_figure(frame, 1.2 + 0.6 * len(listings), keys)
     (upper, lower) = figure.subplots(2, 2, sharey=True)
     passes = list(dict.fromkeys(one.kind for one in next(iter(listings.values())).shown() if one.kind != DRAFT))
     _stacks(upper[0], f"calls in a {CALLED[passes[-1]]}", listings, lambda step: step.count)
@@ -88,7 +88,6 @@ def _volumes(axes: Axes, kind: str, listings: Mapping[str, Listing]) -> None:
     tokens = _of_kind(next(iter(listings.values())), kind).tokens
     title = f"sent by one GPU in a {CALLED[kind]} of {tokens:,} token{'s' * (tokens != 1)}"
     _dress(axes, title, list(listings), max(ends))
-    axes.xaxis.set_ticks([])
 
 
 def _of_kind(listing: Listing, kind: str) -> Pass:
@@ -104,5 +103,7 @@ def _dress(axes: Axes, title: str, splits: Sequence[str], end: float) -> None:
     axes.set_yticks(range(len(splits)), splits)
     axes.set_ylim(len(splits) - 0.5, -0.5)
     axes.set_xlim(0, 1.27 * end or 1)
-    axes.grid(axis="y", visible=False)
+    axes.set_xticks([])  # every bar bears its number
+    axes.spines["bottom"].set_visible(False)
+    axes.grid(visible=False)
     axes.tick_params(axis="y", length=0)

@@ -7,19 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from charts import foot, legend, numbers
+from charts import collisions, foot, legend, numbers
 from latencies import Flat
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from collbench.errors import UsageError
 from collbench.llm.spec import Spec
+from collbench.predict.amdahl_chart import Point, amdahl_chart
 from collbench.predict.characterisation import draw_spreads
 from collbench.predict.charts import charts
 from collbench.predict.compute import Roofline
 from collbench.predict.gpus import GPUS
+from collbench.predict.outcome import Range
 from collbench.predict.splits import Accepted, splits
 from collbench.predict.study import Question, Study, study
-from collbench.views.page import Frame
+from collbench.views.page import Frame, look
+from collbench.views.palette import styles
 from collbench.views.spreads import message_steps, spreads_chart
 
 SPEC = Spec("llama-3.1-8b", gpus_per_node=4)
@@ -60,6 +64,15 @@ def test_tpot_has_a_line_for_the_fastest_split_of_each_source(found: Study, draw
     assert "tensor parallelism alone" in legend(drawn["tpot-b8"])
 
 
+def test_ranges_are_bars_beside_each_other(found: Study, drawn: dict[str, Figure]) -> None:
+    bars = [patch.get_bbox() for patch in drawn["tpot-b8"].axes[0].patches if isinstance(patch, Rectangle)]
+    fastest = [found.best(name, 8, nodes)[0].tpot for name in ("nccl", "nvrar") for nodes in (1, 2)]
+    assert [(bar.y0, bar.y1) for bar in bars] == [
+        pytest.approx((each.low / 1e3, each.high / 1e3)) for each in fastest if each
+    ]
+    assert bars[0].x1 < 1 < bars[2].x0
+
+
 def test_parts_add_up_and_bear_the_share(found: Study, drawn: dict[str, Figure]) -> None:
     step = found.best("nccl", 1, 2)[0].decode
     assert step
@@ -77,6 +90,28 @@ def test_speedups_stand_over_the_share_of_the_baseline(found: Study, drawn: dict
     points = [numbers(each.get_xydata()[0]) for each in _lines(drawn["speedup-b8"])]
     assert pytest.approx([share.value, speedup.value]) in points
     assert {"f = 58 %", "f = 63 %", "f = 88 %", "1.72×", "2 nodes"} <= set(texts(drawn["speedup-b8"]))
+
+
+def test_no_words_touch() -> None:
+    many = study(replace(QUESTION, nodes=tuple(range(1, 9)), batches=(8,)))
+    with look():
+        for chart in charts(many):
+            assert collisions(chart.figure) == [], chart.name
+
+
+def test_numbers_of_nodes_at_close_shares_have_one_name() -> None:
+    points = [Point("nvrar", nodes, Range(share, share, share), 2.0)
+              for nodes, share in ((1, 0.5), (2, 0.9), (4, 0.91), (8, 0.94))]  # fmt: skip
+    figure = amdahl_chart(Frame("title", "foot", styles(["nvrar"])), "nccl", points)
+    assert {"1 node", "2, 4 and 8 nodes"} <= set(texts(figure))
+    assert collisions(figure) == []
+
+
+def test_speedups_below_one_are_shown() -> None:
+    figure = amdahl_chart(
+        Frame("title", "foot", styles(["nvrar"])), "nccl", [Point("nvrar", 2, Range(0.9, 0.8, 1), 0.4)]
+    )
+    assert figure.axes[0].get_ylim()[0] < 1 / (0.1 + 0.9 / 0.4)
 
 
 def test_the_map_shows_the_fastest_split(drawn: dict[str, Figure]) -> None:
@@ -111,6 +146,8 @@ def test_one_chart_characterises_every_split() -> None:
     assert words[:4] == ["66", "70", "78", "14"]
     assert words[4:8] == [f"{65 * 14 + 7}", f"{65 * 6 + 3 * 3 + 2}", f"{65 * 2 + 7 + 6}", "14"]
     assert (words[11], words[15]) == ("2 MiB", "16 KiB")
+    assert all(len(axes.get_xticks()) == 0 for axes in figure.axes)
+    assert collisions(figure) == []
     assert list(legend(figure)) == ["all-reduce", "all-gather", "one-way send"]
     assert figure.axes[3].get_title(loc="left") == "sent by one GPU in a decode step of 1 token"
 

@@ -1,4 +1,4 @@
-"""Bands and whiskers of lines, and marks of cases that went wrong."""
+"""Bands and bars of lines, and marks of cases that went wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collbench.views.page import look
 from collbench.views.palette import KNOWN
 
 
-def whiskers(axes: Axes) -> list[LineCollection]:
+def bars(axes: Axes) -> list[LineCollection]:
     return [shape for shape in axes.collections if isinstance(shape, LineCollection)]
 
 
@@ -32,21 +32,34 @@ def marks(figure: Figure, axes: int = 0) -> list[tuple[str, float, float]]:
     return [(str(s.get_marker()), *numbers(s.get_xdata()), *numbers(s.get_ydata())) for s in shapes]  # type: ignore[misc]
 
 
-def test_bands_that_overlap_become_whiskers_beside_each_other(draw: Draw) -> None:
+def test_bands_that_overlap_become_bars_beside_each_other(draw: Draw) -> None:
     apart, near = (draw(rows({"nccl": us, "nvrar": 10.0}))["x-latency"].axes[0] for us in (20.0, 10.5))
-    assert (areas(apart), len(whiskers(apart))) == (2, 0)
-    assert (areas(near), len(whiskers(near))) == (0, 2)
-    (one, other) = ([[point[0] for point in ends] for ends in each.get_segments()] for each in whiskers(near))
+    assert (areas(apart), len(bars(apart))) == (2, 0)
+    assert (areas(near), len(bars(near))) == (0, 2)
+    (one, other) = ([[point[0] for point in ends] for ends in each.get_segments()] for each in bars(near))
     for size, left, right in zip(SIZES, one, other, strict=True):
         assert left[0] == left[1] < size < right[0] == right[1]
         assert right[0] / left[0] < 1.3
 
 
-def test_whiskers_that_would_hide_behind_a_marker_are_left_out(draw: Draw) -> None:
+def test_bars_stand_at_their_place_where_none_overlap(draw: Draw) -> None:
+    near, far = {"nccl": 10.5, "nvrar": 10.0}, {"nccl": 99.0, "nvrar": 10.0}
+    found = [
+        row(name, size, us, ranks=ranks, gpus_per_node=ranks)
+        for size, speeds in ((4096, near), (8192, far))
+        for name, us in speeds.items()
+        for ranks in (2, 4)
+    ]
+    for axes, is_beside in zip(draw(found)["x-scaling"].axes, (True, False), strict=True):
+        places = [ends[0][0] for bar in bars(axes) for ends in bar.get_segments()]
+        assert (places != [2, 4, 2, 4]) is is_beside
+
+
+def test_bars_that_would_hide_behind_a_marker_are_left_out(draw: Draw) -> None:
     thin = {"latency_us_p05": 9.99, "latency_us_p95": 10.01}
     same = [replace(each, **thin) for name in TWO for each in rows({name: 10.0})]  # type: ignore[arg-type]
     axes = draw([*same, *rows({"nvshmem": 9000.0})])["x-latency"].axes[0]
-    assert whiskers(axes) == []
+    assert bars(axes) == []
 
 
 def test_bands_of_many_sizes_stay_bands(draw: Draw) -> None:

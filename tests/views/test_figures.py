@@ -170,6 +170,13 @@ def test_the_lower_bound_is_dotted_where_there_is_one(draw: Draw) -> None:
     assert [numbers(shape.get_ydata()) for shape in dotted] == [[3.0] * len(SIZES)]
 
 
+def test_of_one_size_the_tick_is_the_size_and_the_bound_a_line_across(draw: Draw) -> None:
+    axes = draw([row(name, 2052096, us, bound_us=3.0) for name, us in TWO.items()])["x-latency"].axes
+    assert numbers(axes[1].get_xticks()) == [2052096]
+    (bound,) = [shape for shape in axes[0].lines if shape.get_linestyle() == ":"]
+    assert numbers(bound.get_ydata()) == [3.0, 3.0]
+
+
 def test_no_bandwidth_chart_without_bandwidths(draw: Draw) -> None:
     assert "x-bandwidth" not in draw([replace(record, busbw_gb_s=None) for record in rows(TWO)])
 
@@ -227,7 +234,7 @@ def test_speed_ups_have_a_band_over_launches_from_three_on(draw: Draw) -> None:
 
     three, two = figure(3), figure(2)
     assert [len(each.axes[1].collections) for each in (three, two)] == [1, 0]
-    assert "whisker: Student's t, for launches like these; 95 % for all 5 sizes of a curve together" in words(three)
+    assert "bar: Student's t, for launches like these; 95 % for all 5 sizes of a curve together" in words(three)
     assert "Speed-up: geometric mean over launches; 2 launches: no verdict." in words(two)
 
 

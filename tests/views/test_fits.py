@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from charts import line, numbers, title
+from charts import legend, line, numbers, title
+from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
 from collbench.views.curves import Curve
@@ -28,6 +30,16 @@ def test_the_law_is_a_line_and_measurements_are_marks(figure: Figure) -> None:
     assert line(figure, "mpi") == LAW.y
     marks = [shape for shape in figure.axes[0].lines if shape.get_linestyle() == "None"]
     assert [numbers(shape.get_ydata()) for shape in marks] == [POINTS.y]
+    assert {name: key.get_linestyle() for name, key in legend(figure).items() if name in ("mpi", "model")} == {
+        "mpi": "None",
+        "model": "-",
+    }
+
+
+def test_bands_have_edges_of_their_colour(figure: Figure) -> None:
+    (band,) = figure.axes[0].collections
+    assert np.ravel(band.get_linewidth()).min() > 0
+    assert same_color(tuple(np.ravel(band.get_edgecolor())[:3]), styles(["mpi"])["mpi"][0])
 
 
 def test_the_band_and_all_errors_are_shown(figure: Figure) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from collbench.views.figures import Dress, charts, draw_all
-from collbench.views.page import COLUMNS, FORMATS, SCREEN, SMALLEST, Page, inches, wrapped
+from collbench.views.page import COLUMNS, FORMATS, SCREEN, SMALLEST, Frame, Page, inches, new_figure, wrapped
 
 
 def figures(page: Page, title: str = "") -> dict[str, Figure]:
@@ -50,6 +50,15 @@ def test_nothing_leaves_the_page_or_overlaps(page: Page) -> None:
         assert bottom.y0 >= 0
         assert top.y0 >= keys.y1, name
         assert all(bottom.y1 <= box.y0 and box.y1 <= keys.y0 for box in axes), name
+
+
+@pytest.mark.parametrize("collective", ["all-gather", "all-reduce", "all-reduce + RMSNorm of rows of 8192"])
+def test_no_line_of_a_title_parts_a_number_and_what_it_counts(collective: str) -> None:
+    long = f"Fastest backend: {collective} of bfloat16 on 4 × H100 80GB HBM3 (one node, NVLink), calls in a CUDA graph"
+    lines = new_figure(Frame(long, "foot", {}), 1, []).texts[0].get_text()
+    assert "\n" in lines
+    assert "4 × H100 80GB HBM3" in lines
+    assert "(one node, " in lines.replace(",\n", ", ")
 
 
 def test_a_title_of_the_users_moves_ours_to_the_foot() -> None:

@@ -40,8 +40,8 @@ def test_transfer_is_solid_and_waiting_is_dashed(draw: Draw) -> None:
     for axes in (0, 1):
         assert sorted(lines_of(figure, axes, dashed=False)) == [[5.0] * 3, [12.0] * 3]
         assert sorted(lines_of(figure, axes, dashed=True)) == [[5.0, 7.0, 55.0], [12.0, 14.0, 62.0]]
-    names = ("from the first arrival: waiting and transfer", "from the last arrival: transfer")
-    assert [legend(figure)[name].get_linestyle() for name in names] == ["--", "-"]
+    assert [legend(figure)[name].get_linestyle() for name in ("waiting and transfer", "transfer")] == ["--", "-"]
+    assert "Waiting and transfer: latency from the first arrival. Transfer: latency from the last" in words(figure)
     assert "Each rank is late by a random time up to the skew, drawn for each sample." in words(figure)
 
 
@@ -82,7 +82,8 @@ def test_of_two_runs_the_transfers_are_compared() -> None:
     assert sorted(lines_of(chart.figure, 0, dashed=True)) == [[5.0] * 3, [12.0] * 3]
     assert lines_of(chart.figure, 0, dashed=False) == [[4.0] * 3] * 2
     assert "before (old)" in legend(chart.figure)
-    assert "Latency from the last arrival: transfer." in words(chart.figure)
+    assert "Waiting" not in words(chart.figure)
+    assert ". Transfer: latency from the last arrival." in words(chart.figure)
 
 
 def test_no_skew_is_before_the_shortest_on_a_logarithmic_axis() -> None:
