@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
-from collbench.fit.estimate import ASSUMED, Estimate, Latencies
+from collbench.fit.estimate import ASSUMED, AmbiguousError, Estimate, Latencies
 from collbench.fit.sources import parse_source
 from collbench.predict.amdahl import SIZES
 
@@ -35,9 +35,11 @@ class Backed:
         return self.first.name
 
     def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
-        """As `Latencies.of`; raises the UsageError of the first where both have none."""
+        """As `Latencies.of`; raises the UsageError of the first where both have none, or where it has too many."""
         try:
             return self.first.of(operation, size, ranks, nodes)
+        except AmbiguousError:
+            raise
         except UsageError as error:
             try:
                 return self.rest.of(operation, size, ranks, nodes)

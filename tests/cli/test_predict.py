@@ -13,6 +13,7 @@ from collbench.results.records import dump
 
 PREDICT = ("llm", "predict")
 SPEC = "llama-3.1-8b:gpus-per-node=4:tp=4"
+MODES = ("chain", "isolated")
 SIZES = {"all_reduce": (8192, 1 << 20), "all_gather": (1 << 17, 1 << 19)}
 
 
@@ -114,3 +115,12 @@ def test_a_chart_of_steps(here: Here, tmp_path: Path) -> None:
     ran = here("llm", "steps", "llama-3.1-8b", "--tp", "2", "--chart", str(tmp_path / "splits"))
     assert (ran.code, ran.out) == (2, "")
     assert "does not end in .png, .svg or .pdf" in ran.err
+
+
+def test_no_rest_stands_in_for_an_ambiguous_source(here: Here, results: Path) -> None:
+    rows = [timed(4.0, backend="mpi-nvrar", bytes=size, mode=mode) for size in (8192, 1 << 20) for mode in MODES]
+    other = results.with_name("y.csv")
+    other.write_text(dump(rows), encoding="utf-8")
+    sources = ("--source", f"csv:{other}#mpi-nvrar", "--rest", f"csv:{results}#mpi")
+    found = here(*PREDICT, SPEC, "--nodes", "1", "--gpu", "h100", *sources)
+    assert (found.code, "several values of mode (chain, isolated); select one" in found.err) == (2, True)
