@@ -145,5 +145,8 @@ def parse_times(text: str, tp: int) -> Given:
         match = _TIME.fullmatch(part.strip())
         if match is None:
             raise UsageError(f"{part!r} is not a time of a layer; write 12.3us, or 4=20us,8=12us for TP 4 and TP 8.")
-        found[int(match[1] or tp)] = float(match[2]) * (1000 if match[3] == "ms" else 1)
+        ranks, us = int(match[1] or tp), float(match[2]) * (1000 if match[3] == "ms" else 1)
+        if ranks in found or not us:
+            raise UsageError(f"{part!r} is a second time at TP {ranks}, or none; give one above 0 for each.")
+        found[ranks] = us
     return Given(found)

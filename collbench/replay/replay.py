@@ -15,7 +15,7 @@ from collbench.ranks.endings import cause
 from collbench.ranks.launcher import Launcher, check_world
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import Child, launch_ranks
-from collbench.replay.checks import check_gpus
+from collbench.replay.checks import check_gpus, check_launch
 from collbench.replay.request import ReplayRequest
 from collbench.results import lock
 from collbench.results.files import check_name, sidecar_path
@@ -98,6 +98,7 @@ def on_these_ranks(request: ReplayRequest, launcher: Launcher, child: Child | No
 
     comm = MPI.COMM_WORLD
     check_world(launcher, comm.Get_size())
+    check_launch(request, comm)
     if child:
         from collbench.replay import launch
 
