@@ -21,6 +21,7 @@ from collbench.results.records import (
     ADDED,
     COLUMNS,
     FACTS,
+    OF_REPLAYS,
     REQUIRED,
     SAMPLES,
     TYPES,
@@ -165,21 +166,23 @@ def _files(source: str) -> Found:
 
 
 def _sorted_out(paths: Iterable[str]) -> Found:
-    """CSV files except those of samples, split into results files and others."""
+    """CSV files except those of samples and of replays, split into results files and others."""
     names = sorted(path for path in paths if path.endswith(".csv") and not path.endswith(SAMPLES))
-    tables = [path for path in names if not os.path.isdir(path)]
-    return Found(tuple(filter(_is_ours, tables)), tuple(path for path in tables if not _is_ours(path)))
+    heads = {path: _head(path) for path in names if not os.path.isdir(path)}
+    tables = [path for path, head in heads.items() if OF_REPLAYS not in head]
+    ours = tuple(path for path in tables if not heads[path] or COLUMNS[0] in heads[path])
+    return Found(ours, tuple(path for path in tables if path not in ours))
 
 
-def _is_ours(path: str) -> bool:
-    """Whether the header has the first column of results. An empty file counts, which a run that died at once leaves,
-    and one that cannot be opened, so that reading it says why."""
+def _head(path: str) -> list[str]:
+    """The columns of a file. [] for an empty one, which a run that died at once leaves, and for one that cannot be
+    opened: both count as results files, so that reading them says why."""
     try:
         with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
             head = file.readline()
     except OSError:
-        return True
-    return not head or COLUMNS[0] in re.split(r"[,;\t]", head.rstrip())
+        return []
+    return re.split(r"[,;\t]", head.rstrip()) if head else []
 
 
 def _with_facts(frame: pd.DataFrame, source: str, sidecar: bool) -> pd.DataFrame:

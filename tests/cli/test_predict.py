@@ -57,7 +57,9 @@ def test_a_given_time_replaces_the_roofline_of_decode_steps(here: Here, results:
     found = json.loads(here(*given).out)
     assert found["predictions"][0]["decode_compute_us"] == pytest.approx(32 * 50)
     assert found["predictions"][0]["prefill_compute_us"] > 0
-    assert found["compute"].startswith("decode: given, a layer takes 50 µs at TP 4; prefill: roofline of H100")
+    assert found["compute"].startswith(
+        "decode: given, a layer takes 50 µs at TP 4; prefill and drafts: roofline of H100"
+    )
 
 
 def test_faster_all_reduces_are_a_source_of_their_own(here: Here, results: Path) -> None:

@@ -21,6 +21,7 @@ from samples import RECORDS, a_record, timed, untimed
 
 import collbench as cb
 from collbench.cli.main import cli
+from collbench.results import replays
 from collbench.results.files import sidecar_path
 from collbench.results.frames import DTYPES, frame_of, records_of
 from collbench.results.records import ADDED_LATER, COLUMNS, FACTS, JOB, Record, dump, load
@@ -186,6 +187,16 @@ def test_what_is_no_results_file_is_left_out_of_a_glob_with_a_warning(tmp_path: 
     assert caught[0].filename == __file__
     with pytest.raises(cb.UsageError, match=r"z\.csv is not a results file of collbench"):
         cb.read(tmp_path / "z.csv")
+
+
+def test_replays_lie_beside_results_and_are_no_results(tmp_path: Path) -> None:
+    one = written(tmp_path / "x.csv", a_record())
+    (tmp_path / "replay.csv").write_text(replays.dump(()))
+    assert cb.read(tmp_path).source.tolist() == [one]
+    with pytest.raises(
+        cb.UsageError, match=r"replay\.csv holds replays of collbench llm replay; give the results file"
+    ):
+        cb.read(tmp_path / "replay.csv")
 
 
 def test_the_folder_of_committed_results_can_be_read_at_once() -> None:
