@@ -9,6 +9,8 @@ from collbench.fit.estimate import ASSUMED, AmbiguousError, Estimate, Latencies
 from collbench.fit.sources import parse_source
 from collbench.predict.amdahl import SIZES
 
+ALL_REDUCES = frozenset({"all_reduce", "all_reduce_rms_norm"})
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -49,8 +51,8 @@ class Backed:
 
 @dataclass(frozen=True)
 class Faster:
-    """All-reduces between nodes of the sizes of arXiv 2511.09557, ``times`` as fast as those of ``base``; all else as
-    ``base`` has it."""
+    """All-reduces between nodes, fused or not, of the sizes of arXiv 2511.09557, ``times`` as fast as those of
+    ``base``; all else as ``base`` has it."""
 
     base: Latencies
     times: float
@@ -67,7 +69,7 @@ class Faster:
     def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
         """As `Latencies.of`."""
         found = self.base.of(operation, size, ranks, nodes)
-        if operation != "all_reduce" or nodes == 1 or not min(SIZES) <= size <= max(SIZES):
+        if operation not in ALL_REDUCES or nodes == 1 or not min(SIZES) <= size <= max(SIZES):
             return found
         us, low, high = (each / self.times for each in (found.us, found.low, found.high))
         return Estimate(us, low, high, ASSUMED, f"{self.base.name}, {self.times:g} times as fast")
