@@ -154,6 +154,7 @@ def test_other_profiles_engines_and_forecasts_are_refused(text: str, words: str)
         (f"fit:{NVRAR}#nvrar", "broadcast", (4, 1), "no rows of nvrar for broadcast"),
         (f"fit:{ROOT}/results/h200x4-worlds.csv#nccl", "all_reduce", (4, 1), "several values of dtype"),
         ("engine:vllm", "all_gather", (4, 1), "has all_reduce, not all_gather"),
+        ("engine:vllm", "all_reduce", (16, 1), "the kernels of vllm run on 2, 4, 6, 8 ranks; 16 take NCCL"),
         ("engine:vllm", "all_reduce", (8, 2), "run inside a node"),
         ("forecast:h100:channels=4:width=9", "send", (2, 1), "unknown collective of NCCL's forecast 'send'"),
     ],
