@@ -21,10 +21,11 @@ settings.load_profile("any time")
 
 # What takes half a minute and more begins first, so that no worker of pytest-xdist is left alone with it at the end.
 LONG = (
-    "kernels/test_own_kernels.py", "measure/test_sweep.py", "ranks/test_failure.py", "verify/test_verify.py",
-    "kernels/test_own_puts.py", "kernels/test_session.py", "verify/test_mutants.py", "measure/test_nodes.py",
-    "measure/test_variants.py", "house/test_charts.py", "faults/test_plugins.py", "measure/test_check.py",
-    "faults/test_signals.py", "verify/test_emulator.py",
+    "kernels/test_own_kernels.py", "verify/test_verify.py", "kernels/test_own_puts.py",
+    "ranks/test_failure.py", "kernels/test_session.py", "measure/test_nodes.py", "measure/test_variants.py",
+    "measure/test_sweep.py", "verify/test_mutants.py", "measure/test_check.py", "verify/test_emulator.py",
+    "faults/test_plugins.py", "faults/test_signals.py", "measure/test_revisions.py",
+    "verify/test_emulated.py", "house/test_charts.py", "verify/test_scenes.py", "measure/test_tuning.py",
 )  # fmt: skip
 
 

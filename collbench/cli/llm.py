@@ -10,6 +10,7 @@ import click
 
 from collbench.cli import forms, params
 from collbench.cli.groups import Decorator, Group
+from collbench.cli.llm_replay import replay
 from collbench.cli.predict import predict
 from collbench.llm.engines import ENGINES
 from collbench.llm.spec import Spec, parse_dtype, parse_engine, parse_pad
@@ -141,3 +142,4 @@ def _draw(spec: Spec, chart: Path) -> None:
 
 
 llm.add_command(predict)
+llm.add_command(replay)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from importlib import import_module
+from typing import Any
+
 import click
 
 from collbench import __version__
-from collbench.cli.check import check
-from collbench.cli.compare import compare
-from collbench.cli.doctor import doctor
-from collbench.cli.fit import fit
-from collbench.cli.history import history
-from collbench.cli.list_ import list_
-from collbench.cli.llm import llm
-from collbench.cli.llm_replay import replay
-from collbench.cli.plot import plot
-from collbench.cli.submit import submit
-from collbench.cli.sweep import sweep
-from collbench.cli.tune import tune
-from collbench.cli.verify import verify
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Commands(UserDict[str, Any]):
+    """Commands by name, each imported when it is asked for: every rank would spend a tenth of its start on the others.
+    A command is named like its module, where Python allows that name."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module: str = self.data[name]
+        command: click.Command = getattr(import_module(f"collbench.cli.{module}"), module)
+        return command
+
+
+COMMANDS = Commands(check="check", compare="compare", doctor="doctor", fit="fit", history="history", list="list_",
+                    llm="llm", plot="plot", submit="submit", sweep="sweep", tune="tune", verify="verify")  # fmt: skip
+
+
+@click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="collbench")
 def cli() -> None:
     """Time collectives on GPUs and CPUs, prove every answer, compare backends.
@@ -32,8 +37,3 @@ def cli() -> None:
     collbench check --candidate MINE --baseline nvrar    faster, slower or the same, with an exit code
     collbench verify                     check correctness under stress
     """
-
-
-for command in (sweep, tune, submit, verify, check, plot, compare, fit, history, llm, list_, doctor):
-    cli.add_command(command)
-llm.add_command(replay)

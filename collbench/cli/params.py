@@ -94,12 +94,17 @@ def backend_spec(text: str) -> str:
 def canonical_words(words: Sequence[str]) -> list[str]:
     """The words of a command line, with each value of --backend as ``backend_spec`` gives it: ranks and jobs that start
     later then take the revisions of now."""
+    return reworded(words, "--backend", lambda text: ",".join(_backends(text)))
+
+
+def reworded(words: Sequence[str], option: str, change: Callable[[str], str]) -> list[str]:
+    """The words of a command line, with each value of ``option`` changed."""
     found = list(words)
     for at, word in enumerate(words):
-        if at and words[at - 1] == "--backend":
-            found[at] = ",".join(_backends(word))
-        elif word.startswith("--backend="):
-            found[at] = f"--backend={','.join(_backends(word.partition('=')[2]))}"
+        if at and words[at - 1] == option:
+            found[at] = change(word)
+        elif word.startswith(f"{option}="):
+            found[at] = f"{option}={change(word.partition('=')[2])}"
     return found
 
 

@@ -16,6 +16,7 @@ from collbench.cli import forms, params, submit_check
 from collbench.cli.groups import Group
 from collbench.cli.skew import modes_for
 from collbench.cli.sweep import cases, kinds, sizes, sweep
+from collbench.cli.workloads import demands_of, topology_of, with_whole_paths
 from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.plan.variants import check_names
 from collbench.printer.forms import Form
@@ -143,7 +144,9 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
     check_variables(chosen.variant, "a job's launcher")
     worlds = params.worlds.of(values)
     topology = worlds.pairs if values["pairs"] else worlds.topology
-    return Work(topology, tuple(params.canonical_words(words)), 1 + len(chosen.variant))
+    if values["specs"]:
+        topology = topology_of(demands_of(asked, values["specs"]))
+    return Work(topology, tuple(with_whole_paths(params.canonical_words(words))), 1 + len(chosen.variant))
 
 
 def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, work: Work) -> int:

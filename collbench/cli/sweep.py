@@ -203,9 +203,9 @@ def sweep(
     ranks = ranks_for(topology)
     check_variables(wanted.variants, ranks.launcher)
     if dry_run:
-        hosts = preview.hosts_of(topology, ranks.started_by, ranks.number or ranks_to_start(topology))
+        hosts = preview.hosts_of(ranks.started_by, ranks.number or ranks_to_start(topology))
         facts = preview.facts(wanted, topology, hosts)
-        if not (pairs and ranks.started_by and ranks.started_by.rank):  # the ranks of a launcher print it once
+        if not (ranks.started_by and ranks.started_by.rank):  # the ranks of a launcher print it once
             click.echo(printed(preview.page(facts, len(hosts)), facts, form.chosen))
         return
     path = path_given or default_path(ranks.number)

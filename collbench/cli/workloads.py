@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from collbench.cli.params import Parsed
+from collbench.cli.params import Parsed, reworded
 from collbench.errors import UsageError
-from collbench.llm.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
+    from collbench.llm.spec import Spec
     from collbench.plan.demands import Demand
     from collbench.plan.sweep import Sweep
     from collbench.plan.worlds import Topology
@@ -23,13 +23,15 @@ REPLACED = ("collective", "sizes", "begin", "end", "factor", "step", "dtype", "o
 
 
 def _specs(text: str) -> tuple[Spec, ...]:
+    from collbench.llm.spec import parse_spec
+
     return tuple(dict.fromkeys(map(parse_spec, text.split(","))))
 
 
 llm_option = click.option(
-    "--llm", "specs", type=Parsed("MODEL:tp=8:batch=8,...", _specs),
-    help="Instead, the collectives and sizes of a prefill and of a decode step of these, on their groups of ranks side "
-    "by side; keys are the options of `collbench llm steps`.",
+    "--llm", "specs", type=Parsed("SPEC,...", _specs),
+    help="Instead, the collectives and sizes of a prefill and of a decode step of these, such as "
+    "llama-3.1-70b:tp=8:batch=8, on their groups of ranks side by side; keys are the options of `collbench llm steps`.",
 )  # fmt: skip
 
 
@@ -42,6 +44,18 @@ def demands_of(context: click.Context, specs: Iterable[Spec]) -> tuple[Demand, .
     if other := next(given, None):
         raise UsageError(f"--llm says which problems to time; omit {flags[other]}.")
     return demands_of(specs)
+
+
+def with_whole_paths(words: Sequence[str]) -> list[str]:
+    """The words of a command line, in whose specs the paths of configs are absolute: a job runs in another folder."""
+    return reworded(words, "--llm", lambda text: ",".join(str(_with_whole_paths(spec)) for spec in _specs(text)))
+
+
+def _with_whole_paths(spec: Spec) -> Spec:
+    from collbench.llm.models import whole_path
+
+    draft = spec.draft and whole_path(spec.draft)
+    return replace(spec, model=whole_path(spec.model), draft=draft)
 
 
 def with_demands(sweep: Sweep, demands: tuple[Demand, ...]) -> Sweep:

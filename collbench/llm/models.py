@@ -172,6 +172,11 @@ def find_model(text: str) -> Model:
     return _read(path, path.resolve().parent.name if path.stem == "config" else path.stem)
 
 
+def whole_path(text: str) -> str:
+    """What ``find_model`` finds from every folder: the name of a built-in model, or an absolute path."""
+    return text if text.lower() in built_in() else os.path.abspath(text)
+
+
 def _read(path: Path, name: str) -> Model:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
@@ -102,10 +103,9 @@ def parse_pad(text: str) -> Sizes | None:
 
 
 def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a whole number.") from None
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):  # not all that int() reads: 1_0 would be 10
+        raise UsageError(f"{text!r} is not a whole number.")
+    return int(text)
 
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = MappingProxyType({

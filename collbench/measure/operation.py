@@ -10,6 +10,7 @@ from collbench.backends import Backend, Session
 from collbench.devices.device import Device, Errors, Sampler
 from collbench.plan.problem import Problem
 from collbench.proof.buffers import Rounds, lay_out
+from collbench.proof.patterns import first_iteration
 from collbench.proof.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Operation:
         group = world.group
         mine, buffers = replace(problem, layout=group.layout), lay_out(problem, group.rank, rounds)
         self._prepared = Prepared(
-            device, backend, session, mine, group.rank, session.arena, buffers, first=group.number
-        )  # groups have different data
+            device, backend, session, mine, group.rank, session.arena, buffers, first=first_iteration(group.number)
+        )
         self.calls = self._prepared.calls
         self._sampler: Sampler | None = None
 

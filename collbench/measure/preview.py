@@ -13,7 +13,7 @@ from collbench.plan.sizes import format_size
 from collbench.plan.skew import order, skew_words
 from collbench.plan.sweep import Sweep, make_plan
 from collbench.plan.worlds import Topology, layouts_for
-from collbench.ranks.launcher import Launcher
+from collbench.ranks.launcher import Launcher, check_world
 from collbench.registry import refusals
 from collbench.tables import Page, counted, notes_of, numbers, table_of, words
 
@@ -24,15 +24,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def hosts_of(topology: Topology, launcher: Launcher | None, ranks: int) -> tuple[str, ...]:
-    """The hosts of so many ranks: those of this machine; for pairs of hosts, where a launcher started the ranks, those
-    on which they are, which they send each other: initializes MPI."""
-    if not (topology.pairs and launcher):
+def hosts_of(launcher: Launcher | None, ranks: int) -> tuple[str, ...]:
+    """The hosts of so many ranks: those of this machine, or where a launcher started the ranks those on which they are,
+    which they send each other: initializes MPI. Raises UsageError where these ranks are no world."""
+    if launcher is None:
         return ("here",) * ranks
     from collbench.ranks.world import open_launch
 
     with ExitStack() as teardown:
-        return open_launch(teardown).hosts
+        everyone = open_launch(teardown)
+        check_world(launcher, everyone.size)
+        return everyone.hosts
 
 
 def facts(sweep: Sweep, topology: Topology, hosts: Sequence[str]) -> list[Fact]:

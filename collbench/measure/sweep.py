@@ -25,6 +25,7 @@ from collbench.results.files import ResultFile, renew
 from collbench.results.records import Record, load
 
 __all__ = ["Ended", "SweepRequest", "on_own_ranks", "on_these_ranks"]
+MOST_RANKS = 128  # that specs may ask of one machine
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ def on_own_ranks(
 
     They run ``collbench ARGUMENTS``, by default those of this command.
     """
+    if request.topology.groupings and ranks > MOST_RANKS:  # a number that the user has not given
+        raise UsageError(
+            f"--llm needs {ranks} ranks, more than the {MOST_RANKS} that collbench starts on one machine; start them "
+            "on several with mpiexec, srun or collbench submit."
+        )
     find_mpiexec()
     path = request.path
     held = lock.take(path, (lock.COMMAND, lock.RANKS))

@@ -87,24 +87,28 @@ class Grouping:
         return max(map(max, self.groups)) + 1
 
     def layouts(self, hosts: Sequence[str]) -> tuple[Layout, ...]:
-        """A world for all groups whose ranks are spread over nodes alike; of groups that share a rank, the first.
+        """A world for all groups whose ranks are spread over nodes and over hosts alike; of groups that share a rank,
+        the first.
 
         ``hosts[r]`` is that of rank r of the launch. Raises UsageError where the launch has too few ranks.
         """
         if self.ranks > len(hosts):
             raise UsageError(f"rank {self.ranks - 1} is needed, but this launch has {counted(len(hosts), 'rank')}.")
-        before = [hosts[:rank].count(host) for rank, host in enumerate(hosts)]
-        nodes = [f"{host} {earlier // self.per_node}" for host, earlier in zip(hosts, before, strict=True)]
-        alike: dict[tuple[tuple[int, ...], bool], list[tuple[int, ...]]] = {}
+        seen: Counter[str] = Counter()
+        nodes = []
+        for host in hosts:
+            nodes.append(f"{host} {seen[host] // self.per_node}")
+            seen[host] += 1
+        alike: dict[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] = {}
+        taken: dict[tuple[tuple[int, ...], ...], set[int]] = {}
         for group in self.groups:
-            spread = number_nodes([nodes[rank] for rank in group])
-            virtual = spread != number_nodes([hosts[rank] for rank in group])
-            together = alike.setdefault((spread, virtual), [])
-            if not any(set(group) & set(other) for other in together):
-                together.append(group)
+            spread = tuple(number_nodes([of[rank] for rank in group]) for of in (nodes, hosts))
+            if taken.setdefault(spread, set()).isdisjoint(group):
+                taken[spread].update(group)
+                alike.setdefault(spread, []).append(group)
         return tuple(
-            Layout(first, spread, virtual, beside=tuple(others), groupings=(self,))
-            for (spread, virtual), (first, *others) in alike.items()
+            Layout(first, of_nodes, of_nodes != of_hosts, beside=tuple(others), groupings=(self,))
+            for (of_nodes, of_hosts), (first, *others) in alike.items()
         )
 
 

@@ -29,6 +29,14 @@ def shift_of(iteration: int, slot: int = 0) -> int:
 
 
 SLOT_STEP = shift_of(0, 1)
+# Iterations from one group to the next: no two of 100 groups have the same data within four samples and three slots of
+# each other, and neighbours are in different layers, of which there are three or four.
+GROUP_STEP = 2401
+
+
+def first_iteration(group: int) -> int:
+    """The first iteration of a group of ranks, so that its data are none that other groups have now or had lately."""
+    return group * GROUP_STEP
 
 
 def codes(dtype: Dtype) -> Values:

@@ -40,8 +40,8 @@ def on_all(where: World, action: Callable[[], T]) -> T | Exception:
     found = where.first(mine if isinstance(mine, Exception) else None)
     if found is None:
         return mine
-    rank, error = found
-    return error if isinstance(error, CannotRunError) else RuntimeError(f"rank {rank}: {error}")
+    member, error = found
+    return error if isinstance(error, CannotRunError) else RuntimeError(f"{where.named(member)}: {error}")
 
 
 def _all_hangs(world: World, mine: HangError) -> str:

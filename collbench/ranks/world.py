@@ -169,9 +169,16 @@ class World:
         return next(((rank, each) for rank, each in enumerate(values) if each is not None), None)
 
     def first_words(self, words: str | None) -> str | None:
-        """The message of the lowest member that has one, prefixed with its rank; None where none has."""
+        """The message of the lowest member that has one, prefixed with its name; None where none has."""
         found = self.first(words)
-        return f"rank {found[0]}: {found[1]}" if found else None
+        return f"{self.named(found[0])}: {found[1]}" if found else None
+
+    def named(self, member: int) -> str:
+        """A member for messages: its rank of the launch, its host where there are several and, where it is another, its
+        rank in its group, in which proofs count the ranks."""
+        rank, here = self.layout.everyone[member], member % self.layout.size
+        host = f" on {self.hosts[rank]}" if len(set(self.hosts)) > 1 else ""
+        return f"rank {rank}{host}" if rank == here else f"rank {rank}{host} (rank {here} of its group)"
 
 
 def _nothing() -> None:

@@ -13,6 +13,7 @@ from collbench.errors import CannotRunError
 from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 from collbench.proof.buffers import FEWEST_SLOTS, Buffers, Rounds, aligned, arena_bytes, kept, kept_bytes, lay_out
+from collbench.proof.patterns import first_iteration
 from collbench.proof.prepared import Prepared
 from collbench.replay.opened import Opened
 from collbench.replay.plan import Kind, Plan
@@ -132,7 +133,8 @@ def prepared_at(
     """Calls of a problem in buffers that begin ``at`` bytes into the arena; collective over the group."""
     group = opened.world(layout).group
     backend, arena = registry.find(spec), session.arena[at:]
-    return Prepared(opened.device, backend, session, problem, group.rank, arena, buffers, first=group.number)
+    first = first_iteration(group.number)
+    return Prepared(opened.device, backend, session, problem, group.rank, arena, buffers, first=first)
 
 
 def chain_of(voice: Voice, opened: Opened, rounds: Rounds) -> Prepared | None:

@@ -21,7 +21,7 @@ from collbench.results.records import (
     ADDED,
     COLUMNS,
     FACTS,
-    OF_REPLAYS,
+    REPLAY,
     REQUIRED,
     SAMPLES,
     TYPES,
@@ -169,20 +169,19 @@ def _sorted_out(paths: Iterable[str]) -> Found:
     """CSV files except those of samples and of replays, split into results files and others."""
     names = sorted(path for path in paths if path.endswith(".csv") and not path.endswith(SAMPLES))
     heads = {path: _head(path) for path in names if not os.path.isdir(path)}
-    tables = [path for path, head in heads.items() if OF_REPLAYS not in head]
-    ours = tuple(path for path in tables if not heads[path] or COLUMNS[0] in heads[path])
+    tables = {path: head for path, head in heads.items() if REPLAY not in head}
+    ours = tuple(path for path, head in tables.items() if not head or COLUMNS[0] in head)
     return Found(ours, tuple(path for path in tables if path not in ours))
 
 
 def _head(path: str) -> list[str]:
-    """The columns of a file. [] for an empty one, which a run that died at once leaves, and for one that cannot be
-    opened: both count as results files, so that reading them says why."""
+    """The columns in the header. None of an empty file, which a run that died at once leaves, and of one that cannot be
+    opened: reading it says why."""
     try:
         with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
-            head = file.readline()
+            return [name for name in re.split(r"[,;\t]", file.readline().rstrip("\r\n")) if name]
     except OSError:
         return []
-    return re.split(r"[,;\t]", head.rstrip()) if head else []
 
 
 def _with_facts(frame: pd.DataFrame, source: str, sidecar: bool) -> pd.DataFrame:

@@ -22,7 +22,6 @@ from collbench.results.lines import Line, lines_of, other_separator, value_of
 
 SAMPLES = ".samples.csv"  # the end of the name of the file of samples beside a results file
 THROTTLED = "clocks throttled"  # in the reason of a row whose clocks were
-OF_REPLAYS = "pass_kind"  # a column of the files of ``llm replay``, which lie beside results files
 JOB = "(job)"  # the backend of a row that describes a job, not a case
 
 
@@ -123,6 +122,7 @@ class Record:
 ADDED = ("cache", "case_status", "source")
 FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvshmem", "git")
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
+REPLAY = "pass_kind"  # a column of the files of llm replay alone
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 # Files of earlier versions lack these.
 ADDED_LATER = (
@@ -162,8 +162,8 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
             f"{path} has {sign} between its cells, as some spreadsheets write; save it with commas, and with points "
             "in numbers."
         )
-    if OF_REPLAYS in header:
-        raise UsageError(f"{path} holds replays of collbench llm replay; give the results file of a sweep.")
+    if REPLAY in header:
+        raise UsageError(f"{path} has steps of `collbench llm replay`, not cases of a sweep; give a file of a sweep.")
     if missing:
         raise UsageError(f"{path} is not a results file of collbench: it has no column {missing[0]!r}.")
     if unknown:

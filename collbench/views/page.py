@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import math
@@ -112,13 +113,16 @@ def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) ->
 
 def _settle(figure: Figure) -> None:
     """Lay the axes out for good, rounded: the solver's last bits differ from time to time."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    assert engine, "new_figure gives it one"
+    engine.execute(figure)
+    figure.set_layout_engine(None)  # "none" would leave a placeholder, for which savefig draws everything twice
     for axes in figure.axes:
         left, bottom, width, height = (round(value, 5) for value in axes.get_position().bounds)
         axes.set_position((left, bottom, width, height))
 
 
+@functools.cache
 def inches(text: str, points: float, bold: bool = False) -> float:
     """The width of a line of text, with room for hinting, which widens it by part of a pixel a letter."""
     font = FontProperties(family="DejaVu Sans", size=points, weight="bold" if bold else "normal")

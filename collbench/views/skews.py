@@ -24,12 +24,15 @@ def skew_of(case: CaseResult) -> Skew:
 def families(results: Iterable[CaseResult]) -> list[list[CaseResult]]:
     """The cases with a skew that differ only in size, backend and how late ranks are: all at random, or one of them.
 
-    Cases in which no rank is late belong to each of these; pairs of hosts have none.
+    Cases in which no rank is late belong to each of these; pairs of hosts have none, nor has a lateness of which every
+    case is skipped.
     """
     late = [case for case in results if case.record.skew and not case.record.pair]
     none: dict[Panel, list[CaseResult]] = {}
     found: dict[tuple[Panel, int | None], list[CaseResult]] = {}
     for group in panels(late).values():
+        if all(case.status == "skipped" for case in group):
+            continue
         panel, skew = panel_of(replace(group[0].record, skew="")), skew_of(group[0])
         (found.setdefault((panel, skew.rank), []) if skew.nanoseconds else none.setdefault(panel, [])).extend(group)
     for panel in none.keys() - {panel for panel, _ in found}:

@@ -95,10 +95,10 @@ def straggler(records: Iterable[Record]) -> list[str]:
     Collectives with a root do not count: their ranks have different parts.
     """
     worlds = _worlds(row for row in records if _counts(row))
-    ranks = [Question(launches, world[0], lambda row: (row.slowest_rank, row.slowest_host))
-             for world, launches in worlds.items()]  # fmt: skip
-    hosts = [Question(launches, world[1], lambda row: (row.slowest_host,))
-             for world, launches in worlds.items() if _has_equal_hosts(launches[0][0])]  # fmt: skip
+    ranks = [Question(launches, _members(launches[0][0]), lambda row: (row.slowest_rank, row.slowest_host))
+             for launches in worlds.values()]  # fmt: skip
+    hosts = [Question(launches, launches[0][0].nodes, lambda row: (row.slowest_host,))
+             for launches in worlds.values() if _has_equal_hosts(launches[0][0])]  # fmt: skip
     questions = [*ranks, *hosts]
     answers = ((question, question.answer(len(questions))) for question in questions)
     found = [Straggler(question, name) for question, name in answers if name is not None]
@@ -111,15 +111,22 @@ def _counts(row: Record) -> bool:
     return row.latency_us_median is not None and row.ranks > 1 and known is not None and not known.has_root
 
 
+def _members(row: Record) -> int:
+    """The ranks of a world, of all groups side by side."""
+    return row.ranks * (row.groups or 1)
+
+
 def _has_equal_hosts(row: Record) -> bool:
-    """Whether the nodes are several hosts with as many ranks each."""
-    return row.nodes > 1 and row.gpus_per_node is not None and not row.fabric.endswith(VIRTUAL)
+    """Whether the nodes are several hosts with as many ranks each; on how many hosts groups side by side are is not
+    known."""
+    several = row.nodes > 1 and row.groups is None
+    return several and row.gpus_per_node is not None and not row.fabric.endswith(VIRTUAL)
 
 
 def _worlds(rows: Iterable[Record]) -> Mapping[tuple[int, ...], list[list[Record]]]:
-    """By ranks, nodes and more of a world, the rows of each of its launches."""
+    """By ranks, nodes, groups and more of a world, the rows of each of its launches."""
     found: dict[tuple[int, ...], dict[tuple[str, int], list[Record]]] = {}
     for row in rows:
-        world = (row.ranks, row.nodes, row.gpus_per_node or 0, int(row.fabric.endswith(VIRTUAL)))
+        world = (row.ranks, row.nodes, row.groups or 1, row.gpus_per_node or 0, int(row.fabric.endswith(VIRTUAL)))
         found.setdefault(world, {}).setdefault((row.run_id, row.launch), []).append(row)
     return {world: list(launches.values()) for world, launches in found.items()}

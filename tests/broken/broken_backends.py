@@ -56,6 +56,22 @@ def _cross(session: Session, problem: Problem, send: Array, recv: Array) -> Call
     return call
 
 
+def _cross_late(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
+    """The first of two groups gets, from its second sample on, what the other had in the sample before."""
+    partner = session.world.groups[1 - session.world.number][session.world.rank]
+    past: list[Array] = []
+
+    def call() -> None:
+        reduce(session, problem, send, recv)
+        past.append(np.empty_like(recv))
+        ours, theirs = message(problem, recv), message(problem, past[-1])
+        session.world.launch.Sendrecv(ours, partner, recvbuf=theirs, source=partner)
+        if session.world.number == 0 and len(past) > 1:
+            recv[...] = past[-2]
+
+    return call
+
+
 def _double(session: Session, problem: Problem, send: Array, recv: Array) -> Call:
     """Rank 0 contributes twice."""
     return lambda: reduce(session, problem, send + send if session.world.rank == 0 else send, recv)
@@ -367,6 +383,7 @@ def _refuse(session: Session, problem: Problem, send: Array, recv: Array) -> Cal
 
 drops_a_rank = Broken(_drop)
 crosses_groups = Broken(_cross)
+crosses_groups_late = Broken(_cross_late)
 skips_unchanged = Broken(_skip_unchanged)
 two_late = Broken(_two_late, shared=[])
 changes_its_input = Broken(_change_input)

@@ -131,11 +131,18 @@ print(json.dumps(behind_the_wall()))
     assert wall == "[]"
 
 
-def test_help_loads_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy_and_a_command_no_other() -> None:
     program = """
 from collbench.cli.main import cli
+print(json.dumps([name for name in sys.modules if name.startswith("collbench.cli.")]))
 for command in (["sweep"], ["fit"], ["llm", "steps"], ["llm", "predict"], ["llm", "replay"]):
     cli.main([*command, "--help"], standalone_mode=False)
+    if command == ["sweep"]:
+        others = ("collbench.cli.check", "collbench.llm", "collbench.slurm", "collbench.verify")
+        print(json.dumps([name for name in others if name in sys.modules]))
 print(json.dumps([name for name in ("numpy", "matplotlib", "pandas", "ml_dtypes") if name in sys.modules]))
 """
-    assert run_fresh(program).splitlines()[-1] == "[]", "or help and completion would take a second"
+    first, *shown = run_fresh(program).splitlines()
+    assert json.loads(first) == ["collbench.cli.main"]
+    assert "[]" in shown[:-1], "or every rank would spend a tenth of its start on them"
+    assert shown[-1] == "[]", "or help and completion would take a second"

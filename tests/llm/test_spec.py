@@ -47,6 +47,7 @@ def test_aliases_and_defaults_are_not_written() -> None:
         ("qwen3-8b:fuse-norms=1", "write fuse-norms."),
         ("qwen3-8b:tp=2:tp=4", "gives tp twice"),
         ("qwen3-8b:tp=two", "'two' is not a whole number"),
+        ("qwen3-8b:tp=1_0", "'1_0' is not a whole number"),
         ("qwen3-8b:tpp=2", "did you mean"),
         ("qwen3-8b:engine=vlm", "did you mean 'vllm'"),
         ("qwen3-8b:dtype=int32", "unknown type"),

@@ -17,6 +17,8 @@ SET = {"mpich": "MPICH_PLANTED", "openmpi": "OMPI_MCA_planted"}
 QUICK = ("sweep", "--sizes", "4K", "--samples", "2", "--max-seconds", "0.02", "--warmup", "1", "-o", "r.csv",
          "--quiet")  # fmt: skip
 ODD = "1,2; 3=four 'five'"
+PAIRED = ("--ranks", "2", "--launches", "3", "--backend", "mpi",
+          "--variant", "a=mpi MPICH_PLANTED=1 NCCL_PLANTED=2")  # fmt: skip
 
 
 def run(mpi: Mpi, *arguments: str, ranks: int | None = None, code: int = 0, **more: str) -> str:
@@ -44,7 +46,7 @@ def reported(row: Record) -> dict[str, str]:
 def test_variables_reach_the_ranks_of_their_variant_before_they_load_mpi(mpi: Mpi) -> None:
     name = SET[mpi.name]
     run(
-        mpi, "--ranks", "2", "--launches", "3", "--backend", "mpi,reports", "--variant", f'odd=reports {name}="{ODD}"',
+        mpi, "--ranks", "2", "--launches", "2", "--backend", "mpi,reports", "--variant", f'odd=reports {name}="{ODD}"',
         "--variant", f"two=reports {name}=2 NCCL_PLANTED=b", NVSHMEM_PLANTED="for all",
     )  # fmt: skip
     rows = mpi.rows()
@@ -55,13 +57,13 @@ def test_variables_reach_the_ranks_of_their_variant_before_they_load_mpi(mpi: Mp
         "reports@two": {name: "2 from the start", "NCCL_PLANTED": "b from the start", **everywhere},
     }
     assert {(row.launch, row.backend) for row in rows} == {
-        (launch, backend) for launch in range(3) for backend in ("mpi", *expected)
+        (launch, backend) for launch in range(2) for backend in ("mpi", *expected)
     }
     assert all(reported(row) == expected[row.backend] for row in rows if row.backend != "mpi")
     assert {row.status for row in rows} == {"ok"}
 
     ran = legs(mpi)
-    assert sorted(ran) == [(launch, leg) for launch in range(3) for leg in ("", "odd", "two")]
+    assert sorted(ran) == [(launch, leg) for launch in range(2) for leg in ("", "odd", "two")]
     assert [leg for _, leg in ran[3:6]] == [leg for _, leg in ran[:3]][::-1]
     for entry in entries(mpi):
         variant = entry.get("variant", {"variables": {}})
@@ -73,49 +75,66 @@ def test_variables_reach_the_ranks_of_their_variant_before_they_load_mpi(mpi: Mp
     }
 
 
-def test_rows_are_paired_by_launch_and_traced_to_their_entry(mpich: Mpi) -> None:
-    run(mpich, "--ranks", "2", "--launches", "3", "--backend", "mpi", "--variant", "a=mpi MPICH_PLANTED=1")
-    frame = cb.read(mpich.folder / "r.csv", sidecar=True)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished sweep of three launches, each plain and of a variant."""
+    mpich = Mpi("mpich", tmp_path_factory.mktemp("finished"))
+    run(mpich, *PAIRED)
+    return mpich.folder
+
+
+@pytest.fixture
+def again(finished: Path, mpich: Mpi) -> Mpi:
+    """A copy of it, to be continued."""
+    for name in ("r.csv", "r.json", "r.samples.csv"):
+        (mpich.folder / name).write_bytes((finished / name).read_bytes())
+    return mpich
+
+
+def test_rows_are_paired_by_launch_and_traced_to_their_entry(finished: Path) -> None:
+    frame = cb.read(finished / "r.csv", sidecar=True)
     (found,) = cb.compare(frame, backends="mpi@a,mpi").to_dict("records")
     assert (found["a"], found["launches"], found["covers"]) == ("mpi@a", 3, "launches like these")
     assert frame.started.notna().all()
 
 
-@pytest.mark.parametrize("first", ["", "a"])
-def test_a_resumed_sweep_times_the_legs_that_lack_rows(mpich: Mpi, first: str) -> None:
-    """The leg that comes second in a launch is lost, as by an interrupt, with its entry or without."""
-    arguments = ("--ranks", "2", "--launches", "2", "--backend", "mpi", "--variant", "a=reports MPICH_PLANTED=1")
-    run(mpich, *arguments)
-    names = {"": "mpi", "a": "reports@a"}
-    path = mpich.folder / "r.csv"
-    kept = [line for line in path.read_text().splitlines(True) if f",1,all_reduce,{names[first]}," not in line]
+@pytest.mark.parametrize("leg", ["", "a"])
+def test_a_resumed_sweep_times_the_leg_that_lacks_its_rows(again: Mpi, leg: str) -> None:
+    """The one or the other leg of the last launch is lost, as by an interrupt, with its entry."""
+    names = {"": "mpi", "a": "mpi@a"}
+    path = again.folder / "r.csv"
+    kept = [line for line in path.read_text().splitlines(True) if f",2,all_reduce,{names[leg]}," not in line]
     path.write_text("".join(kept))
-    content = json.loads((mpich.folder / "r.json").read_text())
-    lost = (1, first)
+    content = json.loads((again.folder / "r.json").read_text())
+    lost = (2, leg)
     content["launches"] = [
         entry for entry in content["launches"] if (entry["launch"], entry.get("variant", {}).get("name", "")) != lost
     ]
-    (mpich.folder / "r.json").write_text(json.dumps(content))
-    run(mpich, *arguments, "--resume")
-    assert [(row.launch, row.backend) for row in mpich.rows()][-1] == (1, names[first])
-    assert len(mpich.rows()) == 4
-    assert legs(mpich)[-1] == lost
-    run(mpich, *arguments, "--resume", "--variant", "b=reports MPICH_PLANTED=2")
-    assert legs(mpich)[-2:] == [(0, "b"), (1, "b")], "a new variant joins the launches that there are"
+    (again.folder / "r.json").write_text(json.dumps(content))
+    run(again, *PAIRED, "--resume")
+    assert [(row.launch, row.backend) for row in again.rows()][-1] == (2, names[leg])
+    assert sorted((row.launch, row.backend) for row in again.rows()) == [
+        (launch, name) for launch in range(3) for name in ("mpi", "mpi@a")
+    ]
+    assert legs(again)[-1] == lost
 
 
-def test_another_definition_of_a_name_is_refused(mpich: Mpi) -> None:
-    run(mpich, "--ranks", "2", "--backend", "mpi", "--variant", "a=mpi MPICH_PLANTED=1 NCCL_PLANTED=2")
-    before = (mpich.folder / "r.csv").read_text()
-    again = ("--ranks", "2", "--launches", "2", "--resume")
+def test_a_new_variant_joins_the_launches_that_there_are(again: Mpi) -> None:
+    run(again, *PAIRED, "--resume", "--variant", "b=reports MPICH_PLANTED=2")
+    assert legs(again)[6:] == [(0, "b"), (1, "b"), (2, "b")]
+
+
+def test_another_definition_of_a_name_is_refused(again: Mpi) -> None:
+    before = (again.folder / "r.csv").read_text()
+    words = ("--ranks", "2", "--launches", "4", "--resume", "--backend", "mpi")
     for definition in ("mpi MPICH_PLANTED=1", "mpi MPICH_PLANTED=1 NCCL_PLANTED=3", "mpi-ring MPICH_PLANTED=1"):
         for more in ((), ("--mixed",)):
-            said = run(mpich, *again, "--backend", "mpi", "--variant", f"a={definition}", *more, code=2)
+            said = run(again, *words, "--variant", f"a={definition}", *more, code=2)
             assert "r.csv has rows of another variant a: mpi@a MPICH_PLANTED=1 NCCL_PLANTED=2, now " in said
             assert said.count("\n") == 1
-    assert (mpich.folder / "r.csv").read_text() == before
-    run(mpich, *again, "--backend", "mpi", "--variant", "a=mpi NCCL_PLANTED=2 MPICH_PLANTED=1")
-    assert [(row.launch, row.backend) for row in mpich.rows()][2:] == [(1, "mpi@a"), (1, "mpi")]
+    assert (again.folder / "r.csv").read_text() == before
+    run(again, *words, "--variant", "a=mpi NCCL_PLANTED=2 MPICH_PLANTED=1")
+    assert sorted((row.launch, row.backend) for row in again.rows()[6:]) == [(3, "mpi"), (3, "mpi@a")]
 
 
 def test_ranks_that_do_not_start_are_the_last_of_their_variant_alone(mpich: Mpi) -> None:

@@ -33,6 +33,14 @@ def test_groups_that_are_spread_otherwise_are_another_world() -> None:
     assert (inside.groups, across.groups, across.nodes) == (((0, 1), (4, 5)), ((2, 3),), (0, 1))
 
 
+def test_groups_over_several_hosts_are_not_beside_those_of_one() -> None:
+    inside, across = Grouping(((0, 1, 2), (3, 4, 5)), 1).layouts(["a", "a", "a", "a", "b", "b"])
+    assert (inside.groups, across.groups) == (((0, 1, 2),), ((3, 4, 5),))
+    assert inside.nodes == across.nodes == (0, 1, 2)
+    assert inside.virtual
+    assert across.virtual
+
+
 def test_nodes_of_groups_may_be_smaller_than_hosts() -> None:
     (world,) = Grouping(((0, 1, 2, 3),), 2).layouts(["a"] * 4)
     assert (world.nodes, world.virtual) == ((0, 0, 1, 1), True)

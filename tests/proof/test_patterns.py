@@ -12,7 +12,7 @@ from collbench.kernels.abi import ESCAPES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.proof import patterns
 from collbench.proof.buffers import MOST_CALLS
-from collbench.proof.patterns import LAYERS, SLOT_STEP, codes, exactly, expect, inputs, shift_of
+from collbench.proof.patterns import LAYERS, SLOT_STEP, codes, exactly, expect, first_iteration, inputs, shift_of
 
 DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
 FLOAT = pytest.mark.parametrize(
@@ -131,6 +131,13 @@ def test_neighbouring_iterations_and_slots_differ_at_every_offset(dtype: Dtype, 
     assert answer is not None
     for one, other in layer_calls(layers):
         assert (seen_at(answer, one) != seen_at(answer, other)).all()
+
+
+def test_no_group_has_data_that_another_has_now_or_had_lately() -> None:
+    begins = list(map(first_iteration, range(100)))
+    others = {shift_of(begin + sample, slot) for begin in begins[1:] for sample in range(9) for slot in range(7)}
+    assert shift_of(begins[0] + 4, 3) not in others
+    assert all(begins[1] % layers for layers in (3, 4)), "at one time, neighbours are in different layers"
 
 
 def test_all_slots_of_an_iteration_and_the_next_ones_start_elsewhere() -> None:

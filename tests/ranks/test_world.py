@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from running import Mpi
 from samples import a_layout
 
+from collbench.plan.layout import Layout
+from collbench.ranks.failure import on_all
 from collbench.ranks.world import World, open_launch
 
 TOLD = """
@@ -112,3 +116,28 @@ def test_what_could_not_be_made_is_made_by_the_next() -> None:
         assert world.once("heap", lambda: Shared("heap", log)).name == "heap"
         world.free()
     assert log == ["make heap", "close heap"]
+
+
+SIDE_BY_SIDE = Layout((0, 2), (0, 1), beside=((1, 3),))
+A_PAIR = Layout((0, 2, 1, 3), (0, 1, 0, 1), pair="a+b")
+
+
+@pytest.mark.parametrize(
+    ("layout", "hosts", "member", "name"),
+    [
+        (Layout((0, 1, 2), (0, 0, 0)), "aaaa", 2, "rank 2"),
+        (SIDE_BY_SIDE, "aaaa", 0, "rank 0"),
+        (SIDE_BY_SIDE, "aaaa", 2, "rank 1 (rank 0 of its group)"),
+        (SIDE_BY_SIDE, "aabb", 3, "rank 3 on b (rank 1 of its group)"),
+        (A_PAIR, "aabb", 0, "rank 0 on a"),
+        (A_PAIR, "aabb", 1, "rank 2 on b (rank 1 of its group)"),
+    ],
+)
+def test_a_member_at_fault_is_named_as_the_launch_numbers_it(
+    layout: Layout, hosts: str, member: int, name: str
+) -> None:
+    comm: Any = SimpleNamespace(allgather=lambda mine: [None] * member + ["gone"])
+    with ExitStack() as teardown:
+        world = World(open_launch(teardown).launch, comm, layout, tuple(hosts), teardown)
+        assert world.first_words(None) == f"{name}: gone"
+        assert str(on_all(world, lambda: None)) == f"{name}: gone"

@@ -21,7 +21,6 @@ from samples import RECORDS, a_record, timed, untimed
 
 import collbench as cb
 from collbench.cli.main import cli
-from collbench.results import replays
 from collbench.results.files import sidecar_path
 from collbench.results.frames import DTYPES, frame_of, records_of
 from collbench.results.records import ADDED_LATER, COLUMNS, FACTS, JOB, Record, dump, load
@@ -187,16 +186,6 @@ def test_what_is_no_results_file_is_left_out_of_a_glob_with_a_warning(tmp_path: 
     assert caught[0].filename == __file__
     with pytest.raises(cb.UsageError, match=r"z\.csv is not a results file of collbench"):
         cb.read(tmp_path / "z.csv")
-
-
-def test_replays_lie_beside_results_and_are_no_results(tmp_path: Path) -> None:
-    one = written(tmp_path / "x.csv", a_record())
-    (tmp_path / "replay.csv").write_text(replays.dump(()))
-    assert cb.read(tmp_path).source.tolist() == [one]
-    with pytest.raises(
-        cb.UsageError, match=r"replay\.csv holds replays of collbench llm replay; give the results file"
-    ):
-        cb.read(tmp_path / "replay.csv")
 
 
 def test_the_folder_of_committed_results_can_be_read_at_once() -> None:
@@ -427,3 +416,12 @@ def test_the_example_of_the_readme_prints_what_it_shows(monkeypatch: pytest.Monk
     with contextlib.redirect_stdout(out):
         exec(compile(program, "README.md", "exec"), {})
     assert [line.rstrip() for line in out.getvalue().splitlines()] == shown.splitlines()
+
+
+def test_replays_are_left_out_of_a_folder_and_refused_by_name(tmp_path: Path) -> None:
+    replays = tmp_path / "replay.csv"
+    replays.write_text("run_id,launch,spec,pass_kind\n")
+    (tmp_path / "run.csv").write_text(dump([a_record()]))
+    assert len(cb.read(tmp_path)) == 1  # without a warning
+    with pytest.raises(cb.UsageError, match="has steps of `collbench llm replay`, not cases of a sweep"):
+        cb.read(replays)

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from strangers import give_away
 
 from collbench.cli.main import cli
 from collbench.errors import OutputError, UsageError
+from collbench.llm.models import CONFIGS
 from collbench.results.files import load_samples
 from collbench.results.records import Record, load
 from collbench.slurm import follow
@@ -339,6 +341,14 @@ def test_jobs_find_the_kernels_of_the_user(stage: Stage, monkeypatch: pytest.Mon
     assert f"export COLLBENCH_KERNELS='{stage.folder}/my kernels'" in ran.out
 
 
+def test_jobs_find_the_configs_of_the_user(stage: Stage) -> None:
+    shutil.copy(CONFIGS / "llama-3.2-3b.json", stage.folder / "mine.json")
+    spec = "mine.json:tp=2:speculate=3:draft=mine.json,llama-3.1-8b:tp=2"
+    ran = stage.run("submit", "--profile", "local", "--nodes", "1", "--dry-run", "--llm", spec)
+    whole = f"{stage.folder}/mine.json"
+    assert f"--llm '{whole}:tp=2:speculate=3:draft={whole},llama-3.1-8b:tp=2'" in ran.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -361,6 +371,12 @@ def test_jobs_find_the_kernels_of_the_user(stage: Stage, monkeypatch: pytest.Mon
         (("--profile", "local", "--nodes", "2", "--sizes", "4X"), "is not a valid size"),
         (("--profile", "local", "--nodes", "2", "--hidden", "64"), "--hidden is for all_reduce_rms_norm"),
         (("--profile", "local", "--nodes", "2", "--skew", "9us", "--mode", "chain"), "a sample of mode chain has many"),
+        (("--profile", "local", "--nodes", "2", "--llm", "llama-3.1-8b:tp=3"), "refuses --tp 3"),
+        (("--profile", "local", "--nodes", "2", "--llm", "llama-3.1-8b:tp=2", "--pairs"), "omit --pairs"),
+        (
+            ("--profile", "local", "--nodes", "4,2", "--llm", "llama-3.1-8b:tp=8"),
+            "rank 7 is needed, but this launch has 4",
+        ),
         (("--profile", "local", "--nodes", "2", "--size", "4K"), "No such option '--size'"),
         (("--profile", "local", "--nodes", "2", "--json"), "do not apply to jobs"),
         (("--profile", "local", "--nodes", "2", "--force"), "do not apply to jobs"),

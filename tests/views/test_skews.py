@@ -62,6 +62,15 @@ def test_a_sweep_reports_late_ranks_apart() -> None:
     assert skews.READING not in plain_page(summary.page([a_record()]))
 
 
+def test_a_rank_that_no_world_has_makes_no_family() -> None:
+    absent = untimed("skipped", "skew 5us:9 delays a rank that a world of 4 lacks", mode="isolated", skew="5us:9")
+    found = skews.families(cases([late(9, "0", 1), absent]))
+    assert [skews.late_words(group) for group in found] == ["every rank late at random"]
+    text = plain_page(summary.page([absent]))
+    assert skews.READING not in text
+    assert "skipped ×1" in text
+
+
 def test_a_comparison_names_the_skew_and_mixes_none() -> None:
     rows = [late(us, skew, 1, backend=name) for skew in ("100us", "20us") for name, us in (("mpi", 8), ("nccl", 4))]
     page = ratios.page(compare_backends(rows))

@@ -50,6 +50,17 @@ def test_late_ranks_do_not_outvote_a_slow_one() -> None:
     assert [line for line in conclusions([*rows, *late]) if "took longest" in line] == straggler(rows)
 
 
+def test_of_groups_side_by_side_any_rank_may_be_the_slowest() -> None:
+    beside = {"ranks": 2, "nodes": 1, "groups": 4}
+    rows = run(lambda launch, size: 5 if size % 2 else None, **beside)
+    (line,) = straggler(rows)
+    assert line.startswith("rank 5 on node3 took longest in 20 of 40 rows of 4 launches (by chance 5)")
+    alone = run(lambda launch, size: size % 2, sizes=20, ranks=2, nodes=1)
+    assert straggler([*rows, *alone]) == [line], "rows of a group by itself are of another world"
+    across = run(lambda launch, size: 4 + size % 2, ranks=2, nodes=2, gpus_per_node=1, groups=4)
+    assert straggler(across)[0].startswith("rank 4 on node3"), "on how many hosts the groups are is not known"
+
+
 def test_a_host_is_named_where_its_ranks_take_turns() -> None:
     (line,) = straggler(run(lambda launch, size: 4 + size % 2))
     assert line.startswith("a rank on node3 took longest in 40 of 40 rows of 4 launches (by chance 10)")
