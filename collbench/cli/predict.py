@@ -12,6 +12,7 @@ import click
 from collbench.cli import forms, params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError, pick
+from collbench.llm.parallel import MOST_RANKS
 from collbench.llm.spec import Spec, parse_spec
 from collbench.predict.compute import EFFICIENCY
 from collbench.predict.gpus import GPUS
@@ -43,7 +44,7 @@ class Chips:
 
 
 rates = Group("rates", Rates, [
-    click.option("--source", "sources", multiple=True, required=True, metavar="[LABEL=]SOURCE",
+    click.option("--source", "sources", multiple=True, metavar="[LABEL=]SOURCE",
                  help="Latencies of collectives; speed-ups are over the first. Repeatable. csv:FILE#BACKEND of a "
                  "results file, fit:FILE#BACKEND of a law fitted to it, fit:PROFILE#BACKEND of nvlink, slingshot-11 or "
                  "infiniband-ndr, engine:vllm, sglang or trtllm, or forecast:GPU:channels=C:width=GB/s of NCCL."),
@@ -120,6 +121,13 @@ def _question(spec: Spec, nodes: tuple[int, ...], batches: tuple[int, ...], rate
     from collbench.predict.sources import Backed, Faster, named
     from collbench.predict.study import Question
 
+    if not rates.sources:
+        raise UsageError(
+            f"no --source says how long collectives take; for example: collbench llm predict {spec} --source "
+            "fit:infiniband-ndr#nccl --source fit:infiniband-ndr#nvrar --gpu h200."
+        )
+    if nodes and max(nodes) * spec.gpus_per_node > MOST_RANKS:
+        raise UsageError(f"--nodes {max(nodes)} has more than {MOST_RANKS} GPUs, the most that collbench lists.")
     rest = parse_source(rates.rest) if rates.rest else None
 
     def backed(source: Latencies) -> Latencies:
@@ -152,7 +160,10 @@ def _compute(chips: Chips, spec: Spec, batches: tuple[int, ...]) -> Compute:
         return PrefillBy(given, roofline)
     if found := given or roofline:
         return found
-    raise UsageError("how long a GPU computes is unknown; give --gpu, or --compute with the time of a layer.")
+    raise UsageError(
+        f"how long a GPU computes is unknown; give --gpu, one of {', '.join(GPUS)}, or --compute with the time of a "
+        "layer, such as 12.3us."
+    )
 
 
 def _draw(found: Study, folder: Path) -> None:

@@ -18,6 +18,7 @@ from collbench.fit.estimate import ASSUMED, MODELLED, Estimate, check_request
 from collbench.fit.families import GPU_RATIO, Family
 from collbench.fit.fitting import fit_curve
 from collbench.fit.law import Law
+from collbench.llm.engines import OWN_KERNELS
 
 K = 1 << 10
 SIZES = (8 * K, 256 * K, K * K, 2 * K * K, 8 * K * K)
@@ -53,12 +54,15 @@ class Engine:
 
     def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
         """As `Latencies.of`. On 4 ranks from 8 KiB to 8 MiB the table, else the model, whose use is assumed. Raises
-        UsageError for other collectives than all_reduce and for several nodes."""
+        UsageError for other collectives than all_reduce, for several nodes, and for ranks that vLLM gives to NCCL."""
         check_request(size, ranks, nodes)
         if operation != "all_reduce":
             raise UsageError(f"the table of {self.engine} has all_reduce, not {operation}.")
         if nodes > 1:
             raise UsageError(f"the kernels of {self.engine} run inside a node; {nodes} nodes take NCCL.")
+        if self.engine == "vllm" and ranks not in OWN_KERNELS:
+            known = ", ".join(map(str, OWN_KERNELS))
+            raise UsageError(f"the kernels of vllm run on {known} ranks; {ranks} take NCCL.")
         found = law_of(self.engine).estimate(size, ranks, nodes)
         if ranks != RANKS or not SIZES[0] <= size <= SIZES[-1]:
             return Estimate(found.us, found.low, found.high, ASSUMED, found.source)

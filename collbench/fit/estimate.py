@@ -11,6 +11,10 @@ MEASURED, MODELLED, ASSUMED = "measured", "modelled", "assumed"
 BASES = (MEASURED, MODELLED, ASSUMED)  # from the firmest
 
 
+class AmbiguousError(UsageError):
+    """Rows of different cases answer a request alike: no other source may stand in for them."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A latency in microseconds between ``low`` and ``high`` (95 %), one of BASES, and where it comes from.
@@ -38,7 +42,8 @@ class Latencies(Protocol):
         """The latency of one ``operation``, a collective of ``plan.collectives``, on a message of ``size`` bytes (the
         larger of a rank's two buffers) among ``ranks`` ranks spread evenly over ``nodes`` nodes.
 
-        Raises UsageError where the source has no such collective, or nothing near this size and world.
+        Raises UsageError where the source has no such collective, or nothing near this size and world, and
+        AmbiguousError where it has several that differ in what is not asked for.
         """
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 
 from collbench.errors import UsageError
 from collbench.fit.curves import Curve, curves_of
@@ -33,17 +31,17 @@ class FittedRows:
         """As `Latencies.of`; raises UsageError for a collective without rows, with too few sizes, and for worlds with
         links that no row has."""
         check_request(size, ranks, nodes)
-        if operation not in self._curves:
-            raise UsageError(f"{self.origin} has no rows of {self.backend} for {operation}.")
         return self._law(operation).estimate(size, ranks, nodes)
 
-    @cached_property
-    def _curves(self) -> Mapping[str, Curve]:
-        """The curve of each collective. Raises UsageError where rows of one differ in more than size and world."""
-        mine = [row for row in self.records if row.backend == self.backend]
-        for operation in dict.fromkeys(row.collective for row in mine):
-            check_alike(timed_cases((row for row in mine if row.collective == operation), self.backend), self.origin)
-        return MappingProxyType({curve.operation: curve for curve in curves_of(mine)})
+    def _curve(self, operation: str) -> Curve:
+        """The curve of a collective. Raises UsageError without rows, and AmbiguousError where they differ in more than
+        size and world."""
+        mine = [row for row in self.records if (row.backend, row.collective) == (self.backend, operation)]
+        check_alike(timed_cases(mine, self.backend), self.origin)
+        curves = curves_of(mine)
+        if not curves:
+            raise UsageError(f"{self.origin} has no rows of {self.backend} for {operation}.")
+        return curves[0]
 
     @cached_property
     def _laws(self) -> dict[str, Law]:
@@ -51,5 +49,5 @@ class FittedRows:
 
     def _law(self, operation: str) -> Law:
         if operation not in self._laws:
-            self._laws[operation] = fit_curve(self._curves[operation], self.origin).law
+            self._laws[operation] = fit_curve(self._curve(operation), self.origin).law
         return self._laws[operation]

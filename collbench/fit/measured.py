@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from collbench.errors import UsageError
 from collbench.fit.curves import is_even
-from collbench.fit.estimate import ASSUMED, MEASURED, Estimate, check_request
+from collbench.fit.estimate import ASSUMED, MEASURED, AmbiguousError, Estimate, check_request
 from collbench.plan.layout import VIRTUAL
 from collbench.plan.sizes import format_size
 from collbench.results.cases import CaseResult, cases
@@ -21,17 +21,10 @@ from collbench.tables import counted
 
 WIDEST = 16  # of two neighbours between which a latency is read: all that sweeps by x2, x4 and x16 have
 World = tuple[int, int]  # ranks, nodes
-CHOICES = (
-    "dtype",
-    "op",
-    "mode",
-    "cache",
-    "in_place",
-    "hidden",
-    "groups",
-    "skew",
-    "pair",
-)  # what the cases of a curve share
+OF_A_CURVE = ("op", "mode", "cache", "in_place", "skew", "pair")
+OF_A_SIZE = ("dtype", "groups", "hidden")  # each size of a pass has one of each, but not all sizes the same
+CHOICES = (*OF_A_SIZE, *OF_A_CURVE)  # what the cases of a fitted curve share
+MOST_SHOWN = 4  # values of a column in a message
 
 
 @dataclass(frozen=True)
@@ -49,41 +42,46 @@ class Measured:
 
     def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
         """As `Latencies.of`; raises UsageError for a world or a size that was not measured, nor lies between two
-        sizes at most WIDEST apart."""
+        sizes at most WIDEST apart, and AmbiguousError where rows that differ in CHOICES would have to be mixed."""
         check_request(size, ranks, nodes)
-        points = self._curve(operation, (ranks, nodes))
-        sizes = sorted(points)
-        if size in points:
-            return points[size]
+        curve = self._curve(operation, (ranks, nodes))
+        check_alike(curve, self.origin, (*OF_A_CURVE, "fabric"))
+        sizes = sorted({case.record.bytes for case in curve})
         place = bisect_left(sizes, size)
+        if size in sizes:
+            return self._at(curve, size)[0]
         if place in (0, len(sizes)) or sizes[place] > WIDEST * sizes[place - 1]:
             raise UsageError(f"{self._words(operation, ranks, nodes)} have no size near {format_size(size)}.")
-        return _between(points[sizes[place - 1]], points[sizes[place]], sizes[place - 1], sizes[place], size)
+        small, large = sizes[place - 1 : place + 1]
+        before, after = self._at(curve, small, large)
+        return _between(before, after, small, large, size)
 
     def _words(self, operation: str, ranks: int, nodes: int) -> str:
         where = f"{counted(ranks, 'rank')} on {counted(nodes, 'node')}"
         return f"the rows of {self.backend} for {operation} on {where} in {self.origin}"
 
-    def _curve(self, operation: str, world: World) -> Mapping[int, Estimate]:
+    def _curve(self, operation: str, world: World) -> Sequence[CaseResult]:
         found = self._curves.get((operation, *world))
         if not found:
             raise UsageError(f"{self._words(operation, *world)}: there are none with a latency.")
         return found
 
     @cached_property
-    def _curves(self) -> Mapping[tuple[str, int, int], Mapping[int, Estimate]]:
-        """Latency by size for each collective, ranks and nodes. Raises UsageError where rows differ in more."""
+    def _curves(self) -> Mapping[tuple[str, int, int], Sequence[CaseResult]]:
+        """The cases of each collective, ranks and nodes."""
         found: dict[tuple[str, int, int], list[CaseResult]] = {}
         for case in timed_cases(self.records, self.backend):
             row = case.record
             if not is_even(row):
                 continue
             found.setdefault((row.collective, row.ranks, row.nodes), []).append(case)
-        return MappingProxyType({key: self._points(curve) for key, curve in found.items()})
+        return MappingProxyType(found)
 
-    def _points(self, curve: Sequence[CaseResult]) -> Mapping[int, Estimate]:
-        check_alike(curve, self.origin, (*CHOICES, "fabric"))
-        return {case.record.bytes: self._estimate(case) for case in curve}
+    def _at(self, curve: Sequence[CaseResult], *sizes: int) -> list[Estimate]:
+        """The latencies at these sizes, whose cases share OF_A_SIZE."""
+        here = [case for case in curve if case.record.bytes in sizes]
+        check_alike(here, self.origin, OF_A_SIZE)
+        return [self._estimate(case) for case in sorted(here, key=lambda case: case.record.bytes)]
 
     def _estimate(self, case: CaseResult) -> Estimate:
         middle = case.median() or math.nan
@@ -99,14 +97,15 @@ def timed_cases(records: Iterable[Record], backend: str) -> list[CaseResult]:
 
 
 def check_alike(curve: Sequence[CaseResult], origin: str, names: Sequence[str] = CHOICES) -> None:
-    """Raise UsageError if cases of one curve differ in one of these columns."""
+    """Raise AmbiguousError if cases of one curve differ in one of these columns."""
     for name in names:
         values = sorted({_cell(getattr(case.record, name)) for case in curve})
         if len(values) > 1:
-            shown = ", ".join(value or "none" for value in values)
-            raise UsageError(
-                f"{origin} has rows of {curve[0].record.backend} with several values of {name} ({shown}); select one, "
-                f"as in {origin}?{name}={values[0]}#{curve[0].record.backend}."
+            row, more = curve[0].record, len(values) - MOST_SHOWN
+            shown = ", ".join(value or "none" for value in values[:MOST_SHOWN]) + (f" and {more} more" * (more > 0))
+            raise AmbiguousError(
+                f"{origin} has rows of {row.backend} for {row.collective} with several values of {name} ({shown}); "
+                f"select one, as in {origin}?{name}={values[0]}#{row.backend}."
             )
 
 

@@ -120,6 +120,8 @@ def infiniband() -> Law:
 
 _NETWORKS: Mapping[str, Callable[[], Law]] = MappingProxyType({"slingshot-11": slingshot, "infiniband-ndr": infiniband})
 PROFILES = ("nvlink", *_NETWORKS)
+_PARTIAL = frozenset({"nccl-symm", *_VOLUMES})  # backends with kernels of some collectives alone
+_OWN = frozenset({"all_reduce", "all_reduce_rms_norm", "reduce_scatter", "all_gather"})
 
 
 @cache
@@ -155,8 +157,11 @@ class Profiled:
         return self.backend
 
     def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
-        """As `Latencies.of`; raises UsageError for several nodes of the profile nvlink."""
+        """As `Latencies.of`; raises UsageError for several nodes of the profile nvlink. A collective for which the
+        backend has no kernel is NCCL's, which every engine has beside it."""
         check_request(size, ranks, nodes)
+        if self.backend in _PARTIAL and operation not in _OWN:
+            return replace(self, backend="nccl").of(operation, size, ranks, nodes)
         if nodes == 1:
             plain = self.backend.removesuffix("-paper")
             return _by(inside(plain), plain, operation, size, ranks, nodes)
@@ -187,8 +192,9 @@ def _met(found: Estimate, size: int, world: World) -> Estimate:
 
 
 def _by(law: Law, backend: str, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
-    """The estimate of a law for all-reduces, whose constants are assumed to hold for other collectives."""
-    if operation in ("all_reduce", "all_reduce_rms_norm"):
+    """The estimate of a law for all-reduces, whose constants are assumed to hold for other collectives, fused ones
+    among them."""
+    if operation == "all_reduce":
         return law.estimate(size, ranks, nodes)
     other = replace(law, family=family_of(backend, operation, on_host=False))
     return replace(other.estimate(size, ranks, nodes), basis=ASSUMED)

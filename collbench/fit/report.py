@@ -21,6 +21,7 @@ READING = (
     "were held out of the fit, or why none were. ≈: where all worlds take equally many steps, base and alpha cannot be",
     "told apart; they are then split in a ratio that is assumed.",
 )
+LINKS = {INSIDE: "in a node", BETWEEN: "between nodes"}
 PREDICTED = (
     "Range: 95 %, of the constants and of the errors at what was held out. Modelled: inside the worlds that were",
     "measured; assumed: beyond them, where the scaling is that of the algorithms.",
@@ -62,35 +63,27 @@ def _errors(fitting: Fitting) -> str:
 
 
 def _laws(title: str, fits: Sequence[Fit]) -> Table:
-    between = any(BETWEEN in fit.law.links for fit in fits)
-    inside = any(INSIDE in fit.law.links for fit in fits)
-    levels = [*(["in a node"] if inside else []), *(["between nodes"] if between else [])]
-    heads = [head for level in levels for head in (f"alpha µs {level}", f"GB/s {level}")]
-    columns = (*words("backend", "model", "worlds", "base µs", *heads), *numbers("off, sizes", "off, worlds"))
-    return table_of(title, columns, [row for fit in fits for row in _rows(fit, inside, between)])
+    columns = (*words("backend", "model", "worlds", "base µs", "link", "alpha µs", "GB/s"),
+               *numbers("off, sizes", "off, worlds"))  # fmt: skip
+    return table_of(title, columns, [row for fit in fits for row in _rows(fit)])
 
 
-def _rows(fit: Fit, inside: bool, between: bool) -> list[list[str]]:
-    """A row for each line of the law."""
+def _rows(fit: Fit) -> list[list[str]]:
+    """A row for each line of the law on each link that a world has."""
     law = fit.law
     ways = np.array([fit.curve.ways(point) for point in fit.curve.points])
     mark = "" if unknowns(ways, law.shape)[1] else "≈ "
-    found = []
-    for line in range(law.shape.count):
-        start = law.shape.slots(line).start
-        cells = [_level(fit, start, INSIDE, mark)] if inside else []
-        cells += [_level(fit, start + 2, BETWEEN, mark)] if between else []
-        first = [fit.curve.backend, _model(fit), _worlds(fit), f"{mark}{_interval(law.interval(BASE))}"]
-        errors = [_percent(fit.size_error) or fit.without_size, _percent(fit.world_error) or fit.without_world]
-        found.append([*(first if line == 0 else [""] * 4), *(cell for pair in cells for cell in pair),
-                      *(errors if line == 0 else [""] * 2)])  # fmt: skip
-    return found
+    first = [fit.curve.backend, _model(fit), _worlds(fit), f"{mark}{_interval(law.interval(BASE))}"]
+    errors = [_percent(fit.size_error) or fit.without_size, _percent(fit.world_error) or fit.without_world]
+    links = [link for link in LINKS if link in law.links]
+    starts = [law.shape.slots(line).start for line in range(law.shape.count)]
+    found = [[LINKS[link], *_level(fit, start + link - INSIDE, mark)] for start in starts for link in links]
+    blank = [""] * len(first)
+    return [[*(blank if row else first), *cells, *(["", ""] if row else errors)] for row, cells in enumerate(found)]
 
 
-def _level(fit: Fit, place: int, link: int, mark: str) -> tuple[str, str]:
-    """Alpha, and bandwidth in GB/s, on one level; - where no world has it."""
-    if link not in fit.law.links:
-        return "-", "-"
+def _level(fit: Fit, place: int, mark: str) -> tuple[str, str]:
+    """Alpha, and bandwidth in GB/s, on one level."""
     byte, low, high = fit.law.interval(place + 1)
     width = tuple(1 / (1e3 * value) for value in (byte, high, low))
     return f"{mark}{_interval(fit.law.interval(place))}", _interval(width)

@@ -48,7 +48,8 @@ def _fitted(text: str) -> Latencies:
 
 def rows_of(text: str) -> tuple[tuple[Record, ...], str, str]:
     """The rows that ``FILE?COLUMN=VALUE,...#BACKEND`` selects, their backend, and the path of the file. Rows of virtual
-    nodes are left out unless their fabric is asked for. Raises UsageError for other text and where no row is left."""
+    nodes and of ranks that are late are left out unless their fabric or skew is asked for. Raises UsageError for other
+    text and where no row is left."""
     place, sign, backend = text.partition("#")
     path, _, query = place.partition("?")
     if not (sign and backend and path):
@@ -56,11 +57,17 @@ def rows_of(text: str) -> tuple[tuple[Record, ...], str, str]:
     conditions = [_condition(part) for part in query.split(",") if part]
     records = load(Path(path))
     kept = select([row for row in records if not row.is_job], conditions)
-    if not any(name == "fabric" for name, _ in conditions):
-        kept = [row for row in kept if not row.fabric.endswith(VIRTUAL)]
+    if not kept:
+        raise UsageError(f"{path} has no rows; run the sweep again.")
     pick(f"backend in {path}:", backend, {row.backend for row in kept})
+    asked = {name for name, _ in conditions}
+    kept = [row for row in kept if "fabric" in asked or not row.fabric.endswith(VIRTUAL)]
+    kept = [row for row in kept if "skew" in asked or not row.skew]
     if not timed_cases(kept, backend):
-        raise UsageError(f"{path} has no sound latency of {backend}.")
+        raise UsageError(
+            f"{path} has no sound latency of {backend}; rows of virtual nodes and of --skew count only where they are "
+            f"asked for, as in {path}?skew=20us#{backend}."
+        )
     return tuple(kept), backend, path
 
 

@@ -14,6 +14,7 @@ from collbench.errors import UsageError, pick
 from collbench.plan.dtypes import ALIASES, DTYPES, Dtype
 
 CONFIGS = Path(__file__).with_name("configs")
+MOST, MOST_LAYERS = 1 << 30, 1 << 14  # of any field; of layers, which are listed one by one
 Config = Mapping[str, Any]
 
 
@@ -50,15 +51,15 @@ class Fields:
     values: Config
     lacking: str = "the collectives are"
 
-    def whole(self, name: str, least: int = 1, default: int | None = None) -> int:
-        """A whole number; UsageError where it is absent without a default, of another type, or too small."""
+    def whole(self, name: str, least: int = 1, default: int | None = None, most: int = MOST) -> int:
+        """A whole number; UsageError where it is absent without a default, of another type, too small or too large."""
         value = self.values.get(name)
         if value is None:
             value = default
         if value is None:
             raise UsageError(f"{self.where} has no field {name!r}, without which {self.lacking} unknown.")
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UsageError(f"{self.where}: {name} is {value!r}; it must be a whole number of at least {least}.")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise UsageError(f"{self.where}: {name} is {value!r}; it must be a whole number from {least} to {most}.")
         return value
 
     def numbers(self, name: str) -> frozenset[int]:
@@ -110,7 +111,8 @@ _KINDS: Mapping[str, Callable[[Fields, int], _Experts]] = MappingProxyType({
 
 def _dtype_of(config: Config) -> Dtype | None:
     name = str(config.get("torch_dtype") or config.get("dtype") or "")
-    return DTYPES.get(ALIASES.get(name, name))
+    found = DTYPES.get(ALIASES.get(name, name))
+    return found if found and found.is_float else None
 
 
 def _kind_of(config: Config, where: str) -> str:
@@ -126,15 +128,20 @@ def model_of(config: Config, name: str, where: str) -> Model:
     """The model of a config. Raises UsageError, which names ``where``, for a missing or impossible field and for an
     architecture whose collectives are not known."""
     kind, fields = _kind_of(config, where), Fields(where, config)
-    layers, heads = fields.whole("num_hidden_layers"), fields.whole("num_attention_heads")
+    layers, heads = fields.whole("num_hidden_layers", most=MOST_LAYERS), fields.whole("num_attention_heads")
     experts = _KINDS[kind](fields, layers)
+    kv_heads = None if kind in _LATENT else fields.whole("num_key_value_heads", default=heads)
+    if kv_heads is not None and heads % kv_heads:
+        raise UsageError(f"{where}: {heads} attention heads do not divide by num_key_value_heads, {kv_heads}.")
+    if experts.top_k > experts.experts:
+        raise UsageError(f"{where}: a token visits {experts.top_k} experts, but there are {experts.experts}.")
     return Model(
         name=name,
         kind=kind,
         layers=layers,
         hidden=fields.whole("hidden_size"),
         heads=heads,
-        kv_heads=None if kind in _LATENT else fields.whole("num_key_value_heads", default=heads),
+        kv_heads=kv_heads,
         vocabulary=fields.whole("vocab_size"),
         dtype=_dtype_of(config),
         moe_layers=experts.layers,

@@ -8,6 +8,7 @@ from collbench.errors import UsageError
 from collbench.llm.spec import Spec
 from collbench.predict.report import split_of, title_of
 from collbench.predict.splits import Accepted, Refused, split, ways
+from collbench.tables import counted
 from collbench.views.page import FORMATS, Frame, look, save
 from collbench.views.spreads import FOOT, spreads_chart
 
@@ -23,6 +24,7 @@ def draw_spreads(spec: Spec, path: Path) -> Path:
     listings = {split_of(each.spec): each.listing for each in found if isinstance(each, Accepted)}
     refused = [f"Without {split_of(each.spec)}: {each.why}" for each in found if isinstance(each, Refused)]
     with look():
-        frame = Frame(f"What a pass sends over {gpus} GPUs:\n{title_of(spec)}", "\n".join([FOOT, *refused]), {})
+        what = f"What a pass sends over {counted(gpus, 'GPU')}:\n{title_of(spec)}"
+        frame = Frame(what, "\n".join([FOOT, *refused]), {})
         (drawn,) = save(spreads_chart(frame, listings), path.with_suffix(""), (kind,))
     return drawn

@@ -16,6 +16,7 @@ from collbench.predict.gpus import Gpu
 from collbench.predict.sums import total
 
 _TIME = re.compile(r"(?:([1-9]\d*)=)?(\d+(?:\.\d+)?)(us|µs|ms)")
+OTHER_PASSES = ("prefill", DRAFT)  # than those of the model that yield its tokens
 EFFICIENCY = 0.7  # of the peaks; assumed, as nothing measured here supports it
 
 
@@ -46,8 +47,10 @@ class Given:
     def of(self, deployment: Deployment, batch: Batch, one: Pass) -> Estimate:
         """As `Compute.of`; passes that read prompts and other numbers of ranks have no time."""
         tp = deployment.parallel.tp
-        if one.kind == "prefill":
-            raise UsageError("--compute gives the time of a layer in a decode step alone; --gpu has that of a prefill.")
+        if one.kind in OTHER_PASSES:
+            raise UsageError(
+                f"--compute gives the time of a layer in a decode step alone; --gpu has that of a {one.kind}."
+            )
         if tp not in self.times:
             raise UsageError(f"--compute has no time of a layer at TP {tp}; write {tp}=12.3us.")
         us = self.times[tp] * deployment.model.layers
@@ -123,7 +126,7 @@ class Roofline:
 
 @dataclass(frozen=True)
 class PrefillBy:
-    """One source of compute times for decode steps, another for passes that read prompts."""
+    """One source of compute times for decode steps, another for passes that read prompts or are of a draft model."""
 
     decode: Compute
     prefill: Compute
@@ -131,11 +134,11 @@ class PrefillBy:
     @property
     def name(self) -> str:
         """Both names."""
-        return f"decode: {self.decode.name}; prefill: {self.prefill.name}"
+        return f"decode: {self.decode.name}; prefill and drafts: {self.prefill.name}"
 
     def of(self, deployment: Deployment, batch: Batch, one: Pass) -> Estimate:
         """As `Compute.of`."""
-        return (self.prefill if one.kind == "prefill" else self.decode).of(deployment, batch, one)
+        return (self.prefill if one.kind in OTHER_PASSES else self.decode).of(deployment, batch, one)
 
 
 def parse_times(text: str, tp: int) -> Given:
@@ -145,5 +148,8 @@ def parse_times(text: str, tp: int) -> Given:
         match = _TIME.fullmatch(part.strip())
         if match is None:
             raise UsageError(f"{part!r} is not a time of a layer; write 12.3us, or 4=20us,8=12us for TP 4 and TP 8.")
-        found[int(match[1] or tp)] = float(match[2]) * (1000 if match[3] == "ms" else 1)
+        ranks, us = int(match[1] or tp), float(match[2]) * (1000 if match[3] == "ms" else 1)
+        if ranks in found or not us:
+            raise UsageError(f"{part!r} is a second time at TP {ranks}, or none; give one above 0 for each.")
+        found[ranks] = us
     return Given(found)

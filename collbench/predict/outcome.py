@@ -88,6 +88,11 @@ class Outcome:
         return [time for time in (self.prefill, self.decode) if time]
 
     @property
+    def sends(self) -> bool:
+        """Whether there is any communication."""
+        return any(time.communication.us for time in self.times)
+
+    @property
     def basis(self) -> str:
         """The weakest basis of all that this rests on."""
         return weakest(time.whole.basis for time in self.times)

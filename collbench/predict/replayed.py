@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 
 from collbench.errors import UsageError
-from collbench.fit.estimate import MEASURED, Estimate
+from collbench.fit.estimate import ASSUMED, MEASURED, Estimate
+from collbench.llm.models import Model
 from collbench.llm.passes import Batch, Pass
 from collbench.llm.spec import Spec, parse_spec
 from collbench.llm.steps import Deployment
+from collbench.plan.dtypes import Dtype
 from collbench.predict.compute import Roofline
 from collbench.predict.sums import Counted, total
 from collbench.results.replays import HEAD, LAYERS, ReplayRecord, load
+from collbench.tables import counted
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,13 @@ class Replayed:
         layers, head = (_time(row for row in found if row.part == part) for part in (LAYERS, HEAD))
         if layers is None or head is None:
             words = f"{deployment.model.name} in {deployment.dtype.name} at TP {deployment.parallel.tp}"
-            tokens = deployment.padded(one)
-            raise UsageError(f"{self.path} has no matrix products of {words} in a {one.kind} pass of {tokens} tokens.")
+            size = f"{counted(deployment.padded(one), 'token')} and {counted(one.rows, 'row')} of logits"
+            raise UsageError(f"{self.path} has no matrix products of {words} in a {one.kind} pass of {size}.")
         parts: list[Counted] = [(deployment.model.layers, layers), (1, head)]
         if self.roofline:
             parts.append((1, self.roofline.attention(deployment, batch, one)))
-        whole = total(parts)
-        return Estimate(whole.us, whole.low, whole.high, whole.basis, f"compute: {self.name}")
+        whole = total(parts)  # that attention takes no time is assumed
+        return Estimate(whole.us, whole.low, whole.high, ASSUMED, f"compute: {self.name}")
 
 
 def replayed(path: Path, roofline: Roofline | None) -> Replayed:
@@ -62,12 +66,16 @@ def _fits(row: ReplayRecord, deployment: Deployment, one: Pass) -> bool:
     same = (row.pass_kind, row.tokens, spec.tp, spec.engine) == (
         one.kind, deployment.padded(one), deployment.parallel.tp, deployment.engine.name,
     )  # fmt: skip
-    return same and _deployed(spec) == (deployment.model, deployment.dtype)
+    if not same or _ran(spec)[:2] != (deployment.model, deployment.dtype):
+        return False
+    return row.part == LAYERS or _ran(spec)[2][one.kind] == one.rows
 
 
-def _deployed(spec: Spec) -> tuple[object, object]:
-    found = spec.listing().deployment
-    return found.model, found.dtype
+@cache
+def _ran(spec: Spec) -> tuple[Model, Dtype, Mapping[str, int]]:
+    """Model and type of a replay, and the rows of logits of each kind of pass that it may have been of."""
+    found = spec.listing()
+    return found.deployment.model, found.deployment.dtype, {one.kind: one.rows for one in found.shown()}
 
 
 def _time(rows: Iterable[ReplayRecord]) -> Estimate | None:

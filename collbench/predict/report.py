@@ -96,7 +96,7 @@ def _row(study: Study, found: Outcome, is_fastest: bool) -> list[str]:
         f"{speedup.value:.2f}" if speedup and not is_base else "",
         f"{100 * share.value:.0f}" if share and not is_base else "",
         milliseconds(ttft.us) if ttft else "", short(found.latency.whole.us / 1e6) if found.latency else "",
-        found.basis_of_collectives, found.basis, "fastest" if is_fastest else "",
+        found.basis_of_collectives if found.sends else "-", found.basis, "fastest" if is_fastest else "",
     ]  # fmt: skip
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
-from collbench.fit.estimate import ASSUMED, Estimate, Latencies
+from collbench.fit.estimate import ASSUMED, AmbiguousError, Estimate, Latencies
 from collbench.fit.sources import parse_source
 from collbench.predict.amdahl import SIZES
+
+ALL_REDUCES = frozenset({"all_reduce", "all_reduce_rms_norm"})
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,11 @@ class Backed:
         return self.first.name
 
     def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
-        """As `Latencies.of`; raises the UsageError of the first where both have none."""
+        """As `Latencies.of`; raises the UsageError of the first where both have none, or where it has too many."""
         try:
             return self.first.of(operation, size, ranks, nodes)
+        except AmbiguousError:
+            raise
         except UsageError as error:
             try:
                 return self.rest.of(operation, size, ranks, nodes)
@@ -47,8 +51,8 @@ class Backed:
 
 @dataclass(frozen=True)
 class Faster:
-    """All-reduces between nodes of the sizes of arXiv 2511.09557, ``times`` as fast as those of ``base``; all else as
-    ``base`` has it."""
+    """All-reduces between nodes, fused or not, of the sizes of arXiv 2511.09557, ``times`` as fast as those of
+    ``base``; all else as ``base`` has it."""
 
     base: Latencies
     times: float
@@ -65,7 +69,7 @@ class Faster:
     def of(self, operation: str, size: int, ranks: int, nodes: int) -> Estimate:
         """As `Latencies.of`."""
         found = self.base.of(operation, size, ranks, nodes)
-        if operation != "all_reduce" or nodes == 1 or not min(SIZES) <= size <= max(SIZES):
+        if operation not in ALL_REDUCES or nodes == 1 or not min(SIZES) <= size <= max(SIZES):
             return found
         us, low, high = (each / self.times for each in (found.us, found.low, found.high))
         return Estimate(us, low, high, ASSUMED, f"{self.base.name}, {self.times:g} times as fast")

@@ -38,15 +38,12 @@ MOST_ROOM = 8 << 30
 
 
 def run(request: ReplayRequest, child: Child | None) -> None:
-    """Run one launch, whose rows are appended to the results file; collective. Raises UsageError on every rank where
-    the launch does not have the ranks that the spec needs.
+    """Run one launch, whose rows are appended to the results file; collective.
 
-    Any other exception ends all ranks at once: unwinding would wait for the others in collective clean-up.
+    An exception ends all ranks at once: unwinding would wait for the others in collective clean-up.
     """
     with ExitStack() as teardown, stdout_to_stderr():
         everyone = open_launch(teardown)
-        if everyone.size != request.ranks:
-            raise UsageError(f"{request.spec} needs {request.ranks} ranks, but this launch has {everyone.size}.")
         dog = Watchdog(everyone, request.timeout)
         teardown.callback(dog.close)
         everyone = replace(everyone, patience=dog.patience)

@@ -15,7 +15,7 @@ from collbench.ranks.endings import cause
 from collbench.ranks.launcher import Launcher, check_world
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import Child, launch_ranks
-from collbench.replay.checks import check_gpus
+from collbench.replay.checks import check_gpus, check_launch
 from collbench.replay.request import ReplayRequest
 from collbench.results import lock
 from collbench.results.files import check_name, sidecar_path
@@ -30,8 +30,8 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Ended:
-    """The outcome of a replay: exit code and rows of its file, None on ranks that do not report. ``why``: a sentence if
-    the ranks of a launch ended early."""
+    """The outcome of a replay: its exit code, and all rows of its file, also those of earlier launches that it adds to,
+    None on ranks that do not report. ``why``: a sentence if the ranks of a launch ended early."""
 
     code: int
     path: Path
@@ -82,10 +82,10 @@ def _open_file(request: ReplayRequest) -> int:
 def _ended(request: ReplayRequest, code: int, before: int) -> Ended:
     if code == Exit.USAGE:
         return Ended(code, request.path)
-    records = tuple(load(request.path))[before:]
+    records = tuple(load(request.path))
     if code == CANNOT_WRITE:
         return Ended(Exit.FAILED, request.path, records, "The results could not be written.")
-    return Ended(code or _code(records), request.path, records, cause(code) if code else "")
+    return Ended(code or _code(records[before:]), request.path, records, cause(code) if code else "")
 
 
 def _code(records: Sequence[ReplayRecord]) -> Exit:
@@ -98,6 +98,7 @@ def on_these_ranks(request: ReplayRequest, launcher: Launcher, child: Child | No
 
     comm = MPI.COMM_WORLD
     check_world(launcher, comm.Get_size())
+    check_launch(request, comm)
     if child:
         from collbench.replay import launch
 
@@ -128,6 +129,6 @@ def _on_launcher(request: ReplayRequest, comm: MPI.Intracomm) -> Ended:
         if error is not None:
             raise error
         launch.run(request, None)
-        records = tuple(load(request.path))[before:] if comm.Get_rank() == 0 else None
-    code = comm.bcast(_code(records) if records is not None else None)
+        records = tuple(load(request.path)) if comm.Get_rank() == 0 else None
+    code = comm.bcast(_code(records[before:]) if records is not None else None)
     return Ended(code, request.path, records)

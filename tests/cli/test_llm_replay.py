@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from running import Here
 
@@ -34,6 +36,7 @@ def test_bad_input_gets_a_sentence(here: Here, arguments: tuple[str, ...], words
     ran = here(*REPLAY, *arguments)
     assert ran.code == 2
     assert words in " ".join(ran.err.split())
+    assert not list(Path().rglob("*.csv"))
 
 
 def test_a_file_is_not_replaced(here: Here) -> None:

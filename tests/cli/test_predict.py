@@ -12,7 +12,8 @@ from samples import timed
 from collbench.results.records import dump
 
 PREDICT = ("llm", "predict")
-SPEC = "llama-3.1-8b:gpus-per-node=4:tp=4"
+SPEC = "llama-3.1-8b:tp=4:gpus-per-node=4"
+MODES = ("chain", "isolated")
 SIZES = {"all_reduce": (8192, 1 << 20), "all_gather": (1 << 17, 1 << 19)}
 
 
@@ -56,7 +57,9 @@ def test_a_given_time_replaces_the_roofline_of_decode_steps(here: Here, results:
     found = json.loads(here(*given).out)
     assert found["predictions"][0]["decode_compute_us"] == pytest.approx(32 * 50)
     assert found["predictions"][0]["prefill_compute_us"] > 0
-    assert found["compute"].startswith("decode: given, a layer takes 50 µs at TP 4; prefill: roofline of H100")
+    assert found["compute"].startswith(
+        "decode: given, a layer takes 50 µs at TP 4; prefill and drafts: roofline of H100"
+    )
 
 
 def test_faster_all_reduces_are_a_source_of_their_own(here: Here, results: Path) -> None:
@@ -75,7 +78,6 @@ def test_prefill_has_a_source_of_its_own(here: Here, results: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "how long a GPU computes is unknown; give --gpu, or --compute with the time of a layer."),
         (("--gpu", "h10"), "unknown GPU 'h10'; did you mean 'h100'?"),
         (("--gpu", "h100", "--efficiency", "2"), "--efficiency is 2; it must be above 0 and at most 1."),
         (("--compute", "12"), "'12' is not a time of a layer; write 12.3us, or 4=20us,8=12us for TP 4 and TP 8."),
@@ -85,6 +87,10 @@ def test_prefill_has_a_source_of_its_own(here: Here, results: Path) -> None:
             "--compute has no time of a layer at TP 4; write 4=12.3us.",
         ),
         (("--compute", "12us", "--batch", "1,2"), "--compute gives the times of one batch; give --batch one number."),
+        (("--compute", "4=12us,4=9us"), "'4=9us' is a second time at TP 4, or none; give one above 0 for each."),
+        (("--compute", "0us"), "'0us' is a second time at TP 4, or none; give one above 0 for each."),
+        ((), "how long a GPU computes is unknown; give --gpu, one of a100, a100-40gb"),
+        (("--gpu", "h100", "--nodes", "99999999999"), "--nodes 99999999999 has more than 131072 GPUs"),
         (("--gpu", "h100", "--nodes", "0"), "'0' is not a count"),
         (("--gpu", "h100", "--nodes", "2"), "nothing can be predicted: the rows of mpi for"),
         (("--gpu", "h100", "--source", "csv"), "'csv' is not a source of latencies"),
@@ -104,7 +110,10 @@ def test_a_spec_and_a_source_are_needed(here: Here, results: Path) -> None:
         ran = here(*PREDICT, spec, "--nodes", "1", *source)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
         assert why in ran.err
-    assert "Missing option '--source'" in here(*PREDICT, "llama-3.1-8b", "--gpu", "h100").err
+    ran = here(*PREDICT, SPEC, "--gpu", "h100")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert f"for example: collbench llm predict {SPEC} --source fit:infiniband-ndr#nccl" in ran.err
+    assert here(*ran.err.split("collbench ")[1].rstrip(".\n").split(), "--nodes", "1,2").code == 0
 
 
 def test_a_chart_of_steps(here: Here, tmp_path: Path) -> None:
@@ -114,3 +123,12 @@ def test_a_chart_of_steps(here: Here, tmp_path: Path) -> None:
     ran = here("llm", "steps", "llama-3.1-8b", "--tp", "2", "--chart", str(tmp_path / "splits"))
     assert (ran.code, ran.out) == (2, "")
     assert "does not end in .png, .svg or .pdf" in ran.err
+
+
+def test_no_rest_stands_in_for_an_ambiguous_source(here: Here, results: Path) -> None:
+    rows = [timed(4.0, backend="mpi-nvrar", bytes=size, mode=mode) for size in (8192, 1 << 20) for mode in MODES]
+    other = results.with_name("y.csv")
+    other.write_text(dump(rows), encoding="utf-8")
+    sources = ("--source", f"csv:{other}#mpi-nvrar", "--rest", f"csv:{results}#mpi")
+    found = here(*PREDICT, SPEC, "--nodes", "1", "--gpu", "h100", *sources)
+    assert (found.code, "several values of mode (chain, isolated); select one" in found.err) == (2, True)

@@ -8,7 +8,7 @@ import pytest
 from samples import timed, untimed
 
 from collbench.errors import UsageError
-from collbench.fit.estimate import Estimate
+from collbench.fit.estimate import AmbiguousError, Estimate
 from collbench.fit.measured import Measured
 from collbench.results.records import Record
 
@@ -68,6 +68,27 @@ def test_values_are_named_as_in_the_file() -> None:
         ask(timed(10.0), timed(8.0, in_place=True))
     with pytest.raises(UsageError, match="several values of skew"):
         ask(timed(10.0), timed(8.0, skew="20us"))
+
+
+def test_sizes_of_a_pass_differ_in_type_and_groups_without_being_mixed() -> None:
+    """As in a file of sweep --llm: token ids beside hidden states, logits of one group beside slices of three."""
+    ids, slices = timed(8.0, dtype="int64", bytes=8), timed(9.0, groups=3, bytes=1024)
+    rows = (ids, slices, timed(10.0, dtype="bfloat16"))
+    assert [ask(*rows, size=size).us for size in (8, 1024, 4096)] == [8.0, 9.0, 10.0]
+    with pytest.raises(AmbiguousError, match=r"several values of dtype \(bfloat16, float32\)"):
+        ask(*rows, size=2048)
+
+
+def test_one_ambiguous_collective_leaves_the_others() -> None:
+    both = (timed(8.0, collective="broadcast"), timed(8.0, collective="broadcast", mode="isolated"))
+    assert ask(timed(10.0), *both).us == 10.0
+    with pytest.raises(AmbiguousError, match="rows of mpi for broadcast with several values of mode"):
+        source(timed(10.0), *both).of("broadcast", 4096, 4, 1)
+
+
+def test_of_many_values_some_are_shown() -> None:
+    with pytest.raises(UsageError, match=r"pair \(a\+b, a\+c, a\+d, a\+e and 2 more\)"):
+        ask(*(timed(10.0, pair=f"a+{other}") for other in "bcdefg"))
 
 
 def test_unevenly_filled_nodes_are_no_even_ones() -> None:

@@ -15,6 +15,8 @@ from collbench.results.records import load
 
 SIZES = [1 << power for power in (12, 16, 20, 26)]
 
+FUSED_AND_PLAIN = ("all_reduce", "all_reduce_rms_norm")
+
 
 @pytest.mark.parametrize("backend", NVLINK)
 def test_nvlink_is_what_our_evidence_gives(backend: str) -> None:
@@ -87,6 +89,18 @@ def test_other_collectives_have_assumed_constants() -> None:
     base, _, _, alpha, byte = NVLINK["nccl"].constants
     assert found.us == pytest.approx(base + alpha + (1 << 24) * byte / 1e3)
     assert (found.basis, Profiled("nvlink", "nccl").of("all_reduce", 1 << 20, 2, 1).basis) == ("assumed", "modelled")
+
+
+@pytest.mark.parametrize(("profile", "world"), [("nvlink", (4, 1)), ("slingshot-11", (8, 2))])
+@pytest.mark.parametrize("operation", ["send", "broadcast", "gather", "all_to_all"])
+def test_where_nvrar_has_no_kernel_nccl_runs(profile: str, world: tuple[int, int], operation: str) -> None:
+    found = Profiled(profile, "nvrar").of(operation, 1 << 16, *world)
+    assert found == Profiled(profile, "nccl").of(operation, 1 << 16, *world)
+
+
+def test_nothing_fused_was_fitted() -> None:
+    plain, fused = (Profiled("nvlink", "nvrar").of(name, 1 << 16, 4, 1) for name in FUSED_AND_PLAIN)
+    assert (plain.us, plain.basis, fused.basis) == (fused.us, "modelled", "assumed")
 
 
 @pytest.mark.parametrize("backend", NVLINK)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from readmes import ROOT
+from samples import timed
 
 from collbench.errors import UsageError
+from collbench.fit.estimate import AmbiguousError
+from collbench.fit.fitted import FittedRows
 from collbench.fit.sources import parse_source
+from collbench.results.records import dump
 
 NVRAR = ROOT / "results/h200x4-nvrar.csv"
 LAYOUTS = ROOT / "results/h200x4-nvrar-layouts.csv"
@@ -23,6 +30,36 @@ def test_virtual_nodes_are_left_out_unless_asked_for() -> None:
         parse_source(f"csv:{LAYOUTS}#nvrar").of("all_reduce", 65536, 4, 2)
     asked = parse_source(f"csv:{LAYOUTS}?fabric=nvlink-virtual#nvrar")
     assert asked.of("all_reduce", 65536, 4, 2).basis == "assumed"
+
+
+@pytest.mark.parametrize("kind", ["csv", "fit"])
+def test_rows_of_late_ranks_are_left_out_unless_asked_for(tmp_path: Path, kind: str) -> None:
+    sizes = (1024, 4096, 16384)
+    late, plain = ([timed(us, skew=skew, bytes=size) for size in sizes] for us, skew in ((90.0, "20us"), (9.0, "")))
+    path = tmp_path / "x.csv"
+    path.write_text(dump([*late, *plain]), encoding="utf-8")
+    assert parse_source(f"{kind}:{path}#mpi").of("all_reduce", 4096, 4, 1).us == pytest.approx(9.0, rel=0.02)
+    asked = parse_source(f"{kind}:{path}?skew=20us#mpi")
+    assert asked.of("all_reduce", 4096, 4, 1).us == pytest.approx(90.0, rel=0.02)
+    path.write_text(dump(late), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"no sound latency of mpi; .*x.csv\?skew=20us#mpi"):
+        parse_source(f"{kind}:{path}#mpi")
+
+
+def test_a_file_without_rows_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(dump([]), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"x.csv has no rows"):
+        parse_source(f"csv:{path}#mpi")
+
+
+def test_an_ambiguous_collective_of_a_fit_leaves_the_others() -> None:
+    rows = [timed(9.0, bytes=size) for size in (1024, 4096, 16384)]
+    both = [replace(row, collective="broadcast", mode=mode) for row in rows for mode in ("chain", "isolated")]
+    found = FittedRows((*rows, *both), "mpi", "x.csv")
+    assert found.of("all_reduce", 4096, 4, 1).us == pytest.approx(9.0, rel=0.02)
+    with pytest.raises(AmbiguousError, match="several values of mode"):
+        found.of("broadcast", 4096, 4, 1)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +154,7 @@ def test_other_profiles_engines_and_forecasts_are_refused(text: str, words: str)
         (f"fit:{NVRAR}#nvrar", "broadcast", (4, 1), "no rows of nvrar for broadcast"),
         (f"fit:{ROOT}/results/h200x4-worlds.csv#nccl", "all_reduce", (4, 1), "several values of dtype"),
         ("engine:vllm", "all_gather", (4, 1), "has all_reduce, not all_gather"),
+        ("engine:vllm", "all_reduce", (16, 1), "the kernels of vllm run on 2, 4, 6, 8 ranks; 16 take NCCL"),
         ("engine:vllm", "all_reduce", (8, 2), "run inside a node"),
         ("forecast:h100:channels=4:width=9", "send", (2, 1), "unknown collective of NCCL's forecast 'send'"),
     ],

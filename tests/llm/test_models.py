@@ -82,9 +82,22 @@ def test_a_missing_field_is_named(field: str) -> None:
     assert refused(config) == f"m.json has no field '{field}', without which the collectives are unknown."
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, "8", True, [8]])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "8", True, [8], 10**400])
 def test_an_impossible_field_is_named(value: object) -> None:
     assert refused({**LLAMA, "hidden_size": value}).startswith(f"m.json: hidden_size is {value!r}; it must be a whole")
+
+
+def test_fields_that_contradict_each_other_or_cannot_be_listed_are_refused() -> None:
+    assert refused({**LLAMA, "num_key_value_heads": 16}) == (
+        "m.json: 8 attention heads do not divide by num_key_value_heads, 16."
+    )
+    experts = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 9}
+    assert refused({**LLAMA, **experts}) == "m.json: a token visits 9 experts, but there are 8."
+    assert "num_hidden_layers is 1000000000" in refused({**LLAMA, "num_hidden_layers": 10**9})
+
+
+def test_hidden_states_are_no_integers() -> None:
+    assert model_of({**LLAMA, "torch_dtype": "int32"}, "m", "m").dtype is None
 
 
 def test_other_architectures_are_refused() -> None:

@@ -175,6 +175,8 @@ def test_message_steps_of_other_collectives_are_their_calls() -> None:
 def test_a_chart_needs_a_known_ending_and_names_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"does not end in \.png, \.svg or \.pdf"):
         draw_spreads(SPEC, tmp_path / "x.gif")
+    one = draw_spreads(replace(SPEC, tp=1, pp=1), tmp_path / "one.svg").read_text(encoding="utf-8")
+    assert "over 1 GPU: " in one
     path = draw_spreads(replace(SPEC, model="llama-3.2-3b", tp=16), tmp_path / "x.1.svg")
     assert path == tmp_path / "x.1.svg"
     assert path.stat().st_size > 10_000

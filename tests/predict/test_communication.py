@@ -86,5 +86,6 @@ def test_a_faster_source_has_faster_all_reduces_between_nodes_alone() -> None:
     ]
     assert (found.of("all_reduce", 1 << 20, 8, 1).us, found.of("all_gather", 1 << 20, 8, 2).us) == (5, 40)
     assert found.of("all_reduce", 1 << 20, 8, 2).basis == ASSUMED
+    assert found.of("all_reduce_rms_norm", 1 << 20, 8, 2).us == 20
     with pytest.raises(UsageError, match="--faster is 0; it must be a positive number"):
         Faster(Flat(), 0.0)

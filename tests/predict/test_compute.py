@@ -7,7 +7,7 @@ from deployments import deployed
 
 from collbench.errors import UsageError
 from collbench.llm.passes import Batch, Pass
-from collbench.predict.compute import Given, Roofline, work
+from collbench.predict.compute import Given, PrefillBy, Roofline, work
 from collbench.predict.gpus import GPUS
 
 ONE = Batch(1, 128, 129)
@@ -48,6 +48,15 @@ def test_a_given_time_is_that_of_a_layer_in_decode() -> None:
     assert (found.us, found.low, found.high, found.basis) == (1000, 1000, 1000, "assumed")
     with pytest.raises(UsageError, match="in a decode step alone"):
         Given({8: 12.5}).of(deployed("llama-3.1-70b", "vllm", 8), ONE, Pass("prefill", 128, 1))
+
+
+def test_the_layers_of_a_draft_model_take_another_time() -> None:
+    """That which is given is of the model: a roofline has the draft's, or nothing has."""
+    draft, one = deployed("llama-3.2-3b", "vllm", 8), Pass("draft", 1, 1)
+    with pytest.raises(UsageError, match="--gpu has that of a draft"):
+        Given({8: 12.5}).of(draft, ONE, one)
+    roofline = Roofline(GPUS["h100"])
+    assert PrefillBy(Given({8: 12.5}), roofline).of(draft, ONE, one) == roofline.of(draft, ONE, one)
 
 
 def test_what_attention_has_to_do() -> None:

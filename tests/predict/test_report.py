@@ -61,6 +61,11 @@ def test_what_a_faster_all_reduce_gives(found: Study) -> None:
     assert column(gain, "basis") == [MODELLED, MODELLED]
 
 
+def test_what_sends_nothing_is_not_called_measured() -> None:
+    alone = page(study(replace(QUESTION, spec=replace(SPEC, gpus_per_node=1), batches=(1,), nodes=(1,)))).tables[0]
+    assert column(alone, "collectives") == ["-", "-"]
+
+
 def test_reasons_are_listed_once_each() -> None:
     asked = replace(QUESTION, spec=replace(SPEC, model="llama-3.1-405b"), batches=(1,), nodes=(1, 4))
     *_, why = page(study(asked)).notes
