@@ -8,6 +8,7 @@ from typing import Protocol
 from collbench.errors import UsageError
 
 MEASURED, MODELLED, ASSUMED = "measured", "modelled", "assumed"
+MOST_BYTES = 1 << 60
 BASES = (MEASURED, MODELLED, ASSUMED)  # from the firmest
 
 
@@ -48,8 +49,11 @@ class Latencies(Protocol):
 
 
 def check_request(size: int, ranks: int, nodes: int) -> None:
-    """Raise UsageError for an empty message, fewer than two ranks, and ranks that nodes cannot share evenly."""
+    """Raise UsageError for a message that is empty or that no memory holds, fewer than two ranks, and ranks that nodes
+    cannot share evenly."""
     if size < 1:
         raise UsageError(f"a message of {size} bytes is empty; give at least 1 byte.")
+    if size > MOST_BYTES:
+        raise UsageError(f"no memory holds a message of more than {MOST_BYTES} bytes; give a smaller one.")
     if ranks < 2 or nodes < 1 or ranks % nodes:
         raise UsageError(f"{ranks} ranks cannot be spread evenly over {nodes} nodes; at least two ranks take part.")

@@ -12,6 +12,7 @@ from collbench.errors import UsageError, pick
 from collbench.fit.estimate import ASSUMED, MODELLED, Estimate, check_request
 from collbench.fit.nccl_model import GPUS, LAST, Machine, Way, forecast, has_plateau
 from collbench.fit.nccl_tables import Table, read_table
+from collbench.tables import counted
 
 # What was measured over NCCL's forecast: on 2 and 4 H200 0.79 to 1.0 at 4 KiB (results/h200x4-worlds.csv), between two
 # nodes on Slingshot-11 up to 3.6 (``fit.public_curves``).
@@ -61,7 +62,8 @@ class Logged:
         """As `Latencies.of`; raises UsageError for another world than the table's, and for other collectives."""
         check_request(size, ranks, nodes)
         if (ranks, nodes) != self.world:
-            raise UsageError(f"the table of {self.origin} is of {self.world[0]} ranks on {self.world[1]} nodes only.")
+            world = f"{counted(self.world[0], 'rank')} on {counted(self.world[1], 'node')}"
+            raise UsageError(f"the table of {self.origin} is only of {world}.")
         ways = self.table.ways.get(operation)
         if not ways:
             raise UsageError(f"the table of {self.origin} has no {operation}.")

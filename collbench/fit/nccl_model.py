@@ -17,6 +17,7 @@ TREE, RING = "Tree", "Ring"
 FIRST, LAST = (2, 20), (2, 30)  # versions whose source was read
 CHANGED = (2, 23)  # from here on Tree has cheaper Simple steps, and a ring 2 (N - 1) of its steps between nodes
 STEPS: Mapping[str, int] = MappingProxyType({"all_reduce": 2, "reduce_scatter": 1, "all_gather": 1})
+MOST_CHANNELS = 1 << 10
 _PLATEAU = 1.4  # of the latency of Ring Simple between nodes, from 64 B a channel and rank on, from Ampere on
 _PLATEAU_BYTES = 64
 
@@ -73,8 +74,14 @@ class Machine:
         if not FIRST <= self.version <= LAST:
             first, last = (".".join(map(str, each)) for each in (FIRST, LAST))
             raise UsageError(f"the constants of NCCL {_dotted(self.version)} were not read; {first} to {last} were.")
-        if self.channels < 1 or not 0 < self.width < float("inf") or not 0 <= self.net_us < float("inf"):
-            raise UsageError("channels and their bandwidth are positive numbers, and the network's latency at least 0.")
+        if (
+            not 1 <= self.channels <= MOST_CHANNELS
+            or not 0 < self.width < float("inf")
+            or not 0 <= self.net_us < float("inf")
+        ):
+            raise UsageError(
+                f"channels are 1 to {MOST_CHANNELS}, their bandwidth is positive, and the network's latency at least 0."
+            )
 
     @property
     def is_old(self) -> bool:

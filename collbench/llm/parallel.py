@@ -30,8 +30,10 @@ class Parallel:
             if getattr(self, name) < 1:
                 flag = "--gpus-per-node" if name == "node" else f"--{name}"
                 raise UsageError(f"{flag} is {getattr(self, name)}; it must be at least 1.")
-        if self.ranks > MOST_RANKS:
-            raise UsageError(f"{self.ranks} GPUs are more than collbench lists; the most are {MOST_RANKS}.")
+        if max(self.ranks, self.node) > MOST_RANKS:
+            raise UsageError(
+                f"{max(self.ranks, self.node)} GPUs are more than collbench lists; the most are {MOST_RANKS}."
+            )
 
     @property
     def ranks(self) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from collbench.errors import UsageError
 
+MOST = 1 << 40  # requests, or tokens of one
 MOST_CHUNKS = 100_000
 DRAFT = "draft"  # the kind of the passes of a draft model
 
@@ -47,6 +48,8 @@ class Batch:
         ):  # fmt: skip
             if value < least:
                 raise UsageError(f"{flag} is {value}; it must be at least {least}.")
+            if value > MOST:
+                raise UsageError(f"{flag} is more than {MOST}; give a smaller number.")
         if self.drafted and not self.guesses:
             raise UsageError("--draft needs guesses to make; give --speculate too.")
         if self.chunk is not None and self.chunk < self.requests * self.width:

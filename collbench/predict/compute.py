@@ -17,6 +17,7 @@ from collbench.predict.sums import total
 
 _TIME = re.compile(r"(?:([1-9]\d*)=)?(\d+(?:\.\d+)?)(us|µs|ms)")
 OTHER_PASSES = ("prefill", DRAFT)  # than those of the model that yield its tokens
+LONGEST = 1e6  # microseconds of a layer
 EFFICIENCY = 0.7  # of the peaks; assumed, as nothing measured here supports it
 
 
@@ -149,7 +150,9 @@ def parse_times(text: str, tp: int) -> Given:
         if match is None:
             raise UsageError(f"{part!r} is not a time of a layer; write 12.3us, or 4=20us,8=12us for TP 4 and TP 8.")
         ranks, us = int(match[1] or tp), float(match[2]) * (1000 if match[3] == "ms" else 1)
-        if ranks in found or not us:
-            raise UsageError(f"{part!r} is a second time at TP {ranks}, or none; give one above 0 for each.")
+        if ranks in found or not 0 < us < LONGEST:
+            raise UsageError(
+                f"{part!r} is a second time at TP {ranks}, or not one above 0 and below 1 s; give one each."
+            )
         found[ranks] = us
     return Given(found)

@@ -129,7 +129,9 @@ def load(path: Path) -> list[ReplayRecord]:
     """The rows of a file that ``collbench llm replay`` wrote. Raises UsageError for any other file."""
     try:
         lines = lines_of(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from None
     if not lines or lines[0].cells != COLUMNS:
         raise UsageError(f"{path} was not written by collbench llm replay: its columns are others.")

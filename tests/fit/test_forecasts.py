@@ -39,7 +39,7 @@ def test_latency_and_bandwidth_of_a_log_are_taken(tmp_path: Path) -> None:
 
 def test_a_table_is_of_one_world(tmp_path: Path) -> None:
     source = parse_forecast(log(tmp_path))
-    with pytest.raises(UsageError, match="is of 16 ranks on 2 nodes only"):
+    with pytest.raises(UsageError, match="is only of 16 ranks on 2 nodes"):
         source.of("all_reduce", 4096, 8, 2)
     with pytest.raises(UsageError, match="has no all_gather"):
         source.of("all_gather", 4096, 16, 2)

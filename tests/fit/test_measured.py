@@ -101,9 +101,11 @@ def test_virtual_nodes_are_no_measurement_of_a_network() -> None:
     assert (found.basis, found.source) == ("assumed", "x.csv mpi on virtual nodes 4 KiB")
 
 
-@pytest.mark.parametrize(("size", "ranks", "nodes"), [(0, 4, 1), (-1, 4, 1), (8, 1, 1), (8, 4, 3), (8, 4, 0)])
+@pytest.mark.parametrize(
+    ("size", "ranks", "nodes"), [(0, 4, 1), (-1, 4, 1), (10**400, 4, 1), (8, 1, 1), (8, 4, 3), (8, 4, 0)]
+)
 def test_impossible_requests_are_refused(size: int, ranks: int, nodes: int) -> None:
-    with pytest.raises(UsageError, match=r"is empty|cannot be spread"):
+    with pytest.raises(UsageError, match=r"is empty|no memory holds|cannot be spread"):
         ask(timed(10.0), size=size, ranks=ranks, nodes=nodes)
 
 

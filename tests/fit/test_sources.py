@@ -133,6 +133,7 @@ def test_virtual_nodes_are_no_links_between_nodes() -> None:
         ("engine:nccl", "unknown engine"),
         ("forecast:h100", "lacks channels"),
         ("forecast:h100:channels=4", "lacks width"),
+        (f"forecast:h100:channels={10**400}:width=1", "channels are 1 to 1024"),
         ("forecast:h100:channels=four:width=1", "'four' is not a whole number"),
         ("forecast:h100:channels=4:width=wide", "'wide' is not a number"),
         ("forecast:h100:chanels=4:width=1", "did you mean 'channels'"),

@@ -139,6 +139,7 @@ def test_limits_of_fused_norms() -> None:
         ("vllm", {"ep": 2}, "needs experts, and llama-3.1-8b has none"),
         ("vllm", {"tp": 0}, "--tp is 0; it must be at least 1"),
         ("vllm", {"dp": 1 << 18}, "262144 GPUs are more than"),
+        ("vllm", {"node": 10**400}, "GPUs are more than collbench lists; the most are 131072"),
         ("vllm", {"node": -1}, "--gpus-per-node is -1"),
     ],
 )

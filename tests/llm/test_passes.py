@@ -86,6 +86,7 @@ def test_the_fewest_decode_steps(output: int, guesses: int, least: int) -> None:
     ("values", "why"),
     [
         ((0, 1, 1), "--batch is 0; it must be at least 1"),
+        ((1, 10**400, 1), "--prompt is more than 1099511627776; give a smaller number"),
         ((1, -5, 1), "--prompt is -5"),
         ((1, 1, 0), "--output is 0"),
         ((1, 1, 1, 0), "--chunk is 0"),
