@@ -97,6 +97,7 @@ class ReplayRecord:
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(ReplayRecord))
+REQUIRED = {field.name for field in dataclasses.fields(ReplayRecord) if field.default is dataclasses.MISSING}
 
 
 def _column_type(hint: Any) -> tuple[type, bool]:
@@ -126,23 +127,25 @@ def _cell(value: object) -> str:
 
 
 def load(path: Path) -> list[ReplayRecord]:
-    """The rows of a file that ``collbench llm replay`` wrote. Raises UsageError for any other file."""
+    """The rows of a file that ``collbench llm replay`` wrote, which may lack columns that came later. Raises UsageError
+    for any other file."""
     try:
         lines = lines_of(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from None
-    if not lines or lines[0].cells != COLUMNS:
+    header = lines[0].cells if lines else ()
+    if not REQUIRED <= set(header) <= set(COLUMNS):
         raise UsageError(f"{path} was not written by collbench llm replay: its columns are others.")
-    return [_record(f"{path}, line {line.number}", line.cells) for line in lines[1:]]
+    return [_record(f"{path}, line {line.number}", header, line.cells) for line in lines[1:]]
 
 
-def _record(where: str, cells: tuple[str, ...]) -> ReplayRecord:
-    if len(cells) != len(COLUMNS):
-        raise UsageError(f"{where}: the row has {len(cells)} cells, not {len(COLUMNS)}; is it cut off?")
+def _record(where: str, header: tuple[str, ...], cells: tuple[str, ...]) -> ReplayRecord:
+    if len(cells) != len(header):
+        raise UsageError(f"{where}: the row has {len(cells)} cells, not {len(header)}; is it cut off?")
     values: dict[str, Value] = {}
-    for name, text in zip(COLUMNS, cells, strict=True):
+    for name, text in zip(header, cells, strict=True):
         try:
             values[name] = value_of(text, *TYPES[name])
         except ValueError as error:

@@ -27,8 +27,10 @@ def a_file(folder: Path, sizes: int = 6) -> str:
 def test_a_table_of_laws_and_one_of_crossings(here: Here) -> None:
     ran = here("fit", TCP)
     assert ran.code == 0
-    row = next(line for line in ran.out.splitlines() if line.startswith("mpi-nvrar  nvrar"))
-    intervals = re.findall(r"([\d.,]+) \[([\d.,]+), ([\d.,]+)\]", row)
+    lines = ran.out.splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("mpi-nvrar  nvrar"))
+    assert ["in a node" in lines[first], "between nodes" in lines[first + 1]] == [True, True]
+    intervals = re.findall(r"([\d.,]+) \[([\d.,]+), ([\d.,]+)\]", "".join(lines[first : first + 2]))
     assert len(intervals) == 5
     for interval in intervals:
         middle, low, high = (float(number.replace(",", "")) for number in interval)

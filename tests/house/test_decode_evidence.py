@@ -136,4 +136,4 @@ def test_steps_from_single_latencies() -> None:
     times = [f"{row['tpot_us'] / 1000:.1f}" for row in rows]
     steps = [f"{number(replay('h100x4-replay-70b')[each].step_us) / 1000:.1f}" for each in ("nccl", "nvrar")]
     assert "it says {} and {} ms for 70B at TP 4, where {} and {} were measured".format(*times, *steps) in PROSE
-    assert {row["tpot_basis"] for row in rows} == {"measured"}
+    assert {row["decode_communication_basis"] for row in rows} == {"measured"}

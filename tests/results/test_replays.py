@@ -49,3 +49,12 @@ def test_a_record_says_what_may_be_compared() -> None:
     one: ReplayRecord = a_row()
     assert one.setting == replace(one, launch=3, backend="nccl", part=CHAIN).setting
     assert one.setting != replace(one, compute="gemm").setting
+
+
+def test_columns_that_come_later_may_be_missing(tmp_path: Path) -> None:
+    header, row = dump([a_row()]).splitlines()
+    names, cells = header.split(","), row.split(",")
+    left = [place for place, name in enumerate(names) if name not in {"skew", "answers"}]
+    text = "\n".join(",".join(each[place] for place in left) for each in (names, cells)) + "\n"
+    (tmp_path / "r.csv").write_text(text, encoding="utf-8")
+    assert load(tmp_path / "r.csv") == [replace(a_row(), skew="", answers=None)]
