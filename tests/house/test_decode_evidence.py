@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 from statistics import median
-from typing import Any
 
-from click.testing import CliRunner
+from predictions import predicted, table
 from readmes import LINES, PROSE, ROOT
 
-from collbench.cli.main import cli
 from collbench.results.records import load as load_rows
 from collbench.results.replays import load
 from collbench.views.replay_sums import Summary, summaries
@@ -100,14 +97,6 @@ def test_late_ranks() -> None:
     assert words.format(number(step.communication_us), late.from_first_us, late.from_last_us) in PROSE
 
 
-def predicted(*arguments: str) -> list[dict[str, Any]]:
-    """The predictions of `llm predict --json`."""
-    ran = CliRunner().invoke(cli, ["llm", "predict", *arguments, "--json"], standalone_mode=False)
-    assert ran.exception is None, ran.output
-    rows: list[dict[str, Any]] = json.loads(ran.output)["predictions"]
-    return rows
-
-
 def test_predictions_of_the_readme() -> None:
     rows = predicted(
         "llama-3.1-405b:gpus-per-node=4:batch=8:output=1024", "--gpu", "a100", "--source", "nccl=fit:slingshot-11#nccl",
@@ -137,3 +126,8 @@ def test_steps_from_single_latencies() -> None:
     steps = [f"{number(replay('h100x4-replay-70b')[each].step_us) / 1000:.1f}" for each in ("nccl", "nvrar")]
     assert "it says {} and {} ms for 70B at TP 4, where {} and {} were measured".format(*times, *steps) in PROSE
     assert {row["decode_communication_basis"] for row in rows} == {"measured"}
+
+
+def test_predictions_for_two_machines() -> None:
+    rows = table()
+    assert [line for line in LINES if line in rows] == rows
