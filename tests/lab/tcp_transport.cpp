@@ -1,0 +1,489 @@
+// A remote transport of NVSHMEM over TCP, for hosts that are namespaces of one machine: no adapter, and no library but
+// CUDA's driver. Built under the soname of NVIDIA's transport "ibrc" and preloaded, it is what NVSHMEM opens by that
+// name (NVSHMEM_REMOTE_TRANSPORT=ibrc). It listens at the address of the interface LAB_INTERFACE, else of eth0.
+//
+// A put: a copy engine brings the source into pinned memory, the thread that progresses NVSHMEM's proxy sends it, and a
+// thread of the peer receives it into pinned memory, from where a copy engine brings it to its place. Signals travel as
+// puts; additions are a kernel of one thread at the target, atomic also against kernels that run there.
+//
+// Order. What one PE sends to another takes effect there in the order of the calls: a queue, a connection, a stream. So
+// fence has nothing to do, and a signal follows all data. Between several PEs there is no order. A put is cut into
+// pieces of CHUNK bytes, a multiple of 16, which land in order; within a piece, bytes land in any order, but a copy
+// engine writes aligned words of 4 bytes whole (assumed, as NVSHMEM and NCCL assume it of adapters). After quiet, all
+// that was sent before lies in the target's memory. The source of a put is free after quiet, or at once if not "nbi".
+//
+// Nothing is allocated or loaded after connect, since kernels may spin, and behind them the driver waits. No wait here
+// is in a circle: a receiving thread waits for its copy engine alone, since its answers to quiet, a byte each, go over
+// a connection of their own; so whoever sends is never kept from sending by a receiver. An addition waits for a place
+// on the GPU: kernels that fill it and wait for an addition wait for ever.
+//
+// A peer that ends early is named; what is for it is discarded, and quiet fails towards it. No get, no fetching atomic.
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <device_host_transport/nvshmem_common_transport.h>  // of NVSHMEM's wheel: numbers of operations and atomics
+
+// ---- What NVSHMEM's host library and its transports share: plugin ABI 3, that of NVSHMEM 3.4.5 ----
+// The header is in no wheel, so it is written here anew, and its offsets are asserted. Other numbers are refused: ABI 7
+// (NVSHMEM 3.8.0) moves the operations and changes arguments of connect and fence, and its header is not public.
+
+constexpr int ABI = 3, INTERNAL_ERROR = 7, CONNECTED = 2;
+enum { CPU_WRITE = 1 << 4, CPU_READ = 1 << 5, CPU_ATOMICS = 1 << 6 };
+struct Verb { nvshmemi_op_t desc; int is_nbi, is_stream; void* stream; };
+struct Memory { void* ptr; uint64_t offset; void* handle; };
+struct Bytes { size_t count; int size; ptrdiff_t source_stride, target_stride; };
+struct AtomicVerb { nvshmemi_amo_t desc; int is_fetch, is_value, is_compare; };
+struct AtomicMemory { Memory remote; uint64_t flag; void *result, *value_at, *compare_at; uint64_t value, compare; void* handle; };
+struct AtomicBytes { int type, size; };
+struct Bootstrap { int version, pe, pes, pe_of_node, pes_of_node; int (*allgather)(const void*, void*, int, Bootstrap*); };
+struct Transport;
+struct Operations {
+  int (*reach)(int*, void*, Transport*);
+  int (*connect)(Transport*, int*, int);
+  int (*get_handle)(void*, void*, size_t, Transport*, bool);
+  int (*release_handle)(void*, Transport*);
+  int (*finalize)(Transport*);
+  int (*show_info)(Transport*, int);
+  int (*progress)(Transport*);
+  int (*rma)(Transport*, int, Verb, Memory*, Memory*, Bytes, int);
+  int (*amo)(Transport*, int, void*, AtomicVerb, AtomicMemory*, AtomicBytes, int);
+  int (*fence)(Transport*, int, int);
+  int (*quiet)(Transport*, int, int);
+  void *enforce_cst, *enforce_cst_at_target, *add_device_handles;
+};
+struct State;
+struct Transport {
+  int api, type, *cap;
+  Operations operations;
+  Bootstrap* bootstrap;
+  State* state;
+  void *shared, *cache, *pci_paths;
+  int attributes, devices;
+  bool atomics_complete_on_quiet, is_initialized, no_proxy;
+  void* heap;
+  size_t log2_granularity;
+  uint64_t longest;
+  uint32_t host_endian_atomics;
+  int index, pe, pes;
+  void *aliases, *egm;
+};
+static_assert(sizeof(Transport) == 240 && sizeof(Operations) == 112 && offsetof(Transport, operations) == 16);
+static_assert(offsetof(Transport, bootstrap) == 128 && offsetof(Transport, attributes) == 168);
+static_assert(offsetof(Transport, is_initialized) == 177 && offsetof(Transport, heap) == 184);
+static_assert(offsetof(Transport, pe) == 216 && offsetof(Bootstrap, allgather) == 24 && sizeof(Verb) == 24);
+static_assert(sizeof(Memory) == 24 && sizeof(Bytes) == 32 && sizeof(AtomicVerb) == 16 && sizeof(AtomicMemory) == 80);
+
+#define SAY(...) (fprintf(stderr, "tcp: " __VA_ARGS__), fputc('\n', stderr), INTERNAL_ERROR)
+#define TRY(call) do { if (const int code = (call)) return code; } while (0)
+
+// ---- CUDA's driver ----
+
+typedef unsigned long long Gpu;
+extern "C" __attribute__((visibility("default"))) const char lab_ptx[] = R"(.version 7.0
+.target sm_70
+.address_size 64
+.visible .entry add4(.param .u64 at, .param .u64 value) {
+  .reg .u64 %a, %v;
+  .reg .u32 %w;
+  ld.param.u64 %a, [at];
+  ld.param.u64 %v, [value];
+  cvt.u32.u64 %w, %v;
+  red.relaxed.sys.add.u32 [%a], %w;
+  ret;
+}
+.visible .entry add8(.param .u64 at, .param .u64 value) {
+  .reg .u64 %a, %v;
+  ld.param.u64 %a, [at];
+  ld.param.u64 %v, [value];
+  red.relaxed.sys.add.u64 [%a], %v;
+  ret;
+}
+)";
+static struct {
+  int (*to_gpu)(Gpu, const void*, size_t, void*);
+  int (*to_host)(void*, Gpu, size_t, void*);
+  int (*get_context)(void**);
+  int (*set_context)(void*);
+  int (*make_stream)(void**, unsigned, int);
+  int (*wait_for_stream)(void*);
+  int (*free_stream)(void*);
+  int (*make_pinned)(void**, size_t, unsigned);
+  int (*free_pinned)(void*);
+  int (*make_event)(void**, unsigned);
+  int (*record)(void*, void*);
+  int (*is_over)(void*);
+  int (*wait_for_event)(void*);
+  int (*free_event)(void*);
+  int (*load)(void**, const void*);
+  int (*find)(void**, void*, const char*);
+  int (*launch)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**);
+  int (*unload)(void*);
+} cuda;
+static const char* const CUDA_NAMES[] = {
+    "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuCtxGetCurrent", "cuCtxSetCurrent", "cuStreamCreateWithPriority",
+    "cuStreamSynchronize", "cuStreamDestroy_v2", "cuMemHostAlloc", "cuMemFreeHost", "cuEventCreate", "cuEventRecord",
+    "cuEventQuery", "cuEventSynchronize", "cuEventDestroy_v2", "cuModuleLoadData", "cuModuleGetFunction",
+    "cuLaunchKernel", "cuModuleUnload"};
+constexpr int NOT_READY = 600, NON_BLOCKING = 1, HIGHEST_PRIORITY = -5, PORTABLE = 1, NO_TIMING = 2;
+static_assert(sizeof cuda == sizeof CUDA_NAMES, "a name for each call");
+
+static int find_driver() {
+  void* library = dlopen("libcuda.so.1", RTLD_NOW);
+  void** call = (void**)&cuda;
+  for (const char* name : CUDA_NAMES)
+    if (!(*call++ = library ? dlsym(library, name) : nullptr)) return SAY("CUDA's driver has no %s", name);
+  return 0;
+}
+static int checked(int code, const char* what) { return code ? SAY("CUDA error %d: %s", code, what) : 0; }
+#define CUDA(call) TRY(checked(cuda.call, #call))
+
+// ---- State ----
+
+constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 8 << 20, EVENTS = 2048;
+enum : uint32_t { PUT, ADD, ASK, BYE };
+struct Head { uint32_t what, bytes; uint64_t at; };
+struct Item { int pe; Head head; const char* staged; void* ready; uint64_t value; };  // not staged: the value itself
+
+struct Peer {
+  int data = -1, answers = -1;
+  std::thread receiver;
+  std::atomic<bool> lost{false};
+  bool unanswered = false;           // something was sent since the last question
+  uint64_t asked = 0, answered = 0;  // questions of quiet
+  std::mutex answering;
+  void* stream = nullptr;
+  char* ring = nullptr;
+};
+struct State {
+  std::mutex lock;  // of all that follows but what receivers use: peers' streams, rings and connections
+  std::vector<Peer> peers;
+  std::deque<Item> queue;
+  void *context = nullptr, *stream = nullptr, *module = nullptr, *add4 = nullptr, *add8 = nullptr;
+  char* staging = nullptr;
+  void* events[EVENTS];
+  size_t staged = 0, event = 0;
+  uint64_t puts = 0, additions = 0, bytes = 0, writes = 0;
+};
+
+static int lose(Peer& peer, int pe) {
+  if (!peer.lost.exchange(true)) SAY("PE %d is gone", pe);
+  return INTERNAL_ERROR;
+}
+
+// ---- Sending ----
+
+static bool write_all(int connection, iovec* parts, int count) {
+  while (count) {
+    msghdr message{};
+    message.msg_iov = parts, message.msg_iovlen = count;
+    ssize_t done = sendmsg(connection, &message, MSG_NOSIGNAL);
+    if (done < 0 && errno != EINTR) return false;
+    if (done < 0) continue;
+    for (; count && done >= (ssize_t)parts->iov_len; parts++, count--) done -= parts->iov_len;
+    if (count) parts->iov_base = (char*)parts->iov_base + done, parts->iov_len -= done;
+  }
+  return true;
+}
+
+static bool write_head(Peer& peer, uint32_t what) {
+  Head head{what, 0, 0};
+  iovec part{&head, sizeof head};
+  return write_all(peer.data, &part, 1);
+}
+
+static int is_ready(const Item& item, bool wait, bool* ready) {
+  const int code = !item.ready ? 0 : wait ? cuda.wait_for_event(item.ready) : cuda.is_over(item.ready);
+  *ready = code != NOT_READY;
+  return *ready ? checked(code, "a copy out of the GPU") : 0;
+}
+
+// Sends what has been staged, in order; with `wait`, all that is queued. Items for one peer that are ready share a call
+// of the system. Holds the lock.
+static int send_ready(State* s, bool wait) {
+  constexpr int MOST = 16;
+  while (!s->queue.empty()) {
+    iovec parts[2 * MOST];
+    int items = 0;
+    const int pe = s->queue.front().pe;
+    for (Item& item : s->queue) {
+      bool ready;
+      if (items == MOST || item.pe != pe) break;
+      TRY(is_ready(item, wait && !items, &ready));
+      if (!ready) break;
+      parts[2 * items] = {&item.head, sizeof item.head};
+      parts[2 * items + 1] = {item.staged ? (void*)item.staged : &item.value, item.head.bytes};
+      s->bytes += item.head.bytes, items++;
+    }
+    if (!items) return 0;
+    Peer& peer = s->peers[pe];
+    if (!peer.lost && !write_all(peer.data, parts, 2 * items)) lose(peer, pe);
+    peer.unanswered = true, s->writes++;
+    s->queue.erase(s->queue.begin(), s->queue.begin() + items);
+  }
+  s->staged = s->event = 0;  // all of it is free again
+  return 0;
+}
+
+static int post_value(State* s, int pe, uint32_t what, void* target, const void* value, size_t bytes) {
+  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, nullptr, 0};
+  memcpy(&item.value, value, bytes);
+  s->queue.push_back(item);
+  return send_ready(s, false);
+}
+
+static int post_piece(State* s, int pe, char* target, const char* source, size_t bytes) {
+  if (s->staged + bytes > STAGING || s->event == EVENTS) TRY(send_ready(s, true));
+  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, s->events[s->event++], 0};
+  s->staged += bytes;
+  CUDA(to_host((void*)item.staged, (Gpu)source, bytes, s->stream));
+  CUDA(record(item.ready, s->stream));
+  s->queue.push_back(item);
+  return 0;
+}
+
+// ---- Receiving ----
+
+static int act_on(State* s, Peer& peer, const Head& head, const char* data) {
+  if (head.what == PUT) {
+    CUDA(to_gpu(head.at, data, head.bytes, peer.stream));
+  } else if (head.what == ADD) {
+    uint64_t at = head.at, value = 0;
+    memcpy(&value, data, head.bytes);
+    void* arguments[] = {&at, &value};
+    CUDA(launch(head.bytes == 4 ? s->add4 : s->add8, 1, 1, 1, 1, 1, 1, 0, peer.stream, arguments, nullptr));
+  } else {  // ASK: all that came before is in its place
+    CUDA(wait_for_stream(peer.stream));
+    char answer = 0;
+    iovec part{&answer, 1};
+    if (!write_all(peer.answers, &part, 1)) return INTERNAL_ERROR;
+  }
+  return 0;
+}
+
+// Acts on what a peer sends where it was received, until the peer says that it ends; before the ring is used again, the
+// copies out of it end. False: it ended without a word, or a copy failed.
+static bool receive(State* s, Peer& peer) {
+  if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) return false;
+  for (size_t filled = 0, at = 0;;) {
+    const ssize_t got = recv(peer.data, peer.ring + filled, RECEIVING - filled, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    filled += got;
+    for (Head head; filled - at >= sizeof head; at += sizeof head + head.bytes) {
+      memcpy(&head, peer.ring + at, sizeof head);
+      if (head.what == BYE) return true;
+      if (filled - at < sizeof head + head.bytes) break;
+      if (act_on(s, peer, head, peer.ring + at + sizeof head)) return false;
+    }
+    if (RECEIVING - filled > CHUNK + sizeof(Head)) continue;
+    if (checked(cuda.wait_for_stream(peer.stream), "copies to the GPU")) return false;
+    memmove(peer.ring, peer.ring + at, filled - at);
+    filled -= at, at = 0;
+  }
+}
+
+// ---- Connections ----
+
+struct Name { in_addr_t address; in_port_t port; };
+struct Hello { int32_t pe, is_answers; };
+
+static in_addr_t own_address(const char* interface) {
+  in_addr_t found = INADDR_NONE;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all)) return found;
+  for (ifaddrs* a = all; a; a = a->ifa_next)
+    if (a->ifa_addr && a->ifa_addr->sa_family == AF_INET && !strcmp(a->ifa_name, interface))
+      found = ((sockaddr_in*)a->ifa_addr)->sin_addr.s_addr;
+  freeifaddrs(all);
+  return found;
+}
+
+static int call_up(const Name& name, Hello hello) {
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET, to.sin_addr.s_addr = name.address, to.sin_port = name.port;
+  if (connect(connection, (sockaddr*)&to, sizeof to) || send(connection, &hello, sizeof hello, 0) != sizeof hello) return -1;
+  return connection;
+}
+
+static void keep(State* s, int connection, Hello hello) {
+  const int on = 1;
+  setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (hello.is_answers ? s->peers[hello.pe].answers : s->peers[hello.pe].data) = connection;
+}
+
+// Two connections with each PE: this one calls those before it and is called by those behind it.
+static int connect_peers(Transport* t, State* s) {
+  const char* named = getenv("LAB_INTERFACE");
+  const char* interface = named ? named : "eth0";
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in own{};
+  socklen_t length = sizeof own;
+  own.sin_family = AF_INET, own.sin_addr.s_addr = own_address(interface);
+  if (own.sin_addr.s_addr == INADDR_NONE) return SAY("interface %s has no address", interface);
+  if (bind(listener, (sockaddr*)&own, length) || listen(listener, 2 * t->pes) || getsockname(listener, (sockaddr*)&own, &length))
+    return SAY("cannot listen: %s", strerror(errno));
+  const Name mine{own.sin_addr.s_addr, own.sin_port};
+  std::vector<Name> all(t->pes);
+  TRY(t->bootstrap->allgather(&mine, all.data(), sizeof mine, t->bootstrap));
+  for (int pe = 0; pe < t->pe; pe++) for (int kind : {0, 1}) {
+    const int connection = call_up(all[pe], {t->pe, kind});
+    if (connection < 0) return SAY("cannot reach PE %d: %s", pe, strerror(errno));
+    keep(s, connection, {pe, kind});
+  }
+  for (int calls = 2 * (t->pes - 1 - t->pe); calls; calls--) {
+    Hello hello;
+    const int connection = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    if (connection < 0 || recv(connection, &hello, sizeof hello, MSG_WAITALL) != sizeof hello)
+      return SAY("a PE did not call: %s", strerror(errno));
+    keep(s, connection, hello);
+  }
+  close(listener);
+  return 0;
+}
+
+static int allocate(State* s) {
+  CUDA(get_context(&s->context));
+  CUDA(make_stream(&s->stream, NON_BLOCKING, HIGHEST_PRIORITY));
+  CUDA(make_pinned((void**)&s->staging, STAGING, PORTABLE));
+  CUDA(load(&s->module, lab_ptx));
+  CUDA(find(&s->add4, s->module, "add4"));
+  CUDA(find(&s->add8, s->module, "add8"));
+  for (void*& event : s->events) CUDA(make_event(&event, NO_TIMING));
+  for (Peer& peer : s->peers) if (peer.data >= 0) {
+    CUDA(make_stream(&peer.stream, NON_BLOCKING, HIGHEST_PRIORITY));
+    CUDA(make_pinned((void**)&peer.ring, RECEIVING, PORTABLE));
+  }
+  return 0;
+}
+
+// ---- Operations ----
+
+static int reach(int* access, void*, Transport*) {  // reads are refused when they come; NVSHMEM asks for both
+  *access = CPU_WRITE | CPU_READ | CPU_ATOMICS;
+  return 0;
+}
+
+static int connect_all(Transport* t, int*, int) {
+  State* s = t->state;
+  if (!s->peers.empty()) return 0;
+  s->peers = std::vector<Peer>(t->pes);
+  TRY(connect_peers(t, s));
+  TRY(allocate(s));
+  for (int pe = 0; pe < t->pes; pe++) if (pe != t->pe)
+    s->peers[pe].receiver = std::thread([s, pe] { if (!receive(s, s->peers[pe])) lose(s->peers[pe], pe); });
+  return 0;
+}
+
+static int get_handle(void*, void*, size_t, Transport*, bool) { return 0; }  // addresses are enough
+static int release_handle(void*, Transport*) { return 0; }
+static int show_info(Transport*, int) { return 0; }
+static int fence(Transport*, int, int) { return 0; }
+
+static int progress(Transport* t) {
+  std::lock_guard<std::mutex> held(t->state->lock);
+  return send_ready(t->state, false);
+}
+
+static int rma(Transport* t, int pe, Verb verb, Memory* remote, Memory* local, Bytes bytes, int) {
+  State* s = t->state;
+  const size_t size = bytes.count * bytes.size;
+  std::lock_guard<std::mutex> held(s->lock);
+  s->puts++;
+  if (verb.desc == NVSHMEMI_OP_P) return post_value(s, pe, PUT, remote->ptr, local->ptr, size);
+  if (verb.desc != NVSHMEMI_OP_PUT) return SAY("there is no operation %d, only put and p", verb.desc);
+  for (size_t at = 0; at < size; at += CHUNK)
+    TRY(post_piece(s, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, size - at < CHUNK ? size - at : CHUNK));
+  return send_ready(s, !verb.is_nbi);
+}
+
+static int amo(Transport* t, int pe, void*, AtomicVerb verb, AtomicMemory* target, AtomicBytes bytes, int) {
+  State* s = t->state;
+  std::lock_guard<std::mutex> held(s->lock);
+  switch (verb.desc) {
+    case NVSHMEMI_AMO_SET: case NVSHMEMI_AMO_SIGNAL: case NVSHMEMI_AMO_SIGNAL_SET:
+      s->puts++;
+      return post_value(s, pe, PUT, target->remote.ptr, &target->value, bytes.size);
+    case NVSHMEMI_AMO_ADD: case NVSHMEMI_AMO_SIGNAL_ADD:
+      s->additions++;
+      return post_value(s, pe, ADD, target->remote.ptr, &target->value, bytes.size);
+    default: return SAY("there is no atomic %d, only set, add and signals", verb.desc);
+  }
+}
+
+// Asks all peers at once, since NVSHMEM calls quiet for one after the other: together they take one round trip.
+static int quiet(Transport* t, int pe, int) {
+  State* s = t->state;
+  if (s->peers.empty() || pe == t->pe) return 0;
+  uint64_t number;
+  {
+    std::lock_guard<std::mutex> held(s->lock);
+    TRY(send_ready(s, true));
+    for (int n = 0; n < t->pes; n++) {
+      Peer& peer = s->peers[n];
+      if (n == t->pe || !peer.unanswered || peer.lost) continue;
+      if (!write_head(peer, ASK)) { lose(peer, n); continue; }
+      peer.unanswered = false, peer.asked++;
+    }
+    number = s->peers[pe].asked;
+  }
+  Peer& peer = s->peers[pe];
+  std::lock_guard<std::mutex> held(peer.answering);
+  for (char answers[64]; peer.answered < number;) {
+    const ssize_t got = recv(peer.answers, answers, sizeof answers, MSG_DONTWAIT);
+    if (got > 0) peer.answered += got;
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR) || peer.lost) return lose(peer, pe);
+  }
+  return peer.lost ? INTERNAL_ERROR : 0;
+}
+
+static int finalize(Transport* t) {
+  State* s = t->state;
+  if (getenv("LAB_COUNTS"))
+    SAY("PE %d: %lu puts and signals, %lu additions, %lu bytes in %lu calls", t->pe, s->puts, s->additions, s->bytes, s->writes);
+  for (Peer& peer : s->peers) if (peer.data >= 0 && !peer.lost) write_head(peer, BYE);
+  for (Peer& peer : s->peers) if (peer.data >= 0) {
+    peer.receiver.join();
+    close(peer.data), close(peer.answers);
+    CUDA(free_stream(peer.stream));
+    CUDA(free_pinned(peer.ring));
+  }
+  if (s->staging) {
+    for (void* event : s->events) CUDA(free_event(event));
+    CUDA(free_stream(s->stream));
+    CUDA(free_pinned(s->staging));
+    CUDA(unload(s->module));
+  }
+  delete s;
+  free(t->cap), free(t);
+  return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int nvshmemt_init(Transport** made, void*, int api) {
+  if (api / 10000 != ABI)
+    return SAY("this is a transport of plugin ABI %d (NVSHMEM 3.4.5), and NVSHMEM's here is %d", ABI, api / 10000);
+  TRY(find_driver());
+  Transport* t = (Transport*)calloc(1, sizeof(Transport));
+  t->operations = {reach, connect_all, get_handle, release_handle, finalize, show_info, progress,
+                   rma,   amo,         fence,      quiet,          nullptr,  nullptr,   nullptr};
+  t->api = ABI * 10000, t->attributes = CONNECTED, t->is_initialized = true, t->state = new State;
+  *made = t;
+  return 0;
+}
