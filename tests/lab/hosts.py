@@ -17,6 +17,8 @@ import struct
 import subprocess
 import sys
 import traceback
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -132,6 +134,20 @@ def _neighbour(index: int) -> bytes:  # struct arpreq
     return _inet(address_of(index)) + hardware + struct.pack("i16s16s", ATF_COM | ATF_PERM, b"", b"eth0")
 
 
+def end_programs(holders: Collection[int]) -> None:
+    """Kill whatever runs on the hosts of these processes, but not the processes."""
+    hosts = {_network_of(process) for process in holders}
+    for folder in Path("/proc").glob("[0-9]*"):
+        process = int(folder.name)
+        with suppress(OSError):  # it has ended meanwhile
+            if process not in holders and _network_of(process) in hosts:
+                os.kill(process, signal.SIGKILL)
+
+
+def _network_of(process: int) -> int:
+    return os.stat(f"/proc/{process}/ns/net").st_ino
+
+
 def main() -> None:
     """Hold hosts and switch up."""
     hosts, program, control, spin = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -150,6 +166,8 @@ def main() -> None:
             finally:
                 switch.kill()
     finally:
+        # Also where this process ends because its parent was killed: what is left of a job would spin on.
+        end_programs([process for process, _ in made])
         for process, _ in made:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)

@@ -13,18 +13,17 @@ import json
 import os
 import select
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from collbench.kernels import host_compiler
-from lab.hosts import TUN
+from lab.hosts import TUN, end_programs
 from lab.switch import PATH, Faults, Link, Switch, program
 
 __all__ = ["ENTER", "Faults", "Link", "Network", "missing", "network"]
@@ -69,17 +68,7 @@ class Network:
 
     def end_programs(self, *addresses: str) -> None:
         """Kill whatever still runs on the hosts at ``addresses``, else on all."""
-        holders = [self.hosts[address] for address in addresses or self.hosts]
-        ours = {_network_of(process) for process in holders}
-        for folder in Path("/proc").glob("[0-9]*"):
-            process = int(folder.name)
-            with suppress(OSError):  # it has ended meanwhile
-                if process not in holders and _network_of(process) in ours:
-                    os.kill(process, signal.SIGKILL)
-
-
-def _network_of(process: int) -> int:
-    return os.stat(f"/proc/{process}/ns/net").st_ino
+        end_programs([self.hosts[address] for address in addresses or self.hosts])
 
 
 @contextmanager
@@ -92,11 +81,7 @@ def network(hosts: int, link: Link, spin: bool = False) -> Iterator[Network]:
     with tempfile.TemporaryDirectory(prefix="lab-") as folder, _held_up(hosts, spin, Path(folder, "switch")) as made:
         switch = Switch(Path(folder, "switch"))
         switch.set_link(link)
-        up = Network(made, link, switch)
-        try:
-            yield up
-        finally:
-            up.end_programs()
+        yield Network(made, link, switch)
 
 
 @contextmanager

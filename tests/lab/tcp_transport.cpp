@@ -17,6 +17,7 @@
 // a connection of their own; so whoever sends is never kept from sending by a receiver. An addition waits for a place
 // on the GPU: kernels that fill it and wait for an addition wait for ever.
 //
+// LAB_COUNTS=1 says at the end how many puts, bytes and calls of the system there were.
 // A peer that ends early is named; what is for it is discarded, and quiet fails towards it. No get, no fetching atomic.
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -24,6 +25,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -50,9 +52,18 @@ struct Verb { nvshmemi_op_t desc; int is_nbi, is_stream; void* stream; };
 struct Memory { void* ptr; uint64_t offset; void* handle; };
 struct Bytes { size_t count; int size; ptrdiff_t source_stride, target_stride; };
 struct AtomicVerb { nvshmemi_amo_t desc; int is_fetch, is_value, is_compare; };
-struct AtomicMemory { Memory remote; uint64_t flag; void *result, *value_at, *compare_at; uint64_t value, compare; void* handle; };
+struct AtomicMemory {
+  Memory remote;
+  uint64_t flag;
+  void *result, *value_at, *compare_at;
+  uint64_t value, compare;
+  void* handle;
+};
 struct AtomicBytes { int type, size; };
-struct Bootstrap { int version, pe, pes, pe_of_node, pes_of_node; int (*allgather)(const void*, void*, int, Bootstrap*); };
+struct Bootstrap {
+  int version, pe, pes, pe_of_node, pes_of_node;
+  int (*allgather)(const void*, void*, int, Bootstrap*);
+};
 struct Transport;
 struct Operations {
   int (*reach)(int*, void*, Transport*);
@@ -156,7 +167,8 @@ static int checked(int code, const char* what) { return code ? SAY("CUDA error %
 
 // ---- State ----
 
-constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 8 << 20, EVENTS = 2048;
+constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 8 << 20, EVENTS = 512;
+constexpr int SPINS = 2000;
 enum : uint32_t { PUT, ADD, ASK, BYE };
 struct Head { uint32_t what, bytes; uint64_t at; };
 struct Item { int pe; Head head; const char* staged; void* ready; uint64_t value; };  // not staged: the value itself
@@ -319,8 +331,8 @@ static int call_up(const Name& name, Hello hello) {
   const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET, to.sin_addr.s_addr = name.address, to.sin_port = name.port;
-  if (connect(connection, (sockaddr*)&to, sizeof to) || send(connection, &hello, sizeof hello, 0) != sizeof hello) return -1;
-  return connection;
+  if (connect(connection, (sockaddr*)&to, sizeof to)) return -1;
+  return send(connection, &hello, sizeof hello, MSG_NOSIGNAL) == sizeof hello ? connection : -1;
 }
 
 static void keep(State* s, int connection, Hello hello) {
@@ -338,7 +350,8 @@ static int connect_peers(Transport* t, State* s) {
   socklen_t length = sizeof own;
   own.sin_family = AF_INET, own.sin_addr.s_addr = own_address(interface);
   if (own.sin_addr.s_addr == INADDR_NONE) return SAY("interface %s has no address", interface);
-  if (bind(listener, (sockaddr*)&own, length) || listen(listener, 2 * t->pes) || getsockname(listener, (sockaddr*)&own, &length))
+  sockaddr* const address = (sockaddr*)&own;
+  if (bind(listener, address, length) || listen(listener, 2 * t->pes) || getsockname(listener, address, &length))
     return SAY("cannot listen: %s", strerror(errno));
   const Name mine{own.sin_addr.s_addr, own.sin_port};
   std::vector<Name> all(t->pes);
@@ -409,8 +422,10 @@ static int rma(Transport* t, int pe, Verb verb, Memory* remote, Memory* local, B
   s->puts++;
   if (verb.desc == NVSHMEMI_OP_P) return post_value(s, pe, PUT, remote->ptr, local->ptr, size);
   if (verb.desc != NVSHMEMI_OP_PUT) return SAY("there is no operation %d, only put and p", verb.desc);
-  for (size_t at = 0; at < size; at += CHUNK)
-    TRY(post_piece(s, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, size - at < CHUNK ? size - at : CHUNK));
+  for (size_t at = 0; at < size; at += CHUNK) {
+    const size_t piece = size - at < CHUNK ? size - at : CHUNK;
+    TRY(post_piece(s, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, piece));
+  }
   return send_ready(s, !verb.is_nbi);
 }
 
@@ -446,7 +461,10 @@ static int quiet(Transport* t, int pe, int) {
   }
   Peer& peer = s->peers[pe];
   std::lock_guard<std::mutex> held(peer.answering);
-  for (char answers[64]; peer.answered < number;) {
+  char answers[64];
+  for (int tries = 0; peer.answered < number; tries++) {  // spins for about a millisecond, then also sleeps
+    pollfd waits{peer.answers, POLLIN, 0};
+    if (tries > SPINS) poll(&waits, 1, 1);
     const ssize_t got = recv(peer.answers, answers, sizeof answers, MSG_DONTWAIT);
     if (got > 0) peer.answered += got;
     else if (got == 0 || (errno != EAGAIN && errno != EINTR) || peer.lost) return lose(peer, pe);
@@ -457,7 +475,8 @@ static int quiet(Transport* t, int pe, int) {
 static int finalize(Transport* t) {
   State* s = t->state;
   if (getenv("LAB_COUNTS"))
-    SAY("PE %d: %lu puts and signals, %lu additions, %lu bytes in %lu calls", t->pe, s->puts, s->additions, s->bytes, s->writes);
+    SAY("PE %d: %lu puts and signals, %lu additions, %lu bytes in %lu calls", t->pe, s->puts, s->additions, s->bytes,
+        s->writes);
   for (Peer& peer : s->peers) if (peer.data >= 0 && !peer.lost) write_head(peer, BYE);
   for (Peer& peer : s->peers) if (peer.data >= 0) {
     peer.receiver.join();
@@ -472,7 +491,7 @@ static int finalize(Transport* t) {
     CUDA(unload(s->module));
   }
   delete s;
-  free(t->cap), free(t);
+  free(t);
   return 0;
 }
 

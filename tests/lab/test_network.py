@@ -116,6 +116,40 @@ def _until_inside(process: int, namespaces: set[str]) -> None:
         time.sleep(0.01)
 
 
+def test_programs_end_with_whoever_has_made_their_hosts() -> None:
+    program = """
+import os, subprocess, sys
+from lab.launch import on_host
+from lab.network import Link, network
+with network(1, Link(0)) as net:
+    left = subprocess.Popen(on_host("10.77.0.1", "sleep", "600"), env={**os.environ, **net.environment})
+    print(left.pid, *net.hosts.values(), flush=True)
+    sys.stdin.read()
+"""
+    maker = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert maker.stdin is not None
+    assert maker.stdout is not None
+    left, holder = map(int, maker.stdout.readline().split())
+    _until_inside(left, {os.readlink(f"/proc/{holder}/ns/net")})
+    maker.kill()
+    maker.communicate()
+    deadline = time.monotonic() + GUARD_SECONDS
+    while _runs(left) or _runs(holder):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _runs(process: int) -> bool:
+    """Whether it has not ended; it may wait for a parent to ask how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_the_launch_agent_hands_on_every_word() -> None:
     with network(1, Link(0)) as net:
         words = ["a  b", "it's", '"$HOME"', "*", "new\nline", "", "-x"]
