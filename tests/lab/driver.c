@@ -1,7 +1,7 @@
 // A stand-in for CUDA's driver, for tests of the transport without a GPU: device memory is the process's own.
 //
 // Each stream is a thread that does its work some time after it was asked for, as a GPU does, so that what is used
-// before it is there, or changed before it was used, shows. Once the first work was enqueued, nothing can be allocated
+// before it is there, or changed before it was used, shows; large copies lag behind the network. Once the first work was enqueued, nothing can be allocated
 // or loaded any more: behind kernels that spin, the real driver would wait.
 #include <pthread.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOT_READY = 600, OUT_OF_MEMORY = 2, LATE_IN = 8, LATE_US = 200, LARGE = 64 << 10, LARGE_US = 1000 };
+enum { NOT_READY = 600, OUT_OF_MEMORY = 2, LATE_IN = 8, LATE_US = 200, LARGE = 64 << 10, OUT_US = 1000, IN_US = 3000 };
 typedef unsigned long long Gpu;
 typedef struct Work {
   struct Work* next;
@@ -18,6 +18,7 @@ typedef struct Work {
   size_t size;
   uint64_t value;  // of an addition
   int* event;
+  int late_us;
 } Work;
 typedef struct {
   pthread_mutex_t lock;
@@ -47,7 +48,7 @@ __attribute__((noreturn)) static void* run(void* argument) {
     if (!(stream->first = work->next)) stream->last = &stream->first;
     stream->busy = 1;
     pthread_mutex_unlock(&stream->lock);
-    if (work->size > LARGE) usleep(LARGE_US);
+    if (work->late_us) usleep(work->late_us);
     else if (rand_r(&seed) % LATE_IN == 0) usleep(LATE_US);
     do_work(work);
     free(work);
@@ -91,10 +92,10 @@ int cuMemHostAlloc(void** made, size_t size, unsigned flags) {
 }
 int cuMemFreeHost(void* memory) { free(memory); return 0; }
 int cuMemcpyHtoDAsync_v2(Gpu target, const void* source, size_t size, void* stream) {
-  return enqueue(stream, (Work){NULL, (void*)target, source, size, 0, NULL});
+  return enqueue(stream, (Work){NULL, (void*)target, source, size, 0, NULL, size > LARGE ? IN_US : 0});
 }
 int cuMemcpyDtoHAsync_v2(void* target, Gpu source, size_t size, void* stream) {
-  return enqueue(stream, (Work){NULL, target, (const void*)source, size, 0, NULL});
+  return enqueue(stream, (Work){NULL, target, (const void*)source, size, 0, NULL, size > LARGE ? OUT_US : 0});
 }
 
 int cuEventCreate(void** made, unsigned flags) {
@@ -103,7 +104,7 @@ int cuEventCreate(void** made, unsigned flags) {
 }
 int cuEventRecord(void* event, void* stream) {
   __atomic_store_n((int*)event, 0, __ATOMIC_RELEASE);
-  return enqueue(stream, (Work){NULL, NULL, NULL, 0, 0, event});
+  return enqueue(stream, (Work){NULL, NULL, NULL, 0, 0, event, 0});
 }
 int cuEventQuery(void* event) { return __atomic_load_n((int*)event, __ATOMIC_ACQUIRE) ? 0 : NOT_READY; }
 int cuEventSynchronize(void* event) {
@@ -124,5 +125,5 @@ int cuLaunchKernel(void* kernel, unsigned gx, unsigned gy, unsigned gz, unsigned
   (void)shared, (void)extra;
   if (gx * gy * gz * bx * by * bz != 1) return 1;
   void* at = *(void**)arguments[0];
-  return enqueue(stream, (Work){NULL, at, NULL, (size_t)(uintptr_t)kernel, *(uint64_t*)arguments[1], NULL});
+  return enqueue(stream, (Work){NULL, at, NULL, (size_t)(uintptr_t)kernel, *(uint64_t*)arguments[1], NULL, 0});
 }

@@ -20,7 +20,7 @@ from typing import Any
 PUT, P, GET = 1, 2, 4
 SET, ADD, SIGNAL, SIGNAL_SET, SIGNAL_ADD, FETCH_ADD = 3, 4, 8, 9, 10, 14
 ABI_3, ABI_7 = 30000, 70000
-AREA = 9 << 20  # two areas are more than the transport can stage at once, and one is more than it can receive
+AREA = 9 << 20  # two areas are more than the transport can stage at once, and one is twice what it can receive
 # Bytes of a round and of a put in it: less and more than a chunk, and more puts than there are events.
 ROUNDS = ((1, 1), (8, 8), (60_000, 100), (8192, 8192), ((128 << 10) + 16, AREA), (700_001, 65_536))
 
@@ -73,8 +73,8 @@ class Pe:
     def __init__(self, pe: int, pes: int, folder: Path, library: ctypes.CDLL) -> None:
         self.pe, self.pes, self.folder, self.meetings = pe, pes, folder, 0
         self.others = [other for other in range(pes) if other != pe]
-        self.source = ctypes.create_string_buffer(AREA)
-        self.areas = [ctypes.create_string_buffer(AREA) for _ in range(pes)]
+        self.source: Any = ctypes.create_string_buffer(AREA)
+        self.areas: list[Any] = [ctypes.create_string_buffer(AREA) for _ in range(pes)]
         self.flags, self.sums = (c_uint64 * pes)(), (c_uint64 * 2)()
         self.places = self.gathered([ctypes.addressof(each) for each in (*self.areas, self.flags, self.sums)])
         made = POINTER(Transport)()

@@ -167,7 +167,7 @@ static int checked(int code, const char* what) { return code ? SAY("CUDA error %
 
 // ---- State ----
 
-constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 8 << 20, EVENTS = 512;
+constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20, EVENTS = 512;
 constexpr int SPINS = 2000;
 enum : uint32_t { PUT, ADD, ASK, BYE };
 struct Head { uint32_t what, bytes; uint64_t at; };

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from running import GUARD_SECONDS, clean_environment
 
-from lab import launch
+from lab import transport
 from lab.launch import RANK, gpu_environment, on_host
 from lab.network import Link, missing, network
 
@@ -36,7 +36,7 @@ def test_a_rank_has_the_gpus_of_its_host_and_loads_the_transport(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = tmp_path / "none.so"  # the loader ignores what is not there, with a line on stderr
-    monkeypatch.setattr(launch.transport, "settings", lambda: {"LAB_PRELOAD": str(library)})
+    monkeypatch.setattr(transport, "settings", lambda: {"LAB_PRELOAD": str(library)})
     with network(2, Link(0)) as net:
         environment = {**os.environ, **net.environment, **gpu_environment("0,1:3", hosts=2)}
         shown = [
