@@ -25,6 +25,7 @@ from pathlib import Path
 
 from lab import transport
 from lab.network import ENTER, Faults, Link, Network, missing, network
+from lab.switch import PATH
 
 RANK = Path(__file__).with_name("rank")
 # Open MPI: TCP over the network that lies between hosts (it would find shared memory, since they are one machine), and
@@ -118,6 +119,7 @@ def main() -> None:
     rank = [str(RANK)] if given.gpus else []
     with network(given.hosts, Link(given.delay_us, given.rate_mbit, given.trunk_mbit), spin=bool(given.gpus)) as net:
         net.switch.set_faults(Faults(given.drop, given.stall, given.late_us, given.overtake, given.late_us))
+        print(f"{PATH}={net.switch.path} python -m lab.switch counts: what the switch counts now", file=sys.stderr)
         note = f"hosts are network namespaces of one machine; link: {net.link}"
         command = on_host(
             next(iter(net.hosts)), mpiexec(), *_mpich_on(list(net.hosts), given.per_host),

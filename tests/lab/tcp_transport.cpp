@@ -1,5 +1,5 @@
 // A remote transport of NVSHMEM over TCP, for hosts that are namespaces of one machine: no adapter, and no library but
-// CUDA's driver. Built under the soname of NVIDIA's transport "ibrc" and preloaded, it is what NVSHMEM opens by that
+// CUDA's driver. Built with the soname of NVIDIA's transport "ibrc" and preloaded, it is what NVSHMEM opens by that
 // name (NVSHMEM_REMOTE_TRANSPORT=ibrc). It listens at the address of the interface LAB_INTERFACE, else of eth0.
 //
 // A put: a copy engine brings the source into pinned memory, the thread that progresses NVSHMEM's proxy sends it, and a

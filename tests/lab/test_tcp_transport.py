@@ -13,7 +13,7 @@ from running import GUARD_SECONDS
 from collbench.kernels import host_compiler
 from lab import transport
 from lab.building import built
-from lab.launch import on_host
+from lab.launch import RANK, on_host
 from lab.network import Faults, Link, missing, network
 
 pytest.importorskip("cuda.pathfinder")
@@ -37,14 +37,16 @@ NO_NETWORK = missing()
 @pytest.mark.skipif(NO_NETWORK is not None, reason=str(NO_NETWORK))
 def test_pes_on_two_hosts_exchange_puts_signals_and_quiet_over_a_network_that_fails(tmp_path: Path) -> None:
     driver = built("driver.c", "libcuda.so.1", ("-fPIC", "-shared", "-pthread"))
-    words = [sys.executable, str(Path(__file__).with_name("pe.py"))]
+    # As a rank does it: the library is preloaded by its path, and opened by the name that NVSHMEM uses.
+    words = [str(RANK), sys.executable, str(Path(__file__).with_name("pe.py"))]
+    variables = {"LAB_PRELOAD": str(transport.library()), "LAB_GPUS": "0 0", "LAB_COUNTS": "1"}
     with network(2, Link(delay_us=100)) as net:
         net.switch.set_faults(Faults(drop=0.001, overtake=0.1, overtake_us=300))
-        environment = {**os.environ, **net.environment, "LD_LIBRARY_PATH": str(driver.parent), "LAB_COUNTS": "1"}
+        environment = {**os.environ, **net.environment, "LD_LIBRARY_PATH": str(driver.parent), **variables}
         first, second = net.hosts
         children = [
             subprocess.Popen(
-                on_host(host, *words, str(pe), str(PES), str(tmp_path), str(transport.library())), env=environment,
+                on_host(host, *words, str(pe), str(PES), str(tmp_path), transport.SONAME), env=environment,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )
             for pe, host in enumerate((first, second, second))

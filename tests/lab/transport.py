@@ -7,7 +7,8 @@ from pathlib import Path
 from lab.building import built
 
 ABI = 3
-SONAME = f"nvshmem_transport_ibrc.so.{ABI}"
+# What NVSHMEM opens, and what the file is called: by its name, collbench knows the network.
+SONAME, NAME = f"nvshmem_transport_ibrc.so.{ABI}", f"nvshmem_transport_tcp.so.{ABI}"
 FLAGS = ("-std=c++17", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread", f"-Wl,-soname,{SONAME}", "-ldl")
 # NVSHMEM and NCCL between hosts of the lab: by that transport and by sockets, over the lab's network, and without what
 # this machine would offer in their place. Modules are loaded at once, since kernels spin when others would be loaded.
@@ -41,7 +42,7 @@ def plugin_abi(include: Path) -> int | None:
 
 def library() -> Path:
     """The transport, compiled, whatever the version of NVSHMEM. Raises RuntimeError."""
-    return built("tcp_transport.cpp", SONAME, [*FLAGS, f"-I{_installed()}"])
+    return built("tcp_transport.cpp", NAME, [*FLAGS, f"-I{_installed()}"])
 
 
 def _installed() -> Path:
