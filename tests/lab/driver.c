@@ -1,15 +1,17 @@
 // A stand-in for CUDA's driver, for tests of the transport without a GPU: device memory is the process's own.
 //
 // Each stream is a thread that does its work some time after it was asked for, as a GPU does, so that what is used
-// before it is there, or changed before it was used, shows; large copies lag behind the network. Once the first work was enqueued, nothing can be allocated
-// or loaded any more: behind kernels that spin, the real driver would wait.
+// before it is there, or changed before it was used, shows; large copies lag behind the network. A copy that changes
+// alignment to 16 bytes, so that its words might not land whole, is refused. Once the first work was enqueued, nothing
+// can be allocated or loaded any more: behind kernels that spin, the real driver would wait.
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { NOT_READY = 600, OUT_OF_MEMORY = 2, LATE_IN = 8, LATE_US = 200, LARGE = 64 << 10, OUT_US = 1000, IN_US = 3000 };
+enum { NOT_READY = 600, OUT_OF_MEMORY = 2, MISALIGNED = 716 };
+enum { LATE_IN = 8, LATE_US = 200, LARGE = 64 << 10, OUT_US = 1000, IN_US = 3000 };
 typedef unsigned long long Gpu;
 typedef struct Work {
   struct Work* next;
@@ -92,9 +94,11 @@ int cuMemHostAlloc(void** made, size_t size, unsigned flags) {
 }
 int cuMemFreeHost(void* memory) { free(memory); return 0; }
 int cuMemcpyHtoDAsync_v2(Gpu target, const void* source, size_t size, void* stream) {
+  if (target % 16 == 0 && (uintptr_t)source % 16) return MISALIGNED;
   return enqueue(stream, (Work){NULL, (void*)target, source, size, 0, NULL, size > LARGE ? IN_US : 0});
 }
 int cuMemcpyDtoHAsync_v2(void* target, Gpu source, size_t size, void* stream) {
+  if (source % 16 == 0 && (uintptr_t)target % 16) return MISALIGNED;
   return enqueue(stream, (Work){NULL, target, (const void*)source, size, 0, NULL, size > LARGE ? OUT_US : 0});
 }
 

@@ -6,7 +6,8 @@ live as long as it, by MPICH, and prints what crossed the network. On GPUs:
 - ``--hosts 2 --gpus 0:1 -- verify --backend nvrar-put``: two hosts with a GPU and a rank each.
 - ``--hosts 2 --per-host 2 --gpus 0,1:2,3``: two hosts with two GPUs each; ranks take those of their host in turn.
 - ``--hosts 4 --gpus 0:1:0:1``: four hosts that share two GPUs; ``--hosts 2 --per-host 4 --gpus 0:1``: four ranks on
-  each GPU. Ranks that share a GPU take turns of milliseconds: for proofs, not for timing.
+  each GPU. Ranks that share a GPU take turns of milliseconds: for proofs, not for timing, and NCCL refuses them on one
+  host.
 
 Needs MPICH, whose mpiexec is MPIEXEC, else that beside Python, else on the PATH, and for GPUs NVSHMEM 3.4.5. The switch
 takes a processor for itself where there are GPUs: one that sleeps is late by more than their latencies.
@@ -110,11 +111,8 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
-    """Run a job and exit as it did."""
-    given = _options().parse_args()
-    if reason := missing():
-        sys.exit(f"No hosts here: {reason}.")
+def run(given: argparse.Namespace) -> int:
+    """Run a job and return its exit code. Raises RuntimeError where it cannot be started."""
     environment = gpu_environment(given.gpus, given.hosts) if given.gpus else {}
     rank = [str(RANK)] if given.gpus else []
     with network(given.hosts, Link(given.delay_us, given.rate_mbit, given.trunk_mbit), spin=bool(given.gpus)) as net:
@@ -129,7 +127,18 @@ def main() -> None:
             command, env={"COLLBENCH_NOTE": note, **os.environ, **net.environment, **environment}, check=False
         )
         sys.stderr.write(shown_traffic(net))
-    sys.exit(done.returncode)
+    return done.returncode
+
+
+def main() -> None:
+    """Run a job and exit as it did."""
+    given = _options().parse_args()
+    if reason := missing():
+        sys.exit(f"No hosts here: {reason}.")
+    try:
+        sys.exit(run(given))
+    except RuntimeError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def missing() -> str | None:
         return f"{TUN}: {error.strerror}"
     probe = ["unshare", "--net", "--uts", "--ipc", "true"]
     tried = subprocess.run(probe, capture_output=True, text=True, check=False)
-    return tried.stderr.strip() or "unshare fails" if tried.returncode else host_compiler.missing()
+    if tried.returncode:
+        return tried.stderr.strip() or "unshare fails"
+    return host_compiler.missing()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ It calls what NVSHMEM calls, through the plugin ABI, which is written here a sec
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import json
 import os
 import random
@@ -20,6 +21,7 @@ from typing import Any
 PUT, P, GET = 1, 2, 4
 SET, ADD, SIGNAL, SIGNAL_SET, SIGNAL_ADD, FETCH_ADD = 3, 4, 8, 9, 10, 14
 ABI_3, ABI_7 = 30000, 70000
+LONGEST_SECONDS = 120
 AREA = 9 << 20  # two areas are more than the transport can stage at once, and one is twice what it can receive
 # Bytes of a round and of a put in it: less and more than a chunk, and more puts than there are events.
 ROUNDS = ((1, 1), (8, 8), (60_000, 100), (8192, 8192), ((128 << 10) + 16, AREA), (700_001, 65_536))
@@ -121,9 +123,9 @@ class Pe:
         """The result of quiet towards each."""
         return [self.calls.quiet(self.transport, other, 1) for other in others or self.others]
 
-    def wait_for(self, value: int) -> None:
-        """Until the flags of all others are there, while the transport progresses, as NVSHMEM's proxy makes it."""
-        while any(self.flags[other] != value for other in self.others):
+    def wait_for(self, value: int, *others: int) -> None:
+        """Until the flags of others, else of all, are there, while the transport progresses, as in NVSHMEM's proxy."""
+        while any(self.flags[other] != value for other in others or self.others):
             assert self.calls.progress(self.transport) == 0
             time.sleep(1e-4)
 
@@ -199,12 +201,14 @@ def a_peer_that_ends_is_named_and_the_others_go_on(me: Pe) -> Iterator[bool]:
     me.gathered(None)
     if me.pe == last:
         os._exit(0)
-    deadline = time.monotonic() + 60
-    while me.put(last, 0, 8) == 0 == me.quiet(last)[0] and time.monotonic() < deadline:
+    while me.quiet(last) == [0]:  # also where nothing was sent since the last quiet
         time.sleep(0.001)
-    for other in me.others[:-1]:
-        me.signal(other, 300)
-        yield (me.quiet(last) != [0]) and me.quiet(other) == [0]
+    assert me.put(last, 0, 8) == 0  # discarded
+    (other,) = (pe for pe in me.others if pe != last)
+    me.signal(other, 300)
+    yield (me.quiet(last) != [0]) and me.quiet(other) == [0]
+    me.signal(other, 301)  # only now the other may end
+    me.wait_for(301, other)
 
 
 PLAYS: tuple[Callable[[Pe], Iterator[bool]], ...] = (
@@ -215,6 +219,7 @@ PLAYS: tuple[Callable[[Pe], Iterator[bool]], ...] = (
 
 def main() -> None:
     """Play all and print what came out."""
+    faulthandler.dump_traceback_later(LONGEST_SECONDS, exit=True)  # another PE has failed
     pe, pes, folder, library = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), ctypes.CDLL(sys.argv[4])
     if pe == 0:
         assert library.nvshmemt_init(None, None, ABI_7) != 0

@@ -8,9 +8,11 @@
 //
 // Order. What one PE sends to another takes effect there in the order of the calls: a queue, a connection, a stream. So
 // fence has nothing to do, and a signal follows all data. Between several PEs there is no order. A put is cut into
-// pieces of CHUNK bytes, a multiple of 16, which land in order; within a piece, bytes land in any order, but a copy
-// engine writes aligned words of 4 bytes whole (assumed, as NVSHMEM and NCCL assume it of adapters). After quiet, all
-// that was sent before lies in the target's memory. The source of a put is free after quiet, or at once if not "nbi".
+// pieces of CHUNK bytes, a multiple of 16, which land in order; within a piece, bytes land in any order, but aligned
+// words of 8 bytes land whole: what is staged, sent and received keeps its alignment to 16 bytes (shorter things are
+// padded on the wire), and a copy engine writes such words whole (assumed, as NVSHMEM and NCCL assume it of adapters).
+// After quiet, all that was sent before lies in the target's memory. The source of a put is free after quiet, or at
+// once if the put is not "nbi".
 //
 // Nothing is allocated or loaded after connect, since kernels may spin, and behind them the driver waits. No wait here
 // is in a circle: a receiving thread waits for its copy engine alone, since its answers to quiet, a byte each, go over
@@ -171,7 +173,9 @@ constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20, EVE
 constexpr int SPINS = 2000;
 enum : uint32_t { PUT, ADD, ASK, BYE };
 struct Head { uint32_t what, bytes; uint64_t at; };
-struct Item { int pe; Head head; const char* staged; void* ready; uint64_t value; };  // not staged: the value itself
+struct Item { int pe; Head head; const char* staged; void* ready; uint64_t value[2]; };  // not staged: the value
+constexpr size_t padded(size_t bytes) { return (bytes + 15) / 16 * 16; }
+static_assert(sizeof(Head) == 16 && CHUNK % 16 == 0, "what is behind it stays aligned");
 
 struct Peer {
   int data = -1, answers = -1;
@@ -240,7 +244,7 @@ static int send_ready(State* s, bool wait) {
       TRY(is_ready(item, wait && !items, &ready));
       if (!ready) break;
       parts[2 * items] = {&item.head, sizeof item.head};
-      parts[2 * items + 1] = {item.staged ? (void*)item.staged : &item.value, item.head.bytes};
+      parts[2 * items + 1] = {item.staged ? (void*)item.staged : item.value, padded(item.head.bytes)};
       s->bytes += item.head.bytes, items++;
     }
     if (!items) return 0;
@@ -254,16 +258,16 @@ static int send_ready(State* s, bool wait) {
 }
 
 static int post_value(State* s, int pe, uint32_t what, void* target, const void* value, size_t bytes) {
-  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, nullptr, 0};
-  memcpy(&item.value, value, bytes);
+  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, nullptr, {}};
+  memcpy(item.value, value, bytes);
   s->queue.push_back(item);
   return send_ready(s, false);
 }
 
 static int post_piece(State* s, int pe, char* target, const char* source, size_t bytes) {
-  if (s->staged + bytes > STAGING || s->event == EVENTS) TRY(send_ready(s, true));
-  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, s->events[s->event++], 0};
-  s->staged += bytes;
+  if (s->staged + padded(bytes) > STAGING || s->event == EVENTS) TRY(send_ready(s, true));
+  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, s->events[s->event++], {}};
+  s->staged += padded(bytes);
   CUDA(to_host((void*)item.staged, (Gpu)source, bytes, s->stream));
   CUDA(record(item.ready, s->stream));
   s->queue.push_back(item);
@@ -298,10 +302,10 @@ static bool receive(State* s, Peer& peer) {
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     filled += got;
-    for (Head head; filled - at >= sizeof head; at += sizeof head + head.bytes) {
+    for (Head head; filled - at >= sizeof head; at += sizeof head + padded(head.bytes)) {
       memcpy(&head, peer.ring + at, sizeof head);
       if (head.what == BYE) return true;
-      if (filled - at < sizeof head + head.bytes) break;
+      if (filled - at < sizeof head + padded(head.bytes)) break;
       if (act_on(s, peer, head, peer.ring + at + sizeof head)) return false;
     }
     if (RECEIVING - filled > CHUNK + sizeof(Head)) continue;
@@ -479,8 +483,10 @@ static int finalize(Transport* t) {
         s->writes);
   for (Peer& peer : s->peers) if (peer.data >= 0 && !peer.lost) write_head(peer, BYE);
   for (Peer& peer : s->peers) if (peer.data >= 0) {
+    close(peer.answers);
+    if (!peer.receiver.joinable()) continue;  // connect failed half-way
     peer.receiver.join();
-    close(peer.data), close(peer.answers);
+    close(peer.data);
     CUDA(free_stream(peer.stream));
     CUDA(free_pinned(peer.ring));
   }
