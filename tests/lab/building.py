@@ -24,7 +24,8 @@ def built(source: str, name: str, flags: Sequence[str]) -> Path:
     if command is None:
         raise RuntimeError(host_compiler.missing())
     words = [*command, "-O2", *WARNINGS, *flags]
-    key = hashlib.sha256("\0".join([*words, (HERE / source).read_text()]).encode()).hexdigest()[:16]
+    read = [path.read_text() for path in (HERE / source, *sorted(HERE.glob("*.h")))]
+    key = hashlib.sha256("\0".join([*words, *read]).encode()).hexdigest()[:16]
     path = cache.folder() / "lab" / key / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,6 @@
 // LAB_COUNTS=1 says at the end how many puts, bytes and calls of the system there were.
 // A peer that ends early is named; what is for it is discarded, and quiet fails towards it. No get, no fetching atomic.
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -42,130 +41,8 @@
 #include <thread>
 #include <vector>
 
-#include <device_host_transport/nvshmem_common_transport.h>  // of NVSHMEM's wheel: numbers of operations and atomics
-
-// ---- What NVSHMEM's host library and its transports share: plugin ABI 3, that of NVSHMEM 3.4.5 ----
-// The header is in no wheel, so it is written here anew, and its offsets are asserted. Other numbers are refused: ABI 7
-// (NVSHMEM 3.8.0) moves the operations and changes arguments of connect and fence, and its header is not public.
-
-constexpr int ABI = 3, INTERNAL_ERROR = 7, CONNECTED = 2;
-enum { CPU_WRITE = 1 << 4, CPU_READ = 1 << 5, CPU_ATOMICS = 1 << 6 };
-struct Verb { nvshmemi_op_t desc; int is_nbi, is_stream; void* stream; };
-struct Memory { void* ptr; uint64_t offset; void* handle; };
-struct Bytes { size_t count; int size; ptrdiff_t source_stride, target_stride; };
-struct AtomicVerb { nvshmemi_amo_t desc; int is_fetch, is_value, is_compare; };
-struct AtomicMemory {
-  Memory remote;
-  uint64_t flag;
-  void *result, *value_at, *compare_at;
-  uint64_t value, compare;
-  void* handle;
-};
-struct AtomicBytes { int type, size; };
-struct Bootstrap {
-  int version, pe, pes, pe_of_node, pes_of_node;
-  int (*allgather)(const void*, void*, int, Bootstrap*);
-};
-struct Transport;
-struct Operations {
-  int (*reach)(int*, void*, Transport*);
-  int (*connect)(Transport*, int*, int);
-  int (*get_handle)(void*, void*, size_t, Transport*, bool);
-  int (*release_handle)(void*, Transport*);
-  int (*finalize)(Transport*);
-  int (*show_info)(Transport*, int);
-  int (*progress)(Transport*);
-  int (*rma)(Transport*, int, Verb, Memory*, Memory*, Bytes, int);
-  int (*amo)(Transport*, int, void*, AtomicVerb, AtomicMemory*, AtomicBytes, int);
-  int (*fence)(Transport*, int, int);
-  int (*quiet)(Transport*, int, int);
-  void *enforce_cst, *enforce_cst_at_target, *add_device_handles;
-};
-struct State;
-struct Transport {
-  int api, type, *cap;
-  Operations operations;
-  Bootstrap* bootstrap;
-  State* state;
-  void *shared, *cache, *pci_paths;
-  int attributes, devices;
-  bool atomics_complete_on_quiet, is_initialized, no_proxy;
-  void* heap;
-  size_t log2_granularity;
-  uint64_t longest;
-  uint32_t host_endian_atomics;
-  int index, pe, pes;
-  void *aliases, *egm;
-};
-static_assert(sizeof(Transport) == 240 && sizeof(Operations) == 112 && offsetof(Transport, operations) == 16);
-static_assert(offsetof(Transport, bootstrap) == 128 && offsetof(Transport, attributes) == 168);
-static_assert(offsetof(Transport, is_initialized) == 177 && offsetof(Transport, heap) == 184);
-static_assert(offsetof(Transport, pe) == 216 && offsetof(Bootstrap, allgather) == 24 && sizeof(Verb) == 24);
-static_assert(sizeof(Memory) == 24 && sizeof(Bytes) == 32 && sizeof(AtomicVerb) == 16 && sizeof(AtomicMemory) == 80);
-
-#define SAY(...) (fprintf(stderr, "tcp: " __VA_ARGS__), fputc('\n', stderr), INTERNAL_ERROR)
-#define TRY(call) do { if (const int code = (call)) return code; } while (0)
-
-// ---- CUDA's driver ----
-
-typedef unsigned long long Gpu;
-extern "C" __attribute__((visibility("default"))) const char lab_ptx[] = R"(.version 7.0
-.target sm_70
-.address_size 64
-.visible .entry add4(.param .u64 at, .param .u64 value) {
-  .reg .u64 %a, %v;
-  .reg .u32 %w;
-  ld.param.u64 %a, [at];
-  ld.param.u64 %v, [value];
-  cvt.u32.u64 %w, %v;
-  red.relaxed.sys.add.u32 [%a], %w;
-  ret;
-}
-.visible .entry add8(.param .u64 at, .param .u64 value) {
-  .reg .u64 %a, %v;
-  ld.param.u64 %a, [at];
-  ld.param.u64 %v, [value];
-  red.relaxed.sys.add.u64 [%a], %v;
-  ret;
-}
-)";
-static struct {
-  int (*to_gpu)(Gpu, const void*, size_t, void*);
-  int (*to_host)(void*, Gpu, size_t, void*);
-  int (*get_context)(void**);
-  int (*set_context)(void*);
-  int (*make_stream)(void**, unsigned, int);
-  int (*wait_for_stream)(void*);
-  int (*free_stream)(void*);
-  int (*make_pinned)(void**, size_t, unsigned);
-  int (*free_pinned)(void*);
-  int (*make_event)(void**, unsigned);
-  int (*record)(void*, void*);
-  int (*is_over)(void*);
-  int (*wait_for_event)(void*);
-  int (*free_event)(void*);
-  int (*load)(void**, const void*);
-  int (*find)(void**, void*, const char*);
-  int (*launch)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**);
-  int (*unload)(void*);
-} cuda;
-static const char* const CUDA_NAMES[] = {
-    "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuCtxGetCurrent", "cuCtxSetCurrent", "cuStreamCreateWithPriority",
-    "cuStreamSynchronize", "cuStreamDestroy_v2", "cuMemHostAlloc", "cuMemFreeHost", "cuEventCreate", "cuEventRecord",
-    "cuEventQuery", "cuEventSynchronize", "cuEventDestroy_v2", "cuModuleLoadData", "cuModuleGetFunction",
-    "cuLaunchKernel", "cuModuleUnload"};
-constexpr int NOT_READY = 600, NON_BLOCKING = 1, HIGHEST_PRIORITY = -5, PORTABLE = 1, NO_TIMING = 2;
-static_assert(sizeof cuda == sizeof CUDA_NAMES, "a name for each call");
-
-static int find_driver() {
-  void* library = dlopen("libcuda.so.1", RTLD_NOW);
-  void** call = (void**)&cuda;
-  for (const char* name : CUDA_NAMES)
-    if (!(*call++ = library ? dlsym(library, name) : nullptr)) return SAY("CUDA's driver has no %s", name);
-  return 0;
-}
-static int checked(int code, const char* what) { return code ? SAY("CUDA error %d: %s", code, what) : 0; }
-#define CUDA(call) TRY(checked(cuda.call, #call))
+#include "cuda_driver.h"
+#include "plugin.h"
 
 // ---- State ----
 
@@ -476,7 +353,7 @@ static int quiet(Transport* t, int pe, int) {
   return peer.lost ? INTERNAL_ERROR : 0;
 }
 
-static int finalize(Transport* t) {
+static int finalize(Transport* t) {  // errors of the driver no longer matter: a kernel may have failed
   State* s = t->state;
   if (getenv("LAB_COUNTS"))
     SAY("PE %d: %lu puts and signals, %lu additions, %lu bytes in %lu calls", t->pe, s->puts, s->additions, s->bytes,
@@ -487,14 +364,14 @@ static int finalize(Transport* t) {
     if (!peer.receiver.joinable()) continue;  // connect failed half-way
     peer.receiver.join();
     close(peer.data);
-    CUDA(free_stream(peer.stream));
-    CUDA(free_pinned(peer.ring));
+    cuda.free_stream(peer.stream);
+    cuda.free_pinned(peer.ring);
   }
   if (s->staging) {
-    for (void* event : s->events) CUDA(free_event(event));
-    CUDA(free_stream(s->stream));
-    CUDA(free_pinned(s->staging));
-    CUDA(unload(s->module));
+    for (void* event : s->events) cuda.free_event(event);
+    cuda.free_stream(s->stream);
+    cuda.free_pinned(s->staging);
+    cuda.unload(s->module);
   }
   delete s;
   free(t);
