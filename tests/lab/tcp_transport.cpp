@@ -360,10 +360,9 @@ static int finalize(Transport* t) {  // errors of the driver no longer matter: a
         s->writes);
   for (Peer& peer : s->peers) if (peer.data >= 0 && !peer.lost) write_head(peer, BYE);
   for (Peer& peer : s->peers) if (peer.data >= 0) {
-    close(peer.answers);
-    if (!peer.receiver.joinable()) continue;  // connect failed half-way
-    peer.receiver.join();
-    close(peer.data);
+    if (peer.receiver.joinable()) peer.receiver.join();  // connect may have failed; answers go out until the peer ends
+    close(peer.data), close(peer.answers);
+    if (!peer.stream) continue;
     cuda.free_stream(peer.stream);
     cuda.free_pinned(peer.ring);
   }
