@@ -116,7 +116,7 @@ def _until_inside(process: int, namespaces: set[str]) -> None:
         time.sleep(0.01)
 
 
-def test_programs_end_with_whoever_has_made_their_hosts() -> None:
+def test_programs_end_with_whoever_has_made_their_hosts(tmp_path: Path) -> None:
     program = """
 import os, subprocess, sys
 from lab.launch import on_host
@@ -128,7 +128,7 @@ with network(1, Link(0)) as net:
 """
     maker = subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     assert maker.stdin is not None
     assert maker.stdout is not None
