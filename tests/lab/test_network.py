@@ -1,4 +1,4 @@
-"""The network itself: delay and rate of frames, namespaces that leave nothing behind, and the launch agent."""
+"""The network itself: delay, rate and faults under TCP, namespaces that leave nothing behind, and the launch agent."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from running import GUARD_SECONDS
 
-from lab import network as lab_network
 from lab.launch import on_host
-from lab.network import Link, Network, Switch, missing, network
+from lab.network import Faults, Link, Network, missing, network
 
 MISSING = missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
@@ -62,28 +60,38 @@ def run_on(net: Network, address: str, *words: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
-def test_a_frame_takes_the_delay_and_its_time_at_the_rate() -> None:
-    with network(2, Link(delay_us=2000, rate_mbit=100)) as net:
-        first, second = net.hosts
-        server = subprocess.Popen(
-            on_host(second, sys.executable, "-c", SERVER), env={**os.environ, **net.environment}, text=True
-        )
-        reported = run_on(net, first, sys.executable, "-c", CLIENT, second)
-        assert server.wait(GUARD_SECONDS) == 0, reported.stderr
+def talk(net: Network) -> tuple[list[float], float]:
+    """Between the first two hosts: seconds of 20 round trips of a byte, and of 1 MiB to the second and a byte back."""
+    first, second = list(net.hosts)[:2]
+    server = subprocess.Popen(
+        on_host(second, sys.executable, "-c", SERVER), env={**os.environ, **net.environment}, text=True
+    )
+    reported = run_on(net, first, sys.executable, "-c", CLIENT, second)
+    assert server.wait(GUARD_SECONDS) == 0, reported.stderr
     *round_trips, transfer = map(float, reported.stdout.split())
+    return round_trips, transfer
+
+
+def test_tcp_takes_the_delay_and_the_time_of_its_bytes_which_are_counted() -> None:
+    with network(2, Link(delay_us=2000, rate_mbit=100)) as net:
+        round_trips, transfer = talk(net)
+        there, back = (net.switch.counts()[pair] for pair in ((1, 2), (2, 1)))
     assert min(round_trips) >= 4e-3
     assert transfer >= (1 << 20) * 8 / 100e6
+    segments = (1 << 20) // 1448
+    assert segments <= there.packets < 1.2 * segments
+    assert (1 << 20) + segments * 66 <= there.bytes < 1.2 * (1 << 20), "Ethernet, IP and TCP with its time stamps: 66 B"
+    assert 40 <= back.packets < there.packets
+    assert there.frames < there.packets, "TCP hands over more than a packet at once"
 
 
-def test_a_frame_is_due_when_those_before_it_have_left_and_entered(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 5.0
-    monkeypatch.setattr(lab_network, "time", SimpleNamespace(perf_counter=lambda: now))
-    switch = Switch([0, 1, 2], Link(delay_us=1000, rate_mbit=8))  # a byte takes a microsecond
-    for source, target, size in ((0, 1, 500), (0, 2, 300), (2, 1, 200)):
-        switch._send(source, target, bytes(size))
-    due, _, targets, _ = zip(*sorted(switch._under_way), strict=True)
-    assert targets == (1, 1, 2)
-    assert due == pytest.approx([now + 1500e-6, now + 1700e-6, now + 1800e-6])
+def test_tcp_brings_everything_where_frames_are_lost_and_overtake_others() -> None:
+    with network(2, Link(delay_us=100)) as net:
+        net.switch.set_faults(Faults(drop=0.01, overtake=0.2, overtake_us=300, stall=0.1, stall_us=300))
+        talk(net)
+        there = net.switch.counts()[1, 2]
+    assert there.overtaken > 0
+    assert there.stalled > 0
 
 
 def test_networks_do_not_meet_and_leave_nothing_behind() -> None:
@@ -106,6 +114,40 @@ def _until_inside(process: int, namespaces: set[str]) -> None:
     while os.readlink(f"/proc/{process}/ns/net") not in namespaces:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_programs_end_with_whoever_has_made_their_hosts(tmp_path: Path) -> None:
+    program = """
+import os, subprocess, sys
+from lab.launch import on_host
+from lab.network import Link, network
+with network(1, Link(0)) as net:
+    left = subprocess.Popen(on_host("10.77.0.1", "sleep", "600"), env={**os.environ, **net.environment})
+    print(left.pid, *net.hosts.values(), flush=True)
+    sys.stdin.read()
+"""
+    maker = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert maker.stdin is not None
+    assert maker.stdout is not None
+    left, holder = map(int, maker.stdout.readline().split())
+    _until_inside(left, {os.readlink(f"/proc/{holder}/ns/net")})
+    maker.kill()
+    maker.communicate()
+    deadline = time.monotonic() + GUARD_SECONDS
+    while _runs(left) or _runs(holder):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _runs(process: int) -> bool:
+    """Whether it has not ended; it may wait for a parent to ask how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_the_launch_agent_hands_on_every_word() -> None:

@@ -1,0 +1,265 @@
+// Carries Ethernet frames between hosts: switch SPIN CONTROL CABLE...
+//
+// SPIN: 1 never sleeps, so that it needs a processor of its own and no right to real-time scheduling; 0 sleeps, in real
+// time where that is permitted. CONTROL: a listening Unix socket (SOCK_SEQPACKET). CABLE: for each host a descriptor of
+// which a read is a frame behind a virtio_net_hdr: a TAP device, or in tests a socket. Host n (1, 2, ...) is found by
+// its Ethernet address 02:00:00:00:4d:n; what is for any other address (everybody's) is not carried.
+//
+// A frame leaves its host when those before it have left, crosses the trunk that all frames share when those before it
+// have crossed, and enters the other host when those before it have entered, all three at once as far as the rates let
+// it; then the delay passes. Frames of a pair of hosts stay in order, unless a fault lets them overtake.
+//
+// A client of CONTROL sends words and receives "ok", or what it asked for, or "error: ...". One client at a time:
+//   link DELAY_NS PS_PER_BYTE TRUNK_PS_PER_BYTE    picoseconds a byte, 0 for no limit; for frames that come from now on
+//   faults SEED DROP STALL STALL_NS OVERTAKE OVERTAKE_NS    chances in millionths: a frame is lost; it and those behind
+//                               it between the same hosts wait; it alone waits, so that others overtake it
+//   cut HOST, mend HOST         what host HOST sends and what is for it is dropped, also what is under way; 0: all
+//   counts                      a line for each pair with traffic: SOURCE TARGET FRAMES PACKETS BYTES DROPPED STALLED
+//                               OVERTAKEN OVERFLOWED. Packets and bytes are those of a link: a frame that the host
+//                               leaves to its adapter to cut (TSO) counts as its segments, each with its headers.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HOSTS = 16, ROOM = 8192, LONGEST = 70000, AT_ONCE = 16, VNET = 10, TSO4 = 1, LOOPS_BETWEEN_CLIENTS = 64 };
+
+typedef struct {
+  int64_t due;
+  uint64_t number;  // of two that are due at once, the one that came first goes first
+  int from, size;
+  unsigned char* data;
+} Frame;
+typedef struct {
+  uint64_t frames, packets, bytes, dropped, stalled, overtaken, overflowed;
+} Traffic;
+typedef struct {
+  int64_t delay, wire_ps, trunk_ps;
+} Link;
+typedef struct {
+  uint64_t state, drop, stall, overtake;
+  int64_t stall_ns, overtake_ns;
+} Faults;
+
+static int hosts, cable[HOSTS], control, client = -1;
+static Frame under_way[HOSTS][ROOM];  // for each target a heap, the frame that is due first on top
+static int waiting[HOSTS];
+static int64_t left[HOSTS], entered[HOSTS], stalled_until[HOSTS][HOSTS], crossed;
+static int is_cut[HOSTS];
+static Traffic traffic[HOSTS][HOSTS];
+static Link carried;
+static Faults faults;
+static uint64_t frames_so_far;
+
+static int64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// ---- Frames under way: a heap for each target ----
+
+static int before(const Frame* a, const Frame* b) { return a->due != b->due ? a->due < b->due : a->number < b->number; }
+
+static void swap(Frame* a, Frame* b) {
+  const Frame kept = *a;
+  *a = *b, *b = kept;
+}
+
+static void push(int target, Frame frame) {
+  Frame* heap = under_way[target];
+  int at = waiting[target]++;
+  heap[at] = frame;
+  for (int up; at && before(&heap[at], &heap[up = (at - 1) / 2]); at = up) swap(&heap[at], &heap[up]);
+}
+
+static Frame pop(int target) {
+  Frame* heap = under_way[target];
+  const Frame first = heap[0];
+  const int count = --waiting[target];
+  heap[0] = heap[count];
+  for (int at = 0, child; (child = 2 * at + 1) < count; at = child) {
+    if (child + 1 < count && before(&heap[child + 1], &heap[child])) child++;
+    if (!before(&heap[child], &heap[at])) break;
+    swap(&heap[child], &heap[at]);
+  }
+  return first;
+}
+
+// ---- What a frame meets on its way ----
+
+// Packets and bytes that a link carries for a frame: an adapter would cut what is longer than gso_size into segments
+// that repeat the headers, which end csum_start and the TCP header's own length (its offset 12, in words) behind.
+static void count_segments(const unsigned char* frame, int size, uint64_t* packets, uint64_t* bytes) {
+  uint16_t segment, tcp;
+  memcpy(&segment, frame + 4, 2), memcpy(&tcp, frame + 6, 2);
+  const int whole = size - VNET;
+  *packets = 1, *bytes = whole;
+  if (frame[1] != TSO4 || !segment || tcp + 12 >= whole) return;
+  const int header = tcp + (frame[VNET + tcp + 12] >> 4) * 4;
+  if (header >= whole) return;
+  *packets = (whole - header + segment - 1) / segment;
+  *bytes = whole - header + *packets * header;
+}
+
+static int64_t due_at(int source, int target, uint64_t bytes) {
+  const int64_t wire = bytes * carried.wire_ps / 1000, trunk = bytes * carried.trunk_ps / 1000;
+  left[source] = later(now(), left[source]) + wire;
+  int64_t end = left[source];
+  if (trunk) end = crossed = later(end, later(end - wire, crossed) + trunk);
+  entered[target] = later(end, entered[target] + wire);
+  return entered[target] + carried.delay;
+}
+
+static int chance(uint64_t millionths) {  // xorshift64*: the same frames and seed, the same faults
+  if (!millionths) return 0;
+  faults.state ^= faults.state >> 12, faults.state ^= faults.state << 25, faults.state ^= faults.state >> 27;
+  return (faults.state * 0x2545f4914f6cdd1dull >> 32) % 1000000 < millionths;
+}
+
+static void carry(int source, const unsigned char* data, int size) {
+  static const unsigned char prefix[5] = {2, 0, 0, 0, 77};
+  if (size < VNET + 14 || memcmp(data + VNET, prefix, 5)) return;
+  const int target = data[VNET + 5] - 1;
+  if (target < 0 || target >= hosts) return;
+  Traffic* seen = &traffic[source][target];
+  if (is_cut[source] || is_cut[target] || chance(faults.drop)) { seen->dropped++; return; }
+  if (waiting[target] == ROOM) { seen->overflowed++; return; }
+  uint64_t packets, bytes;
+  count_segments(data, size, &packets, &bytes);
+  seen->frames++, seen->packets += packets, seen->bytes += bytes;
+  int64_t* behind = &stalled_until[source][target];
+  int64_t due = later(due_at(source, target, bytes), *behind);
+  if (chance(faults.stall)) seen->stalled++, *behind = due += faults.stall_ns;
+  if (chance(faults.overtake)) seen->overtaken++, due += faults.overtake_ns;
+  const Frame frame = {due, frames_so_far++, source, size, malloc(size)};
+  if (!frame.data) { perror("switch"); exit(1); }
+  memcpy(frame.data, data, size);
+  push(target, frame);
+}
+
+static void take(int source) {
+  static unsigned char data[LONGEST];
+  for (int n = 0; n < AT_ONCE; n++) {
+    const int size = read(cable[source], data, LONGEST);
+    if (size <= 0) return;
+    carry(source, data, size);
+  }
+}
+
+static void deliver(int target) {
+  while (waiting[target] && under_way[target][0].due <= now()) {
+    const Frame frame = pop(target);
+    Traffic* seen = &traffic[frame.from][target];
+    if (is_cut[frame.from] || is_cut[target]) seen->dropped++;
+    else if (write(cable[target], frame.data, frame.size) < 0) seen->overflowed++;
+    free(frame.data);
+  }
+}
+
+// ---- Control ----
+
+static char answer[1 << 17];
+static int answer_size;
+
+__attribute__((format(printf, 1, 2))) static void say(const char* format, ...) {
+  va_list words;
+  va_start(words, format);
+  answer_size += vsnprintf(answer + answer_size, sizeof answer - answer_size, format, words);
+  va_end(words);
+}
+
+static void say_counts(void) {
+  for (int s = 0; s < hosts; s++) for (int t = 0; t < hosts; t++) {
+    const Traffic* c = &traffic[s][t];
+    if (!c->frames && !c->dropped && !c->overflowed) continue;
+    say("%d %d %lu %lu %lu %lu %lu %lu %lu\n", s + 1, t + 1, c->frames, c->packets, c->bytes, c->dropped, c->stalled,
+        c->overtaken, c->overflowed);
+  }
+}
+
+static int set_cut(int host, int cut) {
+  if (host < 0 || host > hosts) return 0;
+  for (int n = 0; n < hosts; n++) if (!host || host == n + 1) is_cut[n] = cut;
+  return 1;
+}
+
+static void obey(const char* words) {
+  Link link;
+  Faults f;
+  int host, understood = 1;
+  answer_size = 0;
+  if (sscanf(words, "link %ld %ld %ld", &link.delay, &link.wire_ps, &link.trunk_ps) == 3) carried = link;
+  else if (sscanf(words, "faults %lu %lu %lu %ld %lu %ld", &f.state, &f.drop, &f.stall, &f.stall_ns, &f.overtake,
+                  &f.overtake_ns) == 6) faults = f, faults.state |= 1;  // xorshift stays at 0
+  else if (sscanf(words, "cut %d", &host) == 1) understood = set_cut(host, 1);
+  else if (sscanf(words, "mend %d", &host) == 1) understood = set_cut(host, 0);
+  else if (!strcmp(words, "counts")) say_counts();
+  else understood = 0;
+  if (!understood) say("error: the switch does not understand: %s", words);
+  else if (!answer_size) say("ok");
+}
+
+static void serve(void) {
+  char words[256];
+  if (client < 0) client = accept4(control, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (client < 0) return;
+  const int size = recv(client, words, sizeof words - 1, 0);
+  if (size < 0 && errno == EAGAIN) return;
+  if (size > 0) {
+    words[size] = 0;
+    obey(words);
+    if (send(client, answer, answer_size, MSG_NOSIGNAL) == answer_size) return;
+  }
+  close(client);
+  client = -1;
+}
+
+// ---- The loop ----
+
+static void sleep_until_needed(void) {
+  struct pollfd polled[HOSTS + 1];
+  int64_t first = INT64_MAX;
+  for (int n = 0; n < hosts; n++) {
+    polled[n] = (struct pollfd){cable[n], POLLIN, 0};
+    if (waiting[n] && under_way[n][0].due < first) first = under_way[n][0].due;
+  }
+  polled[hosts] = (struct pollfd){client < 0 ? control : client, POLLIN, 0};
+  const int64_t ns = first == INT64_MAX ? 1000000000 : later(0, first - now());
+  const struct timespec wait = {ns / 1000000000, ns % 1000000000};
+  ppoll(polled, hosts + 1, &wait, NULL);
+}
+
+static void be_in_time(int spin) {
+  const struct sched_param lowest = {1};
+  // Ranks that wait spin: behind them a switch that sleeps would never be in time.
+  if (spin || sched_setscheduler(0, SCHED_FIFO, &lowest)) setpriority(PRIO_PROCESS, 0, -20);
+  prctl(PR_SET_TIMERSLACK, 1);
+}
+
+int main(int count, char** words) {
+  hosts = count - 3;
+  if (hosts < 1 || hosts > HOSTS) { fprintf(stderr, "switch: 1 to %d hosts, not %d\n", HOSTS, hosts); return 2; }
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const int spin = atoi(words[1]);
+  control = atoi(words[2]);
+  for (int n = 0; n < hosts; n++) cable[n] = atoi(words[n + 3]);
+  be_in_time(spin);
+  for (unsigned loop = 0;; loop++) {
+    if (!spin) sleep_until_needed();
+    for (int n = 0; n < hosts; n++) take(n), deliver(n);
+    if (!spin || loop % LOOPS_BETWEEN_CLIENTS == 0) serve();
+  }
+}

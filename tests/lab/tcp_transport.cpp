@@ -1,0 +1,390 @@
+// A remote transport of NVSHMEM over TCP, for hosts that are namespaces of one machine: no adapter, and no library but
+// CUDA's driver. Built with the soname of NVIDIA's transport "ibrc" and preloaded, it is what NVSHMEM opens by that
+// name (NVSHMEM_REMOTE_TRANSPORT=ibrc). It listens at the address of the interface LAB_INTERFACE, else of eth0.
+//
+// A put: a copy engine brings the source into pinned memory, the thread that progresses NVSHMEM's proxy sends it, and a
+// thread of the peer receives it into pinned memory, from where a copy engine brings it to its place. Signals travel as
+// puts; additions are a kernel of one thread at the target, atomic also against kernels that run there.
+//
+// Order. What one PE sends to another takes effect there in the order of the calls: a queue, a connection, a stream. So
+// fence has nothing to do, and a signal follows all data. Between several PEs there is no order. A put is cut into
+// pieces of CHUNK bytes, a multiple of 16, which land in order; within a piece, bytes land in any order, but aligned
+// words of 8 bytes land whole: what is staged, sent and received keeps its alignment to 16 bytes (shorter things are
+// padded on the wire), and a copy engine writes such words whole (assumed, as NVSHMEM and NCCL assume it of adapters).
+// After quiet, all that was sent before lies in the target's memory. The source of a put is free after quiet, or at
+// once if the put is not "nbi".
+//
+// Nothing is allocated or loaded after connect, since kernels may spin, and behind them the driver waits. No wait here
+// is in a circle: a receiving thread waits for its copy engine alone, since its answers to quiet, a byte each, go over
+// a connection of their own; so whoever sends is never kept from sending by a receiver. An addition waits for a place
+// on the GPU: kernels that fill it and wait for an addition wait for ever.
+//
+// LAB_COUNTS=1 says at the end how many puts, bytes and calls of the system there were.
+// A peer that ends early is named; what is for it is discarded, and quiet fails towards it. No get, no fetching atomic.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cuda_driver.h"
+#include "plugin.h"
+
+// ---- State ----
+
+constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20, EVENTS = 512;
+constexpr int SPINS = 2000;
+enum : uint32_t { PUT, ADD, ASK, BYE };
+struct Head { uint32_t what, bytes; uint64_t at; };
+struct Item { int pe; Head head; const char* staged; void* ready; uint64_t value[2]; };  // not staged: the value
+constexpr size_t padded(size_t bytes) { return (bytes + 15) / 16 * 16; }
+static_assert(sizeof(Head) == 16 && CHUNK % 16 == 0, "what is behind it stays aligned");
+
+struct Peer {
+  int data = -1, answers = -1;
+  std::thread receiver;
+  std::atomic<bool> lost{false};
+  bool unanswered = false;           // something was sent since the last question
+  uint64_t asked = 0, answered = 0;  // questions of quiet
+  std::mutex answering;
+  void* stream = nullptr;
+  char* ring = nullptr;
+};
+struct State {
+  std::mutex lock;  // of all that follows but what receivers use: peers' streams, rings and connections
+  std::vector<Peer> peers;
+  std::deque<Item> queue;
+  void *context = nullptr, *stream = nullptr, *module = nullptr, *add4 = nullptr, *add8 = nullptr;
+  char* staging = nullptr;
+  void* events[EVENTS];
+  size_t staged = 0, event = 0;
+  uint64_t puts = 0, additions = 0, bytes = 0, writes = 0;
+};
+
+static int lose(Peer& peer, int pe) {
+  if (!peer.lost.exchange(true)) SAY("PE %d is gone", pe);
+  return INTERNAL_ERROR;
+}
+
+// ---- Sending ----
+
+static bool write_all(int connection, iovec* parts, int count) {
+  while (count) {
+    msghdr message{};
+    message.msg_iov = parts, message.msg_iovlen = count;
+    ssize_t done = sendmsg(connection, &message, MSG_NOSIGNAL);
+    if (done < 0 && errno != EINTR) return false;
+    if (done < 0) continue;
+    for (; count && done >= (ssize_t)parts->iov_len; parts++, count--) done -= parts->iov_len;
+    if (count) parts->iov_base = (char*)parts->iov_base + done, parts->iov_len -= done;
+  }
+  return true;
+}
+
+static bool write_head(Peer& peer, uint32_t what) {
+  Head head{what, 0, 0};
+  iovec part{&head, sizeof head};
+  return write_all(peer.data, &part, 1);
+}
+
+static int is_ready(const Item& item, bool wait, bool* ready) {
+  const int code = !item.ready ? 0 : wait ? cuda.wait_for_event(item.ready) : cuda.is_over(item.ready);
+  *ready = code != NOT_READY;
+  return *ready ? checked(code, "a copy out of the GPU") : 0;
+}
+
+// Sends what has been staged, in order; with `wait`, all that is queued. Items for one peer that are ready share a call
+// of the system. Holds the lock.
+static int send_ready(State* s, bool wait) {
+  constexpr int MOST = 16;
+  while (!s->queue.empty()) {
+    iovec parts[2 * MOST];
+    int items = 0;
+    const int pe = s->queue.front().pe;
+    for (Item& item : s->queue) {
+      bool ready;
+      if (items == MOST || item.pe != pe) break;
+      TRY(is_ready(item, wait && !items, &ready));
+      if (!ready) break;
+      parts[2 * items] = {&item.head, sizeof item.head};
+      parts[2 * items + 1] = {item.staged ? (void*)item.staged : item.value, padded(item.head.bytes)};
+      s->bytes += item.head.bytes, items++;
+    }
+    if (!items) return 0;
+    Peer& peer = s->peers[pe];
+    if (!peer.lost && !write_all(peer.data, parts, 2 * items)) lose(peer, pe);
+    peer.unanswered = true, s->writes++;
+    s->queue.erase(s->queue.begin(), s->queue.begin() + items);
+  }
+  s->staged = s->event = 0;  // all of it is free again
+  return 0;
+}
+
+static int post_value(State* s, int pe, uint32_t what, void* target, const void* value, size_t bytes) {
+  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, nullptr, {}};
+  memcpy(item.value, value, bytes);
+  s->queue.push_back(item);
+  return send_ready(s, false);
+}
+
+static int post_piece(State* s, int pe, char* target, const char* source, size_t bytes) {
+  if (s->staged + padded(bytes) > STAGING || s->event == EVENTS) TRY(send_ready(s, true));
+  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, s->events[s->event++], {}};
+  s->staged += padded(bytes);
+  CUDA(to_host((void*)item.staged, (Gpu)source, bytes, s->stream));
+  CUDA(record(item.ready, s->stream));
+  s->queue.push_back(item);
+  return 0;
+}
+
+// ---- Receiving ----
+
+static int act_on(State* s, Peer& peer, const Head& head, const char* data) {
+  if (head.what == PUT) {
+    CUDA(to_gpu(head.at, data, head.bytes, peer.stream));
+  } else if (head.what == ADD) {
+    uint64_t at = head.at, value = 0;
+    memcpy(&value, data, head.bytes);
+    void* arguments[] = {&at, &value};
+    CUDA(launch(head.bytes == 4 ? s->add4 : s->add8, 1, 1, 1, 1, 1, 1, 0, peer.stream, arguments, nullptr));
+  } else {  // ASK: all that came before is in its place
+    CUDA(wait_for_stream(peer.stream));
+    char answer = 0;
+    iovec part{&answer, 1};
+    if (!write_all(peer.answers, &part, 1)) return INTERNAL_ERROR;
+  }
+  return 0;
+}
+
+// Acts on what a peer sends where it was received, until the peer says that it ends; before the ring is used again, the
+// copies out of it end. False: it ended without a word, or a copy failed.
+static bool receive(State* s, Peer& peer) {
+  if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) return false;
+  for (size_t filled = 0, at = 0;;) {
+    const ssize_t got = recv(peer.data, peer.ring + filled, RECEIVING - filled, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    filled += got;
+    for (Head head; filled - at >= sizeof head; at += sizeof head + padded(head.bytes)) {
+      memcpy(&head, peer.ring + at, sizeof head);
+      if (head.what == BYE) return true;
+      if (filled - at < sizeof head + padded(head.bytes)) break;
+      if (act_on(s, peer, head, peer.ring + at + sizeof head)) return false;
+    }
+    if (RECEIVING - filled > CHUNK + sizeof(Head)) continue;
+    if (checked(cuda.wait_for_stream(peer.stream), "copies to the GPU")) return false;
+    memmove(peer.ring, peer.ring + at, filled - at);
+    filled -= at, at = 0;
+  }
+}
+
+// ---- Connections ----
+
+struct Name { in_addr_t address; in_port_t port; };
+struct Hello { int32_t pe, is_answers; };
+
+static in_addr_t own_address(const char* interface) {
+  in_addr_t found = INADDR_NONE;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all)) return found;
+  for (ifaddrs* a = all; a; a = a->ifa_next)
+    if (a->ifa_addr && a->ifa_addr->sa_family == AF_INET && !strcmp(a->ifa_name, interface))
+      found = ((sockaddr_in*)a->ifa_addr)->sin_addr.s_addr;
+  freeifaddrs(all);
+  return found;
+}
+
+static int call_up(const Name& name, Hello hello) {
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET, to.sin_addr.s_addr = name.address, to.sin_port = name.port;
+  if (connect(connection, (sockaddr*)&to, sizeof to)) return -1;
+  return send(connection, &hello, sizeof hello, MSG_NOSIGNAL) == sizeof hello ? connection : -1;
+}
+
+static void keep(State* s, int connection, Hello hello) {
+  const int on = 1;
+  setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (hello.is_answers ? s->peers[hello.pe].answers : s->peers[hello.pe].data) = connection;
+}
+
+// Two connections with each PE: this one calls those before it and is called by those behind it.
+static int connect_peers(Transport* t, State* s) {
+  const char* named = getenv("LAB_INTERFACE");
+  const char* interface = named ? named : "eth0";
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in own{};
+  socklen_t length = sizeof own;
+  own.sin_family = AF_INET, own.sin_addr.s_addr = own_address(interface);
+  if (own.sin_addr.s_addr == INADDR_NONE) return SAY("interface %s has no address", interface);
+  sockaddr* const address = (sockaddr*)&own;
+  if (bind(listener, address, length) || listen(listener, 2 * t->pes) || getsockname(listener, address, &length))
+    return SAY("cannot listen: %s", strerror(errno));
+  const Name mine{own.sin_addr.s_addr, own.sin_port};
+  std::vector<Name> all(t->pes);
+  TRY(t->bootstrap->allgather(&mine, all.data(), sizeof mine, t->bootstrap));
+  for (int pe = 0; pe < t->pe; pe++) for (int kind : {0, 1}) {
+    const int connection = call_up(all[pe], {t->pe, kind});
+    if (connection < 0) return SAY("cannot reach PE %d: %s", pe, strerror(errno));
+    keep(s, connection, {pe, kind});
+  }
+  for (int calls = 2 * (t->pes - 1 - t->pe); calls; calls--) {
+    Hello hello;
+    const int connection = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    if (connection < 0 || recv(connection, &hello, sizeof hello, MSG_WAITALL) != sizeof hello)
+      return SAY("a PE did not call: %s", strerror(errno));
+    keep(s, connection, hello);
+  }
+  close(listener);
+  return 0;
+}
+
+static int allocate(State* s) {
+  CUDA(get_context(&s->context));
+  CUDA(make_stream(&s->stream, NON_BLOCKING, HIGHEST_PRIORITY));
+  CUDA(make_pinned((void**)&s->staging, STAGING, PORTABLE));
+  CUDA(load(&s->module, lab_ptx));
+  CUDA(find(&s->add4, s->module, "add4"));
+  CUDA(find(&s->add8, s->module, "add8"));
+  for (void*& event : s->events) CUDA(make_event(&event, NO_TIMING));
+  for (Peer& peer : s->peers) if (peer.data >= 0) {
+    CUDA(make_stream(&peer.stream, NON_BLOCKING, HIGHEST_PRIORITY));
+    CUDA(make_pinned((void**)&peer.ring, RECEIVING, PORTABLE));
+  }
+  return 0;
+}
+
+// ---- Operations ----
+
+static int reach(int* access, void*, Transport*) {  // reads are refused when they come; NVSHMEM asks for both
+  *access = CPU_WRITE | CPU_READ | CPU_ATOMICS;
+  return 0;
+}
+
+static int connect_all(Transport* t, int*, int) {
+  State* s = t->state;
+  if (!s->peers.empty()) return 0;
+  s->peers = std::vector<Peer>(t->pes);
+  TRY(connect_peers(t, s));
+  TRY(allocate(s));
+  for (int pe = 0; pe < t->pes; pe++) if (pe != t->pe)
+    s->peers[pe].receiver = std::thread([s, pe] { if (!receive(s, s->peers[pe])) lose(s->peers[pe], pe); });
+  return 0;
+}
+
+static int get_handle(void*, void*, size_t, Transport*, bool) { return 0; }  // addresses are enough
+static int release_handle(void*, Transport*) { return 0; }
+static int show_info(Transport*, int) { return 0; }
+static int fence(Transport*, int, int) { return 0; }
+
+static int progress(Transport* t) {
+  std::lock_guard<std::mutex> held(t->state->lock);
+  return send_ready(t->state, false);
+}
+
+static int rma(Transport* t, int pe, Verb verb, Memory* remote, Memory* local, Bytes bytes, int) {
+  State* s = t->state;
+  const size_t size = bytes.count * bytes.size;
+  std::lock_guard<std::mutex> held(s->lock);
+  s->puts++;
+  if (verb.desc == NVSHMEMI_OP_P) return post_value(s, pe, PUT, remote->ptr, local->ptr, size);
+  if (verb.desc != NVSHMEMI_OP_PUT) return SAY("there is no operation %d, only put and p", verb.desc);
+  for (size_t at = 0; at < size; at += CHUNK) {
+    const size_t piece = size - at < CHUNK ? size - at : CHUNK;
+    TRY(post_piece(s, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, piece));
+  }
+  return send_ready(s, !verb.is_nbi);
+}
+
+static int amo(Transport* t, int pe, void*, AtomicVerb verb, AtomicMemory* target, AtomicBytes bytes, int) {
+  State* s = t->state;
+  std::lock_guard<std::mutex> held(s->lock);
+  switch (verb.desc) {
+    case NVSHMEMI_AMO_SET: case NVSHMEMI_AMO_SIGNAL: case NVSHMEMI_AMO_SIGNAL_SET:
+      s->puts++;
+      return post_value(s, pe, PUT, target->remote.ptr, &target->value, bytes.size);
+    case NVSHMEMI_AMO_ADD: case NVSHMEMI_AMO_SIGNAL_ADD:
+      s->additions++;
+      return post_value(s, pe, ADD, target->remote.ptr, &target->value, bytes.size);
+    default: return SAY("there is no atomic %d, only set, add and signals", verb.desc);
+  }
+}
+
+// Asks all peers at once, since NVSHMEM calls quiet for one after the other: together they take one round trip.
+static int quiet(Transport* t, int pe, int) {
+  State* s = t->state;
+  if (s->peers.empty() || pe == t->pe) return 0;
+  uint64_t number;
+  {
+    std::lock_guard<std::mutex> held(s->lock);
+    TRY(send_ready(s, true));
+    for (int n = 0; n < t->pes; n++) {
+      Peer& peer = s->peers[n];
+      if (n == t->pe || !peer.unanswered || peer.lost) continue;
+      if (!write_head(peer, ASK)) { lose(peer, n); continue; }
+      peer.unanswered = false, peer.asked++;
+    }
+    number = s->peers[pe].asked;
+  }
+  Peer& peer = s->peers[pe];
+  std::lock_guard<std::mutex> held(peer.answering);
+  char answers[64];
+  for (int tries = 0; peer.answered < number; tries++) {  // spins for about a millisecond, then also sleeps
+    pollfd waits{peer.answers, POLLIN, 0};
+    if (tries > SPINS) poll(&waits, 1, 1);
+    const ssize_t got = recv(peer.answers, answers, sizeof answers, MSG_DONTWAIT);
+    if (got > 0) peer.answered += got;
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR) || peer.lost) return lose(peer, pe);
+  }
+  return peer.lost ? INTERNAL_ERROR : 0;
+}
+
+static int finalize(Transport* t) {  // errors of the driver no longer matter: a kernel may have failed
+  State* s = t->state;
+  if (getenv("LAB_COUNTS"))
+    SAY("PE %d: %lu puts and signals, %lu additions, %lu bytes in %lu calls", t->pe, s->puts, s->additions, s->bytes,
+        s->writes);
+  for (Peer& peer : s->peers) if (peer.data >= 0 && !peer.lost) write_head(peer, BYE);
+  for (Peer& peer : s->peers) if (peer.data >= 0) {
+    if (peer.receiver.joinable()) peer.receiver.join();  // connect may have failed; answers go out until the peer ends
+    close(peer.data), close(peer.answers);
+    if (!peer.stream) continue;
+    cuda.free_stream(peer.stream);
+    cuda.free_pinned(peer.ring);
+  }
+  if (s->staging) {
+    for (void* event : s->events) cuda.free_event(event);
+    cuda.free_stream(s->stream);
+    cuda.free_pinned(s->staging);
+    cuda.unload(s->module);
+  }
+  delete s;
+  free(t);
+  return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int nvshmemt_init(Transport** made, void*, int api) {
+  if (api / 10000 != ABI)
+    return SAY("this is a transport of plugin ABI %d (NVSHMEM 3.4.5), and NVSHMEM's here is %d", ABI, api / 10000);
+  TRY(find_driver());
+  Transport* t = (Transport*)calloc(1, sizeof(Transport));
+  t->operations = {reach, connect_all, get_handle, release_handle, finalize, show_info, progress,
+                   rma,   amo,         fence,      quiet,          nullptr,  nullptr,   nullptr};
+  t->api = ABI * 10000, t->attributes = CONNECTED, t->is_initialized = true, t->state = new State;
+  *made = t;
+  return 0;
+}
