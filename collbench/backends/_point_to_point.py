@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from collbench.backends.mpi import message
 from collbench.devices.device import Array, Call, Device, Values
+from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
@@ -34,7 +35,24 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any] | str:
 def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:
     """``mine`` and ``theirs`` combined, with one rounding."""
     kind = wide(mine.dtype)
-    return combine(mine.astype(kind), theirs.astype(kind)).astype(mine.dtype)
+    return combine(mine.astype(kind, copy=False), theirs.astype(kind, copy=False)).astype(mine.dtype, copy=False)
+
+
+def node_sum(parts: Values, combine: Combine) -> Values:
+    """``parts`` of shape (G, n) combined in order, with one rounding; shape (n,)."""
+    total: Values = parts[0].astype(wide(parts.dtype))
+    for part in parts[1:]:
+        total = combine(total, part.astype(total.dtype, copy=False))
+    return total.astype(parts.dtype, copy=False)
+
+
+def sum_of_nodes(inputs: Values, layout: Layout, op: str) -> Values:
+    """Each node's sum in order of rank, then these in order of node, each rounded once. (ranks, n) -> (n,)."""
+    import numpy as np
+
+    combine, nodes = combine_of(op), np.array(layout.nodes)
+    sums = [node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
+    return node_sum(np.stack(sums), combine)
 
 
 def average(total: Values, ranks: int) -> Values:
