@@ -27,7 +27,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from collbench.backends._point_to_point import Combine, Exchange, node_sum, pair_sum
+from collbench.backends._point_to_point import Combine, Exchange, add_to, node_sum
 from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Doubling:
     def __call__(self) -> None:
         for exchange in self.exchanges:
             exchange()
-            self._shard[...] = pair_sum(self._shard, self._theirs, self._combine)
+            add_to(self._shard, self._theirs, self._combine)
 
 
 class Halving:
@@ -120,7 +120,7 @@ class Halving:
     def __call__(self) -> None:
         for exchange, kept, theirs in self._halves:
             exchange()
-            kept[...] = pair_sum(kept, theirs, self._combine)
+            add_to(kept, theirs, self._combine)
         for copy in self._copies:
             copy()
 
@@ -153,7 +153,7 @@ class Folded:
         for fold in self._fold:
             fold()
         if self._theirs is not None:
-            self._shard[...] = pair_sum(self._shard, self._theirs, self._combine)
+            add_to(self._shard, self._theirs, self._combine)
         if self._inner:
             self._inner()
         for unfold in self._unfold:
@@ -166,14 +166,14 @@ class OneShot:
     def __init__(self, twins: Twins) -> None:
         import numpy as np
 
-        self._shard, self._combine, self._mine = twins.shard, twins.combine, twins.node
-        self._parts = np.empty((len(twins.ranks), len(twins.shard)), twins.shard.dtype)
+        self._shard, self._combine = twins.shard, twins.combine
+        self._parts = [np.empty_like(self._shard) for _ in twins.ranks]
+        self._parts[twins.node] = self._shard
         pairs = [(node, self._shard, self._parts[node]) for node in twins.others]
         self.exchanges = [twins.exchange(FIRST_TAG, *pairs)]
 
     def __call__(self) -> None:
         self.exchanges[0]()
-        self._parts[self._mine] = self._shard
         self._shard[...] = node_sum(self._parts, self._combine)
 
 
@@ -184,8 +184,9 @@ class TwoShot:
         import numpy as np
 
         shares = [twins.shard[piece] for piece in pieces(len(twins.shard), len(twins.ranks))]
-        self._total, self._combine, self._mine = shares[twins.node], twins.combine, twins.node
-        self._parts = np.empty((len(shares), len(self._total)), twins.shard.dtype)
+        self._total, self._combine = shares[twins.node], twins.combine
+        self._parts = [np.empty_like(self._total) for _ in shares]
+        self._parts[twins.node] = self._total
         scatter = [(node, shares[node], self._parts[node]) for node in twins.others]
         gather = [(node, self._total, shares[node]) for node in twins.others]
         self.exchanges = [twins.exchange(FIRST_TAG, *scatter), twins.exchange(FIRST_TAG + 1, *gather)]
@@ -193,7 +194,6 @@ class TwoShot:
     def __call__(self) -> None:
         scatter, gather = self.exchanges
         scatter()
-        self._parts[self._mine] = self._total
         self._total[...] = node_sum(self._parts, self._combine)
         gather()
 

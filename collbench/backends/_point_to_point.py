@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from collbench.ranks.world import World
 
-Combine = Callable[[Values, Values], Values]
+
+class Combine(Protocol):
+    """A function of numpy's that combines two arrays, into a third where one is named."""
+
+    def __call__(self, mine: Values, theirs: Values, /, *, out: Values | None = None) -> Values: ...
 
 
 def combine_of(op: str) -> Combine:
@@ -38,12 +42,20 @@ def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:
     return combine(mine.astype(kind, copy=False), theirs.astype(kind, copy=False)).astype(mine.dtype, copy=False)
 
 
-def node_sum(parts: Values, combine: Combine) -> Values:
-    """``parts`` of shape (G, n) combined in order, with one rounding; shape (n,)."""
-    total: Values = parts[0].astype(wide(parts.dtype))
+def add_to(total: Values, theirs: Values, combine: Combine) -> None:
+    """Replace ``total`` by its ``pair_sum`` with ``theirs``; where nothing is rounded to 16 bits, without a copy."""
+    if total.dtype.itemsize == 2:
+        total[...] = pair_sum(total, theirs, combine)
+    else:
+        combine(total, theirs, out=total)
+
+
+def node_sum(parts: Sequence[Values] | Values, combine: Combine) -> Values:
+    """G ``parts`` of shape (n,) combined in order, with one rounding; shape (n,). Of one part, the part itself."""
+    total: Values = parts[0].astype(wide(parts[0].dtype), copy=False)
     for part in parts[1:]:
         total = combine(total, part.astype(total.dtype, copy=False))
-    return total.astype(parts.dtype, copy=False)
+    return total.astype(parts[0].dtype, copy=False)
 
 
 def sum_of_nodes(inputs: Values, layout: Layout, op: str) -> Values:

@@ -163,16 +163,16 @@ class ThreePhases:
         by_node = [[each for each in range(layout.size) if layout.nodes[each] == n] for n in range(layout.node_count)]
         node = layout.nodes[rank]
         local = by_node[node]
-        self._me = me = local.index(rank)
+        me = local.index(rank)
         shards = pieces(problem.count, len(local))
-        self._input, self._output = send[shards[me]], recv[shards[me]]
-        self._parts = np.empty((len(local), len(self._output)), send.dtype)
-        self._shard = np.empty_like(self._output)
+        self._shard = recv[shards[me]]  # in which the sum of the node becomes that of all
+        self._parts = [np.empty_like(self._shard) for _ in local]
+        self._parts[me] = send[shards[me]]
         peers = [(index, local[index]) for index in (*range(me + 1, len(local)), *range(me))]
         twins = Twins(comm, problem, [each[me] for each in by_node], node, self._shard, self._combine)
         self._scatter = Exchange(comm, problem, 1, [(peer, send[shards[i]], self._parts[i]) for i, peer in peers])
         self._between = SCHEDULES[way].make(twins)
-        self._gather = Exchange(comm, problem, 2, [(peer, self._output, recv[shards[i]]) for i, peer in peers])
+        self._gather = Exchange(comm, problem, 2, [(peer, self._shard, recv[shards[i]]) for i, peer in peers])
 
     @property
     def params(self) -> dict[str, str]:
@@ -180,11 +180,11 @@ class ThreePhases:
         return {"between": self._way} if self._problem.layout.node_count > 1 else {}
 
     def __call__(self) -> None:
-        self._parts[self._me] = self._input
         self._scatter()
         self._shard[...] = node_sum(self._parts, self._combine)
         self._between()
-        self._output[...] = _finished(self._shard, self._problem.layout, self._problem.op)
+        if self._problem.op == "avg":
+            self._shard[...] = average(self._shard, self._problem.layout.size)
         self._gather()
 
     def free(self) -> None:
