@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from collbench.backends import ExactOrder, UsageError, pick
-from collbench.backends._between_nodes import SCHEDULES, Cost, Twins, doubling_nodes, pieces, quickest
+from collbench.backends._between_nodes import SCHEDULES, Twins, doubling_nodes, pieces, quickest
 from collbench.backends._point_to_point import (
     Exchange,
     PointToPointSession,
@@ -114,14 +114,11 @@ class MpiNvrar:
             return self.between
         return quickest(problem.layout.node_count, _shard_bytes(problem), self.trip_bytes)
 
-    def cost(self, problem: Problem) -> Cost:
-        """What the busiest rank does between nodes."""
-        return SCHEDULES[self.way(problem)].cost(problem.layout.node_count)
-
     def wire_bytes(self, problem: Problem) -> float | None:
         """Bytes that the busiest rank sends per call."""
         inside = 2 * ((problem.layout.per_node or 1) - 1)
-        return _shard_bytes(problem) * (inside + self.cost(problem).shards)
+        between = SCHEDULES[self.way(problem)].cost(problem.layout.node_count)
+        return _shard_bytes(problem) * (inside + between.shards)
 
     def exact_order(self, problem: Problem) -> ExactOrder | None:
         """The order of the three phases."""
