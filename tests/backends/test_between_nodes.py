@@ -195,7 +195,7 @@ def test_the_size_is_that_of_a_shard_and_the_row_names_the_way() -> None:
     problem = a_problem(layout=a_layout(8, 4), size=64 << 10)  # a shard of 32 KiB: 3 s and a trip, or 1.5 s and two
     assert backend.way(replace(problem, size=16 << 10)) == "one-shot"
     assert backend.way(problem) == "two-shot"
-    assert mpi_nvrar.MpiNvrar("by-size").way(problem) == "one-shot"
+    assert mpi_nvrar.MpiNvrar("by-size").way(problem) == "one-shot", "a trip is 256 KiB by default"
     memory = np.zeros(problem.count, np.float32)
     assert backend.prepare(Noting(0), problem, memory, memory).params == {"between": "two-shot"}
     alone = a_problem(layout=a_layout(2))

@@ -1,9 +1,9 @@
 """Measures what ``results/cpu-nodes-50us.csv`` and ``-200us.csv`` hold: the ways to add up between 4 and 8 hosts.
 
-``PYTHONPATH=tests python -m lab.between [FOLDER]``: hosts with one rank each, on one machine, and a network with one
-delay and then the other. Resumes incomplete files, and prints beside the steps and bytes of each way what it took. The
-latencies of two delays differ by the steps that wait for each other, whatever processors add: a slope in steps. Needs
-root and MPICH's wheel; on two cores that do nothing else it takes about a quarter of an hour.
+``PYTHONPATH=tests python -m lab.between [FOLDER [OPTION...]]``: hosts with one rank each, on one machine, and a network
+with one delay and then the other; options of ``sweep`` replace those here. Resumes incomplete files, and prints beside
+the steps and bytes of each way what it took. The latencies of two delays differ by the steps that wait for each other,
+whatever processors add: a slope in steps. Needs root and MPICH's wheel, and about half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def main() -> None:
     reason = missing()
     if reason:
         sys.exit(f"No hosts here: {reason}.")
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "results")
-    paths = [folder / f"cpu-nodes-{delay}us.csv" for delay in DELAYS]
+    folder, *options = sys.argv[1:] or ["results"]
+    paths = [Path(folder, f"cpu-nodes-{delay}us.csv") for delay in DELAYS]
     for path, delay in zip(paths, DELAYS, strict=True):
-        measure(path, max(NODES), 1, Link(delay), SWEEP)
+        measure(path, max(NODES), 1, Link(delay), [*SWEEP, *options])
     near, far = map(load, paths)
     print("\n".join(lines(near, far, DELAYS[1] - DELAYS[0])))
 
