@@ -14,7 +14,7 @@ Each rank sends 2 (G-1)/G S bytes inside its node and, by doubling, ceil(log2 N)
 two numbers commutes, so all ranks obtain the same bits. Source: arXiv 2511.09557.
 
 ``between=one-shot``, ``two-shot`` or ``halving`` is another way in phase 2. ``between=by-size`` is, for each message,
-the way whose trips and bytes take the least time where a trip takes as long as sending ``trip`` bytes.
+the way whose trips, messages and bytes take the least time where a trip takes as long as sending ``trip`` bytes.
 """
 
 from __future__ import annotations

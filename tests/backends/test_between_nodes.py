@@ -164,8 +164,8 @@ def test_pairs_are_added_in_pairs_and_shots_in_order_of_node() -> None:
 
 
 def test_every_story_on_nodes_of_any_number(mpich: Mpi) -> None:
-    names = "mpi-nvrar:between=halving,mpi-nvrar:between=by-size:trip=2K"  # one-shot for 4 bytes, two-shot for 8 KiB
-    ran = mpich.run("verify", "--backend", names, "--layout", "3x1", "--dtype", "bfloat16", "--sizes", "4,8K", "--json")
+    names = ",".join(f"mpi-nvrar:between={way}" for way in ("halving", "one-shot", "by-size:trip=2K"))  # two-shot
+    ran = mpich.run("verify", "--backend", names, "--layout", "3x1", "--dtype", "bfloat16", "--sizes", "8K", "--json")
     assert ran.code == 0, ran.err
     assert {one["status"] for one in json.loads(ran.out)} == {"ok"}
 
@@ -174,16 +174,22 @@ def test_every_story_on_nodes_of_any_number(mpich: Mpi) -> None:
 
 
 @pytest.mark.parametrize("nodes", range(2, 20))
-def test_a_way_is_chosen_by_its_trips_and_bytes(nodes: int) -> None:
+def test_a_way_is_chosen_by_its_trips_messages_and_bytes(nodes: int) -> None:
     def cost(way: str) -> Any:
         return SCHEDULES[way].cost(nodes)
 
     for shard in (4.0, 1e3, 3e4, 1e5, 3e5, 1e6, 1e9):
-        taken = {way: cost(way).trips * 64e3 + cost(way).shards * shard for way in SCHEDULES}
+        costs = {way: cost(way) for way in SCHEDULES}
+        taken = {way: (of.trips + of.messages / 32) * 64e3 + of.shards * shard for way, of in costs.items()}
         assert taken[quickest(nodes, shard, 64e3)] == min(taken.values())
     assert cost(quickest(nodes, 0.0, 64e3)).trips == 1, "nothing to send: the fewest trips"
     fewest = min(cost(way).shards for way in SCHEDULES)
     assert cost(quickest(nodes, 1e12, 64e3)).shards == fewest
+
+
+def test_among_very_many_nodes_pairs_are_the_shortest_way() -> None:
+    assert (quickest(128, 4.0, 64e3), quickest(128, 1e9, 64e3)) == ("one-shot", "two-shot")
+    assert (quickest(512, 4.0, 64e3), quickest(512, 1e9, 64e3)) == ("doubling", "halving")
 
 
 def test_on_two_nodes_doubling_is_the_shortest_way() -> None:
