@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from collbench.backends import Backend, ExactOrder, Opening, Session, mpi_nvrar
-from collbench.backends._point_to_point import combine_of
+from collbench.backends._point_to_point import combine_of, node_sum, sum_of_nodes
 from collbench.backends._specs import split
 from collbench.devices.device import Values
 from collbench.errors import UsageError
@@ -61,7 +61,7 @@ def find(spec: str) -> KernelBackend:
 
 def flat_sum(inputs: Values, layout: Layout, op: str) -> Values:
     """The result in order ``flat``: places in sequence, 16-bit floats in fp32, one rounding. (ranks, n) -> (n,)."""
-    return mpi_nvrar.node_sum(inputs[list(layout.places)], combine_of(op))
+    return node_sum(inputs[list(layout.places)], combine_of(op))
 
 
 def flat_residual(contributions: Values, layout: Layout, op: str) -> Values:
@@ -75,16 +75,6 @@ def joined_residual(contributions: Values, layout: Layout, op: str) -> Values:
     its rounding. On one node this is the order ``flat``. (ranks + 1, n) -> (n,)."""
     addends = mpi_nvrar.last_addends(contributions[:-1], layout, op)
     return rms_norm.flat_residual(addends, contributions[-1])
-
-
-def sum_of_nodes(inputs: Values, layout: Layout, op: str) -> Values:
-    """The result in order ``nodes``: each node's sum in order of index, then these in order of node, each in fp32 for
-    16-bit floats and rounded once. (ranks, n) -> (n,)."""
-    import numpy as np
-
-    combine, nodes = combine_of(op), np.array(layout.nodes)
-    sums = [mpi_nvrar.node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
-    return mpi_nvrar.node_sum(np.stack(sums), combine)
 
 
 ORDERS = {"flat": flat_sum, "nodes": sum_of_nodes, "nvrar": mpi_nvrar.three_phases}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collbench.backends.mpi import message
 from collbench.devices.device import Array, Call, Device, Values
+from collbench.plan.layout import Layout
 from collbench.plan.problem import Problem
 
 if TYPE_CHECKING:
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
     from collbench.ranks.world import World
 
-Combine = Callable[[Values, Values], Values]
+
+class Combine(Protocol):
+    """A function of numpy's that combines two arrays, into a third where one is named."""
+
+    def __call__(self, mine: Values, theirs: Values, /, *, out: Values | None = None) -> Values: ...
 
 
 def combine_of(op: str) -> Combine:
@@ -34,7 +39,32 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any] | str:
 def pair_sum(mine: Values, theirs: Values, combine: Combine) -> Values:
     """``mine`` and ``theirs`` combined, with one rounding."""
     kind = wide(mine.dtype)
-    return combine(mine.astype(kind), theirs.astype(kind)).astype(mine.dtype)
+    return combine(mine.astype(kind, copy=False), theirs.astype(kind, copy=False)).astype(mine.dtype, copy=False)
+
+
+def add_to(total: Values, theirs: Values, combine: Combine) -> None:
+    """Replace ``total`` by its ``pair_sum`` with ``theirs``; where nothing is rounded to 16 bits, without a copy."""
+    if total.dtype.itemsize == 2:
+        total[...] = pair_sum(total, theirs, combine)
+    else:
+        combine(total, theirs, out=total)
+
+
+def node_sum(parts: Sequence[Values] | Values, combine: Combine) -> Values:
+    """G ``parts`` of shape (n,) combined in order, with one rounding; shape (n,). Of one part, the part itself."""
+    total: Values = parts[0].astype(wide(parts[0].dtype), copy=False)
+    for part in parts[1:]:
+        total = combine(total, part.astype(total.dtype, copy=False))
+    return total.astype(parts[0].dtype, copy=False)
+
+
+def sum_of_nodes(inputs: Values, layout: Layout, op: str) -> Values:
+    """Each node's sum in order of rank, then these in order of node, each rounded once. (ranks, n) -> (n,)."""
+    import numpy as np
+
+    combine, nodes = combine_of(op), np.array(layout.nodes)
+    sums = [node_sum(inputs[nodes == node], combine) for node in range(layout.node_count)]
+    return node_sum(np.stack(sums), combine)
 
 
 def average(total: Values, ranks: int) -> Values:

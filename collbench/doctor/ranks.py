@@ -74,7 +74,7 @@ def _together(everyone: World, network: str, host: Host) -> list[Finding]:
     ranks: list[Process] = everyone.comm.allgather(probes.process(os.environ, mpi_facts()))
     gathered: list[Host | None] = everyone.comm.allgather(host if everyone.local_rank == 0 else None)
     hosts = [each for each in gathered if each is not None]
-    soft = [traps.hidden_gpus(ranks)]
+    soft = [traps.lab(ranks), traps.hidden_gpus(ranks)]
     if gpu_missing() is None:
         soft.append(traps.bootstrap(host[0], len(hosts), os.environ))
     for node, reaches in hosts[1:]:  # examine() has checked the host of rank 0
@@ -132,7 +132,8 @@ def _try_libraries(everyone: World, network: str, trial: _Trial) -> list[Finding
     for name, probe in (("NCCL", _nccl), ("NVSHMEM", _nvshmem)):
         finding, took[name] = _open(name, probe, everyone, device, trial)
         found.append(finding)
-    return [*found, *_judge(took, network, len(set(everyone.hosts)))]
+    machines = len(set(everyone.comm.allgather(probes.machine())))
+    return [*found, *_judge(took, network, len(set(everyone.hosts)), machines)]
 
 
 def _open(
@@ -152,9 +153,9 @@ def _open(
     return found, transport
 
 
-def _judge(took: dict[str, str], network: str, hosts: int) -> list[Finding]:
-    """Findings about slow or differing transports."""
-    slow = traps.slow_network(took, network, hosts)
+def _judge(took: dict[str, str], network: str, hosts: int, machines: int) -> list[Finding]:
+    """Findings about slow or differing transports; several hosts may be one machine."""
+    slow = traps.slow_network(took, network, machines)
     differ = mismatch.between({transport: {name} for name, transport in took.items()}) if hosts > 1 else None
     findings = [slow] if slow else []
     if differ:

@@ -137,16 +137,38 @@ def agreement(ranks: Sequence[Process]) -> Finding:
 
 def cores(ranks: Sequence[Process]) -> Finding:
     """Whether every rank has a core of its own: ranks that share one wait for its time slices."""
-    crowded = {}
-    for host in dict.fromkeys(rank.host for rank in ranks):
-        mine = [rank.cores for rank in ranks if rank.host == host]
-        usable = {core for each in mine for core in each}
+    crowded = []
+    for mine in _by_machine(ranks):
+        usable = {core for rank in mine for core in rank.cores}
         if len(usable) < len(mine):
-            crowded[host] = f"{len(mine)} ranks share {counted(len(usable), 'core')} on {host}"
+            crowded.append(f"{len(mine)} ranks share {counted(len(usable), 'core')} on {_hosts_of(mine)}")
     if not crowded:
         return fine("cores", "at least one per rank")
     cure = "start fewer ranks, or bind each to its own cores: srun -c N --cpu-bind=cores, mpiexec --bind-to core"
-    return note("cores", next(iter(crowded.values())), cure)
+    return note("cores", crowded[0], cure)
+
+
+def lab(ranks: Sequence[Process]) -> Finding | None:
+    """Hosts that are one machine, in namespaces or containers, so that no adapter carries what they exchange."""
+    shared = [mine for mine in _by_machine(ranks) if len({rank.host for rank in mine}) > 1]
+    if not shared:
+        return None
+    words = "; ".join(f"{_hosts_of(mine)} are one machine" for mine in shared)
+    cure = "compare algorithms there, by steps and bytes; measure the latencies of a network on machines of its own"
+    return note("lab", f"{words}: what they exchange crosses its memory and cores, not an adapter", cure)
+
+
+def _by_machine(ranks: Sequence[Process]) -> list[list[Process]]:
+    machines = dict.fromkeys(rank.machine for rank in ranks)
+    return [[rank for rank in ranks if rank.machine == machine] for machine in machines]
+
+
+def _hosts_of(ranks: Sequence[Process]) -> str:
+    """The hosts of these ranks: each up to four, then how many more there are."""
+    hosts = list(dict.fromkeys(rank.host for rank in ranks))
+    named = hosts if len(hosts) <= 4 else [*hosts[:3], f"{len(hosts) - 3} more"]
+    *others, last = named
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def hidden_gpus(ranks: Sequence[Process]) -> Finding | None:
@@ -211,10 +233,11 @@ def bootstrap(node: Node, hosts: int, variables: Mapping[str, str]) -> Finding |
     return note("bootstrap", "libraries may connect over an interface other than Slingshot's", " ".join(missing))
 
 
-def slow_network(transports: Mapping[str, str], network: str, hosts: int) -> Finding | None:
-    """Libraries that used TCP between hosts that have a fabric. ``transports`` holds the transport of each library."""
+def slow_network(transports: Mapping[str, str], network: str, machines: int) -> Finding | None:
+    """Libraries that used TCP between machines that have a fabric. ``transports`` holds the transport of each
+    library."""
     slow = [name for name, transport in transports.items() if "tcp" in families(transport)]
-    if hosts < 2 or network not in FABRICS or not slow:
+    if machines < 2 or network not in FABRICS or not slow:
         return None
     words = f"{' and '.join(slow)} used TCP although the hosts have {network}"
     cure = "check with NCCL_DEBUG=INFO which plugin and adapters are found; jobs/ has settings for clusters"

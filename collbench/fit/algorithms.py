@@ -144,9 +144,15 @@ def two_shot(ranks: int, nodes: int) -> Counts:
 
 
 def _nvrar(ranks: int, nodes: int, steps_inside: int, sent_between: float) -> Counts:
-    per_node, extra = ranks // nodes, nodes != 1 << log2_down(nodes)
+    steps = log2_down(nodes) + 2 * (nodes != 1 << log2_down(nodes))
+    return _nvrar_by(ranks, nodes, steps, sent_between, steps_inside)
+
+
+def _nvrar_by(ranks: int, nodes: int, steps_between: int, shards: float, steps_inside: int = 2) -> Counts:
+    """The three phases, with so many steps and shards of n/G between nodes."""
+    per_node = ranks // nodes
     inside = Counts(steps_inside, 0, 2 * (per_node - 1) / per_node, 0.0) if per_node > 1 else Counts()
-    return inside + Counts(0, log2_down(nodes) + 2 * extra, 0.0, sent_between / per_node)
+    return inside + Counts(0, steps_between, 0.0, shards / per_node)
 
 
 def nvrar_paper(ranks: int, nodes: int, eta: float = 2.0) -> Counts:
@@ -169,6 +175,26 @@ def nvrar(ranks: int, nodes: int) -> Counts:
     """NVRAR as our kernels have it: ``nvrar_code`` with eta = 1, since their cells carry no flag (nvrar-lamport) and
     MPI's messages need none (mpi-nvrar)."""
     return nvrar_code(ranks, nodes, eta=1.0)
+
+
+def nvrar_halving(ranks: int, nodes: int) -> Counts:
+    """As ``nvrar``, with recursive halving and doubling of shards between nodes: 2 log2 N steps, 2 (N-1)/N n/G; where N
+    is no power of two, 2 steps and 2 messages of n/G more. Source: mpi-nvrar:between=halving."""
+    core = 1 << log2_down(nodes)
+    folding = 2 * (nodes != core)
+    return _nvrar_by(ranks, nodes, 2 * log2_down(core) + folding, 2 * (core - 1) / core + folding)
+
+
+def nvrar_one_shot(ranks: int, nodes: int) -> Counts:
+    """As ``nvrar``, with shards sent to all other nodes at once: 1 step, (N-1) n/G. Source:
+    mpi-nvrar:between=one-shot."""
+    return _nvrar_by(ranks, nodes, int(nodes > 1), nodes - 1)
+
+
+def nvrar_two_shot(ranks: int, nodes: int) -> Counts:
+    """As ``nvrar``, with a direct reduce-scatter and all-gather of shards between nodes: 2 steps, 2 (N-1)/N n/G.
+    Source: mpi-nvrar:between=two-shot."""
+    return _nvrar_by(ranks, nodes, 2 * (nodes > 1), 2 * (nodes - 1) / nodes)
 
 
 def half_ring(ranks: int, nodes: int) -> Counts:
@@ -220,7 +246,8 @@ def one_message(ranks: int, nodes: int) -> Counts:
 ALL_REDUCES: Mapping[str, Algorithm] = MappingProxyType({
     "ring": ring, "tree": tree, "recursive doubling": recursive_doubling, "rabenseifner": rabenseifner,
     "one-shot": one_shot, "two-shot": two_shot, "nvrar": nvrar, "nvrar, paper's volume": nvrar_paper,
-    "nvrar, code's volume": nvrar_code,
+    "nvrar, code's volume": nvrar_code, "nvrar, halving": nvrar_halving, "nvrar, one-shot": nvrar_one_shot,
+    "nvrar, two-shot": nvrar_two_shot,
 })  # fmt: skip
 _PARTS = MappingProxyType({"half ring": half_ring, "direct": direct})
 ALGORITHMS: Mapping[str, Mapping[str, Algorithm]] = MappingProxyType({

@@ -19,6 +19,10 @@ _FOR_ALL_REDUCE: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "flashinfer": ("one-shot", "two-shot"), "nvshmem": ("one-shot",), "mpi-nvrar": ("nvrar",),
     "oneshot": ("one-shot",), "nvrar-lamport": ("nvrar",), "nvrar-ll": ("nvrar",), "nvrar-put": ("nvrar",),
 })  # fmt: skip
+_BETWEEN = MappingProxyType({  # what mpi-nvrar does between nodes, by its parameter of that name
+    "one-shot": ("nvrar, one-shot",), "two-shot": ("nvrar, two-shot",), "halving": ("nvrar, halving",),
+    "by-size": ("nvrar", "nvrar, one-shot", "nvrar, two-shot", "nvrar, halving"),
+})  # fmt: skip
 _OF_KERNELS = ("one-shot", "nvrar")  # nvrar, which takes the one or the other, and kernels of others
 
 
@@ -46,7 +50,9 @@ def family_of(backend: str, operation: str, on_host: bool) -> Family:
     nccl = name in ("nccl", "nccl-symm")
     ratio = HOST_RATIO if on_host or name.startswith("mpi") else NCCL_RATIO if name == "nccl" else GPU_RATIO
     sees = not nccl and name not in ("nvshmem", "mpi")
-    return Family(operation, _algorithms(name, operation), ratio, sees, _between(name, operation))
+    way = backend.partition(":between=")[2].partition(":")[0]
+    algorithms = _BETWEEN.get(way) or _algorithms(name, operation)
+    return Family(operation, algorithms, ratio, sees, _between(name, operation))
 
 
 def _between(name: str, operation: str) -> tuple[str, ...]:

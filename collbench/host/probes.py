@@ -82,13 +82,15 @@ Host = tuple[Node, tuple[Reach, ...]]
 
 @dataclass(frozen=True)
 class Process:
-    """A rank: its host, the result of ``world.mpi_facts``, the cores it may run on, and the GPUs it may use."""
+    """A rank: its host, the result of ``world.mpi_facts``, the cores it may run on, and the GPUs it may use;
+    ``machine`` is the same on hosts that share a kernel."""
 
     host: str
     mpi: Mapping[str, Any]
     cores: tuple[int, ...]
     gpus: int
     visible: str | None
+    machine: str
 
 
 def nics(sys_class: Path = SYS) -> tuple[Nic, ...]:
@@ -214,4 +216,10 @@ def plain(node: Node) -> dict[str, Any]:
 def process(variables: Mapping[str, str], mpi: Mapping[str, Any]) -> Process:
     """This process; ``mpi`` is the result of ``world.mpi_facts``."""
     cores = tuple(sorted(os.sched_getaffinity(0)))
-    return Process(platform.node(), mpi, cores, gpu_count(), variables.get("CUDA_VISIBLE_DEVICES"))
+    return Process(platform.node(), mpi, cores, gpu_count(), variables.get("CUDA_VISIBLE_DEVICES"), machine())
+
+
+def machine(root: Path = ROOT) -> str:
+    """What tells this machine from others: the kernel's number of its boot, which names of hosts in namespaces and
+    containers do not change; the name of the host where it cannot be read."""
+    return procfs.text(root / "proc/sys/kernel/random/boot_id") or platform.node()

@@ -1,8 +1,9 @@
 """The transport that a communication library uses, as one short name derived from the library's log or maps.
 
 Names: ``p2p`` (GPU to GPU), ``nvls`` (NVLink multicast) and ``shm`` inside a host; between hosts ``socket``, ``ib``
-(InfiniBand or RoCE), ``ucx`` and ``ofi/PROVIDER`` of NCCL; ``ibrc``, ``ibgda``, ``ibdevx``, ``gpunetio``, ``ucx`` and
-``libfabric/PROVIDER`` of NVSHMEM. All others are ``unknown``.
+(InfiniBand or RoCE), ``ucx`` and ``ofi/PROVIDER`` of NCCL; ``ibrc``, ``ibgda``, ``ibdevx``, ``gpunetio``, ``ucx``,
+``tcp`` (a plugin of that name, which NVIDIA does not ship) and ``libfabric/PROVIDER`` of NVSHMEM. All others are
+``unknown``. UCX runs on any network, so ``ucx`` does not say which.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ _NET = re.compile(r" via NET/(.+?)/\d+")
 _PROVIDER = re.compile(r"NET/OFI Selected provider is ([^,\s]+)", re.IGNORECASE)
 _PLUGIN = re.compile(r"nvshmem_transport_(\w+)\.so")
 _BY_THE_GPU = ("ibgda", "gpunetio")  # these carry traffic of kernels; another may carry traffic of the host
-_BY_THE_HOST = ("ibrc", "ibdevx", "ucx")
+# Plugins of NVSHMEM, of which it keeps the one that it uses; tcp is preloaded, so that it stays in any case.
+_BY_THE_HOST = ("ibrc", "ibdevx", "ucx", "tcp")
 DEFAULT_PROVIDER = "cxi"  # NVSHMEM, src/modules/transport/common/env_defs.h
 NETWORKS = {
     "slingshot": ("ofi/cxi", "libfabric/cxi"),
-    "infiniband": ("ib", "ibrc", "ibgda", "ibdevx", "gpunetio", "ucx", "ofi/verbs", "libfabric/verbs"),
+    "infiniband": ("ib", "ibrc", "ibgda", "ibdevx", "gpunetio", "ofi/verbs", "libfabric/verbs"),
     "efa": ("ofi/efa", "libfabric/efa"),
-    "tcp": ("socket", "ofi/tcp", "ofi/sockets"),
+    "tcp": ("socket", "tcp", "ofi/tcp", "ofi/sockets"),
 }
 
 
@@ -87,6 +89,6 @@ def merged(names: Iterable[str]) -> str:
 
 
 def families(transport: str) -> frozenset[str]:
-    """The networks that a transport uses; empty inside a host and for ``unknown``."""
+    """The networks that a transport uses; empty inside a host, and for ``ucx`` and ``unknown``, which do not say."""
     parts = transport.split("+")
     return frozenset(family for family, names in NETWORKS.items() if any(part in names for part in parts))

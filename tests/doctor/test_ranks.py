@@ -55,11 +55,11 @@ def test_ranks_that_are_alone_are_reported_once_and_badly(mpich: Mpi) -> None:
     assert "the mpiexec that belongs to Open MPI" in ran.stdout
 
 
-def judged(took: dict[str, str], network: str, hosts: int) -> list[Finding]:
+def judged(took: dict[str, str], network: str, hosts: int, machines: int = 0) -> list[Finding]:
     """What the doctor says of the ways that the libraries took."""
     from collbench.doctor import ranks
 
-    return ranks._judge(took, network, hosts)
+    return ranks._judge(took, network, hosts, machines or hosts)
 
 
 def test_libraries_on_different_networks_are_bad_news() -> None:
@@ -70,3 +70,8 @@ def test_libraries_on_different_networks_are_bad_news() -> None:
     assert (differ.found, differ.cure) == (expected.words, expected.cure)
     assert judged({"NCCL": "ofi/cxi", "NVSHMEM": "libfabric/cxi"}, "slingshot", 2) == []
     assert judged({"NCCL": "socket", "NVSHMEM": "p2p"}, "infiniband", 1) == []
+
+
+def test_tcp_between_hosts_of_one_machine_is_meant() -> None:
+    assert judged({"NCCL": "socket", "NVSHMEM": "tcp"}, "infiniband", 2, machines=1) == []
+    assert [each.what for each in judged({"NCCL": "socket", "NVSHMEM": "tcp"}, "infiniband", 2)] == ["network"]

@@ -15,7 +15,7 @@ from collbench.ranks.launcher import Launcher
 MPICH = {"library": "MPICH Version: 4.3", "path": "/opt/cray/libmpi.so.12"}
 GPU = GpuState(1, "NVIDIA A100", "0000:81:00.0", 1410, 1410, 1512, 1512, None)
 NODE = Node("nid1", 64, (GPU,), (), ("hsn0", "lo"), None, None)
-RANK = Process("nid1", MPICH, (0, 1), 4, None)
+RANK = Process("nid1", MPICH, (0, 1), 4, None, "boot-1")
 STEP = {"SLURM_STEP_ID": "0"}
 
 
@@ -132,8 +132,11 @@ def test_a_fabric_within_reach_is_no_finding() -> None:
 
 
 def ranks(*hosts: str, **changes: Any) -> list[Process]:
-    """A rank on each of these hosts, each with a core of its own."""
-    return [replace(RANK, **{"host": host, "cores": (index,), **changes}) for index, host in enumerate(hosts)]
+    """A rank on each of these hosts, each with a core of its own, and the hosts machines of their own."""
+    return [
+        replace(RANK, **{"host": host, "cores": (index,), "machine": f"boot-{host}", **changes})
+        for index, host in enumerate(hosts)
+    ]
 
 
 def test_ranks_are_counted_by_host() -> None:
@@ -157,6 +160,20 @@ def test_ranks_that_share_cores() -> None:
     assert grade(traps.cores(ranks("a", "a", cores=(0, 1)))) == FINE
     found = traps.cores([*ranks("a"), *ranks("b", "b", "b", cores=(0, 1))])
     assert (grade(found), found.found) == (NOTE, "3 ranks share 2 cores on b")
+    found = traps.cores(ranks("node1", "node2", "node1", "node2", cores=(0, 1), machine="boot"))
+    assert (grade(found), found.found) == (NOTE, "4 ranks share 2 cores on node1 and node2")
+
+
+def test_hosts_of_one_machine_are_a_lab() -> None:
+    assert traps.lab(ranks("a", "a", "b")) is None
+    found = traps.lab(ranks("node1", "node2", "node1", machine="boot"))
+    assert grade(found) == NOTE
+    assert found is not None
+    assert found.found.startswith("node1 and node2 are one machine: what they exchange crosses its memory")
+    many = [*ranks(*(f"node{number}" for number in range(1, 9)), machine="boot"), *ranks("c", "d")]
+    found = traps.lab([*many, *ranks("x", "y", machine="other")])
+    assert found is not None
+    assert found.found.startswith("node1, node2, node3 and 5 more are one machine; x and y are one machine: ")
 
 
 def test_ranks_of_a_host_that_see_one_gpu_each() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def rounds_of(make: Any, ranks: int, nodes: int) -> Run:
         for (peer, size), tag in zip(comm.sent, comm.tags, strict=True):
             step = seen[tag] if make is mpi_ring.Ring else 0
             seen[tag] += 1
-            order = {2: 99, 4: 98}.get(tag, tag) if make is mpi_nvrar.ThreePhases else tag
+            order = tag if make is mpi_ring.Ring else {2: 99, 4: 98}.get(tag, tag)
             found[order, step].append(schedules.Message(rank, peer, frozenset(range(size // 4)), False))
     run = Run(ranks, nodes, problem.count)
     run.rounds = [found[key] for key in sorted(found)]
@@ -178,6 +179,9 @@ def rounds_of(make: Any, ranks: int, nodes: int) -> Run:
 @pytest.mark.parametrize("world", [(4, 1), (4, 2), (6, 3), (8, 4), (4, 4)], ids=str)
 def test_our_schedules_over_mpi_send_as_counted(world: tuple[int, int]) -> None:
     assert agree(counts_of("all_reduce", "nvrar", *world), rounds_of(mpi_nvrar.ThreePhases, *world).by_rounds())
+    for way in ("halving", "one-shot", "two-shot"):
+        found = rounds_of(partial(mpi_nvrar.ThreePhases, way=way), *world).by_rounds()
+        assert agree(counts_of("all_reduce", f"nvrar, {way}", *world), found)
     ring, run = counts_of("all_reduce", "ring", *world), rounds_of(mpi_ring.Ring, *world)
     assert len(run.rounds) == ring.steps
     everything = [message for messages in run.rounds for message in messages]

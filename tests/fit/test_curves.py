@@ -6,6 +6,7 @@ import pytest
 from samples import timed, untimed
 
 from collbench.errors import UsageError
+from collbench.fit.algorithms import ALGORITHMS
 from collbench.fit.curves import curves_of, ways
 from collbench.fit.families import GPU_RATIO, HOST_RATIO, NCCL_RATIO, family_of
 
@@ -41,6 +42,16 @@ def test_virtual_nodes_have_one_kind_of_link() -> None:
     assert ways(nvrar, 1000, 4, 2, virtual=True) == [(3.0, 1500.0, 0.0, 0.0)] * 2, "its schedule sees the nodes"
     assert ways(nccl, 1000, 4, 2, virtual=True) == ways(nccl, 1000, 4, 1), "NCCL does not"
     assert ways(nvrar, 1000, 4, 1) == [(1.0, 3000.0, 0.0, 0.0), (2.0, 1500.0, 0.0, 0.0)]
+
+
+def test_what_mpi_nvrar_does_between_nodes_is_in_its_spec() -> None:
+    def algorithms(spec: str) -> tuple[str, ...]:
+        return family_of(spec, "all_reduce", on_host=True).on(nodes=4)
+
+    assert algorithms("mpi-nvrar") == algorithms("mpi-nvrar:between=doubling") == ("nvrar",)
+    assert algorithms("mpi-nvrar:between=one-shot") == ("nvrar, one-shot",)
+    assert len(algorithms("mpi-nvrar:between=by-size:trip=64K")) == 4
+    assert {"nvrar", *algorithms("mpi-nvrar:between=by-size")} <= ALGORITHMS["all_reduce"].keys()
 
 
 @pytest.mark.parametrize(

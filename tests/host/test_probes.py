@@ -136,6 +136,14 @@ def test_a_driver_that_tells_less_is_no_reason_to_stop(monkeypatch: pytest.Monke
     assert probes.gpus() == ()
 
 
+def test_a_machine_is_told_by_its_boot_and_without_one_by_its_name(tmp_path: Path) -> None:
+    boot = tmp_path / "proc/sys/kernel/random/boot_id"
+    boot.parent.mkdir(parents=True)
+    boot.write_text("7f1c\n")
+    assert probes.machine(tmp_path) == "7f1c"
+    assert probes.machine(tmp_path / "none") == probes.process({}, {}).host
+
+
 def test_this_host_is_json() -> None:
     there = json.loads(json.dumps(probes.plain(probes.node({}))))
     assert there["host"] == probes.process({}, {}).host

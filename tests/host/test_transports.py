@@ -114,6 +114,8 @@ def mapped(*plugins: str) -> tuple[str, ...]:
         (["ibrc"], "ibrc"),
         (["ibdevx"], "ibdevx"),
         (["ucx"], "ucx"),
+        (["tcp"], "tcp"),
+        (["ucx", "tcp"], "ucx"),  # a preloaded library is not unloaded where NVSHMEM takes another
         (["ibrc", "ibgda"], "ibgda"),
         (["gpunetio"], "gpunetio"),
         (["libfabric"], "libfabric/cxi"),
@@ -168,6 +170,9 @@ def test_ranks_together_took_the_network_that_any_of_them_took(names: list[str],
         ("libfabric/cxi", {"slingshot"}),
         ("ibgda", {"infiniband"}),
         ("socket", {"tcp"}),
+        ("tcp", {"tcp"}),
+        ("ucx", set()),  # it runs on any network
+        ("ib+ucx", {"infiniband"}),
         ("ib+socket", {"infiniband", "tcp"}),
         ("p2p", set()),
         (UNKNOWN, set()),

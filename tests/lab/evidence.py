@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.launch import ranks_on
@@ -25,12 +26,12 @@ SWEEP = (
 )  # fmt: skip
 
 
-def measure(path: Path) -> None:
+def measure(path: Path, hosts: int, per_host: int, link: Link, sweep: Sequence[str]) -> None:
     """All launches, each with a network of its own; CalledProcessError where one fails."""
-    variables = {"COLLBENCH_NOTE": f"hosts are network namespaces of one machine; link: {LINK}"}
+    variables = {"COLLBENCH_NOTE": f"hosts are network namespaces of one machine; link: {link}"}
     for _ in range(LAUNCHES):
-        with network(HOSTS, LINK) as net:
-            command = ranks_on(net, RANKS_A_HOST, "mpich", Path(sys.prefix) / "bin", [*SWEEP, "-o", str(path)])
+        with network(hosts, link) as net:
+            command = ranks_on(net, per_host, "mpich", Path(sys.prefix) / "bin", [*sweep, "-o", str(path)])
             subprocess.run(command, env={**os.environ, **net.environment, **variables}, check=True)
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     if reason:
         sys.exit(f"No hosts here: {reason}.")
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "results/tcp-nodes.csv")
-    measure(path)
+    measure(path, HOSTS, RANKS_A_HOST, LINK, SWEEP)
     subprocess.run([sys.executable, "-m", "collbench", "plot", "--baseline", "mpi-ring", str(path)], check=True)
 
 

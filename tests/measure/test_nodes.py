@@ -24,6 +24,7 @@ PER_HOST = 2
 SIZES = (4096, 65536)
 QUICK = ("--mode", "isolated", "--samples", "4", "--warmup", "1", "-o", "r.csv")
 SCHEDULES = ("--backend", "mpi-nvrar,mpi-ring")
+WAYS = ("--backend", "mpi-nvrar,mpi-nvrar:between=two-shot,mpi-nvrar:between=halving,mpi-ring")
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,11 @@ def test_nodes_are_found_and_answers_are_right(mpi: Mpi) -> None:
 def test_a_latency_is_at_least_that_of_its_steps(mpich: Mpi) -> None:
     delay = 1000
     with network(4, Link(delay)) as net:
-        ran = Job(mpich, net, per_host=1).run("sweep", *SCHEDULES, "--sizes", "4K", *QUICK)
+        ran = Job(mpich, net, per_host=1).run("sweep", *WAYS, "--sizes", "4K", *QUICK)
     assert ran.code == 0, ran.err
     assert latency(mpich.rows(), "mpi-nvrar", 4) > 1.7 * delay, "log2 4 steps between nodes"
+    assert latency(mpich.rows(), "mpi-nvrar:between=halving", 4) > 3.4 * delay, "2 log2 4 steps"
+    assert latency(mpich.rows(), "mpi-nvrar:between=two-shot", 4) > 1.7 * delay, "2 steps"
     assert latency(mpich.rows(), "mpi-ring", 4) > 5 * delay, "2 (4 - 1) steps between nodes"
 
 

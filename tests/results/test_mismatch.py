@@ -47,6 +47,8 @@ def test_every_pair_of_networks_has_a_cure(transports: tuple[str, str], cure: st
     [
         [on_nodes("nccl", "ofi/cxi"), on_nodes("nvrar", "libfabric/cxi")],
         [on_nodes("nccl", "ib"), on_nodes("nvrar", "ibgda"), on_nodes("nvshmem", "ibrc")],
+        [on_nodes("nccl", "socket"), on_nodes("nvrar-put", "tcp"), on_nodes("nvshmem", "tcp")],
+        [on_nodes("nccl", "socket"), on_nodes("nvrar-put", "ucx")],
         [on_nodes("nccl", "unknown"), on_nodes("nvrar", "libfabric/cxi")],
         [timed(10.0, backend="mpi", nodes=2, fabric="slingshot"), on_nodes("nvrar", "libfabric/cxi")],
         [on_nodes("nccl", "socket", nodes=1), on_nodes("nvrar", "ibrc", nodes=1)],
@@ -57,6 +59,11 @@ def test_every_pair_of_networks_has_a_cure(transports: tuple[str, str], cure: st
 )
 def test_nothing_is_said_of_one_network_or_none(rows: list[Record]) -> None:
     assert mismatch(rows) == ""
+
+
+def test_tcp_of_nvshmem_against_a_fabric_is_a_mismatch() -> None:
+    found = mismatch([on_nodes("nccl", "ib"), on_nodes("nvrar-put", "tcp")])
+    assert found.startswith("nccl went over InfiniBand or RoCE (ib); nvrar-put went over TCP sockets (tcp)")
 
 
 def test_launches_of_one_backend_on_different_networks_differ_too() -> None:
