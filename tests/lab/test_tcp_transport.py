@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _ctypes
+import ctypes
 import os
 import subprocess
 import sys
@@ -69,10 +71,9 @@ def test_pes_on_two_hosts_exchange_puts_signals_and_quiet_over_a_network_that_fa
 
 def test_the_kernels_that_add_can_be_linked() -> None:
     core = pytest.importorskip("cuda.core")
-    import ctypes
-
-    text = ctypes.CDLL(str(transport.library()))
-    ptx = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(text, "lab_ptx"))).decode()
+    library = ctypes.CDLL(str(transport.library()))
+    ptx = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, "lab_ptx"))).decode()
+    _ctypes.dlclose(library._handle)  # other tests look for transports that are loaded
     options = core.LinkerOptions(arch="sm_90")
     linked = core.Linker(core.ObjectCode.from_ptx(ptx.encode()), options=options).link("cubin").code
     assert b"add4" in linked
