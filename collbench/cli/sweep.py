@@ -15,7 +15,7 @@ from collbench.cli import forms, params
 from collbench.cli import pairs as for_pairs
 from collbench.cli.groups import Group
 from collbench.cli.pairs import pairs_option
-from collbench.cli.ranks import ranks_for
+from collbench.cli.ranks import Ranks, ranks_for
 from collbench.cli.skew import modes_for, skew_option
 from collbench.cli.workloads import demands_of, llm_option, topology_of, with_demands
 from collbench.errors import INTERRUPTED, TERMINATED, UsageError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collbench.llm.spec import Spec
     from collbench.measure.sweep import Ended
     from collbench.plan.demands import Demand
+    from collbench.plan.worlds import Topology
 
 
 @dataclass(frozen=True)
@@ -180,10 +181,8 @@ def sweep(
 
     Under mpiexec or srun, use the launcher's ranks; otherwise start ranks on this machine.
     """
-    from collbench.measure import preview
     from collbench.measure.goal import Fixed
     from collbench.measure.request import SweepRequest
-    from collbench.ranks.start import ranks_to_start
     from collbench.ranks.variables import check_variables
     from collbench.results.files import default_path
 
@@ -203,10 +202,7 @@ def sweep(
     ranks = ranks_for(topology)
     check_variables(wanted.variants, ranks.launcher)
     if dry_run:
-        hosts = preview.hosts_of(ranks.started_by, ranks.number or ranks_to_start(topology))
-        facts = preview.facts(wanted, topology, hosts)
-        if not (ranks.started_by and ranks.started_by.rank):  # the ranks of a launcher print it once
-            click.echo(printed(preview.page(facts, len(hosts)), facts, form.chosen))
+        _preview(wanted, topology, ranks, form.chosen)
         return
     path = path_given or default_path(ranks.number)
     argv = tuple(params.canonical_words(sys.argv[1:]))
@@ -217,6 +213,17 @@ def sweep(
     if ended.records is not None:
         _report(ended, form.chosen)
     context.exit(ended.code)
+
+
+def _preview(wanted: Sweep, topology: Topology, ranks: Ranks, form: Form) -> None:
+    """Print the cases, once where a launcher started several ranks."""
+    from collbench.measure import preview
+    from collbench.ranks.start import ranks_to_start
+
+    hosts = preview.hosts_of(ranks.started_by, ranks.number or ranks_to_start(topology))
+    facts = preview.facts(wanted, topology, hosts)
+    if not (ranks.started_by and ranks.started_by.rank):
+        click.echo(printed(preview.page(facts, len(hosts)), facts, form))
 
 
 def _report(ended: Ended, form: Form) -> None:

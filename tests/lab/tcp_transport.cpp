@@ -16,7 +16,7 @@
 //
 // Nothing is allocated or loaded after connect, since kernels may spin, and behind them the driver waits. No wait here
 // is in a circle: a receiving thread waits for its copy engine alone, since its answers to quiet, a byte each, go over
-// a connection of their own; so whoever sends is never kept from sending by a receiver. An addition waits for a place
+// a connection of their own; so a receiver never keeps a sender from sending. An addition waits for a place
 // on the GPU: kernels that fill it and wait for an addition wait for ever.
 //
 // LAB_COUNTS=1 says at the end how many puts, bytes and calls of the system there were.

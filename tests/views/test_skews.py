@@ -1,4 +1,4 @@
-"""Tables and conclusions of cases whose ranks arrive late, and how they are told from the others."""
+"""Tables and conclusions of cases whose ranks arrive late, and how they differ from the others."""
 
 from __future__ import annotations
 
