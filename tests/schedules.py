@@ -104,7 +104,7 @@ def _all_blocks(count: int) -> Blocks:
 
 
 def ring(run: Run, gathers: bool = True, scatters: bool = True) -> Iterator[Round]:
-    """Block c starts at rank c, is complete at the rank before it, and goes round once more."""
+    """Block c starts at rank c, is complete at the rank before it, and then passes every rank a second time."""
     ranks = run.ranks
     for adds in [*([True] if scatters else []), *([False] if gathers else [])]:
         for step in range(ranks - 1):

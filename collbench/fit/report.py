@@ -19,7 +19,7 @@ READING = (
     "are those of its textbook form. Of two lines the message takes the quicker (or the slower, where it outgrows a",
     f"cache). In brackets: 95 % of {DRAWS} bootstraps over the cases. Off: median error at sizes, and on worlds, that",
     "were held out of the fit, or why none were. ≈: where all worlds take equally many steps, base and alpha cannot be",
-    "told apart; they are then split in a ratio that is assumed.",
+    "separated; they are then split in a ratio that is assumed.",
 )
 LINKS = {INSIDE: "in a node", BETWEEN: "between nodes"}
 PREDICTED = (

@@ -220,6 +220,6 @@ def process(variables: Mapping[str, str], mpi: Mapping[str, Any]) -> Process:
 
 
 def machine(root: Path = ROOT) -> str:
-    """What tells this machine from others: the kernel's number of its boot, which names of hosts in namespaces and
+    """What identifies this machine: the kernel's number of its boot, which names of hosts in namespaces and
     containers do not change; the name of the host where it cannot be read."""
     return procfs.text(root / "proc/sys/kernel/random/boot_id") or platform.node()

@@ -119,7 +119,7 @@ def _settle(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     assert engine, "new_figure gives it one"
     engine.execute(figure)
-    figure.set_layout_engine(None)  # "none" would leave a placeholder, for which savefig draws everything twice
+    figure.set_layout_engine(None)  # "none" keeps an engine, for which savefig draws everything twice
     for axes in figure.axes:
         left, bottom, width, height = (round(value, 5) for value in axes.get_position().bounds)
         axes.set_position((left, bottom, width, height))

@@ -41,7 +41,7 @@ def test_pes_on_two_hosts_exchange_puts_signals_and_quiet_over_a_network_that_fa
     driver = built("driver.c", "libcuda.so.1", ("-fPIC", "-shared", "-pthread"))
     # As a rank does it: the library is preloaded by its path, and opened by the name that NVSHMEM uses.
     words = [str(RANK), sys.executable, str(Path(__file__).with_name("pe.py"))]
-    variables = {"LAB_PRELOAD": str(transport.library()), "LAB_GPUS": "0 0", "LAB_COUNTS": "1"}
+    variables = {"LAB_PRELOAD": str(transport.plugin()), "LAB_GPUS": "0 0", "LAB_COUNTS": "1"}
     with network(2, Link(delay_us=100)) as net:
         net.switch.set_faults(Faults(drop=0.001, overtake=0.1, overtake_us=300))
         environment = {**os.environ, **net.environment, "LD_LIBRARY_PATH": str(driver.parent), **variables}
@@ -71,7 +71,7 @@ def test_pes_on_two_hosts_exchange_puts_signals_and_quiet_over_a_network_that_fa
 
 def test_the_kernels_that_add_can_be_linked() -> None:
     core = pytest.importorskip("cuda.core")
-    library = ctypes.CDLL(str(transport.library()))
+    library = ctypes.CDLL(str(transport.plugin()))
     ptx = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, "lab_ptx"))).decode()
     _ctypes.dlclose(library._handle)  # other tests look for transports that are loaded
     options = core.LinkerOptions(arch="sm_90")
@@ -91,5 +91,5 @@ def test_another_plugin_abi_is_refused_before_a_rank_starts(tmp_path: Path, monk
     with pytest.raises(RuntimeError, match=r"plugin ABI 7, and the lab's is of ABI 3; pip install .*==3\.4\.5"):
         transport.settings()
     library.rename(library.with_suffix(".3"))
-    monkeypatch.setattr(transport, "library", lambda: Path("it"))
+    monkeypatch.setattr(transport, "plugin", lambda: Path("it"))
     assert transport.settings()["LAB_PRELOAD"] == "it"

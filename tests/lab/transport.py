@@ -40,7 +40,7 @@ def plugin_abi(include: Path) -> int | None:
     return int(named[0][1:]) if named else None
 
 
-def library() -> Path:
+def plugin() -> Path:
     """The transport, compiled, whatever the version of NVSHMEM. Raises RuntimeError."""
     return built("tcp_transport.cpp", NAME, [*FLAGS, f"-I{_installed()}"])
 
@@ -64,4 +64,4 @@ def settings() -> dict[str, str]:
             f"the NVSHMEM in {include.parent} has transports of plugin ABI {abi}, and the lab's is of ABI {ABI}; "
             "pip install nvidia-nvshmem-cu13==3.4.5"
         )
-    return {**SETTINGS, "LAB_PRELOAD": str(library())}
+    return {**SETTINGS, "LAB_PRELOAD": str(plugin())}
