@@ -39,4 +39,5 @@
 #include "common/epoch.cuh"
 #include "common/call.cuh"
 #include "common/put.cuh"
+#include "common/nodes.cuh"
 #include "common/rows.cuh"

@@ -47,9 +47,10 @@ struct AllGather {
     for (u32 first = blockIdx.x * blockDim.x; first < cells; first += gridDim.x * blockDim.x) {
       const u32 c = first + threadIdx.x, chunk = cells - first < blockDim.x ? cells - first : blockDim.x;
       if (c < cells) call.send(a.place, slot(OUTBOX, c), input.load(c));
+      const char* const packed = call.own + slot(OUTBOX, first);
 #pragma unroll 1
       for (int n = 1; n < NODES; n++)
-        put_cells(call, place_of((node + n) % NODES, me), slot(BETWEEN + node, first), slot(OUTBOX, first), chunk);
+        put_cells(call, place_of((node + n) % NODES, me), slot(BETWEEN + node, first), packed, chunk);
     }
   }
   // 2. The part of this rank's twin on node m goes to the ranks of this node.

@@ -77,7 +77,7 @@ struct ReduceScatter {
   INLINE void give(int m) const {
     every_chunk([&](u32 c) { call.send(a.place, slot(OUTBOX + m, c), node_sum(m, c)); },
         [&](u32 first, u32 cells) {
-          put_cells(call, place_of(m, me), slot(BETWEEN + node, first), slot(OUTBOX + m, first), cells);
+          put_cells(call, place_of(m, me), slot(BETWEEN + node, first), call.own + slot(OUTBOX + m, first), cells);
         });
   }
   INLINE void finish(u32 c) const {

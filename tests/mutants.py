@@ -17,8 +17,8 @@ in_ll, in_lamport, in_put, in_oneshot, in_machine = (
     partial(Patch, name)
     for name in ("nvrar_ll.cu", "nvrar_lamport.cu", "nvrar_put.cu", "oneshot.cu", "machine/emulated.h")
 )
-in_cells, in_buffers, in_call, in_epoch, in_waiting, in_puts = (
-    partial(Patch, f"common/{name}.cuh") for name in ("cells", "buffers", "call", "epoch", "waiting", "put")
+in_cells, in_buffers, in_call, in_epoch, in_waiting, in_puts, in_nodes = (
+    partial(Patch, f"common/{name}.cuh") for name in ("cells", "buffers", "call", "epoch", "waiting", "put", "nodes")
 )
 Twist = Callable[[EmulatedScene], EmulatedScene]
 

@@ -93,12 +93,12 @@ def spilling(variants: Iterable[Variant]) -> dict[Variant, Resources]:
 
 def everywhere(name: str) -> list[Variant]:
     """A kernel for all types on one architecture, and two types on the others. NVSHMEM's headers take six times as long
-    as a kernel: with them, for the narrowest and the widest type, and one kernel also for the other architectures."""
+    as a kernel: with them, for the narrowest and the widest type, and for each architecture one kernel."""
     if name in PUTS:
-        others = (arch for arch in ARCHS if arch != "sm_90" and name == "nvrar-put")
-        return [Variant(name, each, "sm_90") for each in ("bfloat16", "int64")] + [
-            Variant(name, "bfloat16", arch) for arch in others
-        ]
+        arch = {"nvrar-put": "sm_80", "nvrar-put-lamport": "sm_100"}.get(name, "sm_90")
+        siblings = name.startswith("nvrar-put-")  # their int64 has the cells of nvrar-put
+        widest = [] if siblings else [Variant(name, "int64", "sm_90")]
+        return [Variant(name, "bfloat16", arch), *widest]
     all_types = kernel(name).file.dtypes
     some = [each for each in all_types if each in ("bfloat16", "float64")]
     return [Variant(name, dtype, arch) for arch in ARCHS for dtype in (all_types if arch == "sm_90" else some)]

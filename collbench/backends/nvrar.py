@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from collbench.backends import ExactOrder, Opening, Session, UsageError, _kernels
+from collbench.backends._trips import quickest
 from collbench.backends._specs import labelled
 from collbench.kernels.revisions import own_revision
 from collbench.kernels.session import open_communicator
@@ -21,6 +22,7 @@ from collbench.tune.table import Table
 
 if TYPE_CHECKING:
     from collbench.devices.device import Array, Call, Device
+    from collbench.kernels.session import Communicator
     from collbench.plan.problem import Problem
     from collbench.ranks.world import World
 
@@ -28,20 +30,23 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Family:
     """The kernels of one collective by default: in one hop, with fewer bytes (``frugal``), and where only puts reach
-    other nodes (None where there is none)."""
+    other nodes (None where there is none), with ``others`` for some networks, sizes and numbers of nodes."""
 
     one_hop: str
     frugal: str
     by_puts: str | None
+    others: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them."""
+        """All that every revision has."""
         return tuple(filter(None, (self.one_hop, self.frugal, self.by_puts)))
 
 
 FAMILIES = {
-    "all_reduce": Family("oneshot", "nvrar-lamport", "nvrar-put"),
+    "all_reduce": Family(
+        "oneshot", "nvrar-lamport", "nvrar-put", ("nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-halving")
+    ),
     "reduce_scatter": Family("oneshot-reduce-scatter", "oneshot-reduce-scatter", "nvrar-reduce-scatter"),
     "all_gather": Family("oneshot-all-gather", "oneshot-all-gather", "nvrar-all-gather"),
     "all_reduce_rms_norm": Family("oneshot-norm", "nvrar-norm", None),
@@ -202,8 +207,15 @@ class NvrarSession:
         by_puts = FAMILIES[problem.collective.name].by_puts or default(problem)
         if self.device.kind == "cpu":  # few long phases: the fewest context switches between ranks that share a core
             return by_puts
-        reached = open_communicator(self.world, self.device).reaches(range(problem.layout.size))
-        return default(problem) if reached else by_puts
+        comm = open_communicator(self.world, self.device)
+        return default(problem) if comm.reaches(range(problem.layout.size)) else self._over(comm, by_puts, problem)
+
+    def _over(self, comm: Communicator, by_puts: str, problem: Problem) -> str:
+        """``by_puts``, or what the rule prefers of the others that this revision has and the network allows."""
+        there = set(FAMILIES[problem.collective.name].others) & set(_kernels.own_names(self.nvrar.label))
+        others = [self.nvrar.kernel(name).kernel for name in sorted(there)]
+        able = [kernel for kernel in others if not comm.refuses(kernel)]
+        return quickest([self.nvrar.kernel(by_puts).kernel, *able], problem) if able else by_puts
 
     def _tuned(self, problem: Problem) -> str | None:
         from collbench.host import environment, fabric

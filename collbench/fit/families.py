@@ -18,6 +18,7 @@ _FOR_ALL_REDUCE: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "nccl-symm": ("one-shot", "two-shot"), "torch-symm": ("one-shot", "two-shot"),
     "flashinfer": ("one-shot", "two-shot"), "nvshmem": ("one-shot",), "mpi-nvrar": ("nvrar",),
     "oneshot": ("one-shot",), "nvrar-lamport": ("nvrar",), "nvrar-ll": ("nvrar",), "nvrar-put": ("nvrar",),
+    "nvrar-put-lamport": ("nvrar",),
 })  # fmt: skip
 _BETWEEN = MappingProxyType({  # what mpi-nvrar does between nodes, by its parameter of that name
     "one-shot": ("nvrar, one-shot",), "two-shot": ("nvrar, two-shot",), "halving": ("nvrar, halving",),

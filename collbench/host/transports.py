@@ -31,6 +31,12 @@ NETWORKS = {
     "efa": ("ofi/efa", "libfabric/efa"),
     "tcp": ("socket", "tcp", "ofi/tcp", "ofi/sockets"),
 }
+# Transports of NVSHMEM that write aligned words of 4 bytes whole, and each word of a put once. They write to a GPU over
+# PCIe, whose packets hold whole words of 4 bytes. A responder on a reliable connection of InfiniBand does not execute
+# again what it receives again (InfiniBand Architecture Specification, volume 1), and a stream of TCP holds every byte
+# once. The manuals of libfabric's providers (fi_cxi, fi_efa) do not promise the latter, and which transport UCX chooses
+# is not known here.
+WHOLE_WORDS_ONCE = ("ibrc", "ibgda", "ibdevx", "gpunetio", "tcp")
 
 
 def _network(name: str, log: str) -> str:
@@ -86,6 +92,11 @@ def merged(names: Iterable[str]) -> str:
     if networks:
         return "+".join(sorted(networks))
     return UNKNOWN if UNKNOWN in parts or not parts else "+".join(sorted(parts))
+
+
+def writes_words_once(transport: str) -> bool:
+    """Whether puts over ``transport`` write whole words, each once: what Lamport cells between nodes rely on."""
+    return set(transport.split("+")) <= {*WHOLE_WORDS_ONCE, *INSIDE}
 
 
 def families(transport: str) -> frozenset[str]:

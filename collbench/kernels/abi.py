@@ -21,13 +21,15 @@ ESCAPES = (0x9E3779B8, 0x9E3779B9)  # the 32-bit words that escape in a Lamport 
 
 @dataclass(frozen=True)
 class Scratch:
-    """Symmetric memory of a communicator, in bytes: gates, then two halves of flagged and two of Lamport cells.
+    """Symmetric memory of a communicator, in bytes: gates, then two halves each of flagged cells, of Lamport cells, and
+    of the outbox, where kernels pack what they put.
 
     ``slack``: bytes of a half reserved for rounding its slots up to whole tiles; a kernel that needs more takes more.
     """
 
     flagged_half: int
     lamport_half: int
+    outbox_half: int = 0
     slack: int = 0
 
     @property
@@ -38,16 +40,16 @@ class Scratch:
     @property
     def bytes(self) -> int:
         """Size of the scratch."""
-        return self.lamport_at + 2 * self.lamport_half
+        return self.lamport_at + 2 * (self.lamport_half + self.outbox_half)
 
 
 # Lamport cells hold 64 MiB on one node and about half of that between nodes; larger messages take several launches. The
 # flagged half also holds the notes on escaped Lamport cells, 8 bytes for each.
-ON_GPU = Scratch(100 << 20, 200 << 20, slack=4 << 20)
+ON_GPU = Scratch(100 << 20, 200 << 20, 64 << 20, slack=4 << 20)
 # Fits the host's caches, and its shared memory, which containers may limit to 64 MiB. Where there is less, larger
 # messages take more launches.
-ON_CPU = Scratch(1 << 20, 2 << 20)
-SMALLER_ON_CPU = tuple(Scratch(half, 2 * half) for half in (256 << 10, 64 << 10, 16 << 10))
+ON_CPU = Scratch(1 << 20, 2 << 20, 512 << 10)
+SMALLER_ON_CPU = tuple(Scratch(half, 2 * half, half // 2) for half in (256 << 10, 64 << 10, 16 << 10))
 
 
 class Stuck(ctypes.Structure):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from collbench.devices.cuda import check
 from collbench.devices.nvshmem import start, transport
 from collbench.errors import CannotRunError, HangError
+from collbench.host import transports
 from collbench.kernels import nvrtc
 from collbench.kernels.abi import MARKS, ON_GPU, Stuck, alarm_of, args_of, first_state
 from collbench.kernels.cubin import uses_nvshmem
@@ -95,9 +96,16 @@ class GpuCommunicator:
         """Why the kernel cannot run, or None: loads and stores must reach every rank, or every rank of this node."""
         nodes = self._world.layout.nodes
         mine, anywhere = nodes[self._world.rank], kernel.file.nodes == "one"
-        if self.reaches(rank for rank, node in enumerate(nodes) if anywhere or node == mine):
+        if not self.reaches(rank for rank, node in enumerate(nodes) if anywhere or node == mine):
+            return f"{kernel.file.name} needs ranks that reach each other by loads and stores; these do not"
+        return None if anywhere or kernel.file.cell == "ll" else self._refuses_words(kernel)
+
+    def _refuses_words(self, kernel: Kernel) -> str | None:
+        """Why Lamport cells cannot be put over the transport of these members, or None."""
+        found = transports.merged(self._world.comm.allgather(self.transport()))
+        if transports.writes_words_once(found):
             return None
-        return f"{kernel.file.name} needs ranks that reach each other by loads and stores; these do not"
+        return f"{kernel.file.name} needs puts that write whole words, each once; {found} does not promise that"
 
     def transport(self) -> str:
         """The transports of kernels from this rank to the other members."""

@@ -57,11 +57,11 @@ class KernelFile:
 
     ``order``: its order of additions, where that is documented. "flat": the contributions of all ranks in rank order,
     16-bit floats in fp32 with one rounding; "nodes": node sums, then the sum of these in order, each rounded; "nvrar":
-    node sums, then recursive doubling, as ``backends.mpi_nvrar``
-    emulates it. ``nodes``: "one" where every rank must reach every other by loads and stores. ``wire`` and ``scratch``
-    are formulas (see ``formula.value``): bytes that one rank sends per call, and bytes that it occupies in one half of
-    the scratch. ``cell``: the kind of cells that it uses. ``defines``: further compile-time parameters, each with its
-    default first. ``blocks`` and ``threads``: launch shapes to try. ``tile``: contiguous cells of a slot.
+    node sums, then recursive doubling, as ``backends.mpi_nvrar`` emulates it. ``nodes``: "one" where every rank must
+    reach every other by loads and stores. ``wire`` and ``scratch`` are formulas (see ``formula.value``): bytes that one
+    rank sends per call, and bytes that it occupies in one half of the scratch; ``outbox``: bytes of its outbox that it
+    packs, where it uses that. ``cell``: the kind of cells that it uses. ``defines``: further compile-time parameters,
+    each with its default first. ``blocks`` and ``threads``: launch shapes to try. ``tile``: contiguous cells of a slot.
     ``max_bytes``: its longest message. ``phases``: the phases that end at marks 1, 2, ...; "doubling" stands for
     floor(log2(N)) of them. ``headers``: the folder of the headers that come with collbench, of a git revision; None for
     the present ones. ``escapes``: whether Lamport cells of these headers hold any bits, those of integers included.
@@ -76,6 +76,7 @@ class KernelFile:
     nodes: str
     wire: str
     scratch: str
+    outbox: str | None
     cell: str
     blocks: tuple[int, ...]
     threads: tuple[int, ...]
@@ -134,6 +135,7 @@ def _declared(path: Path, table: Mapping[str, Any]) -> KernelFile:
         nodes=_choice(table, "nodes"),
         wire=_formula(table, "wire"),
         scratch=_formula(table, "scratch"),
+        outbox=_formula(table, "outbox") if "outbox" in table else None,
         cell=_choice_for(table, "cell"),
         blocks=_counts(table, "blocks", MOST_BLOCKS),
         threads=_counts(table, "threads", MOST_THREADS),

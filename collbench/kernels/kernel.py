@@ -18,13 +18,21 @@ from collbench.plan.refusals import other_collective, uneven_nodes
 
 Shape = Mapping[str, int]  # of a launch: blocks, threads, pdl and the kernel's own parameters
 FEW_ROUNDS = 4
+CHUNK = "COLL_CHUNK"  # KiB of a put, at most (common/nodes.cuh)
 RANGES = {"blocks": range(1, MOST_BLOCKS + 1), "threads": range(1, MOST_THREADS + 1), "pdl": range(2)}
 MOST_RANKS = 255  # gates in common/args.cuh
+OUTBOX_SLACK = MOST_RANKS * CELL  # its boxes are as long as a shard, rounded up to whole cells
+WIDEST_WITH_NAN = 4  # bytes of the elements whose sums leave a word for "not arrived" (common/cells.cuh)
 
 
 def plain(define: str) -> str:
     """The user-facing name of a compile-time parameter: ``batch`` for ``COLL_BATCH``."""
     return define.removeprefix("COLL_").lower()
+
+
+def chunk_cells(shape: Shape) -> int:
+    """Cells of a put, at most, of kernels that put chunks; else 0."""
+    return shape.get(CHUNK, 0) * 1024 // CELL
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,13 @@ class Kernel:
         return self.formula(self.file.wire, problem, problem.bytes) * (2 if self.flagged(problem) else 1)
 
     def flagged(self, problem: Problem) -> bool:
-        """Whether cells carry flags. Integers always do under headers whose Lamport cells cannot escape."""
-        return self.file.cell == "ll" or not (self.file.escapes or problem.dtype.is_float)
+        """Whether cells carry flags. Where words may have any bits, Lamport cells need notes on those that escape: not
+        under headers without them, nor between nodes, which a note, a store, does not reach."""
+        file, dtype = self.file, problem.dtype
+        if file.cell == "ll" or not (file.escapes or dtype.is_float):
+            return True
+        any_bits = not (problem.collective.reduces and dtype.is_float and dtype.itemsize <= WIDEST_WITH_NAN)
+        return file.nodes == "any" and any_bits
 
     def formula(self, text: str, problem: Problem, size: int) -> float:
         """The value of a header's formula for a message of ``size`` bytes, without flags."""
@@ -108,9 +121,11 @@ class Kernel:
             return shape | rows.shape(self.file, problem) | {"pdl": 1} | dict(self.parameters)
         cells, batch = self.cells(problem), self._batch(problem, shape)
         most = shape.get("blocks", max(self.file.blocks))
-        enough = (threads for threads in sorted(self.file.threads) if threads * batch * most >= cells)
+        chunk = chunk_cells(shape)
+        useful = min(cells, chunk) if chunk else -(-cells // (batch * most))
+        enough = (threads for threads in sorted(self.file.threads) if threads >= useful)
         shape.setdefault("threads", next(enough, max(self.file.threads)))
-        shape.setdefault("blocks", max(1, min(most, -(-cells // (shape["threads"] * batch)))))
+        shape.setdefault("blocks", max(1, min(most, -(-cells // (chunk or shape["threads"] * batch)))))
         shape.setdefault("pdl", 1)
         return shape
 
@@ -127,16 +142,21 @@ class Kernel:
         file = self.file
         shapes = []
         for blocks, threads, *values in product(file.blocks, file.threads, *file.defines.values()):
-            batch = dict(zip(file.defines, values, strict=True)).get("COLL_BATCH", 1)
-            if self._suits(problem, blocks, threads, batch):
-                shapes.append({"blocks": blocks, "threads": threads} | dict(zip(file.defines, values, strict=True)))
+            own = dict(zip(file.defines, values, strict=True))
+            if self._suits(problem, blocks, threads, own):
+                shapes.append({"blocks": blocks, "threads": threads} | own)
         tails = [":".join(f"{plain(name)}={number}" for name, number in shape.items()) for shape in shapes]
         return (file.name, *(f"{file.name}:{tail}" for tail in tails))
 
-    def _suits(self, problem: Problem, blocks: int, threads: int, batch: int) -> bool:
+    def _suits(self, problem: Problem, blocks: int, threads: int, own: Shape) -> bool:
         if problem.hidden and not rows.suits(threads, problem):
             return False
-        at_once, cells = blocks * threads * batch, self.cells(problem)
+        chunk, cells = chunk_cells(own), self.cells(problem)
+        if chunk // 2 >= cells and own[CHUNK] > min(self.file.defines[CHUNK]):
+            return False  # a smaller one holds the message as well
+        if chunk and blocks > 1 and blocks * chunk // 2 >= cells:
+            return False
+        at_once = blocks * threads * own.get("COLL_BATCH", 1)
         if problem.hidden:
             at_once, cells = blocks, rows.count(problem)
         busy = blocks == min(self.file.blocks) or at_once // 2 < cells
@@ -153,6 +173,7 @@ class Kernel:
             "COLL_NODES": layout.node_count, "COLL_LOCAL": layout.per_node or 1,
             "COLL_FLAGGED": int(self.flagged(problem)), "COLL_THREADS": shape["threads"], "COLL_TILE": self.file.tile,
             "COLL_FLAGGED_HALF": scratch.flagged_half, "COLL_LAMPORT_HALF": scratch.lamport_half,
+            "COLL_OUTBOX_HALF": scratch.outbox_half,
             "COLL_ARGS_BYTES": ctypes.sizeof(args_type(layout.size)),
             "COLL_PHASES": mark_enumerators(self.file.phases, layout.node_count),
             **({"COLL_PARTS": 1} if problem.collective.splits else {}), **own, **rows.defines(problem),
@@ -163,10 +184,17 @@ class Kernel:
         slots = self.formula(self.file.scratch, problem, 1) * self.parts(problem)
         return (math.ceil(slots) + 1) * self.file.tile * CELL
 
+    def outbox_bytes(self, problem: Problem, size: int) -> float:
+        """Bytes of the outbox that a message of ``size`` bytes takes, flags included."""
+        flags = 2 if self.flagged(problem) else 1
+        return flags * self.formula(self.file.outbox, problem, size) if self.file.outbox else 0
+
     def elements_at_once(self, problem: Problem, scratch: Scratch) -> int:
         """Elements that fit one launch with this scratch; 0 where it is too small."""
         half = scratch.flagged_half // 2 if self.flagged(problem) else scratch.lamport_half  # half of a cell is flag
         slack = max(scratch.slack, self.tiles_bytes(problem))
         size = max(0, half - slack) / self.formula(self.file.scratch, problem, 1)
+        if packed := self.outbox_bytes(problem, 1):
+            size = min(size, max(0, scratch.outbox_half - OUTBOX_SLACK) / packed)
         unit = 65536 if size >= 65536 else 1024
         return rows.whole(int(size) // unit * unit // problem.dtype.itemsize, problem)

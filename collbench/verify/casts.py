@@ -9,7 +9,7 @@ from random import Random
 from typing import TypeVar
 
 from collbench.kernels.abi import Scratch
-from collbench.kernels.kernel import Kernel, plain
+from collbench.kernels.kernel import OUTBOX_SLACK, Kernel, plain
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES, Dtype
 from collbench.plan.layout import Layout
@@ -115,7 +115,7 @@ def _in_turns(choices: Sequence[T], count: int, draw: Random) -> list[T]:
 
 def scratch_for(kernels: Iterable[Kernel], layout: Layout, room: int) -> Scratch:
     """The smallest scratch in which each of ``kernels`` can send messages of ``room`` bytes, whatever their type."""
-    flagged = lamport = PAGE
+    flagged = lamport = outbox = PAGE
     for kernel in kernels:
         for name in kernel.file.dtypes:
             hidden = HIDDEN[0] if COLLECTIVES[kernel.file.collective].normalises else 0
@@ -125,8 +125,9 @@ def scratch_for(kernels: Iterable[Kernel], layout: Layout, room: int) -> Scratch
                 flagged = max(flagged, 2 * data + tiles)
             else:
                 lamport = max(lamport, data + tiles)
+            outbox = max(outbox, OUTBOX_SLACK + int(kernel.outbox_bytes(problem, room)))
     flagged = max(flagged, lamport // 2)  # notes on escaped cells
-    return Scratch(*(-(-half // PAGE) * PAGE for half in (flagged, lamport)))
+    return Scratch(*(-(-half // PAGE) * PAGE for half in (flagged, lamport, outbox)))
 
 
 def words_of(kernel: Kernel) -> str:

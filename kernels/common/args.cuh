@@ -47,8 +47,10 @@ static_assert(sizeof(Given) >= sizeof(Args) + sizeof(u64) + sizeof(int) * PLACES
 using Given = Args;
 #endif
 
-// The scratch: gates, then two halves of flagged cells and two of Lamport cells.
+// The scratch: gates, then two halves of flagged cells, two of Lamport cells, and two of an outbox, in which kernels
+// pack what they put: nobody waits for anything there, so it may hold any bits.
 constexpr u64 GATES_AT = 0, GATES_BYTES = 4096;
 constexpr u64 FLAGGED_AT = GATES_AT + GATES_BYTES, LAMPORT_AT = FLAGGED_AT + 2 * COLL_FLAGGED_HALF;
+constexpr u64 OUTBOX_AT = LAMPORT_AT + 2 * COLL_LAMPORT_HALF;
 constexpr u64 HALF = FLAGGED ? COLL_FLAGGED_HALF : COLL_LAMPORT_HALF;
 static_assert((2 * PLACES + 2) * sizeof(u64) <= GATES_BYTES, "more ranks than gates");

@@ -34,7 +34,7 @@ OUTLINE void meet(const Args& a, u64 epoch, u64 value) {
 
 OUTLINE void rewind(const Args& a, u64 epoch) {
   if (blockIdx.x == 0) {
-    meet(a, epoch, 2 * epoch);
+    meet(a, epoch, 2 * epoch);  // no put of the last call still reads its source here
     char* flagged = a.scratch[a.place] + FLAGGED_AT;
     constexpr u64 cells = 2 * COLL_FLAGGED_HALF / CELL;
     for (u64 i = threadIdx.x; i < cells; i += blockDim.x) store_cell(flagged + i * CELL, {0, 0, 0, 0});

@@ -2,7 +2,7 @@
 #pragma once
 
 #if COLL_USES_PUT
-// `cells` cells from offset `from` of this rank's half to offset `to` of that at `place`; called by whole blocks.
+// `cells` cells from `from`, in this rank's scratch, to offset `to` of the half at `place`; called by whole blocks.
 //
 // No signal and no quiet: cells carry their own validity. The source may be overwritten two calls later: its target has
 // read the cells by then. The cells were stored by all threads of the block and are read by one transfer, so NVSHMEM
@@ -10,8 +10,13 @@
 // __threadfence() at the head of transfer_dma (proxy_device.cuh), IBGDA in IBGDA_MEMBAR before it rings the doorbell
 // (ibgda_device.cuh). That is the scope of the device, not of the system: enough, since the network reads this memory
 // through the L2 of its owner. Over NVLink the threads copy, after the barrier.
-INLINE void put_cells(const Call& call, int place, u32 to, u32 from, u32 cells) {
+//
+// What a network must do. Flagged cells: deliver aligned 8 bytes whole, in any order. Lamport cells: deliver aligned 4
+// bytes whole, in any order, and write each of them once, since a second write of the same put could arrive after its
+// reader has cleared the cell, and would pass for a cell of a later call. The host asks the transport
+// (collbench/host/transports.py) and refuses Lamport cells where it does not promise that.
+INLINE void put_cells(const Call& call, int place, u32 to, const char* from, u32 cells) {
   __syncthreads();  // the whole chunk is packed. Both addresses are this rank's: NVSHMEM translates the target
-  if (cells) nvshmemx_putmem_nbi_block(call.own + to, call.own + from, cells * CELL, call.a.pe[place]);
+  if (cells) nvshmemx_putmem_nbi_block(call.own + to, from, cells * CELL, call.a.pe[place]);
 }
 #endif

@@ -4,7 +4,7 @@
 //   COLL_FLAGGED            1: flagged cells; 0: Lamport cells
 //   COLL_THREADS            threads per block, exactly
 //   COLL_TILE               contiguous cells of a slot
-//   COLL_*_HALF             bytes of one half of the scratch, for flagged and for Lamport cells
+//   COLL_*_HALF             bytes of one half of the scratch, for flagged and Lamport cells, and for the outbox
 //   COLL_PHASES             the phases of the kernel's header, as enumerators with their numbers
 //   COLL_MARKS              where phases are timed: marks per block
 //   COLL_PARTS              1 where every rank has a part of the message: reduce_scatter, all_gather

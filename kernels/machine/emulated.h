@@ -19,6 +19,7 @@ void coll_emu_wait_for_previous();
 void coll_emu_let_next_launch();
 void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoch);
 void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now);
+void coll_emu_put_in(void* to, const void* from, std::size_t bytes, int pe, bool now, u32 piece);
 bool coll_emu_copies();
 void* coll_emu_peer(const void* mine, int pe);
 }
@@ -28,6 +29,7 @@ struct alignas(16) Cell { u32 x, y, z, w; };
 // Bytes of a cell that become visible together. Flagged cells rely on 8; for Lamport cells nothing beyond the 4 of the
 // PTX model is assumed.
 constexpr u32 PIECE = COLL_FLAGGED ? 8 : 4;
+constexpr u32 NETWORK_PIECE = COLL_FLAGGED ? 8 : 4;  // of a put, the same
 
 INLINE Cell load_cell(const char* p) {
   Cell c;
@@ -94,7 +96,7 @@ enum : unsigned { LOOKS = 1024 };  // iterations of a spin between two readings 
 INLINE void* nvshmem_ptr(const void* mine, int pe) { return coll_emu_peer(mine, pe); }
 // A share of a put, by one thread: over NVLink it loads and stores, over a network it asks a proxy to.
 INLINE void put_share(char* to, const char* from, std::size_t bytes, int pe, bool now) {
-  if (!coll_emu_copies()) return coll_emu_put(to, from, bytes, pe, now);
+  if (!coll_emu_copies()) return coll_emu_put_in(to, from, bytes, pe, now, NETWORK_PIECE);
   u64 words[2];
   const u32 piece = bytes < PIECE ? u32(bytes) : PIECE;
   coll_emu_load(from, words, u32(bytes), piece);

@@ -202,15 +202,19 @@ bool coll_emu_copies() { return w->plan.copies; }
 void* coll_emu_peer(const void* mine, int pe) {
   return w->heap + place(mine) + (std::size_t(pe) - me().pe) * w->plan.stride;
 }
-void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now) {
+// In pieces of `piece` bytes, 8 at most.
+void coll_emu_put_in(void* to, const void* from, std::size_t bytes, int pe, bool now, u32 piece) {
   point();
   show_seen(me(), SYSTEM, SELF);  // a put includes what this thread has stored or seen; it reads its own rank's memory
   char* target = static_cast<char*>(coll_emu_peer(to, pe));
-  for (std::size_t at = 0; at < bytes; at += 8) {
-    u64 value;
-    std::memcpy(&value, static_cast<const char*>(from) + at, 8);
-    send(target + at, now ? nullptr : static_cast<const char*>(from) + at, value, 8, true);
+  for (std::size_t at = 0; at < bytes; at += piece) {
+    u64 value = 0;
+    std::memcpy(&value, static_cast<const char*>(from) + at, piece);
+    send(target + at, now ? nullptr : static_cast<const char*>(from) + at, value, piece, true);
   }
+}
+void coll_emu_put(void* to, const void* from, std::size_t bytes, int pe, bool now) {
+  coll_emu_put_in(to, from, bytes, pe, now, 8);
 }
 void coll_emu_pause(const void* cell, u32 phase, u32 step, u32 partner, u64 epoch) {
   Runner& self = me();

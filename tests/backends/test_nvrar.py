@@ -173,17 +173,32 @@ def table(problem: Problem, fabric: str, spec: str) -> Table:
     return {key: (Choice(problem.bytes, spec, 2.0, "oneshot", 3.0, 3, "run"),)}
 
 
-def picked(monkeypatch: pytest.MonkeyPatch, problem: Problem, reached: bool = True, kind: str = "gpu") -> str:
-    """The spec that a session chooses for ``problem``, once for all its calls, on a device of this kind."""
+def picked(
+    monkeypatch: pytest.MonkeyPatch, problem: Problem, reached: bool = True, kind: str = "gpu", words: bool = False
+) -> str:
+    """The spec that a session chooses for ``problem``, once for all its calls, on a device of this kind; ``words``:
+    whether puts write whole words."""
     found: list[str] = []
+    known = _kernels.find
 
     def find(name: str) -> object:
-        found.append(name)
-        return SimpleNamespace(open=lambda *_: SimpleNamespace(prepare=lambda *_: name))
+        def opened(*_: object) -> object:
+            found.append(name)
+            return SimpleNamespace(prepare=lambda *_: name)
 
-    comm = SimpleNamespace(reaches=lambda ranks: reached and list(ranks) == list(range(problem.layout.size)))
+        return SimpleNamespace(open=opened, kernel=known(name).kernel)
+
+    comm = SimpleNamespace(
+        reaches=lambda ranks: reached and list(ranks) == list(range(problem.layout.size)),
+        refuses=lambda one: None if words or one.file.cell == "ll" else "no whole words",
+    )
     monkeypatch.setattr(nvrar, "open_communicator", lambda *_: comm)
-    monkeypatch.setattr(_kernels, "find", find)
+    with monkeypatch.context() as patch:
+        patch.setattr(_kernels, "find", find)
+        return _twice(found, kind, problem)
+
+
+def _twice(found: list[str], kind: str, problem: Problem) -> str:
     world: Any = Picker(kind)
     session: Any = nvrar.NvrarSession(world, world, 0, None)
     calls = [session.prepare(problem, None, None) for _ in range(2)]
@@ -220,6 +235,31 @@ def test_puts_where_loads_and_stores_do_not_reach(monkeypatch: pytest.MonkeyPatc
     for problem in (a_problem(), a_problem(size=64 << 20), a_problem(layout=VIRTUAL)):
         assert picked(monkeypatch, problem, reached=False) == "nvrar-put"
         assert picked(monkeypatch, problem) == nvrar.default(problem) != "nvrar-put"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "size", "dtype", "words", "name"),
+    [  # a trip is worth 250 kB; on nodes of one rank a shard is the message
+        (2, 4096, "bfloat16", False, "nvrar-put"),
+        (2, 4096, "bfloat16", True, "nvrar-put-lamport"),
+        (2, 16 << 20, "bfloat16", True, "nvrar-put-lamport"),
+        (2, 16 << 20, "int32", True, "nvrar-put"),
+        (4, 16 << 10, "bfloat16", True, "nvrar-put-oneshot"),  # 1 trip and 98 kB, rather than 2 trips and 33 kB
+        (4, 128 << 10, "bfloat16", True, "nvrar-put-lamport"),
+        (4, 64 << 10, "bfloat16", False, "nvrar-put-oneshot"),
+        (4, 256 << 10, "bfloat16", False, "nvrar-put"),
+        (4, 512 << 10, "bfloat16", True, "nvrar-put-lamport"),
+        (4, 4 << 20, "bfloat16", True, "nvrar-put-halving"),  # 4 trips and 1.5 times the bytes, rather than 2 and 2
+        (8, 4 << 20, "float32", True, "nvrar-put-halving"),
+        (3, 4096, "float32", False, "nvrar-put-oneshot"),  # folding takes 2 more trips
+    ],
+)
+def test_between_nodes_trips_and_bytes_decide(
+    monkeypatch: pytest.MonkeyPatch, nodes: int, size: int, dtype: str, words: bool, name: str
+) -> None:
+    monkeypatch.setattr(tuned, "read_tables", tuple)
+    problem = a_problem(dtype=dtype, layout=a_layout(nodes, nodes=nodes), size=size)
+    assert picked(monkeypatch, problem, reached=False, words=words) == name
 
 
 @pytest.mark.parametrize(

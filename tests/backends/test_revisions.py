@@ -204,7 +204,8 @@ def test_a_revision_must_have_all_that_nvrar_chooses_from(tree: Tree, damage: st
     elif damage == "kernel":
         tree.change("nvrar_ll.cu", "/* collbench", "/* other")
     else:
-        (tree.kernels / "nvrar_put.cu").unlink()
+        for name in ("nvrar_put.cu", "nvrar_put_lamport.cu"):
+            (tree.kernels / name).unlink()
     tree.commit()
     words = {"table": "was written by a newer collbench", "kernel": f"nvrar-ll@{head(tree)} is not a kernel that this",
              "missing": f"nvrar-put@{head(tree)} does not exist"}  # fmt: skip

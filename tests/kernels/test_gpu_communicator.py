@@ -81,6 +81,44 @@ def test_a_communicator_knows_what_its_kernels_take(
     assert asked == [(transport == "p2p", True, provider or "cxi")]
 
 
+class Members:
+    """A world of two members, one of which this is."""
+
+    rank = 0
+    layout = Layout((0, 1), (0, 1))
+
+    def __init__(self, reached: bool, transports: list[str]) -> None:
+        self.reached, self.transports, self.comm = reached, transports, self
+
+    def allreduce(self, mine: bool, op: object) -> bool:
+        return mine and self.reached
+
+    def allgather(self, mine: str) -> list[str]:
+        return self.transports
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "words"),
+    [
+        ("nvrar-put", ["libfabric/cxi", "libfabric/cxi"], None),
+        ("nvrar-put-lamport", ["ibrc", "ibrc"], None),
+        ("nvrar-put-lamport", ["tcp", "p2p"], None),
+        ("nvrar-put-lamport", ["ibrc", "libfabric/efa"], "ibrc+libfabric/efa"),
+        ("nvrar-put-lamport", ["unknown", "unknown"], "unknown"),
+        ("nvrar-put-lamport", ["ucx", "ucx"], "ucx"),
+    ],
+)
+def test_puts_without_flags_need_a_transport_that_writes_whole_words_once(
+    name: str, found: list[str], words: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comm = communicator(Members.layout)
+    comm._world = Members(True, found)
+    monkeypatch.setattr(comm, "transport", lambda: found[0])
+    comm.addresses = [1000, 0]
+    reason = f"{name} needs puts that write whole words, each once; {words} does not promise that"
+    assert comm.refuses(kernel(name)) == (reason if words else None)
+
+
 def test_a_spin_that_gave_up_names_both_ranks() -> None:
     comm = communicator(IN_TURN)
     assert comm.alarm() is None
@@ -122,11 +160,29 @@ def kernel(name: str) -> Kernel:
     return found.kernel
 
 
+PUTS = ("nvrar-put", "nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-halving")
+
+
 def slots(backend: Kernel, layout: Layout) -> int:
     """Slots that its kernel cuts the scratch into, as its file has them."""
     steps, local = layout.node_count.bit_length() - 1, layout.size // layout.node_count
     three_phases = 2 * local + steps + 2
-    return {"oneshot": layout.size, "nvrar-put": three_phases + steps + 2}.get(backend.file.name, three_phases)
+    others = {"oneshot": layout.size, "nvrar-put-oneshot": 2 * local + layout.node_count}
+    others["nvrar-put-halving"] = three_phases + 1
+    return others.get(backend.file.name, three_phases)
+
+
+def boxes(name: str, layout: Layout) -> int:
+    """Shards that kernels which put pack in the outbox: as their files have them, or one a step of doubling, and the
+    result for a node that was folded in."""
+    steps = layout.node_count.bit_length() - 1
+    return {"nvrar-put-oneshot": 1, "nvrar-put-halving": 1}.get(name, steps + (layout.node_count > 1 << steps))
+
+
+def has_flags(name: str, dtype: str) -> bool:
+    """Whether its cells do: Lamport cells between nodes hold sums of floats up to 32 bits."""
+    always = name in ("nvrar-ll", "nvrar-put", "nvrar-put-oneshot")
+    return always or (name in PUTS and dtype in ("float64", "int32", "int64"))
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -134,15 +190,16 @@ def slots(backend: Kernel, layout: Layout) -> int:
 @pytest.mark.parametrize("scratch", [ON_GPU, ON_CPU], ids=["gpu", "cpu"])
 def test_the_scratch_holds_every_piece(name: str, layout: Layout, scratch: Scratch) -> None:
     backend = kernel(name)
-    tile = 1024 if name == "nvrar-put" else 128
+    tile = 1 if name in PUTS else 128
     for dtype in backend.file.dtypes:
         problem = a_problem(dtype=dtype, layout=layout, size=1 << 30)
-        flagged = name in ("nvrar-ll", "nvrar-put")
+        flagged = has_flags(name, dtype)
         piece = backend.elements_at_once(problem, scratch) * problem.dtype.itemsize
         cells = -(-piece // (8 if flagged else 16))
         shard = cells if name == "oneshot" else -(-cells * layout.node_count // layout.size)
         used = -(-shard // tile) * tile * 16 * slots(backend, layout)
         assert used <= (scratch.flagged_half if flagged else scratch.lamport_half)
+        assert name not in PUTS or shard * 16 * boxes(name, layout) <= scratch.outbox_half
         if scratch is ON_GPU:
             assert piece >= 65536
             assert piece % 65536 == 0
@@ -176,7 +233,7 @@ def test_a_kernel_is_compiled_for_its_problem(name: str) -> None:
         defines = backend.defines(problem, shape, ON_GPU)
         assert (defines["COLL_DTYPE"], defines["COLL_OP"], defines["COLL_THREADS"]) == (dtype, "max", 64)
         assert (defines["COLL_NODES"], defines["COLL_LOCAL"]) == (layout.node_count, layout.size // layout.node_count)
-        assert defines["COLL_FLAGGED"] == int(backend.file.cell == "ll")
+        assert defines["COLL_FLAGGED"] == int(has_flags(name, dtype))
         assert backend.file.defines.keys() <= defines.keys()
 
 

@@ -20,6 +20,8 @@ from collbench.plan.problem import Problem
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3))
 SIZES = (4, 1000, 4096, 65536, 1 << 20, 64 << 20)
 UNEVEN = Layout((0, 1, 2), (0, 0, 1))
+OTHER_WAYS = ("nvrar-put-oneshot", "nvrar-put-halving")  # to the same order of additions, with other bytes
+THREE_PHASES = [name for name in OF_ALL_REDUCE if ours(name).file.order == "nvrar" and name not in OTHER_WAYS]
 
 
 def test_parameters_are_taken_by_their_plain_names(tmp_path: Path) -> None:
@@ -126,14 +128,27 @@ def test_one_round_is_enough_where_it_can_be_and_no_block_is_idle(name: str) -> 
     for layout, dtype, size in product(LAYOUTS, backend.file.dtypes, SIZES):
         problem = a_problem(dtype=dtype, layout=layout, size=size)
         shape = backend.shape(problem)
-        data = 16 if backend.file.cell == "lamport" else 8
+        data = 8 if backend.flagged(problem) else 16
         cells = -(-size // (data * (1 if backend.file.order == "flat" else layout.size // layout.node_count)))
         most = {"blocks": max(backend.file.blocks), "threads": max(backend.file.threads)}
-        row = shape["threads"] * shape.get("COLL_BATCH", 1)
+        row = 64 * shape.get("COLL_CHUNK", 0) or shape["threads"] * shape.get("COLL_BATCH", 1)
         assert row * shape["blocks"] >= cells or most.items() <= shape.items()
         assert row * (shape["blocks"] - 1) < cells
         assert shape["threads"] in backend.file.threads
         assert shape["pdl"] == 1
+
+
+def test_a_chunk_is_handled_by_one_block_with_a_thread_for_each_cell_if_there_are_as_many() -> None:
+    put, alone = ours("nvrar-put-lamport"), a_layout(2, nodes=2)
+    shapes = [put.shape(a_problem(dtype="bfloat16", layout=alone, size=size)) for size in (16, 4096, 65536, 2 << 20)]
+    assert [(each["blocks"], each["threads"]) for each in shapes] == [(1, 256), (1, 256), (1, 512), (32, 512)]
+    small = ours("nvrar-put-lamport:chunk=4").shape(a_problem(dtype="bfloat16", layout=alone, size=65536))
+    assert (small["blocks"], small["threads"]) == (16, 256)
+
+
+def test_chunks_larger_than_the_message_are_tried_once() -> None:
+    tried = ours("nvrar-put").candidates(a_problem(dtype="bfloat16", layout=a_layout(2, nodes=2), size=1024))[1:]
+    assert {split(spec).parameters["chunk"] for spec in tried} == {"4"}
 
 
 @pytest.mark.parametrize("name", OF_ALL_REDUCE)
@@ -194,6 +209,8 @@ def test_small_messages_try_few_blocks_and_large_ones_many(name: str) -> None:
         ("nvrar-put", a_layout(8), 2 * 14 / 8),
         ("nvrar-put", a_layout(8, nodes=2), 2 * (6 / 4 + 1 / 4)),
         ("nvrar-put", a_layout(8, nodes=8), 2 * 3.0),
+        ("nvrar-put-oneshot", a_layout(8, nodes=8), 2 * 7.0),
+        ("nvrar-put-oneshot", a_layout(8, nodes=2), 2 * (6 / 4 + 1 / 4)),
     ],
 )
 def test_bytes_that_a_rank_sends(name: str, layout: Layout, shares: float) -> None:
@@ -201,8 +218,30 @@ def test_bytes_that_a_rank_sends(name: str, layout: Layout, shares: float) -> No
         assert ours(name).wire_bytes(a_problem(dtype=dtype, layout=layout)) == shares * 4096
 
 
+@pytest.mark.parametrize(
+    ("name", "layout", "shares"),
+    [
+        ("nvrar-put-lamport", a_layout(2, nodes=2), 1.0),
+        ("nvrar-put-lamport", a_layout(8, nodes=8), 3.0),
+        ("nvrar-put-halving", a_layout(8), 14 / 8),
+        ("nvrar-put-halving", a_layout(2, nodes=2), 1.0),
+        ("nvrar-put-halving", a_layout(8, nodes=8), 2 * 7 / 8),
+        ("nvrar-put-halving", a_layout(6, nodes=3), 2 / 2 + (1 + 1) / 2),
+        ("nvrar-put-halving", a_layout(7, nodes=7), 2 * 3 / 4 + 1),
+    ],
+)
+def test_puts_without_flags_send_the_data_alone_but_where_words_may_have_any_bits(
+    name: str, layout: Layout, shares: float
+) -> None:
+    sent = {each: ours(name).wire_bytes(a_problem(dtype=each, layout=layout)) for each in ours(name).file.dtypes}
+    assert {each for each, size in sent.items() if size == shares * 4096} == {"float32", "float16", "bfloat16"}
+    assert {each for each, size in sent.items() if size == 2 * shares * 4096} == {"float64", "int32", "int64"}
+
+
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4, 5, 6, 7, 8, 9])
-@pytest.mark.parametrize("name", [name for name in OF_ALL_REDUCE if ours(name).file.order == "nvrar"])
+@pytest.mark.parametrize(
+    "name", [name for name in OF_ALL_REDUCE if ours(name).file.order == "nvrar" and name not in OTHER_WAYS]
+)
 def test_data_that_is_sent_is_that_of_the_reference(name: str, nodes: int) -> None:
     for local in (1, 2, 4) if nodes > 1 else (2, 4):
         problem = a_problem(layout=a_layout(nodes * local, nodes))

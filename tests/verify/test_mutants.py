@@ -22,9 +22,9 @@ from mutants import (
     in_lamport,
     in_ll,
     in_machine,
+    in_nodes,
     in_oneshot,
     in_place,
-    in_put,
     in_puts,
     in_waiting,
     mutant,
@@ -47,7 +47,7 @@ FOLDING = Draws("nvrar-ll", "3x1", "float32", (1028,))
 HOP = Draws("oneshot", "1x3", "float32", SIZES)
 BATCHES = Draws("nvrar-lamport", "2x2", "bfloat16", SIZES)
 PUTS = Draws("nvrar-put", "2x1", "float32", SIZES)
-PUTS_OF_4 = Draws("nvrar-put", "4x1", "float32", (1028,))
+PARTS_OF_4 = Draws("nvrar-reduce-scatter", "4x1", "float32", (4096,))  # packs what it puts among flagged cells
 
 FLAGS_CHECKED = "return (c.y == flag) & (c.w == flag);"
 WORDS_CHECKED = "return (c.x != EMPTY) & (c.y != EMPTY) & (c.z != EMPTY) & (c.w != EMPTY);"
@@ -63,12 +63,7 @@ OWN_HALF = """Call call = begin_call(a);
   const u64 tiles = (Shards(a, Input(a.in, a.count)).size + TILE - 1) / TILE;
   call.half = FLAGGED_AT + (call.epoch & 1) * tiles * (SLOTS * TILE * CELL);
   call.own = a.scratch[a.place] + call.half;"""
-OUTBOX = "call.a.scratch[call.a.place] + FLAGGED_AT + "  # that of the first half
-ONE_OUTBOX = (
-    in_put("call.send(place, slot(outbox, c), x);", f"store_cell({OUTBOX}slot(outbox, c), pack(x, call.flag()));"),
-    in_put("load_cell(call.own + slot(outbox, c))", f"load_cell({OUTBOX}slot(outbox, c))"),
-    in_puts("call.own + from, cells", f"{OUTBOX}from, cells"),
-)
+ONE_OUTBOX = in_nodes("OUTBOX_AT + (c.epoch & 1) * COLL_OUTBOX_HALF", "OUTBOX_AT")
 CROSSED = (
     in_oneshot("mine = input.load(c);", "const u32 d = (c ^ 1) < cells ? c ^ 1 : c;\n    mine = input.load(d);"),
     in_oneshot("at(a.place, c), mine);", "at(a.place, d), mine);"),
@@ -93,7 +88,7 @@ MUTANTS = (
     mutant("first flag only", FLAGS, 10, in_cells(FLAGS_CHECKED, "return c.y == flag;")),
     mutant("second flag only", FLAGS, 10, in_cells(FLAGS_CHECKED, "return c.w == flag;")),
     mutant("data before flags", FLAGS, 10, in_call(LOOK, TWO_LOOKS)),
-    mutant("machine that keeps 4 bytes whole", FLAGS, 10, in_machine("COLL_FLAGGED ? 8 : 4", "4")),
+    mutant("machine that keeps 4 bytes whole", FLAGS, 10, in_machine(" PIECE = COLL_FLAGGED ? 8 : 4", " PIECE = 4")),
     mutant("three words of four", HOP, 10, in_cells(WORDS_CHECKED, WORDS_CHECKED.replace(" & (c.w != EMPTY)", ""))),
     mutant("NaN of all ones sent", HOP, 5, in_cells("word == EMPTY ? OTHER_NAN : word", "word"), twist=special),
     # Slots and their reuse.
@@ -106,7 +101,7 @@ MUTANTS = (
     mutant("three words cleared", HOP, 10, in_call(CLEARED, CLEARED.replace("EMPTY}", "c[k].w}"))),
     mutant("cleared too early", HOP, 5,
            in_call(LOOK, f"{LOOK} if (at(k) != NONE && arrived(c[k], flag())) {CLEARED}")),
-    mutant("one outbox", PUTS, 40, *ONE_OUTBOX),
+    mutant("one outbox", PUTS, 40, ONE_OUTBOX),
     mutant("put before all packed", PUTS, 10, in_puts("__syncthreads();  // the whole chunk is packed", "//")),
     mutant("put cut short", PUTS, 5, in_puts("cells * CELL, call", "cells * CELL - 8, call")),
     # Epochs.
@@ -114,7 +109,7 @@ MUTANTS = (
     mutant("epoch before all have read it", PAIRS, 20,
            in_call("if (!last_of_block()) return;", "if (threadIdx.x != 0) return;")),
     mutant("wrap without second meeting", PAIRS, 10, in_epoch("meet(a, epoch, 2 * epoch + 1);", ""), twist=near_wrap),
-    mutant("wrap without first meeting", PUTS_OF_4, 20, in_epoch("meet(a, epoch, 2 * epoch);", ""), twist=near_wrap),
+    mutant("wrap without first meeting", PARTS_OF_4, 20, in_epoch("meet(a, epoch, 2 * epoch);", ""), twist=near_wrap),
     mutant("wrap before all is cleared", PAIRS, 20,
            in_epoch("    __syncthreads();\n    __threadfence_system();  // what", "    // what"), twist=near_wrap),
     mutant("wrap to an odd epoch", PAIRS, 40, in_call("add_word(ticks, 2 * TICKS)", "add_word(ticks, TICKS)"),
