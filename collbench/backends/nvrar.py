@@ -12,8 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from collbench.backends import ExactOrder, Opening, Session, UsageError, _kernels
-from collbench.backends._trips import quickest
 from collbench.backends._specs import labelled
+from collbench.backends._trips import quickest
 from collbench.kernels.revisions import own_revision
 from collbench.kernels.session import open_communicator
 from collbench.kernels.session import open_near_wrap as _open_near_wrap

@@ -77,7 +77,7 @@ def test_too_little_shared_memory_is_a_skipped_row(mpich: Mpi) -> None:
     rows = {row.backend: row for row in mpich.rows()}
     assert (rows["mpi"].status, rows["no-room"].status) == ("ok", "skipped")
     assert rows["no-room"].reason == (
-        "rank 0: kernels need 200 KiB in /dev/shm, but 4 KiB are free; enlarge it (Docker: --shm-size)"
+        "rank 0: kernels need 232 KiB in /dev/shm, but 4 KiB are free; enlarge it (Docker: --shm-size)"
     )
 
 
