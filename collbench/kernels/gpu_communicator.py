@@ -101,11 +101,15 @@ class GpuCommunicator:
         return None if anywhere or kernel.file.cell == "ll" else self._refuses_words(kernel)
 
     def _refuses_words(self, kernel: Kernel) -> str | None:
-        """Why Lamport cells cannot be put over the transport of these members, or None."""
+        """Why Lamport cells cannot be put over the transport of these members, or None; rank 0 decides for all."""
         found = transports.merged(self._world.comm.allgather(self.transport()))
-        if transports.writes_words_once(found):
+        doubt = self._world.led(lambda: transports.doubt(found))
+        if doubt is None:
             return None
-        return f"{kernel.file.name} needs puts that write whole words, each once; {found} does not promise that"
+        return (
+            f"{kernel.file.name} needs puts that write whole words, each once; {doubt}. "
+            f"If you know that it does, set {transports.WORDS_ONCE}={found}"
+        )
 
     def transport(self) -> str:
         """The transports of kernels from this rank to the other members."""
