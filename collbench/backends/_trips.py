@@ -6,7 +6,7 @@ ones; where they cross depends on the network's delay times its bandwidth, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from collbench.kernels.formula import value
 from collbench.kernels.kernel import Kernel
@@ -30,10 +30,29 @@ def network_bytes(kernel: Kernel, problem: Problem) -> float:
     return value(kernel.file.wire, P=nodes, G=1, N=nodes, S=shard) * (2 if kernel.flagged(problem) else 1)
 
 
-def quickest(kernels: Sequence[Kernel], problem: Problem) -> str:
+def _cost(name: str, kernel: Kernel, problem: Problem) -> tuple[int, float]:
+    return trips(name, problem.layout.node_count), network_bytes(kernel, problem)
+
+
+def promising(kernels: Mapping[str, Kernel], problem: Problem) -> list[Kernel]:
+    """Of kernels by their names, those that the rule may choose: no other that runs wherever they do takes as few trips
+    and sends as few bytes, but for those behind them. Cells without flags do not run over every network."""
+    costs = {name: _cost(name, kernel, problem) for name, kernel in kernels.items()}
+    places = {name: place for place, name in enumerate(kernels)}
+
+    def beats(one: str, other: str) -> bool:
+        runs = kernels[one].file.cell in ("ll", kernels[other].file.cell)
+        no_more = all(mine <= theirs for mine, theirs in zip(costs[one], costs[other], strict=True))
+        return runs and no_more and (costs[one] != costs[other] or places[one] < places[other])
+
+    return [kernel for name, kernel in kernels.items() if not any(beats(other, name) for other in kernels)]
+
+
+def quickest(kernels: Mapping[str, Kernel], problem: Problem) -> str:
     """The name of the kernel that is quickest by the rule; the first of equals."""
 
-    def cost(kernel: Kernel) -> float:
-        return trips(kernel.file.name, problem.layout.node_count) * BYTES_OF_A_TRIP + network_bytes(kernel, problem)
+    def time(name: str) -> float:
+        steps, sent = _cost(name, kernels[name], problem)
+        return steps * BYTES_OF_A_TRIP + sent
 
-    return min(kernels, key=cost).file.name
+    return min(kernels, key=time)

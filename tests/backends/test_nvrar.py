@@ -118,6 +118,25 @@ def test_it_refuses_what_its_kernel_refuses(problem: Problem, words: str) -> Non
     assert str(nvrar.refuses(problem)).startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "dtype", "ways"),
+    [
+        (2, "bfloat16", {"", "-lamport"}),  # with two nodes, one shot and doubling are the same, and halving is slower
+        (2, "int32", {""}),  # with flags, both are the same
+        (3, "bfloat16", {"", "-lamport", "-oneshot"}),
+        (4, "int32", {"", "-oneshot", "-halving"}),
+        (8, "bfloat16", {"", "-lamport", "-oneshot", "-halving"}),
+    ],
+)
+def test_candidates_between_nodes_are_those_that_differ_in_trips_or_bytes(
+    nodes: int, dtype: str, ways: set[str]
+) -> None:
+    specs = [split(spec) for spec in nvrar.candidates(a_problem(dtype=dtype, layout=a_layout(nodes, nodes=nodes)))]
+    assert {spec.name for spec in specs} == {f"nvrar-put{way}" for way in ways}
+    large = nvrar.candidates(a_problem(dtype=dtype, layout=a_layout(nodes, nodes=nodes), size=64 << 20))
+    assert {split(spec).parameters.get("chunk") for spec in large} == {None, "4", "16", "64", "256"}
+
+
 def test_it_takes_every_size_type_and_operation_of_its_kernels() -> None:
     for layout in (a_layout(2), a_layout(8), REAL, VIRTUAL, a_layout(6, nodes=3)):
         for dtype in ("float32", "float16", "bfloat16", "float64", "int32", "int64"):
