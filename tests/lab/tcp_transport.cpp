@@ -27,6 +27,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -170,12 +171,23 @@ static int act_on(State* s, Peer& peer, const Head& head, const char* data) {
   return 0;
 }
 
+// What a socket has, at most `most` bytes; polls for a while before it sleeps, since to be woken takes longer than many
+// a message does.
+static ssize_t take(int connection, char* to, size_t most) {
+  for (int tries = 0; tries < SPINS; tries++) {
+    const ssize_t got = recv(connection, to, most, MSG_DONTWAIT);
+    if (got >= 0 || errno != EAGAIN) return got;
+    sched_yield();
+  }
+  return recv(connection, to, most, 0);
+}
+
 // Acts on what a peer sends where it was received, until the peer says that it ends; before the ring is used again, the
 // copies out of it end. False: it ended without a word, or a copy failed.
 static bool receive(State* s, Peer& peer) {
   if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) return false;
   for (size_t filled = 0, at = 0;;) {
-    const ssize_t got = recv(peer.data, peer.ring + filled, RECEIVING - filled, 0);
+    const ssize_t got = take(peer.data, peer.ring + filled, RECEIVING - filled);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     filled += got;
