@@ -2,9 +2,9 @@
 // CUDA's driver. Built with the soname of NVIDIA's transport "ibrc" and preloaded, it is what NVSHMEM opens by that
 // name (NVSHMEM_REMOTE_TRANSPORT=ibrc). It listens at the address of the interface LAB_INTERFACE, else of eth0.
 //
-// A put: a copy engine brings the source into pinned memory, the thread that progresses NVSHMEM's proxy sends it, and a
-// thread of the peer receives it into pinned memory, from where a copy engine brings it to its place. Signals travel as
-// puts; additions are a kernel of one thread at the target, atomic also against kernels that run there.
+// A put: a copy engine brings the source into pinned memory, a thread sends it, and a thread of the peer receives it into
+// pinned memory, from where a copy engine brings it to its place, each piece while the next is on its way. Signals travel
+// as puts; additions are a kernel of one thread at the target, atomic also against kernels that run there.
 //
 // Order. What one PE sends to another takes effect there in the order of the calls: a queue, a connection, a stream. So
 // fence has nothing to do, and a signal follows all data. Between several PEs there is no order. A put is cut into
@@ -37,6 +37,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -47,13 +48,14 @@
 
 // ---- State ----
 
-constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20, EVENTS = 512;
-constexpr int SPINS = 2000;
+constexpr size_t CHUNK = 64 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20;
+constexpr int SPINS = 20000;  // some milliseconds
 enum : uint32_t { PUT, ADD, ASK, BYE };
 struct Head { uint32_t what, bytes; uint64_t at; };
-struct Item { int pe; Head head; const char* staged; void* ready; uint64_t value[2]; };  // not staged: the value
+struct Item { int pe; Head head; const char* staged; uint32_t copy; uint64_t value[2]; };  // not staged: the value
 constexpr size_t padded(size_t bytes) { return (bytes + 15) / 16 * 16; }
 static_assert(sizeof(Head) == 16 && CHUNK % 16 == 0, "what is behind it stays aligned");
+constexpr size_t AT_ONCE = CHUNK + sizeof(Head);  // received, so that the copy of a piece overlaps with receiving the next
 
 struct Peer {
   int data = -1, answers = -1;
@@ -66,13 +68,18 @@ struct Peer {
   char* ring = nullptr;
 };
 struct State {
-  std::mutex lock;  // of all that follows but what receivers use: peers' streams, rings and connections
+  std::mutex lock;  // of all that follows but what other threads use: peers' connections, streams and rings
   std::vector<Peer> peers;
   std::deque<Item> queue;
+  std::thread sender;
+  std::condition_variable more;
+  bool is_sending = false, is_ending = false;
+  std::atomic<bool> failed{false};
   void *context = nullptr, *stream = nullptr, *module = nullptr, *add4 = nullptr, *add8 = nullptr;
   char* staging = nullptr;
-  void* events[EVENTS];
-  size_t staged = 0, event = 0;
+  uint32_t* copied = nullptr;  // in pinned memory: the number of copies out of the GPU that have ended
+  uint32_t copies = 0;
+  size_t staged = 0;
   uint64_t puts = 0, additions = 0, bytes = 0, writes = 0;
 };
 
@@ -96,60 +103,92 @@ static bool write_all(int connection, iovec* parts, int count) {
   return true;
 }
 
-static bool write_head(Peer& peer, uint32_t what) {
-  Head head{what, 0, 0};
-  iovec part{&head, sizeof head};
-  return write_all(peer.data, &part, 1);
+static bool is_ready(State* s, const Item& item) {  // without the driver, whose calls wait for each other
+  return !item.staged || (int32_t)(__atomic_load_n(s->copied, __ATOMIC_ACQUIRE) - item.copy) >= 0;
 }
 
-static int is_ready(const Item& item, bool wait, bool* ready) {
-  const int code = !item.ready ? 0 : wait ? cuda.wait_for_event(item.ready) : cuda.is_over(item.ready);
-  *ready = code != NOT_READY;
-  return *ready ? checked(code, "a copy out of the GPU") : 0;
-}
-
-// Sends what has been staged, in order; with `wait`, all that is queued. Items for one peer that are ready share a call
-// of the system. Holds the lock.
-static int send_ready(State* s, bool wait) {
+// Sends the first items of the queue: those that are staged and for one peer share a call of the system. False: none is
+// staged yet. Only the sender takes items, and the lock is not held while the system sends.
+static bool send_some(State* s, std::unique_lock<std::mutex>& held) {
   constexpr int MOST = 16;
-  while (!s->queue.empty()) {
-    iovec parts[2 * MOST];
-    int items = 0;
-    const int pe = s->queue.front().pe;
-    for (Item& item : s->queue) {
-      bool ready;
-      if (items == MOST || item.pe != pe) break;
-      TRY(is_ready(item, wait && !items, &ready));
-      if (!ready) break;
-      parts[2 * items] = {&item.head, sizeof item.head};
-      parts[2 * items + 1] = {item.staged ? (void*)item.staged : item.value, padded(item.head.bytes)};
-      s->bytes += item.head.bytes, items++;
-    }
-    if (!items) return 0;
-    Peer& peer = s->peers[pe];
-    if (!peer.lost && !write_all(peer.data, parts, 2 * items)) lose(peer, pe);
-    peer.unanswered = true, s->writes++;
-    s->queue.erase(s->queue.begin(), s->queue.begin() + items);
+  Item items[MOST];
+  iovec parts[2 * MOST];
+  int count = 0;
+  while (count < MOST && !s->queue.empty()) {
+    const Item& next = s->queue.front();
+    if ((count && next.pe != items[0].pe) || !is_ready(s, next)) break;
+    Item& item = items[count] = next;
+    s->queue.pop_front();
+    parts[2 * count] = {&item.head, sizeof item.head};
+    parts[2 * count + 1] = {item.staged ? (void*)item.staged : item.value, padded(item.head.bytes)};
+    s->bytes += item.head.bytes, count++;
   }
-  s->staged = s->event = 0;  // all of it is free again
-  return 0;
+  if (!count) return false;
+  s->is_sending = true, s->writes++;
+  held.unlock();
+  Peer& peer = s->peers[items[0].pe];
+  if (!peer.lost && !write_all(peer.data, parts, 2 * count)) lose(peer, items[0].pe);
+  held.lock();
+  s->is_sending = false;
+  if (s->queue.empty()) s->staged = 0;  // all of it is free again
+  return true;
 }
+
+static bool copies_fail(State* s) {
+  const int code = cuda.is_idle(s->stream);
+  return code != NOT_READY && checked(code, "copies out of the GPU");
+}
+
+// The sender: until the end, and all has been sent or never will be.
+static void send_all(State* s) {
+  std::unique_lock<std::mutex> held(s->lock);
+  if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) s->failed = true;
+  for (int tries = 0; !s->is_ending || (!s->queue.empty() && !s->failed); tries++) {
+    if (!s->queue.empty() && send_some(s, held)) { tries = 0; continue; }
+    if (tries > SPINS) {
+      if (s->queue.empty()) s->more.wait(held, [s] { return s->is_ending || !s->queue.empty(); });
+      else if (!s->failed && copies_fail(s)) s->failed = true;
+      tries = 0;
+    }
+    held.unlock();
+    sched_yield();
+    held.lock();
+  }
+}
+
+// Waits until everything has been sent. The lock is held before and after.
+static void drain(State* s, std::unique_lock<std::mutex>& held) {
+  while ((!s->queue.empty() || s->is_sending) && !s->failed) {
+    held.unlock();
+    sched_yield();
+    held.lock();
+  }
+}
+
+static void post(State* s, const Item& item) {
+  s->peers[item.pe].unanswered |= item.head.what < ASK;
+  s->queue.push_back(item);
+  if (s->queue.size() == 1) s->more.notify_one();
+}
+
+static void post_head(State* s, int pe, uint32_t what) { post(s, {pe, {what, 0, 0}, nullptr, 0, {}}); }
 
 static int post_value(State* s, int pe, uint32_t what, void* target, const void* value, size_t bytes) {
-  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, nullptr, {}};
+  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, 0, {}};
   memcpy(item.value, value, bytes);
-  s->queue.push_back(item);
-  return send_ready(s, false);
+  post(s, item);
+  return s->failed;
 }
 
-static int post_piece(State* s, int pe, char* target, const char* source, size_t bytes) {
-  if (s->staged + padded(bytes) > STAGING || s->event == EVENTS) TRY(send_ready(s, true));
-  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, s->events[s->event++], {}};
+static int post_piece(State* s, std::unique_lock<std::mutex>& held, int pe, char* target, const char* source,
+                      size_t bytes) {
+  if (s->staged + padded(bytes) > STAGING) drain(s, held);
+  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, ++s->copies, {}};
   s->staged += padded(bytes);
   CUDA(to_host((void*)item.staged, (Gpu)source, bytes, s->stream));
-  CUDA(record(item.ready, s->stream));
-  s->queue.push_back(item);
-  return 0;
+  CUDA(write_word(s->stream, (Gpu)s->copied, item.copy, 0));  // after the copy
+  post(s, item);
+  return s->failed;
 }
 
 // ---- Receiving ----
@@ -187,7 +226,8 @@ static ssize_t take(int connection, char* to, size_t most) {
 static bool receive(State* s, Peer& peer) {
   if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) return false;
   for (size_t filled = 0, at = 0;;) {
-    const ssize_t got = take(peer.data, peer.ring + filled, RECEIVING - filled);
+    const size_t room = RECEIVING - filled;
+    const ssize_t got = take(peer.data, peer.ring + filled, room < AT_ONCE ? room : AT_ONCE);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     filled += got;
@@ -272,7 +312,8 @@ static int allocate(State* s) {
   CUDA(load(&s->module, lab_ptx));
   CUDA(find(&s->add4, s->module, "add4"));
   CUDA(find(&s->add8, s->module, "add8"));
-  for (void*& event : s->events) CUDA(make_event(&event, NO_TIMING));
+  CUDA(make_pinned((void**)&s->copied, sizeof *s->copied, PORTABLE));
+  *s->copied = 0;
   for (Peer& peer : s->peers) if (peer.data >= 0) {
     CUDA(make_stream(&peer.stream, NON_BLOCKING, HIGHEST_PRIORITY));
     CUDA(make_pinned((void**)&peer.ring, RECEIVING, PORTABLE));
@@ -293,6 +334,7 @@ static int connect_all(Transport* t, int*, int) {
   s->peers = std::vector<Peer>(t->pes);
   TRY(connect_peers(t, s));
   TRY(allocate(s));
+  s->sender = std::thread(send_all, s);
   for (int pe = 0; pe < t->pes; pe++) if (pe != t->pe)
     s->peers[pe].receiver = std::thread([s, pe] { if (!receive(s, s->peers[pe])) lose(s->peers[pe], pe); });
   return 0;
@@ -303,23 +345,21 @@ static int release_handle(void*, Transport*) { return 0; }
 static int show_info(Transport*, int) { return 0; }
 static int fence(Transport*, int, int) { return 0; }
 
-static int progress(Transport* t) {
-  std::lock_guard<std::mutex> held(t->state->lock);
-  return send_ready(t->state, false);
-}
+static int progress(Transport* t) { return t->state->failed; }
 
 static int rma(Transport* t, int pe, Verb verb, Memory* remote, Memory* local, Bytes bytes, int) {
   State* s = t->state;
   const size_t size = bytes.count * bytes.size;
-  std::lock_guard<std::mutex> held(s->lock);
+  std::unique_lock<std::mutex> held(s->lock);
   s->puts++;
   if (verb.desc == NVSHMEMI_OP_P) return post_value(s, pe, PUT, remote->ptr, local->ptr, size);
   if (verb.desc != NVSHMEMI_OP_PUT) return SAY("there is no operation %d, only put and p", verb.desc);
   for (size_t at = 0; at < size; at += CHUNK) {
     const size_t piece = size - at < CHUNK ? size - at : CHUNK;
-    TRY(post_piece(s, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, piece));
+    TRY(post_piece(s, held, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, piece));
   }
-  return send_ready(s, !verb.is_nbi);
+  if (!verb.is_nbi) drain(s, held);
+  return s->failed;
 }
 
 static int amo(Transport* t, int pe, void*, AtomicVerb verb, AtomicMemory* target, AtomicBytes bytes, int) {
@@ -343,11 +383,10 @@ static int quiet(Transport* t, int pe, int) {
   uint64_t number;
   {
     std::lock_guard<std::mutex> held(s->lock);
-    TRY(send_ready(s, true));
     for (int n = 0; n < t->pes; n++) {
       Peer& peer = s->peers[n];
       if (n == t->pe || !peer.unanswered || peer.lost) continue;
-      if (!write_head(peer, ASK)) { lose(peer, n); continue; }
+      post_head(s, n, ASK);
       peer.unanswered = false, peer.asked++;
     }
     number = s->peers[pe].asked;
@@ -370,7 +409,15 @@ static int finalize(Transport* t) {  // errors of the driver no longer matter: a
   if (getenv("LAB_COUNTS"))
     SAY("PE %d: %lu puts and signals, %lu additions, %lu bytes in %lu calls", t->pe, s->puts, s->additions, s->bytes,
         s->writes);
-  for (Peer& peer : s->peers) if (peer.data >= 0 && !peer.lost) write_head(peer, BYE);
+  if (s->sender.joinable()) {
+    {
+      std::lock_guard<std::mutex> held(s->lock);
+      for (int pe = 0; pe < t->pes; pe++) if (pe != t->pe) post_head(s, pe, BYE);
+      s->is_ending = true;
+      s->more.notify_one();
+    }
+    s->sender.join();
+  }
   for (Peer& peer : s->peers) if (peer.data >= 0) {
     if (peer.receiver.joinable()) peer.receiver.join();  // connect may have failed; answers go out until the peer ends
     close(peer.data), close(peer.answers);
@@ -379,7 +426,7 @@ static int finalize(Transport* t) {  // errors of the driver no longer matter: a
     cuda.free_pinned(peer.ring);
   }
   if (s->staging) {
-    for (void* event : s->events) cuda.free_event(event);
+    cuda.free_pinned(s->copied);
     cuda.free_stream(s->stream);
     cuda.free_pinned(s->staging);
     cuda.unload(s->module);
