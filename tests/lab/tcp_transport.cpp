@@ -48,14 +48,23 @@
 
 // ---- State ----
 
-constexpr size_t CHUNK = 64 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20;
+constexpr size_t CHUNK = 64 << 10, PACKET = 16 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20;
 constexpr int SPINS = 20000;  // some milliseconds
+constexpr int MOST = 16;      // items that share a call of the system
 enum : uint32_t { PUT, ADD, ASK, BYE };
 struct Head { uint32_t what, bytes; uint64_t at; };
 struct Item { int pe; Head head; const char* staged; uint32_t copy; uint64_t value[2]; };  // not staged: the value
 constexpr size_t padded(size_t bytes) { return (bytes + 15) / 16 * 16; }
 static_assert(sizeof(Head) == 16 && CHUNK % 16 == 0, "what is behind it stays aligned");
 constexpr size_t AT_ONCE = CHUNK + sizeof(Head);  // received, so that the copy of a piece overlaps with receiving the next
+
+// Held for moments by threads that never sleep: one that slept for it would be woken too late.
+struct Lock {
+  std::atomic_flag taken = ATOMIC_FLAG_INIT;
+  void lock() { while (taken.test_and_set(std::memory_order_acquire)) sched_yield(); }
+  void unlock() { taken.clear(std::memory_order_release); }
+};
+using Held = std::unique_lock<Lock>;
 
 struct Peer {
   int data = -1, answers = -1;
@@ -68,11 +77,11 @@ struct Peer {
   char* ring = nullptr;
 };
 struct State {
-  std::mutex lock;  // of all that follows but what other threads use: peers' connections, streams and rings
+  Lock lock;  // of all that follows but what other threads use: peers' connections, streams and rings
   std::vector<Peer> peers;
   std::deque<Item> queue;
   std::thread sender;
-  std::condition_variable more;
+  std::condition_variable_any more;
   bool is_sending = false, is_ending = false;
   std::atomic<bool> failed{false};
   void *context = nullptr, *stream = nullptr, *module = nullptr, *add4 = nullptr, *add8 = nullptr;
@@ -107,27 +116,48 @@ static bool is_ready(State* s, const Item& item) {  // without the driver, whose
   return !item.staged || (int32_t)(__atomic_load_n(s->copied, __ATOMIC_ACQUIRE) - item.copy) >= 0;
 }
 
-// Sends the first items of the queue: those that are staged and for one peer share a call of the system. False: none is
-// staged yet. Only the sender takes items, and the lock is not held while the system sends.
-static bool send_some(State* s, std::unique_lock<std::mutex>& held) {
-  constexpr int MOST = 16;
-  Item items[MOST];
+// Sends a piece in packets, as an adapter would: so its first bytes are on their way while the rest is still copied, and
+// its last ones wait for no more than a packet.
+static bool write_packets(const Peer& peer, const Item& item) {
+  for (size_t at = 0; at < item.head.bytes; at += PACKET) {
+    const size_t bytes = item.head.bytes - at < PACKET ? item.head.bytes - at : PACKET;
+    Head head{PUT, (uint32_t)bytes, item.head.at + at};
+    iovec parts[] = {{&head, sizeof head}, {(void*)(item.staged + at), padded(bytes)}};
+    if (!write_all(peer.data, parts, 2)) return false;
+  }
+  return true;
+}
+
+static bool write_items(const Peer& peer, Item* items, int count) {
   iovec parts[2 * MOST];
+  for (int n = 0; n < count; n++) {
+    parts[2 * n] = {&items[n].head, sizeof items[n].head};
+    parts[2 * n + 1] = {items[n].staged ? (void*)items[n].staged : items[n].value, padded(items[n].head.bytes)};
+  }
+  return write_all(peer.data, parts, 2 * count);
+}
+
+// Sends the first items of the queue: those that are staged and for one peer share a call of the system, but the first
+// after a pause and the last go in packets. False: none is staged yet. Only the sender takes items, and the lock is not
+// held while the system sends.
+static bool send_some(State* s, Held& held, bool paused) {
+  Item items[MOST];
   int count = 0;
-  while (count < MOST && !s->queue.empty()) {
+  bool cut = false;
+  while (count < MOST && !s->queue.empty() && !cut) {
     const Item& next = s->queue.front();
-    if ((count && next.pe != items[0].pe) || !is_ready(s, next)) break;
-    Item& item = items[count] = next;
+    const bool at_an_end = next.staged && (paused || s->queue.size() == 1);
+    if ((count && (at_an_end || next.pe != items[0].pe)) || !is_ready(s, next)) break;
+    s->bytes += next.head.bytes, cut = at_an_end;
+    items[count++] = next;
     s->queue.pop_front();
-    parts[2 * count] = {&item.head, sizeof item.head};
-    parts[2 * count + 1] = {item.staged ? (void*)item.staged : item.value, padded(item.head.bytes)};
-    s->bytes += item.head.bytes, count++;
   }
   if (!count) return false;
   s->is_sending = true, s->writes++;
   held.unlock();
-  Peer& peer = s->peers[items[0].pe];
-  if (!peer.lost && !write_all(peer.data, parts, 2 * count)) lose(peer, items[0].pe);
+  const int pe = items[0].pe;
+  Peer& peer = s->peers[pe];
+  if (!peer.lost && !(cut ? write_packets(peer, items[0]) : write_items(peer, items, count))) lose(peer, pe);
   held.lock();
   s->is_sending = false;
   if (s->queue.empty()) s->staged = 0;  // all of it is free again
@@ -141,10 +171,12 @@ static bool copies_fail(State* s) {
 
 // The sender: until the end, and all has been sent or never will be.
 static void send_all(State* s) {
-  std::unique_lock<std::mutex> held(s->lock);
+  Held held(s->lock);
   if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) s->failed = true;
+  bool paused = true;
   for (int tries = 0; !s->is_ending || (!s->queue.empty() && !s->failed); tries++) {
-    if (!s->queue.empty() && send_some(s, held)) { tries = 0; continue; }
+    paused |= s->queue.empty();
+    if (!s->queue.empty() && send_some(s, held, paused)) { tries = paused = 0; continue; }
     if (tries > SPINS) {
       if (s->queue.empty()) s->more.wait(held, [s] { return s->is_ending || !s->queue.empty(); });
       else if (!s->failed && copies_fail(s)) s->failed = true;
@@ -157,7 +189,7 @@ static void send_all(State* s) {
 }
 
 // Waits until everything has been sent. The lock is held before and after.
-static void drain(State* s, std::unique_lock<std::mutex>& held) {
+static void drain(State* s, Held& held) {
   while ((!s->queue.empty() || s->is_sending) && !s->failed) {
     held.unlock();
     sched_yield();
@@ -180,7 +212,7 @@ static int post_value(State* s, int pe, uint32_t what, void* target, const void*
   return s->failed;
 }
 
-static int post_piece(State* s, std::unique_lock<std::mutex>& held, int pe, char* target, const char* source,
+static int post_piece(State* s, Held& held, int pe, char* target, const char* source,
                       size_t bytes) {
   if (s->staged + padded(bytes) > STAGING) drain(s, held);
   Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, ++s->copies, {}};
@@ -350,7 +382,7 @@ static int progress(Transport* t) { return t->state->failed; }
 static int rma(Transport* t, int pe, Verb verb, Memory* remote, Memory* local, Bytes bytes, int) {
   State* s = t->state;
   const size_t size = bytes.count * bytes.size;
-  std::unique_lock<std::mutex> held(s->lock);
+  Held held(s->lock);
   s->puts++;
   if (verb.desc == NVSHMEMI_OP_P) return post_value(s, pe, PUT, remote->ptr, local->ptr, size);
   if (verb.desc != NVSHMEMI_OP_PUT) return SAY("there is no operation %d, only put and p", verb.desc);
@@ -364,7 +396,7 @@ static int rma(Transport* t, int pe, Verb verb, Memory* remote, Memory* local, B
 
 static int amo(Transport* t, int pe, void*, AtomicVerb verb, AtomicMemory* target, AtomicBytes bytes, int) {
   State* s = t->state;
-  std::lock_guard<std::mutex> held(s->lock);
+  Held held(s->lock);
   switch (verb.desc) {
     case NVSHMEMI_AMO_SET: case NVSHMEMI_AMO_SIGNAL: case NVSHMEMI_AMO_SIGNAL_SET:
       s->puts++;
@@ -382,7 +414,7 @@ static int quiet(Transport* t, int pe, int) {
   if (s->peers.empty() || pe == t->pe) return 0;
   uint64_t number;
   {
-    std::lock_guard<std::mutex> held(s->lock);
+    Held held(s->lock);
     for (int n = 0; n < t->pes; n++) {
       Peer& peer = s->peers[n];
       if (n == t->pe || !peer.unanswered || peer.lost) continue;
@@ -411,7 +443,7 @@ static int finalize(Transport* t) {  // errors of the driver no longer matter: a
         s->writes);
   if (s->sender.joinable()) {
     {
-      std::lock_guard<std::mutex> held(s->lock);
+      Held held(s->lock);
       for (int pe = 0; pe < t->pes; pe++) if (pe != t->pe) post_head(s, pe, BYE);
       s->is_ending = true;
       s->more.notify_one();
