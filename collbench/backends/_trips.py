@@ -7,14 +7,23 @@ ones; where they cross depends on the network's delay times its bandwidth, and t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
+from collbench.host.transports import families
 from collbench.kernels.formula import value
 from collbench.kernels.kernel import Kernel
 from collbench.plan.problem import Problem
 
-# Bytes that a rank can send in the time of one trip: 5 us at 50 GB/s, 10 us at 25 GB/s, or 210 us at 10 Gbit/s. Not
-# tuned.
-BYTES_OF_A_TRIP = 250_000
+# Bytes that a rank can send in the time of one trip between nodes, by network: the latency of a step and the bandwidth
+# of a port for each GPU as in the profiles of links (``fit.profiles``), 7.4 us at 23 GB/s and 5 us at 46 GB/s, which
+# nobody has measured with these kernels. Elsewhere 210 us at 10 Gbit/s, rounded.
+BYTES_OF_A_TRIP: Mapping[str, int] = MappingProxyType({"slingshot": 171_000, "infiniband": 230_000})
+ELSEWHERE = 250_000
+
+
+def bytes_of_a_trip(transport: str) -> int:
+    """Bytes that a rank can send over ``transport`` in the time of a trip."""
+    return min((BYTES_OF_A_TRIP.get(network, ELSEWHERE) for network in families(transport)), default=ELSEWHERE)
 
 
 def trips(name: str, nodes: int) -> int:
@@ -48,11 +57,12 @@ def promising(kernels: Mapping[str, Kernel], problem: Problem) -> list[Kernel]:
     return [kernel for name, kernel in kernels.items() if not any(beats(other, name) for other in kernels)]
 
 
-def quickest(kernels: Mapping[str, Kernel], problem: Problem) -> str:
-    """The name of the kernel that is quickest by the rule; the first of equals."""
+def quickest(kernels: Mapping[str, Kernel], problem: Problem, transport: str) -> str:
+    """The name of the kernel that is quickest over ``transport`` by the rule; the first of equals."""
+    trip = bytes_of_a_trip(transport)
 
     def time(name: str) -> float:
         steps, sent = _cost(name, kernels[name], problem)
-        return steps * BYTES_OF_A_TRIP + sent
+        return steps * trip + sent
 
     return min(kernels, key=time)

@@ -218,7 +218,7 @@ class NvrarSession:
         there = set(FAMILIES[problem.collective.name].others) & set(_kernels.own_names(self.nvrar.label))
         kernels = {name: self.nvrar.kernel(name).kernel for name in (by_puts, *sorted(there))}
         able = {name: one for name, one in kernels.items() if name == by_puts or not comm.refuses(one)}
-        return quickest(able, problem)
+        return quickest(able, problem, self.world.led(comm.transport))
 
     def _tuned(self, problem: Problem) -> str | None:
         from collbench.host import environment, fabric

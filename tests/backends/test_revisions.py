@@ -198,9 +198,9 @@ def test_what_it_says_of_a_problem_is_said_by_the_kernels_of_the_revision(tree: 
 
 
 def test_between_nodes_it_takes_what_suits_the_size_of_the_kernels_of_the_revision(tree: Tree) -> None:
-    of_head, network = Nvrar(head(tree)), SimpleNamespace(refuses=lambda kernel: None)
-    nothing: Any = None
-    session: Any = NvrarSession(nothing, nothing, 0, nothing, of_head)
+    of_head, network = Nvrar(head(tree)), SimpleNamespace(refuses=lambda kernel: None, transport=lambda: "tcp")
+    world: Any = SimpleNamespace(led=lambda action: action())
+    session: Any = NvrarSession(world, world, 0, world, of_head)
     name = session._over(network, "nvrar-put", a_problem(layout=a_layout(8, nodes=8)))
     assert name == "nvrar-put-oneshot"
     assert of_head.kernel(name).kernel.file.name == f"nvrar-put-oneshot@{head(tree)}"
