@@ -34,23 +34,27 @@ NETWORKS = {
 }
 # Transports of NVSHMEM whose puts write aligned words of 4 bytes whole, and each word once. What carries them are the
 # reliable connections of InfiniBand, or a stream of TCP.
-#   whole  PCIe packets carry whole words of 4 bytes, and packets of InfiniBand and RoCE end where an aligned put may be
-#          cut. No document says more: NVSHMEM's manual leaves the order of words open and does not define a word
-#          (NVIDIA/nvshmem issue 6), the halves of 128 bytes may appear one by one (NVIDIA/nccl pull request 2053).
+#   whole  PCIe packets carry whole words of 4 bytes, and those of InfiniBand and RoCE, but for the last one of a put,
+#          multiples of 256 bytes. No document says more: NVSHMEM's manual leaves the order of words open and does not
+#          define a word (NVIDIA/nvshmem issue 6), halves of 128 bytes may appear one by one (NVIDIA/nccl pull request
+#          2053).
 #   once   A responder only acknowledges a write that it receives again (InfiniBand Architecture Specification,
 #          volume 1, C9-105; Linux, drivers/infiniband/sw/rxe/rxe_resp.c, duplicate_request); a stream of TCP holds
 #          every byte once.
 # Neither needs an order, and there is none: writes of InfiniBand are ordered before a completion only (openucx/ucx pull
 # request 4830), and NVSHMEM 3.4.5 registers its heap for PCIe's relaxed order (NVSHMEM_IB_ENABLE_RELAXED_ORDERING).
 WHOLE_WORDS_ONCE = ("ibrc", "ibgda", "ibdevx", "gpunetio", "tcp")
-# What is missing for others. FI_OPT_EFA_WRITE_IN_ORDER_ALIGNED_128_BYTES would promise both; cxi's manual
-# speaks of lost packets for atomic operations only.
+# What is missing for others. EFA's is from aws/aws-ofi-nccl pull request 280; under an option that NVSHMEM 3.4.5 does
+# not set, FI_OPT_EFA_WRITE_IN_ORDER_ALIGNED_128_BYTES, it promises both (fi_efa(7)).
 _DOUBTS = {
-    "libfabric/cxi": "fi_cxi(7) does not say that a write that is sent again is written once",
-    "libfabric/efa": "fi_efa(7) says so only under an option that NVSHMEM does not set",
+    "libfabric/cxi": "fi_cxi(7) speaks of lost packets for atomic operations only",
+    "libfabric/efa": "it may write data several times before a put completes",
     "libfabric/verbs": "neither fi_verbs(7) nor fi_rxm(7) says so",
     "ucx": "UCX may take any network",
 }
+# Of these, the ones that are known not to. Cells with flags refuse only them: a second write reads its source again,
+# which then may hold cells of a later call, with flags that are valid and in other places.
+_KNOWN_NOT_TO = ("libfabric/efa",)
 WORDS_ONCE = "COLLBENCH_WORDS_ONCE"  # names further transports, joined by +, of which the user knows it
 
 
@@ -109,12 +113,12 @@ def merged(names: Iterable[str]) -> str:
     return UNKNOWN if UNKNOWN in parts or not parts else "+".join(sorted(parts))
 
 
-def doubt(transport: str) -> str | None:
+def doubt(transport: str, flagged: bool = False) -> str | None:
     """Why it is not certain that puts over ``transport`` write whole words, each once, on which Lamport cells between
-    nodes rely; None where it is, by documents or by the user's word."""
+    nodes rely; None where it is, by documents or by the user's word. ``flagged``: only where it is known not to."""
     known = {*WHOLE_WORDS_ONCE, *INSIDE, *os.environ.get(WORDS_ONCE, "").split("+")}
     for part in transport.split("+"):
-        if part not in known:
+        if part not in known and (not flagged or part in _KNOWN_NOT_TO):
             return f"{part} does not promise that ({_DOUBTS.get(part, 'no document says so')})"
     return None
 

@@ -11,10 +11,11 @@
 // (ibgda_device.cuh). That is the scope of the device, not of the system: enough, since the network reads this memory
 // through the L2 of its owner. Over NVLink the threads copy, after the barrier.
 //
-// What a network must do. Flagged cells: deliver aligned 8 bytes whole, in any order. Lamport cells: deliver aligned 4
-// bytes whole, in any order, and write each of them once, since a second write of the same put could arrive after its
-// reader has cleared the cell, and would pass for a cell of a later call. The host asks the transport
-// (collbench/host/transports.py) and refuses Lamport cells where it does not promise that.
+// What a network must do: deliver words whole, aligned 8 bytes for flagged cells and 4 for Lamport cells, in any order,
+// and write each of them once. A second write of the same put could arrive after its reader has cleared a Lamport cell,
+// and would pass for a cell of a later call; and it reads the outbox again, which by then may hold flagged cells of a
+// later call for other places. The host asks the transport (collbench/host/transports.py), and refuses flagged cells
+// where it is known not to do that, Lamport cells where it does not promise it.
 //
 // Not data with one flag after them, which would spare flags for every type and network: nothing orders two puts but a
 // fence or a put with signal. Over libfabric NVSHMEM's fence waits until the data are delivered, and cxi's put with

@@ -105,6 +105,9 @@ class Members:
     ("name", "found", "doubted"),
     [
         ("nvrar-put", ["libfabric/cxi", "libfabric/cxi"], None),
+        ("nvrar-put", ["unknown", "ucx"], None),
+        ("nvrar-put", ["libfabric/efa", "libfabric/efa"], "libfabric/efa"),
+        ("nvrar-reduce-scatter", ["libfabric/efa", "p2p"], "libfabric/efa"),
         ("nvrar-put-lamport", ["ibrc", "ibrc"], None),
         ("nvrar-put-lamport", ["tcp", "p2p"], None),
         ("nvrar-put-lamport", ["ibrc", "libfabric/efa"], "libfabric/efa"),
@@ -113,9 +116,10 @@ class Members:
         ("nvrar-put-lamport", ["ucx", "ucx"], "ucx"),
     ],
 )
-def test_puts_without_flags_need_a_transport_that_writes_whole_words_once(
+def test_puts_need_a_transport_that_writes_whole_words_once(
     name: str, found: list[str], doubted: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("COLLBENCH_WORDS_ONCE", raising=False)
     comm = communicator(Members.layout)
     comm._world = Members(True, found)
     monkeypatch.setattr(comm, "transport", lambda: found[0])
@@ -123,7 +127,7 @@ def test_puts_without_flags_need_a_transport_that_writes_whole_words_once(
     refused = comm.refuses(kernel(name))
     assert (refused is None) == (doubted is None)
     if refused:
-        names = "+".join(sorted(set(found)))
+        names = "+".join(sorted({*found} - {"p2p"}))
         start = f"{name} needs puts that write whole words, each once; {doubted} does not promise that ("
         assert refused.startswith(start)
         assert refused.endswith(f"). If you know that it does, set COLLBENCH_WORDS_ONCE={names}")

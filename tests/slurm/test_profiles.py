@@ -60,7 +60,8 @@ def test_what_a_profile_is_like_is_taken_over_and_replaced() -> None:
     assert ours["NCCL_SOCKET_IFNAME"].confirmed is False
 
 
-def test_what_profiles_say_of_puts_is_what_kernels_ask() -> None:
+def test_what_profiles_say_of_puts_is_what_kernels_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(transports.WORDS_ONCE, raising=False)
     said = {name: {setting.name: setting.value for setting in find(name).settings} for name in names()}
     for name in ("slingshot", "perlmutter"):
         assert said[name][transports.WORDS_ONCE] is None
