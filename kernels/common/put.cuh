@@ -13,9 +13,9 @@
 //
 // What a network must do: deliver words whole, aligned 8 bytes for flagged cells and 4 for Lamport cells, in any order,
 // and write each of them once. A second write of the same put could arrive after its reader has cleared a Lamport cell,
-// and would pass for a cell of a later call; and it reads the outbox again, which by then may hold flagged cells of a
-// later call for other places. The host asks the transport (collbench/host/transports.py), and refuses flagged cells
-// where it is known not to do that, Lamport cells where it does not promise it.
+// and would pass for a cell of a later call. And it reads the outbox again, where it may find flagged cells of a later
+// call, valid and for other places. The host asks the transport (collbench/host/transports.py), and refuses flagged
+// cells where it is known not to do that, Lamport cells where it does not promise it.
 //
 // Not data with one flag after them, which would spare flags for every type and network: nothing orders two puts but a
 // fence or a put with signal. Over libfabric NVSHMEM's fence waits until the data are delivered, and cxi's put with
