@@ -26,6 +26,8 @@ if TYPE_CHECKING:
               help="Slower by less does not count; more is needed where nights differ more.")  # fmt: skip
 @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), metavar="DATE",
               help="Leave out nights before this date (UTC), for example after a change that is accepted.")  # fmt: skip
+@click.option("--set", "set_name", metavar="NAME",
+              help="Nights that ran this set of a configuration file.")  # fmt: skip
 @click.option("--backend", "names", help="Backends, A,B.  [default: all]", shell_complete=params.complete_backend)
 @params.only
 @click.option("--plot", "charts", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
@@ -39,6 +41,7 @@ def history(
     alarm: bool,
     margin: float,
     since: datetime | None,
+    set_name: str | None,
     names: str | None,
     only: tuple[tuple[str, str], ...],
     charts: Path | None,
@@ -60,7 +63,7 @@ def history(
     found = nights_in(folder)
     for words in found.remarks:
         click.echo(f"collbench: {words}", err=True)
-    nights = _since(found.nights, since)
+    nights = _since(_of_set(found.nights, set_name), since)
     series = _series(nights, names or "", only, margin)
     if charts:
         _draw(series, charts, folder)
@@ -71,6 +74,16 @@ def history(
     forms.publish(f"collbench history: {shown.result}", shown, os.environ)
     if alarm and (code := _exit_of(series)):
         raise click.exceptions.Exit(code)
+
+
+def _of_set(nights: Sequence[Night], name: str | None) -> Sequence[Night]:
+    """The nights that ran the set ``name``, all without a name. Raises UsageError if none did."""
+    if name is None:
+        return nights
+    known = {each for night in nights for each in night.sets if each}
+    if not known:
+        raise UsageError("no night ran a set of a configuration file, as collbench sweep --config does; omit --set.")
+    return [night for night in nights if pick("set", name, known) in night.sets]
 
 
 def _since(nights: Sequence[Night], since: datetime | None) -> list[Night]:

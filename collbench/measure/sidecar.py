@@ -108,6 +108,7 @@ def gather_entry(everyone: World, request: SweepRequest, devices: Mapping[str, D
         sweep=asdict(request.sweep),
         revisions=commits(request.sweep.backends),
         **({"goal": dict(request.goal.facts)} if request.goal.facts else {}),
+        **({"config": asdict(request.origin)} if request.origin else {}),
     )
 
 

@@ -65,7 +65,8 @@ def on_own_ranks(
             print(f"collbench: {words}.", file=sys.stderr)
         held.hand_over()
         command, *rest = _repeatable(request.argv) if arguments is None else arguments
-        launches = _launches(request, ranks, [command, "-o", str(path), "--resume", *rest], progress)
+        origin = ["--configured-by", str(request.origin)] if request.origin else []
+        launches = _launches(request, ranks, [command, "-o", str(path), "--resume", *origin, *rest], progress)
         return _ended(request, launches.run(), launches)
     finally:
         held.release(remove_file=True)

@@ -56,6 +56,13 @@ def sources_of(results: Path) -> list[str]:
     return list(dict.fromkeys(filter(None, hashes)))
 
 
+def sets_of(results: Path) -> list[str]:
+    """The sets of configuration files that the launches had, "" for the options above the sets, without repeats; [] if
+    no launch had a file. Errors as in `facts_of`."""
+    names = _entries(results, lambda entry: _text(entry["config"]["set"]) if "config" in entry else None)
+    return list(dict.fromkeys(name for name in names if name is not None))
+
+
 def _entries(results: Path, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
     """What ``read`` makes of the launches in the sidecar; [] without one."""
     path = sidecar_path(results)

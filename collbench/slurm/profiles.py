@@ -17,6 +17,7 @@ KEYS: dict[str, type] = {
     "about": str, "like": str, "gpus_per_node": int, "ranks_per_node": int, "needs": list, "before": list,
     "launch": list, "collbench": list, "slurm": dict, "variables": dict,
 }  # fmt: skip
+NO_PROFILES = {"nightly"}  # an example of sweeps, beside the profiles
 TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
 SETTING_KEYS: dict[str, type] = {"value": str, "why": str, "source": str, "confirmed": bool, "where": str}
 ASKED = ("time", "account", "qos", "partition")  # directives that a user may set
@@ -72,7 +73,7 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """Names of the shipped profiles."""
-    return sorted(path.stem for path in folder().glob("*.toml"))
+    return sorted({path.stem for path in folder().glob("*.toml")} - NO_PROFILES)
 
 
 def find(name: str) -> Profile:
