@@ -47,9 +47,12 @@ class Configured(click.Command):
         """Parse the words with the options of the file as defaults. Raises UsageError for an invalid file."""
         given = _given(self, ctx, args)
         ctx.meta[_WORDS] = tuple(args)
+        asked = self.get_help_option(ctx)
+        if ctx.resilient_parsing or (asked and asked.name in given):  # completion and help read no file
+            return super().parse_args(ctx, args)
         if "set_name" in given and "config" not in given:
             raise UsageError("--set names a set of a file; give the file with --config.")
-        if "config" in given and "help" not in given:
+        if "config" in given:
             file = config_file.read(ctx, given["config"], given.get("set_name"), self._file_of)
             ctx.meta.update({_FILE: file, _ORIGIN: file.origin})
             own = {parameter.name for parameter in self.params}

@@ -58,6 +58,15 @@ def test_words_win_over_the_set_and_the_set_over_the_file(
     assert cases(here(*shlex.split(ran.err)[1:], "--dry-run").out) == expected, "the command alone is the same"
 
 
+def test_help_and_completion_read_no_file(here: Here) -> None:
+    assert "--config FILE" in here("sweep", "--config", "none.toml", "--help").out
+    context = sweep.make_context("sweep", ["--config", "none.toml", "--backend"], resilient_parsing=True)
+    assert context.params["launches"] == 1
+    ran = here("sweep", "--config", "none.toml", "--dry-run")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "none.toml cannot be read: No such file or directory" in ran.err
+
+
 def test_a_set_needs_a_file(here: Here) -> None:
     ran = here("sweep", "--set", "small")
     assert (ran.code, ran.err) == (2, "collbench: --set names a set of a file; give the file with --config.\n")
