@@ -18,6 +18,7 @@ from collbench.plan.sweep import Sweep
 from collbench.plan.worlds import layouts_for
 from collbench.ranks.endings import cause
 from collbench.ranks.launcher import Launcher, check_world
+from collbench.ranks.library import load_mpi
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import Child
 from collbench.results import lock
@@ -105,6 +106,7 @@ def _repeatable(argv: Sequence[str]) -> list[str]:
 
 def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None, progress: Progress) -> Ended:
     """Run one launch on the ranks of a launcher; ``child`` where collbench started them. Collective."""
+    load_mpi()
     from mpi4py import MPI
 
     from collbench.measure import launch

@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from collbench import __version__
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -14,6 +16,8 @@ def test_kernels_and_jobs_travel_in_the_wheel(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("collbench-*.whl")
+    named = wheel.name.split("-")[1]
+    assert named.split("+")[0] == __version__.split("+")[0], "git says the same of the checkout"
     names = zipfile.ZipFile(wheel).namelist()
     for folder in ("kernels", "jobs"):
         ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file()}
