@@ -23,6 +23,11 @@ def test_kernels_and_jobs_travel_in_the_wheel(tmp_path: Path) -> None:
         ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file()}
         share = "collbench/share/"
         assert {name.removeprefix(share) for name in names if name.startswith(f"{share}{folder}/")} == ours
+    package = ROOT / "collbench"
+    ours = {
+        path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.suffix != ".pyc" and path.is_file()
+    }
+    assert {name for name in names if name.startswith("collbench/") and "/share/" not in name} == ours, "data, too"
     assert "collbench/share/kernels/machine/cpu.cpp" in names
     assert "collbench/share/kernels/common/args.cuh" in names
     assert "collbench/backends/mpi_nvrar.py" in names
