@@ -25,7 +25,8 @@ Judge = Callable[[str, str, CaseResult, CaseResult, int], "Comparison"]  # the n
 @dataclass(frozen=True)
 class Comparison:
     """One case on two sides. ``record`` is a row of side a; medians over launches are in microseconds; ``mismatch`` is
-    why the ratio is not meaningful, or ""; ``best`` are the sides that are the best of a family, with their choice."""
+    why the ratio is not meaningful, or ""; ``best`` are the sides that are the best of a family, with their choice;
+    ``rows`` those of both sides."""
 
     record: Record
     a: str
@@ -35,6 +36,7 @@ class Comparison:
     ratio: Ratio
     mismatch: str = ""
     best: tuple[Best, ...] = ()
+    rows: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class Comparisons:
     unjudged: tuple[Unjudged, ...] = ()
     alone: tuple[Unjudged, ...] = ()
 
+    @property
+    def records(self) -> list[Record]:
+        """The rows of the cases with a latency on both sides."""
+        return [row for each in self.judged for row in each.rows]
+
 
 def default_baseline(names: Iterable[str]) -> str | None:
     """The baseline among ``names``: NCCL, else MPI, else the first by name; None if there are none."""
@@ -89,7 +96,7 @@ def _between(a: str, b: str, mine: CaseResult, theirs: CaseResult, together: int
 def _comparison(a: str, b: str, mine: list[Record], theirs: list[Record], found: Ratio) -> Comparison:
     words = mismatch_of([*((a, record) for record in mine), *((b, record) for record in theirs)])
     a_us, b_us = (median_over(side, LATENCY) or 0.0 for side in (mine, theirs))
-    return Comparison(mine[0], a, b, a_us, b_us, found, words)
+    return Comparison(mine[0], a, b, a_us, b_us, found, words, rows=(*mine, *theirs))
 
 
 def _is_missed(mine: CaseResult | None, theirs: CaseResult | None) -> bool:

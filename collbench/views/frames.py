@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from collbench.errors import UsageError, pick
 from collbench.results.facts import Facts
+from collbench.results.footing import level_sides
 from collbench.results.frames import records_of
 from collbench.results.records import FACTS, Record
 from collbench.views.comparison import compare_backends, compare_files, names_of
@@ -62,8 +63,8 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         [[2.251, 9.311, 0.242, 'faster']]
     """
     names = names_of(backends)
-    one = records_of(a)
-    found = compare_backends(one, names) if b is None else compare_files(one, records_of(b), names)
+    one, *other = level_sides([records_of(each) for each in (a, b) if each is not None])
+    found = compare_files(one, other[0], names) if other else compare_backends(one, names)
     rows = plain(found)
     if not (found.judged or found.unjudged):
         raise UsageError("no case was timed on both sides; compare rows that differ only in backend or run.")
@@ -102,7 +103,9 @@ def plot(
         ['bandwidth', 'best', 'latency']
         >>> figures["latency"].savefig("latency.png")
     """
-    runs = [run_of(each) for each in (frame, after) if each is not None]
+    given = [each for each in (frame, after) if each is not None]
+    levelled = level_sides([records_of(each) for each in given])
+    runs = [run_of(each, rows) for each, rows in zip(given, levelled, strict=True)]
     dress = Dress(baseline, title, COLUMNS[pick("width", width, COLUMNS)] if width else SCREEN)
     with look(dress.page):
         figures = {chart.name: chart.figure for chart in charts(runs, dress)}
@@ -111,9 +114,8 @@ def plot(
     return figures
 
 
-def run_of(frame: pd.DataFrame) -> Run:
-    """The rows of a frame as a run, with files and facts where they are known. Raises UsageError as `plot` does."""
-    records = records_of(frame)
+def run_of(frame: pd.DataFrame, records: Sequence[Record]) -> Run:
+    """The rows of a frame as a run, with files and facts where they are known; ``records`` are those that are drawn."""
     sources = frame["source"].fillna("").astype(str).tolist() if "source" in frame.columns else []
     files = {record: Path(source) for record, source in zip(records, sources, strict=False) if source}
     return Run(records, files, _given_facts(frame, records) or _facts_beside(files))

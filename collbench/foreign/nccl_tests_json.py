@@ -1,0 +1,148 @@
+"""What nccl-tests writes with ``-J FILE`` (src/util.cu, versions 1 to 3 of the file), also where it ended early."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from collbench.foreign.measured import SLOWEST, Case, Latency, Place, Run, Understood
+from collbench.foreign.nccl_tests import STATISTICS, mode_of, version_of
+from collbench.foreign.perf_table import Device, ranks_of
+from collbench.foreign.source import Source
+from collbench.foreign.words import collective_of, dtype_of, positive
+from collbench.host.environment import is_recorded
+
+NAME = "nccl-tests JSON"
+_KEYS = ('"nccl_version"', '"results"', '"args"')
+_MOST_ENDS = 64  # of objects, from the last, at which a file that ended early may be closed
+Json = Mapping[str, Any]
+
+
+def recognise(source: Source) -> bool:
+    """Whether a file has an object with the keys of nccl-tests."""
+    text = source.text.lstrip()
+    return text.startswith("{") and all(key in text for key in _KEYS)
+
+
+def understand(source: Source) -> Understood:
+    """The run in a file; of one that ended early, its complete results."""
+    content, whole = _load(source.text)
+    if not content:
+        return Understood()
+    try:
+        run = _run(content, whole)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return Understood()
+    return Understood((run,), frozenset(line.number for line in source.lines))
+
+
+def _load(text: str) -> tuple[Json, bool]:
+    """The object in a text, and whether it is complete; {} where no result can be read."""
+    for end in ("", *_closings(text)):
+        try:
+            found = json.loads(end or text)
+        except ValueError:
+            continue
+        return (found, not end) if isinstance(found, dict) else ({}, False)
+    return {}, False
+
+
+def _closings(text: str) -> Iterable[str]:
+    ends = [match.end() for match in re.finditer("}", text)][: -_MOST_ENDS - 1 : -1]
+    return (f"{text[:end]}]}}" for end in ends)
+
+
+def _run(content: Json, whole: bool) -> Run:
+    config, arguments = content["config"], [str(word) for word in content["args"]]
+    devices = _devices(config)
+    in_process = int(config["nthreads"]) * int(config["ngpus"])
+    statistic = SLOWEST if len(devices) == 1 and config["nthreads"] == 1 else STATISTICS[_average(arguments)]
+    library = version_of(str(content.get("nccl_version", "")))
+    cases = [
+        case
+        for result in content["results"]
+        for case in _cases(result, content, statistic, _place(devices, in_process))
+    ]
+    variables = dict(each.partition("=")[::2] for each in content.get("env") or ())
+    facts = {
+        "started": str(content.get("start_time", "")).replace(" ", "T"),
+        "argv": arguments,
+        "variables": {name: value for name, value in sorted(variables.items()) if is_recorded(name)},
+        "ranks": ranks_of(devices, nccl=library),
+    }
+    times_of_cpu = any("cpu_time" in (result.get(side) or {}) for result in content["results"] for side in _SIDES)
+    remarks = [*([] if whole else ["is truncated"]),
+               *(["has times of the CPU (-C), which are no latencies"] if times_of_cpu else [])]  # fmt: skip
+    return Run("nccl-tests", "", tuple(cases), facts, tuple(remarks))
+
+
+def _devices(config: Json) -> list[Device]:
+    """The first rank of each process: others are not in the file."""
+    return [
+        Device(int(each["rank"]), str(each["hostname"]), str(each["device_info"]), str(each["pid"]), str(each["group"]))
+        for each in config["devices"]
+    ]
+
+
+def _place(processes: Sequence[Device], in_process: int) -> Place:
+    groups = len({each.group for each in processes})
+    first = [each for each in processes if each.group == processes[0].group]
+    hosts = [each.host for each in first]
+    each = {hosts.count(host) * in_process for host in hosts}
+    per_node = each.pop() if len(each) == 1 else None
+    return Place(len(first) * in_process, len(set(hosts)), per_node, groups if groups > 1 else None)
+
+
+def _average(arguments: Sequence[str]) -> str:
+    """The value of ``-a``: how nccl-tests reduces over processes."""
+    words = " ".join(arguments)
+    found = re.search(r"(?:^|\s)(?:-a|--average)[\s=]*([0-3])\b", words)
+    return found[1] if found else "1"
+
+
+_SIDES = ("out_of_place", "in_place")
+
+
+def _cases(result: Json, content: Json, statistic: str, place: Place) -> Iterable[Case]:
+    config = content["config"]
+    program = str(content["args"][0]).rpartition("/")[2].removesuffix("_perf")
+    op = str(result.get("redop") or "")
+    for side in _SIDES:
+        measured = result.get(side)
+        if not measured or "time" not in measured:
+            continue
+        report = result.get(f"{side}_per_iter") or {}
+        wrong = measured.get("nwrong")
+        yield Case(
+            line=1,
+            collective=collective_of(program) or program,
+            size=int(result["size"]),
+            latency=_latency(positive(str(measured["time"])), report, statistic),
+            statistic=statistic,
+            backend="nccl",
+            dtype=dtype_of(str(result["type"])),
+            op="" if op == "none" else op,
+            in_place=side == "in_place",
+            place=place,
+            mode=mode_of({"graph": str(config.get("graph", 0))}, config.get("blocking_collectives") == "true"),
+            calls=int(config["iterations"]) * int(config.get("aggregated_iterations") or 1),
+            samples=len(_times(report)) or (1 if statistic == SLOWEST else None),
+            warmups=int(config["warmup_iters"]),
+            wrong=None if wrong is None else int(float(wrong)),
+        )
+
+
+def _times(report: Json) -> tuple[float, ...]:
+    """The times of single calls that count, in microseconds."""
+    times = tuple(float(each) for each in report.get("times_us") or ())
+    return times[int(report.get("skipped_iterations") or 0) :]
+
+
+def _latency(us: float, report: Json, statistic: str) -> Latency:
+    """With the report over single calls (``-I 1``), these are of the slowest process; else there is one figure."""
+    if not report:
+        return Latency(us) if statistic == SLOWEST else Latency(mean=us)
+    p50, least, most, p95, p99 = (positive(str(report[f"{name}_us"])) for name in ("p50", "min", "max", "p95", "p99"))
+    return Latency(p50, None if statistic == SLOWEST else us, least, p95, p99, most, _times(report))
