@@ -38,8 +38,10 @@ class GivenOptions:
     @property
     def given(self) -> Given:
         """The same for the package that imports. Raises UsageError for two numbers of nodes."""
-        from collbench.foreign.rows import Given
+        from collbench.foreign.rows import Given, check_name
 
+        if self.fabric is not None:
+            check_name(self.fabric)
         if self.nodes and self.per_node:
             raise UsageError("--nodes and --per-node both set the nodes; give one of them.")
         dtype = ALIASES.get(self.dtype or "", self.dtype or "")
@@ -87,11 +89,11 @@ def import_(logs: tuple[str, ...], output: Path, force: bool, given: GivenOption
 
 def _source(text: str) -> Source:
     """The file of ``LOG`` or ``NAME=LOG``; a file whose own name has the sign is found first."""
-    from collbench.foreign.rows import check_backend
+    from collbench.foreign.rows import check_name
     from collbench.foreign.source import read_source
 
     name, sign, place = text.partition("=")
     if not sign or Path(text).exists():
         return read_source(Path(text))
-    check_backend(name)
+    check_name(name)
     return read_source(Path(place), name)

@@ -19,6 +19,7 @@ from collbench.foreign import (
 )
 from collbench.foreign.measured import Format, Run, joined
 from collbench.foreign.source import Source
+from collbench.plan.collectives import COLLECTIVES
 
 FORMATS: tuple[Format, ...] = (
     nccl_tests_json, rccl_tests_json, nccl_tests, osu, imb, param, mscclpp, aiconfigurator, evidence,
@@ -42,7 +43,8 @@ def read(source: Source) -> Reading:
     if not found:
         raise UsageError(f"{source.path} is no output of a benchmark that is known: {KNOWN}.")
     all_of_it = joined([form.understand(source) for form in found])
-    remarks = tuple(dict.fromkeys(words for run in all_of_it.runs for words in run.remarks))
+    said = [words for run in all_of_it.runs for words in (*run.remarks, *_others(run))]
+    remarks = tuple(dict.fromkeys(said))
     runs = tuple(run for run in all_of_it.runs if run.cases)
     if not runs:
         names = " and ".join(form.NAME for form in found)
@@ -51,6 +53,12 @@ def read(source: Source) -> Reading:
     known = all_of_it.lines | source.of_nccl
     missed = () if _is_binary(source) else tuple(line.number for line in source.lines if line.number not in known)
     return Reading(source, runs, missed, remarks)
+
+
+def _others(run: Run) -> list[str]:
+    """That a run has collectives that are none of ours."""
+    names = dict.fromkeys(case.collective for case in run.cases if case.collective not in ("", *COLLECTIVES))
+    return [f"has rows of {', '.join(names)}, which are left out: no collective of ours"] if names else []
 
 
 def _is_binary(source: Source) -> bool:

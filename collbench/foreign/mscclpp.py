@@ -22,6 +22,8 @@ _TITLE = re.compile(r"MSCCL\+\+ (\w+) benchmark: profile=.*? dtype=(\w+)")
 _BENCH = re.compile(r"batch\s*\|\s*msg\s*\|\s*total\s*\|")
 _SETTINGS = re.compile(r"# minBytes .*warmup iters: (\d+) iters: (\d+) .*kernel num: (\d+)")
 _FRAME = re.compile(r"[-+|=.\s]+")
+_GAP = re.compile(r"\d+\s+\d+(\s+)")  # between the count and the first time
+_BLANKS = 33  # in place of a side
 _NAMED = re.compile(r"\b(\w+)_test_perf\b|mscclpp-test_perf\s+(\w+)")
 
 
@@ -97,15 +99,16 @@ def _table(lines: Sequence[Line]) -> Part:
 
 
 def _of_row(line: Line, columns: Columns, name: str, kernel: str, place: Place) -> Case | None:
-    row = row_of(line, columns, may_lack=True)
-    if row is None:
+    """The case of a row, which has one side; blanks stand for the cells in place where it is the other one."""
+    row, gap = row_of(line, columns, may_lack=True), _GAP.match(line.text)
+    if row is None or gap is None:
         return None
-    side, cells = next(iter(row.sides.items()))
+    cells = next(iter(row.sides.values()))
     try:
         case = _case(line.number, name, row.size, positive(cells["time"]), MEAN, kernel, place)
     except ValueError:
         return None
-    return replace(case, in_place=side == "in-place")
+    return replace(case, in_place=len(gap[1]) < _BLANKS)
 
 
 def _cells(text: str) -> list[str]:

@@ -26,12 +26,14 @@ _SETTINGS = re.compile(
 _VERSION = re.compile(r"# nccl-tests version (\S+)(?:.*nccl-library=(\d+))?")
 _RCCL = re.compile(r"(?:# )?rccl-tests: Version (\S+)")
 _STARTING = re.compile(r"# Collective test starting: \W*(\w+?)_perf")
-_COMMAND = re.compile(r"\b(\w+?)_perf\b(.*)")
+_PROGRAMS = "all_reduce|all_gather|reduce_scatter|alltoallv?|broadcast|gather|sendrecv|reduce|scatter|hypercube"
+_COMMAND = re.compile(rf"(?<![a-z_])({_PROGRAMS})_perf\b(.*)")
 _AVERAGE = re.compile(r"\s(?:-a|--average)[\s=]*([0-3])\b")
 _WRONG = re.compile(r"#? ?Out of bounds values\s*:\s*(\d+)")
 _AMD = re.compile(r"\b(?:AMD|Instinct|gfx\d+)\b")
 _FOOT = re.compile(r"#? ?(?:Out of bounds values|Avg bus bandwidth|Collective test concluded)")
-_BEGINS = (_SETTINGS, _VERSION, _RCCL, re.compile("# Using devices"))
+_RUNS = re.compile(rf"(?!#).*(?<![a-z_])(?:{_PROGRAMS})_perf\b")
+_BEGINS = (_SETTINGS, _VERSION, _RCCL, _STARTING, _RUNS, re.compile("# Using devices"))
 STATISTICS = {"0": RANK_0, "1": MEAN, "2": FASTEST, "3": SLOWEST}
 
 
@@ -46,11 +48,8 @@ def understand(source: Source) -> Understood:
 
 
 def _of_stream(source: Source, stream: Sequence[Line]) -> Understood:
-    found, command = [], ""
-    for lines in sections(stream, _BEGINS):
-        command = _command(lines) or command
-        found.append(_of_section(source, lines, command))
-    return joined(found)
+    only = _only_command(source)
+    return joined([_of_section(source, lines, _command(lines) or only) for lines in sections(stream, _BEGINS)])
 
 
 def sections(lines: Iterable[Line], begins: Sequence[re.Pattern[str]]) -> Iterator[list[Line]]:
@@ -65,9 +64,14 @@ def sections(lines: Iterable[Line], begins: Sequence[re.Pattern[str]]) -> Iterat
 
 
 def _command(lines: Iterable[Line]) -> str:
-    """The last command in these lines that runs a test."""
-    commands = [line.text for line in lines if _COMMAND.search(line.text) and not line.text.startswith("#")]
-    return commands[-1] if commands else ""
+    """The last command in these lines that runs a test; "" without one."""
+    return next((line.text for line in reversed(list(lines)) if _RUNS.match(line.text)), "")
+
+
+def _only_command(source: Source) -> str:
+    """The command of a file that runs one alone, whose stream may be another than that of the table."""
+    commands = {line.text for line in source.lines if _RUNS.match(line.text)}
+    return commands.pop() if len(commands) == 1 else ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from collbench.foreign.measured import SLOWEST, Case, Latency, Place, Run, Understood
@@ -60,22 +61,32 @@ def _run(content: Json, whole: bool) -> Run:
     in_process = int(config["nthreads"]) * int(config["ngpus"])
     statistic = SLOWEST if len(devices) == 1 and config["nthreads"] == 1 else STATISTICS[_average(arguments)]
     library = version_of(str(content.get("nccl_version", "")))
-    cases = [
-        case
-        for result in content["results"]
-        for case in _cases(result, content, statistic, _place(devices, in_process))
-    ]
+    place = _place(devices, in_process)
+    cases: list[Case] = []
+    remarks = [] if whole else ["is truncated"]
+    for number, result in enumerate(content["results"], start=1):
+        try:
+            cases += _cases(result, content, statistic, place)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            remarks.append(f"has no sound numbers in result {number}")
     variables = dict(each.partition("=")[::2] for each in content.get("env") or ())
     facts = {
-        "started": str(content.get("start_time", "")).replace(" ", "T"),
+        "started": _time(str(content.get("start_time", ""))),
         "argv": arguments,
         "variables": {name: value for name, value in sorted(variables.items()) if is_recorded(name)},
         "ranks": ranks_of(devices, nccl=library),
     }
-    times_of_cpu = any("cpu_time" in (result.get(side) or {}) for result in content["results"] for side in _SIDES)
-    remarks = [*([] if whole else ["is truncated"]),
-               *(["has times of the CPU (-C), which are no latencies"] if times_of_cpu else [])]  # fmt: skip
+    if any("cpu_time" in (result.get(side) or {}) for result in content["results"] for side in _SIDES):
+        remarks.append("has times of the CPU (-C), which are no latencies")
     return Run("nccl-tests", "", tuple(cases), facts, tuple(remarks))
+
+
+def _time(text: str) -> str:
+    """A time as the sidecar has it, "" for other text."""
+    try:
+        return datetime.fromisoformat(text).isoformat()
+    except ValueError:
+        return ""
 
 
 def _devices(config: Json) -> list[Device]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from collbench.plan.collectives import COLLECTIVES
 from collbench.results.footing import STATISTIC, TOOL
 from collbench.results.records import Record
 
+_FEWEST = 3  # cases that agree as the digits of a log do, which two runs do not
 _BAD = re.compile(r"[^\w.@+:-]+")
 # What a file may not say: words for a message, and the option that adds it.
 _LACKS = {
@@ -51,10 +53,10 @@ class Imported:
         return self.rows[0][0].launch
 
 
-def check_backend(name: str) -> None:
-    """Raise UsageError for a name that no backend may have."""
+def check_name(name: str) -> None:
+    """Raise UsageError for a name that no backend or network may have."""
     if not name or _BAD.search(name):
-        raise UsageError(f"{name!r} cannot name what a log timed; use letters, digits and . _ - + @ : only.")
+        raise UsageError(f"{name!r} is no name for a backend or a network; use letters, digits and . _ - + @ : only.")
 
 
 def imported(readings: Sequence[Reading], given: Given) -> list[Imported]:
@@ -92,6 +94,7 @@ def _imported(
     result = Imported(reading, run, numbered, len(cases) - len(rows))
     for other in before:
         _check_alike(other, result)
+        _check_another(other, result)
     return result if rows else None
 
 
@@ -226,6 +229,23 @@ def _check_alike(one: Imported, other: Imported) -> None:
             f"{mine[differ] or 'unknown'} and {theirs[differ] or 'unknown'}; name each, as in "
             f"{record.backend}-a={files[0]} {record.backend}-b={files[1]}."
         )
+
+
+def _check_another(one: Imported, other: Imported) -> None:
+    """Raise UsageError where two files have the same latencies, as the log and the JSON of one run: they would pass for
+    launches."""
+    mine = {record.identity: _us(record) for record, _ in one.rows}
+    shared = [(mine[record.identity], _us(record)) for record, _ in other.rows if record.identity in mine]
+    files = [each.reading.source.path for each in (one, other)]
+    if len(shared) >= _FEWEST and all(math.isclose(a, b, rel_tol=1e-4, abs_tol=0.0051) for a, b in shared):
+        raise UsageError(
+            f"{' and '.join(dict.fromkeys(map(str, files)))} have the same latencies in all {len(shared)} cases that "
+            "both have: they are of one run; give one of them."
+        )
+
+
+def _us(record: Record) -> float:
+    return record.latency_us_median or record.latency_us_mean or 0.0
 
 
 def _what(each: Imported) -> dict[str, str]:

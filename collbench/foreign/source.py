@@ -16,7 +16,7 @@ MOST_BYTES = 1 << 30
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _TIMES = re.compile(r"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)? ")
 # What launchers put before a line to name its rank: Open MPI and PRRTE, then Slurm and Hydra.
-_TAG = re.compile(r"\[[^\]\s]*?\d+,(\d+)\]<std(?:out|err|diag)>:\s?")
+_TAG = re.compile(r"(?:\[[^\]]*\])?\[(?:[^\]\s]*?\d+,)?(\d+)\](?:\[[^\]]*\])?<std(?:out|err|diag)>:\s?")
 _LABELS = (re.compile(r"\s*(\d+): ?"), re.compile(r"\[(\d+)\] ?"))
 _NCCL = re.compile(
     r"(?:\[[^\]]*\] )?[\w.-]+:\d+:\d+ (?:\[[\d -]*\] )?(?:\S+ )?[NR]CCL (?:INFO|WARN|TRACE|ERROR|CALL)\b"
@@ -101,8 +101,9 @@ def _unlabelled(lines: Iterable[Line]) -> tuple[Line, ...]:
 
 
 def _tagged(line: Line) -> Line:
+    """The line behind the tag of its rank; launchers that pass on what a rank flushes also have tags in between."""
     match = _TAG.search(line.text)
-    return replace(line, text=line.text[match.end() :], stream=match[1]) if match else line
+    return replace(line, text=_TAG.sub("", line.text[match.end() :]), stream=match[1]) if match else line
 
 
 def _without(label: re.Pattern[str], lines: list[Line]) -> list[Line]:
@@ -113,7 +114,10 @@ def _without(label: re.Pattern[str], lines: list[Line]) -> list[Line]:
 
 
 def _cut(line: Line, match: re.Match[str]) -> Line:
-    return replace(line, text=line.text[match.end() :], stream=line.stream or "".join(match.groups()))
+    text, rank = line.text[match.end() :], "".join(match.groups())
+    if match[0].startswith("["):  # Hydra puts it before all that a rank flushes
+        text = text.replace(match[0], "")
+    return replace(line, text=text, stream=line.stream or rank)
 
 
 def _without_nccl(lines: Sequence[Line]) -> Iterable[Line]:
