@@ -122,13 +122,14 @@ def _lacking(case: Case) -> Iterator[str]:
 
 def _fill(case: Case, given: Given) -> Case:
     ranks = case.place.ranks or given.ranks
-    nodes = case.place.nodes or (-(-ranks // given.per_node) if ranks and given.per_node else given.nodes)
+    known = case.place.nodes  # then a missing number of ranks on each means that they differ
+    nodes = known or (-(-ranks // given.per_node) if ranks and given.per_node else given.nodes)
     return replace(
         case,
         collective=case.collective or given.collective,
         dtype=given.dtype if given.dtype and _has_any_type(case) else case.dtype,
         mode=case.mode or given.mode,
-        place=Place(ranks, nodes, case.place.per_node or _share(ranks, nodes), case.place.groups),
+        place=Place(ranks, nodes, case.place.per_node if known else _share(ranks, nodes), case.place.groups),
     )
 
 

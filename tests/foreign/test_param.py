@@ -9,7 +9,7 @@ from collbench.foreign.measured import SLOWEST, Place
 
 LOG = """\
  PARAM COMM environment: {'world_size': 16, 'local_size': 8, 'global_rank': 0, 'local_rank': 0}
- backend: nccl nw-stack: pytorch-dist args.data_types: ['float32'] args.b: 8 args.e: 64 args.z: BLOCKING args.master_ip: h
+ backend: nccl nw-stack: pytorch-dist args.data_types: ['float32'] args.b: 8 args.z: BLOCKING args.master_ip: h
 
  COMMS-RES                          total-size (B)  nElementsPerRank  Time(us):p50   p75   p95   Min   Max  AlgBW(GB/s)
  COMMS-RES-all_reduce-float32              1048576            262144          61.0  61.5  62.0  60.5  62.1   17.190
