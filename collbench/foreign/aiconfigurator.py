@@ -27,17 +27,19 @@ def recognise(source: Source) -> bool:
 
 def understand(source: Source) -> Understood:
     """A run for each version of a library on each model of GPU."""
-    found: dict[tuple[str, str, str], list[Case]] = {}
+    found: dict[tuple[str, ...], list[Case]] = {}
     known = set() if source.content.startswith(PARQUET) else {1}
     for number, cells in rows_of(source):
         if case := _case(number, cells):
-            found.setdefault((cells["framework"], cells["version"], cells["device"]), []).append(case)
+            named = tuple(cells.get(name, "") for name in ("framework", "version", "device"))
+            found.setdefault(named, []).append(case)
             known.add(number)
-    runs = [Run("aiconfigurator", "", tuple(cases), _facts(*key, cases[0])) for key, cases in found.items()]
+    runs = [Run("aiconfigurator", "", tuple(cases), _facts(key, cases[0])) for key, cases in found.items()]
     return Understood(tuple(runs), frozenset(known))
 
 
-def _facts(framework: str, version: str, device: str, case: Case) -> Mapping[str, object]:
+def _facts(named: tuple[str, ...], case: Case) -> Mapping[str, object]:
+    framework, version, device = named
     nccl = {"nccl": version} if case.backend == "nccl" else {}
     return {"framework": framework, "version": version, "ranks": [{"gpu": {"kind": "gpu", "name": device, **nccl}}]}
 
@@ -74,5 +76,5 @@ def _backend(is_nccl: bool, cells: Cells) -> str:
     return (
         "oneccl"
         if cells.get("kernel_source", "").lower() == "oneccl"
-        else ("nccl" if is_nccl else cells["framework"].lower())
+        else ("nccl" if is_nccl else cells.get("framework", "").lower())
     )

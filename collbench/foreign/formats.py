@@ -19,6 +19,7 @@ from collbench.foreign import (
 )
 from collbench.foreign.measured import Format, Run, joined
 from collbench.foreign.source import Source
+from collbench.foreign.tabular import header_of
 from collbench.plan.collectives import COLLECTIVES
 
 FORMATS: tuple[Format, ...] = (
@@ -40,6 +41,8 @@ class Reading:
 def read(source: Source) -> Reading:
     """What a file says. Raises UsageError for one of no known format, or without a case."""
     found = [form for form in FORMATS if form.recognise(source)]
+    if not found and {"run_id", "collective"} <= set(header_of(source)):
+        raise UsageError(f"{source.path} is a results file of collbench: compare, plot and fit take it as it is.")
     if not found:
         raise UsageError(f"{source.path} is no output of a benchmark that is known: {KNOWN}.")
     all_of_it = joined([form.understand(source) for form in found])

@@ -13,7 +13,7 @@ from collbench.foreign import perf_table
 from collbench.foreign.measured import MEAN, RANK_0, SLOWEST, Case, Latency, Place, Run, Understood
 from collbench.foreign.perf_table import Columns, columns_of, device_of, row_of
 from collbench.foreign.source import Line, Source
-from collbench.foreign.words import REDUCING, collective_of, dtype_of, number, positive, sized
+from collbench.foreign.words import REDUCING, collective_of, count, dtype_of, positive, sized, whole
 
 NAME = "mscclpp"
 OUT_OF_PLACE = ("all_to_all", "send_recv")  # of mscclpp-test; the others are in place
@@ -59,8 +59,8 @@ def _results(lines: Iterable[Line]) -> Part:
 def _result(line: Line) -> Case | None:
     try:
         content: Mapping[str, Any] = json.loads(line.text)
-        ranks, per_node = int(content["ranks"]), int(content["ranksPerNode"])
-        us, name, size = positive(str(content["time"])), str(content["name"]), int(content["size"])
+        ranks, per_node = count(content["ranks"]), count(content["ranksPerNode"])
+        us, name, size = positive(str(content["time"])), str(content["name"]), whole(str(content["size"]))
     except (ValueError, KeyError, TypeError):
         return None
     place = Place(ranks, -(-ranks // per_node), per_node)
@@ -128,7 +128,7 @@ def _framed(lines: Sequence[Line], head: re.Pattern[str], make: Callable[[Line, 
         elif width and len(cells) == width:
             try:
                 cases += make(line, cells)
-            except ValueError:
+            except (ValueError, IndexError):
                 continue
             known.add(line.number)
     return cases, known
@@ -164,7 +164,7 @@ def _bench(lines: Sequence[Line]) -> Part:
             Case(line=line.number, collective=collective, size=max(sized(cells[1]), sized(cells[2])),
                  latency=Latency(positive(cells[6])), statistic=SLOWEST, backend="mscclpp", dtype=dtype_of(title[2]),
                  op="sum" if collective in REDUCING else "", mode="chain", samples=1,
-                 params={"algorithm": cells[3], "batch": str(int(number(cells[0])))},
+                 params={"algorithm": cells[3], "batch": str(whole(cells[0]))},
                  fault="its check failed" if cells[9] == "FAIL" else "")
         ]  # fmt: skip
 

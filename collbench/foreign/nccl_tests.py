@@ -16,15 +16,17 @@ from collbench.foreign.inference import inferred
 from collbench.foreign.measured import FASTEST, MEAN, RANK_0, SLOWEST, Case, Latency, Place, Run, Understood, joined
 from collbench.foreign.perf_table import Columns, Device, Row, columns_of, device_of, row_of
 from collbench.foreign.source import Line, Source
-from collbench.foreign.words import collective_of, dtype_of, number, positive
+from collbench.foreign.words import collective_of, dtype_of, positive, wrongs
 
 NAME = "nccl-tests"
 _SETTINGS = re.compile(
-    r"# nThread\s+(?P<threads>\d+)\s+nGpus\s+(?P<gpus>\d+) .*warmup iters:\s*(?P<warmups>\d+)\s+iters:\s*(?P<iters>\d+)"
-    r"(?:\s+agg iters:\s*(?P<agg>\d+))?(?:.*graph:\s*(?P<graph>\d+))?"
+    r"(?:# )?nThread\s+(?P<threads>\d+)\s+nGpus\s+(?P<gpus>\d+) "
+    r".*warmup iters:\s*(?P<warmups>\d+)\s+iters:\s*(?P<iters>\d+)(?:\s+agg iters:\s*(?P<agg>\d+))?"
+    r"(?:.*graph:\s*(?P<graph>\d+))?"
 )
 _VERSION = re.compile(r"# nccl-tests version (\S+)(?:.*nccl-library=(\d+))?")
 _RCCL = re.compile(r"(?:# )?rccl-tests: Version (\S+)")
+_OF_ROCM = re.compile(r"(?:HIP version|ROCm version|Hostname|Librccl path)\s*:")
 _STARTING = re.compile(r"# Collective test starting: \W*(\w+?)_perf")
 _PROGRAMS = "all_reduce|all_gather|reduce_scatter|alltoallv?|broadcast|gather|sendrecv|reduce|scatter|hypercube"
 _COMMAND = re.compile(rf"(?<![a-z_])({_PROGRAMS})_perf\b(.*)")
@@ -154,7 +156,7 @@ def _of_section(source: Source, lines: Sequence[Line], command: str) -> Understo
         for place, line in enumerate(lines)
         if (found := columns_of(line.text, lines[place - 1].text if place else "")) and "type" in found.before
     ]
-    known = {line.number for line in lines if line.text.startswith("#") or _RCCL.match(line.text)}
+    known = {line.number for line in lines if line.text.startswith("#") or _is_heading(line.text)}
     if not heads:
         return Understood((), frozenset(known))
     place, columns = heads[0]
@@ -167,6 +169,10 @@ def _of_section(source: Source, lines: Sequence[Line], command: str) -> Understo
     tool = "rccl-tests" if heading.is_rccl else NAME
     run = Run(tool, heading.version, tuple(cases), heading.facts, tuple(_remarks(lines, columns, whole)))
     return Understood((run,), frozenset(known))
+
+
+def _is_heading(text: str) -> bool:
+    return any(each.match(text) for each in (_RCCL, _OF_ROCM, _SETTINGS))
 
 
 def _remarks(lines: Iterable[Line], columns: Columns, whole: bool) -> Iterator[str]:
@@ -227,4 +233,4 @@ def latency_of(us: float, statistic: str, cells: Mapping[str, str]) -> Latency:
 
 def _count(text: str) -> int | None:
     """The number of wrong elements; None where none were checked."""
-    return None if text in ("", "N/A") else int(number(text.rstrip("*")))
+    return None if text in ("", "N/A") else wrongs(text.rstrip("*"))

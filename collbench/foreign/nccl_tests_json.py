@@ -12,7 +12,7 @@ from collbench.foreign.measured import SLOWEST, Case, Latency, Place, Run, Under
 from collbench.foreign.nccl_tests import STATISTICS, mode_of, version_of
 from collbench.foreign.perf_table import Device, ranks_of
 from collbench.foreign.source import Source
-from collbench.foreign.words import collective_of, dtype_of, positive
+from collbench.foreign.words import collective_of, count, dtype_of, positive, whole, wrongs
 from collbench.host.environment import is_recorded
 
 NAME = "nccl-tests JSON"
@@ -58,7 +58,7 @@ def _closings(text: str) -> Iterable[str]:
 def _run(content: Json, whole: bool) -> Run:
     config, arguments = content["config"], [str(word) for word in content["args"]]
     devices = _devices(config)
-    in_process = int(config["nthreads"]) * int(config["ngpus"])
+    in_process = count(config["nthreads"]) * count(config["ngpus"])
     statistic = SLOWEST if len(devices) == 1 and config["nthreads"] == 1 else STATISTICS[_average(arguments)]
     library = version_of(str(content.get("nccl_version", "")))
     place = _place(devices, in_process)
@@ -91,10 +91,8 @@ def _time(text: str) -> str:
 
 def _devices(config: Json) -> list[Device]:
     """The first rank of each process: others are not in the file."""
-    return [
-        Device(int(each["rank"]), str(each["hostname"]), str(each["device_info"]), str(each["pid"]), str(each["group"]))
-        for each in config["devices"]
-    ]
+    names = ("hostname", "device_info", "pid", "group")
+    return [Device(whole(str(each["rank"])), *(str(each[name]) for name in names)) for each in config["devices"]]
 
 
 def _place(processes: Sequence[Device], in_process: int) -> Place:
@@ -129,7 +127,7 @@ def _cases(result: Json, content: Json, statistic: str, place: Place) -> Iterabl
         yield Case(
             line=1,
             collective=collective_of(program) or program,
-            size=int(result["size"]),
+            size=whole(str(result["size"])),
             latency=_latency(positive(str(measured["time"])), report, statistic),
             statistic=statistic,
             backend="nccl",
@@ -138,17 +136,17 @@ def _cases(result: Json, content: Json, statistic: str, place: Place) -> Iterabl
             in_place=side == "in_place",
             place=place,
             mode=mode_of({"graph": str(config.get("graph", 0))}, config.get("blocking_collectives") == "true"),
-            calls=int(config["iterations"]) * int(config.get("aggregated_iterations") or 1),
+            calls=count(config["iterations"]) * count(config.get("aggregated_iterations") or 1),
             samples=len(_times(report)) or (1 if statistic == SLOWEST else None),
-            warmups=int(config["warmup_iters"]),
-            wrong=None if wrong is None else int(float(wrong)),
+            warmups=whole(str(config["warmup_iters"])),
+            wrong=None if wrong is None else wrongs(str(wrong)),
         )
 
 
 def _times(report: Json) -> tuple[float, ...]:
     """The times of single calls that count, in microseconds."""
-    times = tuple(float(each) for each in report.get("times_us") or ())
-    return times[int(report.get("skipped_iterations") or 0) :]
+    times = tuple(positive(str(each)) for each in report.get("times_us") or ())
+    return times[whole(str(report.get("skipped_iterations") or 0)) :]
 
 
 def _latency(us: float, report: Json, statistic: str) -> Latency:

@@ -112,8 +112,9 @@ def _row(line: Line, columns: Sequence[str]) -> dict[str, str]:
     try:
         if len(cells) != len(columns) or not {"size", "avg"} <= found.keys():
             return {}
-        whole(found["size"])
-        for name in ("avg", "min", "max", "iterations"):
+        for name in ("size", "iterations"):
+            whole(found.get(name, "1"))
+        for name in ("avg", "min", "max"):
             positive(found.get(name, "1"))
     except ValueError:
         return {}

@@ -7,7 +7,7 @@ import json
 
 from collbench.foreign.measured import MEAN, Case, Latency, Place, Run, Understood
 from collbench.foreign.source import Line, Source
-from collbench.foreign.words import collective_of, dtype_of, positive
+from collbench.foreign.words import collective_of, count, dtype_of, positive, whole
 
 NAME = "rccl-tests JSON"
 _KEYS = ('"gpusPerRank"', '"inPlace"', '"busBw"')
@@ -35,21 +35,21 @@ def _case(line: Line) -> Case | None:
     said clearly, and left open."""
     try:
         record = json.loads(line.text.strip().strip(",[]"))
-        single = int(record["gpusPerRank"]) == 1
-        ranks, nodes, per_node = (int(record[name]) for name in ("ranks", "nodes", "ranksPerNode"))
+        single = count(record["gpusPerRank"]) == 1
+        ranks, nodes, per_node = (count(record[name]) for name in ("ranks", "nodes", "ranksPerNode"))
         wrong, op = str(record.get("wrong", "N/A")), str(record["redop"])
         return Case(
             line=line.number,
             collective=collective_of(record["name"]) or str(record["name"]),
-            size=int(record["size"]),
+            size=whole(str(record["size"])),
             latency=Latency(mean=positive(str(record["time"]))),
             statistic=MEAN,
             backend="rccl",
             dtype=dtype_of(str(record["type"])),
             op="" if op == "none" else op,
-            in_place=bool(int(record["inPlace"])),
+            in_place=bool(whole(str(record["inPlace"]))),
             place=Place(ranks, nodes, per_node) if single else Place(nodes=nodes),
-            wrong=int(wrong) if wrong.isdecimal() else None,
+            wrong=whole(wrong) if wrong.isdecimal() else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -99,8 +99,8 @@ def _imported(
 
 
 def _filled(reading: Reading, cases: Iterable[Case], given: Given) -> list[Case]:
-    """The cases with what is given; those of a collective that is none of ours are left out."""
-    ours = [case for case in cases if case.collective in ("", *COLLECTIVES)]
+    """The cases with what is given; those of a collective that is none of ours, and of empty messages, are left out."""
+    ours = [case for case in cases if case.size and case.collective in ("", *COLLECTIVES)]
     name = reading.source.backend
     filled = [replace(_fill(case, given), backend=name or _BAD.sub("_", case.backend)) for case in ours]
     lacking = {name for case in filled for name in _lacking(case)}
@@ -237,11 +237,12 @@ def _check_another(one: Imported, other: Imported) -> None:
     launches."""
     mine = {record.identity: _us(record) for record, _ in one.rows}
     shared = [(mine[record.identity], _us(record)) for record, _ in other.rows if record.identity in mine]
-    files = [each.reading.source.path for each in (one, other)]
+    files = list(dict.fromkeys(str(each.reading.source.path) for each in (one, other)))
+    named = " and ".join(files) if len(files) > 1 else f"two runs in {files[0]}"
     if len(shared) >= _FEWEST and all(math.isclose(a, b, rel_tol=1e-4, abs_tol=0.0051) for a, b in shared):
         raise UsageError(
-            f"{' and '.join(dict.fromkeys(map(str, files)))} have the same latencies in all {len(shared)} cases that "
-            "both have: they are of one run; give one of them."
+            f"{named} have the same latencies in all {len(shared)} cases that both have: they are of one run; give one "
+            "of them."
         )
 
 

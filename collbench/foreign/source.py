@@ -15,13 +15,17 @@ from collbench.errors import UsageError
 MOST_BYTES = 1 << 30
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _TIMES = re.compile(r"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)? ")
-# What launchers put before a line to name its rank: Open MPI and PRRTE, then Slurm and Hydra.
-_TAG = re.compile(r"(?:\[[^\]]*\])?\[(?:[^\]\s]*?\d+,)?(\d+)\](?:\[[^\]]*\])?<std(?:out|err|diag)>:\s?")
-_LABELS = (re.compile(r"\s*(\d+): ?"), re.compile(r"\[(\d+)\] ?"))
-_NCCL = re.compile(
-    r"(?:\[[^\]]*\] )?[\w.-]+:\d+:\d+ (?:\[[\d -]*\] )?(?:\S+ )?[NR]CCL (?:INFO|WARN|TRACE|ERROR|CALL)\b"
+# What launchers put before a line to name its rank: Open MPI and PRRTE, then Slurm and Hydra. Lengths are bounded, and
+# words begin at their first letter, since a search through a long line must not begin anew at each of its letters.
+_TAG = re.compile(
+    r"(?:\[[^\]]{0,99}\])?\[(?:[^\]\s]{0,99}?\d,)?(\d{1,9})\](?:\[[^\]]{0,99}\])?<std(?:out|err|diag)>:\s?"
 )
-_VERSION = re.compile(r"^\s*(?:\[[^\]]*\] )?(NCCL|RCCL) version (\d+(?:\.\d+)+)")
+_LABELS = (re.compile(r"\s*(\d{1,9}): ?"), re.compile(r"\[(\d{1,9})\] ?"))
+_NCCL = re.compile(
+    r"(?:\[[^\]]{0,99}\] )?(?<![\w.-])[\w.-]{1,255}:\d+:\d+ (?:\[[\d -]{0,99}\] )?(?:\S{1,255} )?"
+    r"[NR]CCL (?:INFO|WARN|TRACE|ERROR|CALL)\b"
+)
+_VERSION = re.compile(r"\s*(?:\[[^\]]{0,99}\] )?(NCCL|RCCL) version\s*:?\s*(\d+(?:\.\d+)+)")
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def _unlabelled(lines: Iterable[Line]) -> tuple[Line, ...]:
 
 def _tagged(line: Line) -> Line:
     """The line behind the tag of its rank; launchers that pass on what a rank flushes also have tags in between."""
-    match = _TAG.search(line.text)
+    match = _TAG.search(line.text) if "<std" in line.text else None
     return replace(line, text=_TAG.sub("", line.text[match.end() :]), stream=match[1]) if match else line
 
 

@@ -21,6 +21,7 @@ _TYPES = {
     "mpi_double": "float64", "char": "int8", "byte": "uint8", "f8e4m3": "float8_e4m3", "f8e5m2": "float8_e5m2",
     "fp8_e4m3": "float8_e4m3", "fp8_e5m2": "float8_e5m2", "bfloat": "bfloat16",
 }  # fmt: skip
+MOST_BYTES = 1 << 50
 _GROUPED = re.compile(r"\d{1,3}(?:[,.']\d{3})+")
 _SIZED = re.compile(r"(\d+(?:[.,]\d+)?)\s*([KMGT]?)i?B", re.IGNORECASE)
 
@@ -42,8 +43,20 @@ def itemsize_of(dtype: str) -> int | None:
 
 
 def whole(text: str) -> int:
-    """A whole number, in groups of three digits or not. Raises ValueError."""
-    return int(re.sub(r"[,.']", "", text) if _GROUPED.fullmatch(text) else text)
+    """A whole number, in groups of three digits or not. Raises ValueError, also for one below 0 or of a size that no
+    memory has."""
+    value = int(re.sub(r"[,.']", "", text) if _GROUPED.fullmatch(text) else text)
+    if not 0 <= value <= MOST_BYTES:
+        raise ValueError(text)
+    return value
+
+
+def count(value: object) -> int:
+    """A number of things, from what JSON has. Raises ValueError for what is none, and for none of them."""
+    found = whole(str(value))
+    if not found:
+        raise ValueError(f"{value!r} counts nothing")
+    return found
 
 
 def number(text: str) -> float:
@@ -57,6 +70,14 @@ def number(text: str) -> float:
     if "_" in plain or not math.isfinite(value):
         raise ValueError(text)
     return value
+
+
+def wrongs(text: str) -> int:
+    """A number of wrong elements, which tools print as ``7`` or ``1e+03``. Raises ValueError."""
+    value = number(text)
+    if value < 0 or not value.is_integer():
+        raise ValueError(text)
+    return int(value)
 
 
 def positive(text: str) -> float:

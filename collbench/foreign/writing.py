@@ -10,7 +10,7 @@ from collbench.foreign.formats import read
 from collbench.foreign.rows import Given, Imported, imported
 from collbench.foreign.sidecar import text_of
 from collbench.foreign.source import Source
-from collbench.results.files import ResultFile, check_name, sidecar_path, write_whole
+from collbench.results.files import ResultFile, check_name, samples_path, sidecar_path, write_whole
 from collbench.results.writing import replace_text
 
 
@@ -21,6 +21,9 @@ def write(sources: Sequence[Source], given: Given, path: Path, force: bool, argv
     results file, unless ``force``.
     """
     check_name(path)
+    ours = {each.resolve() for each in (path, sidecar_path(path), samples_path(path))}
+    if clash := next((source.path for source in sources if source.path.resolve() in ours), None):
+        raise UsageError(f"{clash} would be replaced by {path} or the files beside it; give another -o.")
     first: dict[str, Source] = {}
     for source in sources:
         if (other := first.setdefault(source.sha256, source)) is not source:

@@ -69,6 +69,8 @@ def test_an_existing_file_is_replaced_on_request_only(here: Here, tmp_path: Path
     [(["bad.log"], "bad.log is no output of a benchmark that is known"), (["none.log"], "none.log cannot be read"),
      (["a.log", "bad.log"], "bad.log is no output"), (["a.log", "a.log"], "have the same content; give one"),
      (["b ad=a.log"], "'b ad' is no name"), (["a.log", "--nodes", "2", "--per-node", "4"], "both set the nodes"),
+     (["ours.csv"], "ours.csv is a results file of collbench: compare, plot and fit take it as it is"),
+     (["new.json"], "new.json would be replaced by new.csv or the files beside it; give another -o"),
      (["a.log", "--fabric", "<b>"], "'<b>' is no name"), (["a.log", "--ranks", "4"], "is 8, not 4")],
 )  # fmt: skip
 def test_mistakes_are_a_sentence_and_nothing_is_written(
@@ -76,6 +78,8 @@ def test_mistakes_are_a_sentence_and_nothing_is_written(
 ) -> None:
     a_log(tmp_path / "a.log", nccl_tests())
     a_log(tmp_path / "bad.log", "hello\n")
+    a_log(tmp_path / "new.json", nccl_json([a_result(64, 3.0)]))
+    ours(tmp_path / "ours.csv")
     ran = here("import", *arguments, "-o", "new.csv")
     assert (ran.code, words in ran.err, (tmp_path / "new.csv").exists()) == (2, True, False), ran.err
 

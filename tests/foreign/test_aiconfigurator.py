@@ -43,6 +43,11 @@ def test_kernels_of_engines_are_timed_on_rank_0_in_a_graph_or_not() -> None:
     ]  # fmt: skip
 
 
+def test_early_tables_name_neither_framework_nor_gpu() -> None:
+    text = "nccl_dtype,num_gpus,message_size,kernel_source,op_name,latency\nhalf,2,1024,NCCL,all_gather,0.00598\n"
+    assert [(case.backend, case.size) for case in cases_of(text)] == [("nccl", 2048)]
+
+
 @pytest.mark.parametrize("sign", [";", "\t"])
 def test_other_separators_and_decimal_commas(sign: str) -> None:
     text = VLLM.replace(",", sign).replace("0.0", "0,0")

@@ -79,6 +79,7 @@ def test_a_log_says_what_ran_and_where() -> None:
 
 def test_milliseconds_of_2017_and_a_table_without_in_between_lines() -> None:
     assert latencies(OF_2017) == [(33554432, False, None, 1823.0), (33554432, True, None, 1829.0)]
+    assert {case.mode for case in cases_of(OF_2017)} == {"throughput"}
 
 
 def test_columns_of_2020_without_reduction_and_root() -> None:
@@ -100,7 +101,10 @@ def test_the_report_over_single_calls_and_times_of_day_of_2026() -> None:
 
 
 def test_rccl_tests_in_place_alone() -> None:
-    run = read_text(OF_RCCL.format(devices=devices(8, gpu="AMD Instinct MI300X"))).runs[0]
+    versions = "RCCL version : 2.27.7-develop:29e1567\nHIP version  : 7.0.51831\nROCm version : 7.0.1.0\n"
+    found = read_text(OF_RCCL.format(devices=devices(8, gpu="AMD Instinct MI300X") + versions))
+    (run,) = found.runs
+    assert (found.missed, run.facts["ranks"][0]["gpu"]["rccl"]) == ((), "2.27.7")
     assert (run.tool, run.version, run.cases[0].backend) == ("rccl-tests", "develop:ae3e635", "rccl")
     assert [(case.in_place, case.latency.mean) for case in run.cases] == [(True, 76.26)]
 

@@ -105,3 +105,4 @@ def test_decimal_commas() -> None:
 def test_a_damaged_row_is_listed() -> None:
     found = read_text(FULL.replace("163.20         100", "163.20"))
     assert ([case.size for case in found.runs[0].cases], found.missed) == ([4], (6,))
+    assert read_text(FULL.replace("       100\n", "      1.5\n")).missed == (6,)

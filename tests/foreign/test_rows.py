@@ -146,6 +146,11 @@ def test_a_case_that_a_run_has_twice_counts_once() -> None:
     assert (len(each.rows), each.repeated) == (6, 2)
 
 
+def test_empty_messages_are_no_cases() -> None:
+    empty = "         0         0  float  sum  -1    6.50   0.00    0.00    0    6.40   0.00    0.00    0"
+    assert {row.bytes for row in rows_of(nccl_tests([empty, ROWS[0]]))} == {4096}
+
+
 def test_groups_and_uneven_nodes() -> None:
     log = nccl_tests().replace("on     node1 device  3", "on     node0 device  4")
     assert {row.gpus_per_node for row in rows_of(log)} == {None}
