@@ -41,7 +41,8 @@ def understand(source: Source) -> Understood:
 def _facts(named: tuple[str, ...], case: Case) -> Mapping[str, object]:
     framework, version, device = named
     nccl = {"nccl": version} if case.backend == "nccl" else {}
-    return {"framework": framework, "version": version, "ranks": [{"gpu": {"kind": "gpu", "name": device, **nccl}}]}
+    library = "" if case.backend == "nccl" else f"{framework} {version}".strip()
+    return {"library": library, "ranks": [{"gpu": {"kind": "gpu", "name": device, **nccl}}]}
 
 
 def _case(number: int, cells: Cells) -> Case | None:

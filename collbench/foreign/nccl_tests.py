@@ -27,7 +27,7 @@ _SETTINGS = re.compile(
 _VERSION = re.compile(r"# nccl-tests version (\S+)(?:.*nccl-library=(\d+))?")
 _RCCL = re.compile(r"(?:# )?rccl-tests: Version (\S+)")
 _OF_ROCM = re.compile(r"(?:HIP version|ROCm version|Hostname|Librccl path)\s*:")
-_STARTING = re.compile(r"# Collective test starting: \W*(\w+?)_perf")
+_STARTING = re.compile(r"# Collective test starting: .*?(\w+?)_perf")
 _PROGRAMS = "all_reduce|all_gather|reduce_scatter|alltoallv?|broadcast|gather|sendrecv|reduce|scatter|hypercube"
 _COMMAND = re.compile(rf"(?<![a-z_])({_PROGRAMS})_perf\b(.*)")
 _AVERAGE = re.compile(r"\s(?:-a|--average)[\s=]*([0-3])\b")
@@ -57,11 +57,13 @@ def _of_stream(source: Source, stream: Sequence[Line]) -> Understood:
 def sections(lines: Iterable[Line], begins: Sequence[re.Pattern[str]]) -> Iterator[list[Line]]:
     """The lines of each run: a line that begins one after a heading begins the next."""
     section: list[Line] = []
+    has_table = False
     for line in lines:
-        if any(begin.match(line.text) for begin in begins) and any(columns_of(each.text, "") for each in section):
+        if has_table and any(begin.match(line.text) for begin in begins):
             yield section
-            section = []
+            section, has_table = [], False
         section.append(line)
+        has_table = has_table or columns_of(line.text, "") is not None
     yield section
 
 
@@ -113,7 +115,7 @@ def _heading(source: Source, lines: Sequence[Line], command: str) -> Heading:
     starting = next((match[1] for match in map(_STARTING.match, texts) if match), "")
     named = _COMMAND.search(command)
     devices = tuple(device for device in map(device_of, texts) if device)
-    asked = _AVERAGE.search(command)
+    asked = _AVERAGE.search(named[2]) if named else None
     code = (version[2] if version else "") or ""
     return Heading(
         program=starting or (named[1] if named else ""),
@@ -163,7 +165,7 @@ def _of_section(source: Source, lines: Sequence[Line], command: str) -> Understo
     heading = _heading(source, lines, command)
     whole = any(_FOOT.match(line.text) for line in lines)
     rows = [row for line in lines[place + 1 :] if (row := row_of(line, columns, may_lack=whole))]
-    cases, damaged = _cases(rows, columns, heading)
+    cases, damaged = ([], set()) if _ran_alone(lines) else _cases(rows, columns, heading)
     known |= {row.line for row in rows} - damaged
     known |= {line.number for line in lines if _FOOT.match(line.text) or (command and line.text == command)}
     tool = "rccl-tests" if heading.is_rccl else NAME
@@ -175,7 +177,7 @@ def _is_heading(text: str) -> bool:
     return any(each.match(text) for each in (_RCCL, _OF_ROCM, _SETTINGS))
 
 
-def _remarks(lines: Iterable[Line], columns: Columns, whole: bool) -> Iterator[str]:
+def _remarks(lines: Sequence[Line], columns: Columns, whole: bool) -> Iterator[str]:
     """What is to be said of a run as a whole."""
     outside = next((match[1] for line in lines if (match := _WRONG.match(line.text))), "0")
     if "#wrong" not in columns.sides[0][1] and outside != "0":
@@ -184,6 +186,14 @@ def _remarks(lines: Iterable[Line], columns: Columns, whole: bool) -> Iterator[s
         yield "has no foot: it is truncated"
     if "cputime" in columns.sides[0][1]:
         yield "has times of the CPU (-C), which are no latencies"
+    if _ran_alone(lines):
+        yield "lists a rank twice: its processes ran alone, as those of an nccl-tests that was built without MPI do"
+
+
+def _ran_alone(lines: Iterable[Line]) -> bool:
+    """Whether several processes have a rank of the same number."""
+    ranks = [device.rank for line in lines if (device := device_of(line.text))]
+    return len(set(ranks)) < len(ranks)
 
 
 def _cases(rows: Sequence[Row], columns: Columns, heading: Heading) -> tuple[list[Case], set[int]]:

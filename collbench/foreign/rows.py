@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from collbench.errors import UsageError
@@ -180,7 +180,7 @@ def _record(case: Case, reading: Reading, run: Run, given: Given) -> Record:
         dtype=_BAD.sub("_", case.dtype),
         op=_BAD.sub("_", case.op) if COLLECTIVES[case.collective].reduces else "",
         bytes=size,
-        count=size // (itemsize_of(case.dtype) or 1),
+        count=size // itemsize if (itemsize := itemsize_of(case.dtype)) else 0,
         ranks=place.ranks,
         nodes=place.nodes,
         gpus_per_node=place.per_node,
@@ -221,7 +221,8 @@ def _params(case: Case, run: Run) -> str:
 
 def _check_alike(one: Imported, other: Imported) -> None:
     """Raise UsageError where two runs are no launches of the same thing."""
-    mine, theirs = _what(one), _what(other)
+    shared = {record.identity for record, _ in one.rows} & {record.identity for record, _ in other.rows}
+    mine, theirs = _what(one, shared), _what(other, shared)
     if differ := next((name for name in mine if mine[name] != theirs[name]), None):
         files = [str(each.reading.source.path) for each in (one, other)]
         record = other.rows[0][0]
@@ -250,12 +251,14 @@ def _us(record: Record) -> float:
     return record.latency_us_median or record.latency_us_mean or 0.0
 
 
-def _what(each: Imported) -> dict[str, str]:
+def _what(each: Imported, shared: Collection[tuple[object, ...]]) -> dict[str, str]:
+    """What the ``shared`` cases of a run have in common with those of its other launches."""
     gpus = [rank.get("gpu", {}) for rank in each.run.facts.get("ranks", ())]
+    versions = [each.run.facts.get("library"), *(gpu.get("nccl") or gpu.get("rccl") for gpu in gpus)]
     return {
         "tool": each.run.tool,
-        "statistic": each.run.cases[0].statistic,
-        "version of the library": _joined(gpu.get("nccl") or gpu.get("rccl") for gpu in gpus),
+        "statistic": _joined(record.param[STATISTIC] for record, _ in each.rows if record.identity in shared),
+        "version of the library": _joined(versions),
         "GPU": _joined(gpu.get("name") for gpu in gpus),
     }
 

@@ -25,6 +25,7 @@ _NCCL = re.compile(
     r"(?:\[[^\]]{0,99}\] )?(?<![\w.-])[\w.-]{1,255}:\d+:\d+ (?:\[[\d -]{0,99}\] )?(?:\S{1,255} )?"
     r"[NR]CCL (?:INFO|WARN|TRACE|ERROR|CALL)\b"
 )
+_ROW = re.compile(r"\d+\s+\d+\s[\w.\s-]*")  # the beginning of one
 _VERSION = re.compile(r"\s*(?:\[[^\]]{0,99}\] )?(NCCL|RCCL) version\s*:?\s*(\d+(?:\.\d+)+)")
 
 
@@ -45,7 +46,7 @@ class Source:
     content: bytes
     backend: str = ""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The hash of the content."""
         return hashlib.sha256(self.content).hexdigest()
@@ -125,19 +126,21 @@ def _cut(line: Line, match: re.Match[str]) -> Line:
 
 
 def _without_nccl(lines: Sequence[Line]) -> Iterable[Line]:
-    """Lines without those of NCCL. What stands before one in its line belongs to the next line of the stream: NCCL
-    wrote in the middle of it."""
+    """Lines without those of NCCL. The beginning of a row before one in its line belongs to the next line of the
+    stream: NCCL wrote in the middle of it."""
     begun: dict[str, Line] = {}
     for line in lines:
         match = _NCCL.search(line.text) or _VERSION.match(line.text)
         text = line.text[: match.start()] if match else line.text
+        if match and not _ROW.fullmatch(text):  # a time, say
+            continue
         if before := begun.pop(line.stream, None):
             line = replace(line, number=before.number)  # noqa: PLW2901
             text = f"{before.text}{text}"
-        if not match:
-            yield replace(line, text=text)
-        elif text.strip():
+        if match:
             begun[line.stream] = replace(line, text=text)
+        else:
+            yield replace(line, text=text)
     yield from begun.values()
 
 

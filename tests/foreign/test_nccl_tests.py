@@ -183,6 +183,17 @@ def test_times_of_the_processor_are_no_latencies() -> None:
         read_text(nccl_tests().replace("  time ", "  cputime "))
 
 
+def test_processes_that_ran_alone_are_no_world() -> None:
+    log = nccl_tests().replace("Rank  1 Group", "Rank  0 Group").replace("Rank  2 Group", "Rank  0 Group")
+    with pytest.raises(UsageError, match="it lists a rank twice: its processes ran alone, as those of an nccl-tests"):
+        read_text(log)
+
+
+def test_the_program_may_have_a_path_and_the_launcher_options_like_its_own() -> None:
+    log = nccl_tests(program="./build/all_reduce", before="$ mpirun -a 2 -np 8 ./build/all_reduce_perf -b 8\n")
+    assert {(case.collective, case.statistic) for case in cases_of(log)} == {("all_reduce", MEAN)}
+
+
 def test_a_table_alone_says_neither_where_nor_how() -> None:
     case = cases_of(HEAD + ROWS[0] + "\n" + FOOT)[0]
     assert (case.place, case.mode, case.collective) == (Place(), "", "")

@@ -135,6 +135,33 @@ def test_other_versions_and_gpus_do_not_pass_for_launches(changed: tuple[str, st
         rows_of(nccl_tests(), SLOWER.replace(*changed))
 
 
+IMB = """\
+# Benchmarking {name}
+# #processes = 2
+       #bytes #repetitions      t[usec]   Mbytes/sec
+            8         1000         1.66         4.82
+# Benchmarking Allreduce
+# #processes = 2
+       #bytes #repetitions  t_min[usec]  t_max[usec]  t_avg[usec]
+            4         1000         1.03         {us}         1.13
+"""
+
+
+def test_statistics_are_compared_where_logs_have_the_same_cases() -> None:
+    other = IMB.partition("# Benchmarking Allreduce")[2]
+    rows = rows_of(IMB.format(name="PingPong", us=1.25), "# Benchmarking Allreduce" + other.format(us=1.40), nodes=1)
+    assert [(row.collective, row.launch) for row in rows] == [("send", 0), ("all_reduce", 0), ("all_reduce", 1)]
+
+
+def test_engines_of_other_versions_do_not_pass_for_launches() -> None:
+    table = (
+        "framework,version,device,op_name,kernel_source,allreduce_dtype,num_gpus,message_size,latency\n"
+        "vLLM,{version},H100,all_reduce,vLLM_custom_graph,bfloat16,2,128,{ms}\n"
+    )
+    with pytest.raises(UsageError, match=r"version of the library: vLLM 0\.14\.0 and vLLM 0\.24\.0; name each"):
+        rows_of(table.format(version="0.14.0", ms=0.0042), table.format(version="0.24.0", ms=0.0040))
+
+
 def test_names_keep_logs_apart() -> None:
     other = SLOWER.replace("2.27.5", "2.28.9")
     rows = rows_of(named(nccl_tests(), "old"), named(other, "new"))

@@ -62,6 +62,12 @@ def test_lines_of_nccl_are_survived_even_amid_a_row() -> None:
     assert (cells(broken), found.missed) == (PLAIN, ())
 
 
+def test_a_time_before_a_line_of_nccl_is_no_beginning_of_a_row() -> None:
+    noise = "2026-01-02 03:04:05,678 node0:202829:202901 [0] NCCL INFO Channel 00/0"
+    broken = LOG.replace(ROWS[1], f"{noise}\n{ROWS[1]}\n{noise}")
+    assert (cells(broken), read_text(broken).missed) == (PLAIN, ())
+
+
 @pytest.mark.parametrize(
     ("mark", "coding"), [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (b"", "utf-8")]
 )
