@@ -7,7 +7,7 @@ from statistics import median
 
 from collbench.foreign.measured import Place
 from collbench.foreign.perf_table import Row
-from collbench.foreign.words import number
+from collbench.foreign.words import number, positive
 from collbench.plan.collectives import COLLECTIVES
 
 _NEAR = 0.004  # relative; bandwidths have two decimal places
@@ -15,10 +15,10 @@ _UNIQUE = ("all_reduce", "reduce_scatter", "broadcast", "send_recv")  # scatter 
 _LEAST = 5.0  # GB/s; below, rounding hides the ratio
 
 
-def inferred(rows: Sequence[Row], place: Place) -> str:
+def inferred(rows: Sequence[Row], place: Place, scale: float) -> str:
     """The only one of _UNIQUE with the ratio of both bandwidths, with a reduction or without one, and with a root or
-    without one, of these rows; "" where there are several or none."""
-    ratios = [each for row in rows for each in _ratios(row)]
+    without one, of these rows; "" where there are several or none. ``scale``: microseconds in the unit of times."""
+    ratios = [each for row in rows for each in _ratios(row, scale)]
     if not ratios or not place.ranks or place.ranks < 2:
         return ""
     words = rows[0].words[1:]
@@ -31,12 +31,13 @@ def inferred(rows: Sequence[Row], place: Place) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _ratios(row: Row) -> Iterable[float]:
-    """Bus over algorithm bandwidth of each side, where that is large enough to tell."""
+def _ratios(row: Row, scale: float) -> Iterable[float]:
+    """Bus bandwidth over bytes per time of each side, where it is large enough to tell. The algorithm bandwidth that is
+    printed was another one before 2020."""
     for cells in row.sides.values():
         try:
-            alg, bus = number(cells["algbw"]), number(cells["busbw"])
+            us, bus = positive(cells["time"]) * scale, number(cells["busbw"])
         except (KeyError, ValueError):
             continue
-        if alg >= _LEAST:
-            yield bus / alg
+        if row.size and bus >= _LEAST:
+            yield bus * us * 1000 / row.size

@@ -29,13 +29,17 @@ _RCCL = re.compile(r"(?:# )?rccl-tests: Version (\S+)")
 _OF_ROCM = re.compile(r"(?:HIP version|ROCm version|Hostname|Librccl path)\s*:")
 _STARTING = re.compile(r"# Collective test starting: .*?(\w+?)_perf")
 _PROGRAMS = "all_reduce|all_gather|reduce_scatter|alltoallv?|broadcast|gather|sendrecv|reduce|scatter|hypercube"
+_BLOCKING = re.compile(r"(?:# )?Blocking Enabled")
+# Of pages that took the signs away.
+_PLAIN = re.compile(r"Using devices|\(B\)|out-of-place|in-place|Collective test")
+_HEADINGS = (_RCCL, _OF_ROCM, _SETTINGS, _BLOCKING, _PLAIN)
 _COMMAND = re.compile(rf"(?<![a-z_])({_PROGRAMS})_perf\b(.*)")
 _AVERAGE = re.compile(r"\s(?:-a|--average)[\s=]*([0-3])\b")
 _WRONG = re.compile(r"#? ?Out of bounds values\s*:\s*(\d+)")
 _AMD = re.compile(r"\b(?:AMD|Instinct|gfx\d+)\b")
 _FOOT = re.compile(r"#? ?(?:Out of bounds values|Avg bus bandwidth|Collective test concluded)")
 _RUNS = re.compile(rf"(?!#).*(?<![a-z_])(?:{_PROGRAMS})_perf\b")
-_BEGINS = (_SETTINGS, _VERSION, _RCCL, _STARTING, _RUNS, re.compile("# Using devices"))
+_BEGINS = (_SETTINGS, _VERSION, _RCCL, _STARTING, _RUNS, re.compile("(?:# )?Using devices"))
 STATISTICS = {"0": RANK_0, "1": MEAN, "2": FASTEST, "3": SLOWEST}
 
 
@@ -124,7 +128,7 @@ def _heading(source: Source, lines: Sequence[Line], command: str) -> Heading:
         settings=settings,
         devices=devices,
         statistic=statistic_of(asked[1] if asked else "1", devices, int(settings.get("threads") or 1)),
-        mode=mode_of(settings, any(text.startswith("# Blocking Enabled") for text in texts)),
+        mode=mode_of(settings, any(map(_BLOCKING.match, texts))),
         is_rccl=bool(rccl) or source.library[0] == "rccl" or any(_AMD.search(device.gpu) for device in devices),
     )
 
@@ -174,7 +178,7 @@ def _of_section(source: Source, lines: Sequence[Line], command: str) -> Understo
 
 
 def _is_heading(text: str) -> bool:
-    return any(each.match(text) for each in (_RCCL, _OF_ROCM, _SETTINGS))
+    return any(each.match(text) for each in _HEADINGS) or bool(device_of(text) or columns_of(text, ""))
 
 
 def _remarks(lines: Sequence[Line], columns: Columns, whole: bool) -> Iterator[str]:
@@ -200,7 +204,7 @@ def _cases(rows: Sequence[Row], columns: Columns, heading: Heading) -> tuple[lis
     """The cases of these rows, and the lines of those with a number that is none."""
     if "cputime" in columns.sides[0][1]:
         return [], set()
-    collective = collective_of(heading.program) or heading.program or inferred(rows, heading.place)
+    collective = collective_of(heading.program) or heading.program or inferred(rows, heading.place, columns.scale)
     found, damaged = [], set()
     for row in rows:
         try:

@@ -49,8 +49,8 @@ def _statistics(each: Imported) -> list[str]:
 
 def _repeated(runs: Sequence[Imported]) -> list[str]:
     return [
-        f"{each.reading.source.path}: {counted(each.repeated, 'case')} more than once within a run, which makes no "
-        "launches: the first of each is kept. Several ranks may have written into this log."
+        f"{each.reading.source.path}: {counted(each.repeated, 'row')} of cases that a run has already, as with other "
+        "roots, in further cycles, or from ranks that wrote at once: the first of each is kept, since these are no launches."
         for each in runs
         if each.repeated
     ]

@@ -146,3 +146,9 @@ def test_rows_of_the_log_in_python(here: Here, tmp_path: Path) -> None:
     assert frame.nccl[0] == "2.27.5"
     found = cb.compare(cb.read(ours(tmp_path / "ours.csv")), frame)
     assert found.loc[found.in_place == False, "b_us"].dropna().tolist() == [31.97]  # noqa: E712
+
+
+def test_what_a_run_repeats_is_said(here: Here, tmp_path: Path) -> None:
+    ran = here("import", a_log(tmp_path / "a.log", nccl_tests([*ROWS, ROWS[0]])), "-o", "a.csv")
+    assert "a.log: 2 rows of cases that a run has already" in ran.out
+    assert "a.csv: 6 rows" in ran.out

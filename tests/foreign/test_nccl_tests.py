@@ -144,12 +144,24 @@ def test_groups_of_ranks_side_by_side() -> None:
 def test_a_log_that_names_no_program_is_judged_by_its_bandwidths_where_these_leave_one_choice(
     op: str, root: str, algbw: str, busbw: str, collective: str
 ) -> None:
-    row = f" 134217728  33554432  float  {op}  {root}  1916.4  {algbw}  {busbw}  0  1907.8  {algbw}  {busbw}  0"
+    row = f" 100000000  25000000  float  {op}  {root}  1000.0  {algbw}  {busbw}  0  1000.0  {algbw}  {busbw}  0"
     assert cases_of(nccl_tests([row], program=""))[0].collective == collective
 
 
 def test_low_bandwidths_are_too_rough_to_tell_a_collective() -> None:
     assert cases_of(nccl_tests(ROWS[:1], program=""))[0].collective == ""
+
+
+def test_the_algorithm_bandwidth_of_old_versions_does_not_mislead() -> None:
+    row = " 100000000  25000000  float  sum  1000.0  87.5  87.5  0e+00  1000.0  87.5  87.5  0e+00"
+    assert cases_of(nccl_tests([row], program=""))[0].collective == "reduce_scatter"
+
+
+def test_a_page_that_took_the_signs_away() -> None:
+    log = nccl_tests(program="").replace("#wrong", "WRONG").replace("#", "").replace("WRONG", "#wrong")
+    log = log.replace(" Using", " Blocking Enabled: wait for completion and barrier after each collective\n Using")
+    found = read_text(log)
+    assert (found.runs[0].cases[0].place, found.runs[0].cases[0].mode, found.missed) == (Place(8, 2, 4), "isolated", ())
 
 
 def test_a_truncated_log_gives_the_rows_that_are_whole() -> None:
