@@ -50,7 +50,7 @@ def _statistics(each: Imported) -> list[str]:
 def _repeated(runs: Sequence[Imported]) -> list[str]:
     return [
         f"{each.reading.source.path}: {counted(each.repeated, 'row')} of cases that a run has already, as with other "
-        "roots, in further cycles, or from ranks that wrote at once: the first of each is kept, since these are no launches."
+        "roots, in further cycles, or from ranks that wrote at once: the first of each is kept, they are no launches."
         for each in runs
         if each.repeated
     ]
