@@ -46,7 +46,7 @@ def compare(
     chosen = tuple(form_in(name, known) for name in names_of(names or ""))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if found.judged or found.unjudged or found.alone:
-        shown = page(found, [*footing.remark(found.records), *remark(everything)])
+        shown = page(found, [*footing.statement(found.records), *remark(everything)])
         click.echo(printed(shown, plain(found), form.chosen))
         forms.publish(f"collbench compare: {', '.join(map(str, paths))}", shown, os.environ)
     for words in jobs(everything):

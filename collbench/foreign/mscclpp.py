@@ -61,7 +61,7 @@ def _result(line: Line) -> Case | None:
         content: Mapping[str, Any] = json.loads(line.text)
         ranks, per_node = count(content["ranks"]), count(content["ranksPerNode"])
         us, name, size = positive(str(content["time"])), str(content["name"]), whole(str(content["size"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     place = Place(ranks, -(-ranks // per_node), per_node)
     return _case(line.number, name, size, us, MEAN, str(content.get("kernel", "")), place)

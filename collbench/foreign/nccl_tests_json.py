@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from collbench.host.environment import is_recorded
 
 NAME = "nccl-tests JSON"
 _KEYS = ('"nccl_version"', '"results"', '"args"')
+_NO_NUMBER = re.compile(r":-?(?:inf|nan)\b")  # as C prints what JSON has no word for
 _MOST_ENDS = 64  # of objects, from the last, at which a file that ended early may be closed
 Json = Mapping[str, Any]
 
@@ -28,31 +30,39 @@ def recognise(source: Source) -> bool:
 
 
 def understand(source: Source) -> Understood:
-    """The run in a file; of one that ended early, its complete results."""
-    content, whole = _load(source.text)
-    if not content:
-        return Understood()
+    """The runs in a file, one for each object; of one that ended early, its complete results."""
+    runs = [run for content, whole in _objects(_NO_NUMBER.sub(":null", source.text)) if (run := _sound(content, whole))]
+    return Understood(tuple(runs), frozenset(line.number for line in source.lines) if runs else frozenset())
+
+
+def _sound(content: Json, whole: bool) -> Run | None:
+    """The run of an object; None for one of another shape."""
     try:
-        run = _run(content, whole)
+        return _run(content, whole)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        return Understood()
-    return Understood((run,), frozenset(line.number for line in source.lines))
+        return None
 
 
-def _load(text: str) -> tuple[Json, bool]:
-    """The object in a text, and whether it is complete; {} where no result can be read."""
-    for end in ("", *_closings(text)):
+def _objects(text: str) -> Iterator[tuple[Json, bool]]:
+    """The objects in a text one after another, and whether each is complete."""
+    decoder, at = json.JSONDecoder(), text.find("{")
+    while at >= 0:
         try:
-            found = json.loads(end or text)
-        except ValueError:
-            continue
-        return (found, not end) if isinstance(found, dict) else ({}, False)
-    return {}, False
+            found, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            yield from ((each, False) for each in _closed(text[at:]))
+            return
+        yield found, True
+        at = text.find("{", end)
 
 
-def _closings(text: str) -> Iterable[str]:
+def _closed(text: str) -> Iterator[Json]:
+    """The object that a text breaks off in, closed after the last result that makes one."""
     ends = [match.end() for match in re.finditer("}", text)][: -_MOST_ENDS - 1 : -1]
-    return (f"{text[:end]}]}}" for end in ends)
+    for end in ends:
+        with suppress(ValueError, RecursionError):
+            yield json.loads(f"{text[:end]}]}}")
+            return
 
 
 def _run(content: Json, whole: bool) -> Run:

@@ -51,5 +51,5 @@ def _case(line: Line) -> Case | None:
             place=Place(ranks, nodes, per_node) if single else Place(nodes=nodes),
             wrong=whole(wrong) if wrong.isdecimal() else None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

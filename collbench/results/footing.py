@@ -36,6 +36,23 @@ def kind_of(row: Record) -> str:
     return f"{'mean over ranks' if row.param.get(LEVELLED) else 'median of the slowest rank'} (collbench)"
 
 
+def kinds_of(rows: Iterable[Record]) -> str:
+    """`kind_of` these rows, without repeats."""
+    return "; ".join(dict.fromkeys(map(kind_of, rows)))
+
+
+def unlike(a: str, mine: Iterable[Record], b: str, theirs: Iterable[Record]) -> str:
+    """That one side is taken by the slowest rank and the other one is not, in a sentence; "" where they are alike."""
+    by_mean = {name: any(row.param.get(LEVELLED) for row in rows) for name, rows in ((a, mine), (b, theirs))}
+    if by_mean[a] == by_mean[b]:
+        return ""
+    slowest, mean = (b, a) if by_mean[a] else (a, b)
+    return (
+        f"{slowest} is taken by the slowest rank, {mean} is not: the slowest rank takes longest, so that a ratio "
+        f"between them favours {mean}."
+    )
+
+
 def foreign_kind(row: Record) -> str:
     """`kind_of` a row of another tool, in brackets; "" for one of ours."""
     return f" [{kind_of(row)}]" if row.param.get(TOOL) else ""

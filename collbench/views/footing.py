@@ -13,10 +13,19 @@ def has_foreign(records: Iterable[Record]) -> bool:
     return any(row.param.get(TOOL) for row in records)
 
 
-def remark(records: Iterable[Record]) -> list[str]:
-    """What the latency of each backend is, where another tool measured one of them; a warning where these are not of
-    one kind; whose network is not known. [] for rows of collbench alone."""
-    timed = [row for row in records if row.latency_us_median is not None]
+def remark(records: Sequence[Record]) -> list[str]:
+    """`statement`, and a warning where latencies are not of one kind. [] for rows of collbench alone."""
+    return [*statement(records), *(_warning(_timed(records)) if has_foreign(records) else [])]
+
+
+def _timed(records: Iterable[Record]) -> list[Record]:
+    return [row for row in records if row.latency_us_median is not None]
+
+
+def statement(records: Iterable[Record]) -> list[str]:
+    """What the latency of each backend is, where another tool measured one of them, and whose network is not known. []
+    for rows of collbench alone."""
+    timed = _timed(records)
     if not has_foreign(timed):
         return []
     kinds: dict[str, dict[str, None]] = {}
@@ -26,7 +35,6 @@ def remark(records: Iterable[Record]) -> list[str]:
     unknown = list(dict.fromkeys(row.backend for row in timed if row.param.get(JOINED)))
     return [
         f"Latencies are, of {stated}.",
-        *_warning(timed),
         *([f"The network of {_listed(unknown)} is not known; it is taken for that of the others."] if unknown else []),
     ]
 
@@ -38,8 +46,8 @@ def _warning(rows: Sequence[Record]) -> list[str]:
     if not (means and others):
         return []
     return [
-        f"NOT OF ONE KIND: {_listed(others)} by the slowest rank, {_listed(means)} not: the slowest rank takes at "
-        "least as long as the mean, so that ratios between them favour the latter."
+        f"NOT OF ONE KIND: {_listed(others)} by the slowest rank, {_listed(means)} not: the slowest rank takes "
+        "longest, so that ratios between them favour the latter."
     ]
 
 

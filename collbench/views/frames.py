@@ -21,7 +21,7 @@ from collbench.views.ratios import plain
 from collbench.views.runs import Run, known_facts
 
 _TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "skew", "a", "b", "verdict", "covers", "mismatch",
-         "a_status", "b_status", "reason")  # fmt: skip
+         "a_status", "b_status", "reason", "a_latency", "b_latency")  # fmt: skip
 DTYPES = {
     **dict.fromkeys(_TEXT, "string"),
     **dict.fromkeys(("bytes", "ranks", "nodes"), "int64"),
@@ -50,8 +50,9 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         ``covers``: what the interval holds for, launches like these; between two runs it does not cover what varies
         from run to run; ``mismatch``: why the ratio is not meaningful, if so. Cases without a latency on a side, or of
         which only a or b has rows, come last, with ``a_status``, ``b_status`` and ``reason``, and without ratio and
-        verdict. Text is ``string``, sizes and counts are ``int64`` or ``Int64``, other numbers ``float64``,
-        ``in_place`` is ``bool``.
+        verdict. ``a_latency`` and ``b_latency`` say what a latency is: rows of another tool that has means over ranks
+        alone are compared by means. Text is ``string``, sizes and counts are ``int64`` or ``Int64``, other numbers
+        ``float64``, ``in_place`` is ``bool``.
 
     Raises UsageError for an unknown backend, for a number of backends other than two, for rows of several runs that
     contain the same case, and if no case was run on both sides.

@@ -103,7 +103,13 @@ def test_compare_warns_where_there_are_no_means(here: Here, tmp_path: Path) -> N
     rows = [replace(row, latency_us_mean=None) for row in load(Path(ours(tmp_path / "ours.csv")))]
     (tmp_path / "ours.csv").write_text(dump(rows))
     ran = here("compare", "ours.csv", "a.csv")
-    assert "NOT OF ONE KIND: nvrar by the slowest rank, nvrar not" in ran.out
+    words = "nvrar (A) is taken by the slowest rank, nvrar (B) is not: the slowest rank takes longest"
+    assert ran.out.count(f"MISMATCH: {words}") == 1
+    (row, *_) = json.loads(here("compare", "ours.csv", "a.csv", "--json").out)
+    assert row["mismatch"].startswith(words)
+    assert (row["a_latency"], row["b_latency"]) == (
+        "median of the slowest rank (collbench)", "mean over calls, mean over ranks (nccl-tests)",
+    )  # fmt: skip
 
 
 def test_from_a_log_to_a_chart_in_two_commands(here: Here, tmp_path: Path) -> None:

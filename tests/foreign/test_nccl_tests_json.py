@@ -60,6 +60,26 @@ def test_what_was_cut_off_gives_its_complete_results() -> None:
     assert found.remarks == ("is truncated",)
 
 
+def test_several_objects_in_one_file_are_runs() -> None:
+    one, other = nccl_json([a_result(1024, 10.0)]), nccl_json([a_result(2048, 10.0), a_result(4096, 10.0)])
+    cut = other[: other.index('"size": 4096')]
+    found = read_text(f"{one}\n{cut}")
+    assert [[case.size for case in run.cases] for run in found.runs] == [[1024], [2048]]
+
+
+@pytest.mark.parametrize(
+    "keys", ['"nccl_version":"results":"args":', '"gpusPerRank""inPlace""busBw"', '"ranksPerNode""kernel"']
+)
+def test_brackets_without_end_are_refused(keys: str) -> None:
+    with pytest.raises(UsageError, match="no row that is understood"):
+        read_text('{"a":' * 100_000 + keys)
+
+
+def test_a_bandwidth_that_is_no_number_does_not_matter() -> None:
+    text = nccl_json([a_result(1024, 10.0)]).replace('"bus_bw": 1.0', '"bus_bw":-nan').replace(": ", ":")
+    assert [case.size for case in cases_of(text)] == [1024]
+
+
 def test_a_result_without_a_number_is_left_out_and_said() -> None:
     found = read_text(nccl_json([a_result(1024, 10.0), a_result(2048, "nan")]))  # type: ignore[arg-type]
     assert [case.size for case in found.runs[0].cases] == [1024]

@@ -28,13 +28,13 @@ def test_what_each_latency_is() -> None:
 
 
 def test_a_warning_where_they_are_not_of_one_kind() -> None:
-    _, warning = remark(level([timed(9.0, latency_us_mean=None, params=SLOWEST), by_mean()]))
+    *_, warning = remark(level([timed(9.0, latency_us_mean=None, params=SLOWEST), by_mean()]))
     assert warning.startswith("NOT OF ONE KIND: mpi by the slowest rank, nccl not: ")
     assert warning.endswith("ratios between them favour the latter.")
 
 
 def test_whose_network_is_taken_for_that_of_the_others() -> None:
-    *_, words = remark(level([timed(9.0, fabric="nvlink"), by_mean(fabric="")]))
+    _, words = remark(level([timed(9.0, fabric="nvlink"), by_mean(fabric="")]))
     assert words == "The network of nccl is not known; it is taken for that of the others."
 
 
