@@ -42,6 +42,7 @@ def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "libraries"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE, str(folder))
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")  # or every rank starts threads that spin, and multiplies no matrices
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every rank compiles all modules anew
         patch.delenv("GITHUB_STEP_SUMMARY", raising=False)  # of the job that runs these tests
         yield folder
