@@ -26,6 +26,7 @@ LONG = (
     "measure/test_sweep.py", "verify/test_mutants.py", "measure/test_check.py", "verify/test_emulator.py",
     "faults/test_plugins.py", "faults/test_signals.py", "measure/test_revisions.py",
     "verify/test_emulated.py", "house/test_charts.py", "verify/test_scenes.py", "measure/test_tuning.py",
+    "backends/test_mpi_ring.py", "faults/test_environment.py", "faults/test_resume.py", "verify/test_rows.py",
 )  # fmt: skip
 
 
