@@ -1,8 +1,8 @@
 """Counts the bytes that all-reduces send from host to host, beside what their rows state: a job of lab.launch.
 
-``PYTHONPATH=tests python -m lab.launch --hosts 4 --module lab.wire -- mpi,mpi-nvrar 64K,1M [DTYPE]``, on GPUs or on
-processors, wherever the backends run: for each and each size, what left the busiest host for each call, with all headers; with one rank a host, what the backend states that
-a rank sends (``wire_bytes``), and how many times that it was.
+``PYTHONPATH=tests python -m lab.launch --hosts 4 --module lab.wire -- mpi,mpi-nvrar 64K,1M [DTYPE]``: for each backend
+and size, what left the busiest host for each call, with all headers; with one rank a host, also what the backend states
+that a rank sends (``wire_bytes``), and the ratio of both. Backends run on GPUs or on processors, all on the same.
 """
 
 from __future__ import annotations
