@@ -50,11 +50,12 @@ class GivenOptions:
 
 
 given = Group("given", GivenOptions, [
-    click.option("--collective", type=click.Choice(list(COLLECTIVES)), help="The collective that was timed."),
+    click.option("--collective", type=click.Choice(list(COLLECTIVES)), metavar="NAME",
+                 help="The collective that was timed."),
     click.option("--ranks", type=click.IntRange(min=1), help="Ranks that took part."),
     click.option("--nodes", type=click.IntRange(min=1), help="Nodes they ran on."),
     click.option("--per-node", type=click.IntRange(min=1), help="Or the ranks on each node."),
-    click.option("--dtype", type=click.Choice([*DTYPES, *ALIASES]), help="Type of the elements."),
+    click.option("--dtype", type=click.Choice([*DTYPES, *ALIASES]), metavar="TYPE", help="Type of the elements."),
     click.option("--mode", type=click.Choice(MODES), help="How calls follow each other."),
     click.option("--fabric", help="The network: nvlink, infiniband, slingshot, tcp, shm, ..."),
 ])  # fmt: skip
