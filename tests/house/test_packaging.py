@@ -49,8 +49,9 @@ def test_sections_of_the_image_are_shell() -> None:
 
 def test_the_citation_names_what_the_readme_does() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").split("## Citation")[1]
-    papers = re.findall(r"arxiv\.org/abs/([\d.]+)", readme)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    papers = list(dict.fromkeys(re.findall(r"https://arxiv\.org/abs/([\d.]+)", readme)))
+    assert len(papers) == 2
     assert re.findall(r"^    url: https://arxiv\.org/abs/(\S+)$", citation, re.MULTILINE) == papers
     assert re.findall(r"^    doi: 10\.48550/arXiv\.(\S+)$", citation, re.MULTILINE) == papers
     assert "\ncff-version: 1.2.0\n" in f"\n{citation}"
