@@ -11,6 +11,7 @@ import pytest
 from readmes import ROOT
 from running import Here, Mpi
 
+from collbench import __version__
 from collbench.cli.sweep import sweep
 
 NIGHTLY = ROOT / "jobs" / "nightly.toml"
@@ -89,6 +90,7 @@ def test_a_sidecar_says_what_was_run_and_by_which_file(mpich: Mpi) -> None:
     (launch,) = json.loads((mpich.folder / "r.json").read_text(encoding="utf-8"))["launches"]
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     assert launch["config"] == {"file": "s.toml", "sha256": sha256, "set": "small"}
+    assert launch["version"].split("+")[0] == __version__.split("+")[0]
     path.unlink()
     command, *words = launch["argv"]
     found = sweep.make_context(command, words).params
