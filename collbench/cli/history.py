@@ -80,7 +80,7 @@ def _of_set(nights: Sequence[Night], name: str | None) -> Sequence[Night]:
     """The nights that ran the set ``name``, all without a name. Raises UsageError if none did."""
     if name is None:
         return nights
-    known = {each for night in nights for each in night.sets if each}
+    known = {each for night in nights for each in night.sets}
     if not known:
         raise UsageError("no night ran a set of a configuration file, as collbench sweep --config does; omit --set.")
     return [night for night in nights if pick("set", name, known) in night.sets]

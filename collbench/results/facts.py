@@ -57,10 +57,9 @@ def sources_of(results: Path) -> list[str]:
 
 
 def sets_of(results: Path) -> list[str]:
-    """The sets of configuration files that the launches had, "" for the options above the sets, without repeats; [] if
-    no launch had a file. Errors as in `facts_of`."""
+    """The sets of configuration files that the launches ran, without repeats; errors as in `facts_of`."""
     names = _entries(results, lambda entry: _text(entry["config"]["set"]) if "config" in entry else None)
-    return list(dict.fromkeys(name for name in names if name is not None))
+    return list(dict.fromkeys(filter(None, names)))
 
 
 def _entries(results: Path, read: Callable[[Mapping[str, Any]], T]) -> list[T]:

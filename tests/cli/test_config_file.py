@@ -51,6 +51,12 @@ def test_words_are_those_that_a_user_would_give(path: Path) -> None:
     assert "--ranks" not in words_of(sweep, values("llm"))
 
 
+def test_an_empty_list_leaves_out_what_stands_above(path: Path) -> None:
+    path.write_text('sizes = "4K"\nbackend = []\nranks = 2\n[a]\nsizes = []\nranks = []\n', encoding="utf-8")
+    assert values() == {"sizes": "4K", "ranks": "2"}
+    assert values("a") == {}
+
+
 def test_every_option_of_sweep_but_those_of_the_file_has_a_key(path: Path) -> None:
     shown = {parameter.name for parameter in sweep.params if isinstance(parameter, click.Option)}
     named = {option.name for option in options_of(sweep).values()}

@@ -53,7 +53,7 @@ def test_why_there_is_no_mpi(monkeypatch: pytest.MonkeyPatch, words: str, why: s
     )
 
 
-@pytest.mark.parametrize("launcher", [{}, {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}])
+@pytest.mark.parametrize("launcher", [{}, {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}])
 @pytest.mark.parametrize(
     "words",
     [
