@@ -56,6 +56,22 @@ def sources_of(results: Path) -> list[str]:
     return list(dict.fromkeys(filter(None, hashes)))
 
 
+def commands_of(results: Path) -> list[tuple[str, ...]]:
+    """The command line of each launch that has one, after ``collbench``, without repeats; errors as in `facts_of`."""
+    found = _entries(results, lambda entry: tuple(str(word) for word in entry.get("argv", ())))
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def variables_of(results: Path) -> dict[str, str]:
+    """The environment variables of all launches that the sidecar has, by name, different values joined by commas;
+    errors as in `facts_of`."""
+    found: dict[str, dict[str, None]] = {}
+    for variables in _entries(results, lambda entry: dict(entry.get("variables", {}))):
+        for name, value in variables.items():
+            found.setdefault(str(name), {})[str(value)] = None
+    return {name: ", ".join(values) for name, values in sorted(found.items())}
+
+
 def _entries(results: Path, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
     """What ``read`` makes of the launches in the sidecar; [] without one."""
     path = sidecar_path(results)

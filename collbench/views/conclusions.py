@@ -30,12 +30,12 @@ def conclusions(records: Sequence[Record]) -> list[str]:
     pairs = [record for record in records if record.pair]
     worlds = [record for record in records if not record.pair]
     together = [record for record in worlds if not record.skew]
-    return [*_comparisons(worlds), *straggler(together), *links.findings(pairs)]
+    return [*lines_of(compare_backends(worlds).judged), *straggler(together), *links.findings(pairs)]
 
 
-def _comparisons(records: Sequence[Record]) -> list[str]:
-    found = sorted(compare_backends(records).judged, key=lambda row: order(row.record.skew))
-    rows = [row for row in found if not row.mismatch]
+def lines_of(found: Iterable[Comparison]) -> list[str]:
+    """A line for each pair of sides and panel of these comparisons, as `conclusions` has them."""
+    rows = [row for row in sorted(found, key=lambda row: order(row.record.skew)) if not row.mismatch]
     sure = [row for row in rows if row.ratio.launches >= FEWEST_LAUNCHES]
     if sure or not rows:
         return _lines(sure, _line)

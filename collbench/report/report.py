@@ -1,0 +1,96 @@
+"""A report from files: reads them, and writes one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from collbench.errors import UsageError
+from collbench.report.gates import gate_section
+from collbench.report.inference import inference_section
+from collbench.report.inputs import Conditions, Inputs, Warn, read_inputs
+from collbench.report.looks import Looks
+from collbench.report.origins import data_section, machine_section
+from collbench.report.page import MARK, page_html
+from collbench.report.panels import Artist
+from collbench.report.sections import MOST_ROWS, Gallery, Section, compared, results_section, summary_section
+from collbench.report.timelines import history_section
+from collbench.results.facts import Facts
+from collbench.results.records import Record
+from collbench.results.selection import matcher
+from collbench.results.series import series_of
+from collbench.results.writing import replace_text
+from collbench.tables import counted
+from collbench.views.naming import readable, stem_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: the files, the rows of them, the page and its title, "" for one of ours."""
+
+    paths: Sequence[Path]
+    only: Conditions
+    output: Path
+    title: str = ""
+
+
+def write_report(request: Request, warn: Warn) -> None:
+    """Write the page. Raises UsageError as `read_inputs` does, where no charting library is installed, and where
+    another file would be replaced; OutputError on a full disk."""
+    _check_target(request.output)
+    inputs = read_inputs(request.paths, request.only, warn)
+    replace_text(request.output, report_html(inputs, request, warn))
+
+
+def _check_target(path: Path) -> None:
+    """Raise UsageError where ``path`` is a file that is no report."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file.")
+    if path.exists() and MARK not in path.read_bytes()[:1000].decode(errors="replace"):
+        raise UsageError(f"{path} exists and is not a report; give another path.")
+
+
+def report_html(inputs: Inputs, request: Request, warn: Warn) -> str:
+    """The page of these inputs."""
+    gallery, looks = Gallery(), Looks({row.backend for run in inputs.runs for row in run.records})
+    artist = _artist(inputs, looks)
+    files, folder = inputs.files, request.output.absolute().parent
+    sections = [
+        *_of_runs(inputs, artist, gallery),
+        *gate_section(artist, inputs.sources, inputs.sources if len(inputs.runs) > 1 else (), gallery),
+        *_history(inputs, request.only, artist, gallery),
+        *inference_section(inputs.replays, inputs.runs),
+        machine_section(files, warn),
+        data_section(files, inputs.rows, folder),
+    ]
+    title = request.title or f"collbench: {readable(stem_of(inputs.files))}"
+    origin = [", ".join(readable(path.name) for path in inputs.files) + f": {counted(inputs.rows, 'row')}"]
+    return page_html(title, origin, sections, [*gallery.charts.values()], looks)
+
+
+def _artist(inputs: Inputs, looks: Looks) -> Artist:
+    facts: dict[Record, Facts] = {row: each for run in inputs.runs for row, each in run.facts.items()}
+    return Artist(looks, facts, _names(inputs), inputs.rows <= MOST_ROWS)
+
+
+def _of_runs(inputs: Inputs, artist: Artist, gallery: Gallery) -> list[Section]:
+    if not inputs.runs:
+        return []
+    found = compared(inputs.runs)
+    return [summary_section(inputs.runs, artist.runs, found), results_section(artist, inputs.runs, found, gallery)]
+
+
+def _history(inputs: Inputs, only: Conditions, artist: Artist, gallery: Gallery) -> list[Section]:
+    series = series_of(inputs.nights, keep=matcher(only)) if inputs.nights else []
+    return [history_section(artist, series, gallery)] if series else []
+
+
+def _names(inputs: Inputs) -> tuple[str, str]:
+    """The names of two runs: those of their files, with their order where these are alike; empty for one."""
+    if len(inputs.runs) < 2:
+        return "", ""
+    before, after = (
+        readable(stem_of(run.files[row] for row in run.records if row in run.files)) for run in inputs.runs
+    )
+    return (before, after) if before != after else (f"{before} (before)", f"{after} (after)")

@@ -1,0 +1,149 @@
+"""The sections of a report about measured cases: what was concluded, panels with charts and tables, other tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from collbench.report.charts import Chart, figure_html
+from collbench.report.markup import Html, joined, tag
+from collbench.report.panels import Artist, panel_chart, scaling_chart
+from collbench.report.tables import notes_html, page_html
+from collbench.results.cases import CaseResult, cases
+from collbench.results.mismatch import mismatches
+from collbench.results.panels import Panel, panel_of, panels, rows_of
+from collbench.results.panels import title_of as title_of_panel
+from collbench.results.records import Record, jobs
+from collbench.tables import Page, notes_of
+from collbench.views import coverage, groups, links, ratios, skews, summary
+from collbench.views.comparison import Comparison, Comparisons, compare_backends, compare_files
+from collbench.views.conclusions import conclusions, lines_of
+from collbench.views.naming import words_of
+from collbench.views.runs import Run
+
+SHOWN = 12  # conclusions, before the others are folded
+MOST_ROWS = 10_000  # above, there are neither tables of ratios nor single launches
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor, its heading, and what stands below."""
+
+    anchor: str
+    title: str
+    body: Html
+
+    def html(self) -> Html:
+        """As a landmark."""
+        head = tag("h2", self.title, id=f"{self.anchor}-title")
+        return tag("section", head, self.body, id=self.anchor, aria_labelledby=f"{self.anchor}-title")
+
+
+@dataclass
+class Gallery:
+    """The charts of the page so far, each with a name of its own."""
+
+    charts: dict[str, Chart] = field(default_factory=dict)
+
+    def name(self) -> str:
+        """The name of the next chart."""
+        return f"chart{len(self.charts) + 1}"
+
+    def add(self, artist: Artist, chart: Chart) -> Html:
+        """The figure of a chart, which is kept."""
+        self.charts[chart.name] = chart
+        return figure_html(chart, artist.looks.styles)
+
+
+def compared(runs: Sequence[Run]) -> Comparisons:
+    """The backends of one run with its baseline, or the second of two runs (A) with the first (B)."""
+    if len(runs) > 1:
+        return compare_files(runs[1].records, runs[0].records)
+    return compare_backends(runs[0].records)
+
+
+def summary_section(runs: Sequence[Run], names: tuple[str, str], found: Comparisons) -> Section:
+    """Who is faster where, by how much, and how sure that is; what did not run, and what must not be compared."""
+    last = runs[-1].records
+    between = [f"A: {names[1]}, B: {names[0]}."] if len(runs) > 1 else []
+    said = [*(lines_of(found.judged) if len(runs) > 1 else []), *conclusions(last)]
+    surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []
+    warned = [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
+    ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]
+    alarms = [tag("p", words, class_="bad") for words in (*warned, *ended, *_bad(last))]
+    body = joined([*alarms, *_listed(said or ["There is nothing to compare: one backend was timed, or none."])])
+    notes = notes_html(notes_of(between, surely))
+    return Section("summary", "Summary", joined([body, notes]))
+
+
+def _bad(records: Sequence[Record]) -> list[str]:
+    """How many cases were wrong, failed or timed out, in a sentence."""
+    found = [case for case in cases(records) if case.is_bad]
+    kinds = sorted({case.status for case in found})
+    parts = [f"{sum(case.status == kind for case in found)} {kind}" for kind in kinds]
+    return [f"Cases without a latency: {', '.join(parts)}; the tables have the reasons."] if found else []
+
+
+def _listed(lines: Sequence[str]) -> list[Html]:
+    """The lines as a list, those beyond the first ones folded."""
+    first, others = lines[:SHOWN], lines[SHOWN:]
+    parts = [tag("ul", *(tag("li", line) for line in first))]
+    if others:
+        more = tag("ul", *(tag("li", line) for line in others))
+        parts.append(tag("details", tag("summary", f"{len(others)} more"), more))
+    return parts
+
+
+def results_section(artist: Artist, runs: Sequence[Run], found: Comparisons, gallery: Gallery) -> Section:
+    """A part for each panel with its chart, its table and its ratios; then ranks that are late, and pairs of hosts."""
+    plain = [replace(run, records=[row for row in run.records if not row.pair and not row.skew]) for run in runs]
+    charts = groups.by_panel([run.records for run in plain])
+    few = sum(len(run.records) for run in runs) <= MOST_ROWS
+    by_panel = _by_panel(found.judged, found.unjudged, found.alone) if few else {}
+    parts = []
+    for place, (panel, group) in enumerate(panels(cases(plain[-1].records)).items(), start=1):
+        sides = charts.get(words_of(group[0].record))
+        drawn = [gallery.add(artist, panel_chart(artist, gallery.name(), sides))] if sides else []
+        shown = [page_html(summary.panel_page(group)), *_ratio_tables(found, by_panel.get(panel, ()))]
+        parts.append(_panel(f"panel{place}", title_of_panel(group[0].record), [*drawn, *shown]))
+    if not few:
+        words = (
+            f"More than {MOST_ROWS:,} rows: the charts have medians over launches without the launches, and ratios of "
+        )
+        parts.insert(0, tag("p", f"{words}each size are left out; collbench compare prints them.", class_="note"))
+    worlds = [_scaling(artist, sides, gallery) for sides in groups.families(charts).values()]
+    return Section("results", "Latency and bandwidth", joined([*parts, *worlds, *_others(runs[-1].records)]))
+
+
+def _by_panel(*parts: Iterable[ratios.Row]) -> dict[Panel, list[ratios.Row]]:
+    rows: dict[Panel, list[ratios.Row]] = {}
+    for part in parts:
+        for row in part:
+            rows.setdefault(panel_of(row.record), []).append(row)
+    return rows
+
+
+def _ratio_tables(found: Comparisons, rows: Sequence[ratios.Row]) -> Iterator[Html]:
+    if rows:
+        judged = tuple(row for row in rows if isinstance(row, Comparison))
+        unjudged = tuple(row for row in found.unjudged if row in rows)
+        tables = page_html(ratios.page(Comparisons(judged, unjudged)))
+        yield tag("details", tag("summary", "Ratios with intervals and verdicts"), tables)
+
+
+def _panel(anchor: str, title: str, parts: Iterable[Html]) -> Html:
+    head = tag("h3", title, id=f"{anchor}-title")
+    return tag("section", head, *parts, class_="panel", id=anchor, aria_labelledby=f"{anchor}-title")
+
+
+def _scaling(artist: Artist, sides: groups.Sides, gallery: Gallery) -> Html:
+    chart = scaling_chart(artist, gallery.name(), sides)
+    return _panel(f"{chart.name}-scaling", f"Over ranks: {chart.title}", [gallery.add(artist, chart)])
+
+
+def _others(records: Sequence[Record]) -> list[Html]:
+    """Tables of late ranks and of pairs of hosts."""
+    found: list[CaseResult] = cases(row for row in records if row.skew or row.pair)
+    late, pairs = skews.tables(found), links.tables(found)
+    parts = [_panel("late", "Late ranks", [page_html(Page(tuple(late), notes_of([skews.READING])))])] if late else []
+    return parts + ([_panel("pairs", "Pairs of hosts", [page_html(Page(tuple(pairs)))])] if pairs else [])
