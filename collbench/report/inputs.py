@@ -37,8 +37,9 @@ class Inputs:
 
     @property
     def rows(self) -> int:
-        """The rows of all runs."""
-        return sum(len(run.records) for run in self.runs)
+        """The rows of all files that were selected, of nights all."""
+        replayed = sum(map(len, self.replays.values()))
+        return replayed + sum(len(each.records) for each in (self.nights or self.runs))
 
 
 def read_inputs(paths: Sequence[Path], only: Conditions, warn: Warn) -> Inputs:

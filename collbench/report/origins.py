@@ -6,7 +6,8 @@ import gzip
 import os
 import shlex
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,46 +19,68 @@ from collbench.report.tables import table_html
 from collbench.results.facts import commands_of, facts_of, variables_of
 from collbench.results.records import FACTS
 from collbench.tables import table_of, words
+from collbench.views.history import few
 from collbench.views.naming import readable
 
 CALLED: Mapping[str, str] = {
-    "started": "started", "host": "hosts", "gpu": "GPU", "cpu": "CPU", "driver": "CUDA driver", "cuda": "CUDA runtime",
-    "mpi": "MPI", "nccl": "NCCL", "nvshmem": "NVSHMEM", "git": "collbench",
+    "host": "hosts", "gpu": "GPU", "cpu": "CPU", "driver": "CUDA driver", "cuda": "CUDA runtime",
+    "mpi": "MPI", "nccl": "NCCL", "nvshmem": "NVSHMEM",
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What the sidecars of files say that were measured alike: facts and variables in rows. ``times`` are the starts of
+    launches, ``commits`` the revisions of collbench, ``commands`` the command lines."""
+
+    rows: tuple[tuple[str, str], ...]
+    files: tuple[Path, ...]
+    times: tuple[str, ...]
+    commits: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
+
+    def html(self, with_names: bool) -> Html:
+        """A heading where there are other files, a table, and the commands."""
+        rows = [("started", " to ".join(dict.fromkeys((self.times[0], self.times[-1]))))] if self.times else []
+        rows += [*self.rows, *([("collbench", few(self.commits, "commit"))] if self.commits else [])]
+        head = [tag("h3", few([readable(path.name) for path in self.files], "file"))] if with_names else []
+        lines = [tag("pre", tag("code", f"collbench {shlex.join(words)}")) for words in self.commands]
+        said = [tag("p", "To measure it again:"), *lines] if lines else []
+        return joined([*head, table_html(table_of("", words("fact", "value"), rows)), *said])
+
+
 def machine_section(files: Sequence[Path], warn: Warn) -> Section:
-    """What the sidecars say of machines, versions and variables, and the commands that made the files."""
-    parts = [part for path in files for part in _of_file(path, warn, len(files) > 1)]
+    """What the sidecars say of machines, versions and variables, and the commands that made the files; those of files
+    that were measured alike together."""
+    groups: dict[tuple[tuple[str, str], ...], list[Origin]] = {}
+    for found in (_origin(path, warn) for path in files):
+        if found:
+            groups.setdefault(found.rows, []).append(found)
+    parts = [_together(group).html(len(files) > 1) for group in groups.values()]
     none = tag("p", "No file has a sidecar, which would say on which machine and with which versions it was measured.")
     return Section("machine", "Machine, versions and commands", joined(parts or [none]))
 
 
-def _of_file(path: Path, warn: Warn, named: bool) -> list[Html]:
+def _origin(path: Path, warn: Warn) -> Origin | None:
+    """What the sidecar of a file says; None without one, or where it cannot be read."""
     try:
         facts, variables, commands = facts_of(path), variables_of(path), commands_of(path)
     except UsageError as error:
         warn(str(error))
-        return []
-    rows = [(CALLED[name], value) for name in FACTS if (value := _values(each[name] for each in facts.values()))]
-    rows += [*variables.items()]
-    head = [tag("h3", readable(path.name))] if named and (rows or commands) else []
-    table = [table_html(table_of("", words("fact", "value"), rows))] if rows else []
-    lines = [f"collbench {shlex.join(command)}" for command in commands]
-    said = [tag("p", "To measure it again:"), *(tag("pre", tag("code", line)) for line in lines)] if lines else []
-    return [*head, *table, *said]
+        return None
+    known = {name: ", ".join(dict.fromkeys(filter(None, (each[name] for each in facts.values())))) for name in FACTS}
+    times = sorted(value for each in facts.values() if (value := each["started"]))
+    rows = (*((CALLED[name], value) for name, value in known.items() if value and name in CALLED), *variables.items())
+    commits = tuple(filter(None, [known["git"]]))
+    return Origin(rows, (path,), tuple(times), commits, tuple(commands)) if rows or commands else None
 
 
-def _values(values: Iterable[str | None]) -> str:
-    """The distinct values; of more than two times, the first and the last."""
-    found = list(dict.fromkeys(filter(None, values)))
-    return (
-        ", ".join(found)
-        if len(found) < 3
-        else f"{found[0]} to {found[-1]}"
-        if found == sorted(found)
-        else ", ".join(found)
-    )
+def _together(group: Sequence[Origin]) -> Origin:
+    times = sorted(time for each in group for time in each.times)
+    commits = dict.fromkeys(commit for each in group for commit in each.commits)
+    commands = dict.fromkeys(command for each in group for command in each.commands)
+    files = tuple(path for each in group for path in each.files)
+    return Origin(group[0].rows, files, tuple(times), tuple(commits), tuple(commands))
 
 
 def data_section(files: Sequence[Path], rows: int, folder: Path) -> Section:

@@ -22,6 +22,7 @@ from collbench.results.selection import matcher
 from collbench.results.series import series_of
 from collbench.results.writing import replace_text
 from collbench.tables import counted
+from collbench.views.history import few
 from collbench.views.naming import readable, stem_of
 
 
@@ -65,7 +66,8 @@ def report_html(inputs: Inputs, request: Request, warn: Warn) -> str:
         data_section(files, inputs.rows, folder),
     ]
     title = request.title or f"collbench: {readable(stem_of(inputs.files))}"
-    origin = [", ".join(readable(path.name) for path in inputs.files) + f": {counted(inputs.rows, 'row')}"]
+    names = few([readable(path.name) for path in inputs.files], "file")
+    origin = [f"{names}: {counted(inputs.rows, 'row')}"]
     return page_html(title, origin, sections, [*gallery.charts.values()], looks)
 
 

@@ -47,7 +47,7 @@ def test_more_are_nights_and_every_case_is_that_of_its_last_night(tmp_path: Path
     found = read_inputs([a_night(tmp_path, 1, launches_of(11.0)), *paths], (), silent)
     (run,) = found.runs
     assert sorted((row.bytes, row.latency_us_median) for row in run.records) == [(4096, 12.0)] * 3 + [(8192, 7.0)]
-    assert len(found.nights) == 4
+    assert (len(found.nights), found.rows) == (4, 10)
     assert all(run.facts[row]["gpu"] == "H200" for row in run.records)
 
 

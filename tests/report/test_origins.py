@@ -8,7 +8,7 @@ from base64 import b64decode
 from pathlib import Path
 
 import pytest
-from nights import sidecar
+from nights import a_night, launches_of, sidecar
 from pages import read
 
 from collbench.report.origins import data_section, machine_section
@@ -48,6 +48,16 @@ def test_without_a_sidecar_that_is_said_and_a_damaged_one_is_a_warning(tmp_path:
     machine_section([tmp_path / "run.csv"], said.append)
     assert len(said) == 1
     assert "is not a sidecar" in said[0]
+
+
+def test_files_that_were_measured_alike_share_a_table_whatever_their_times_and_commits(tmp_path: Path) -> None:
+    paths = [a_night(tmp_path, day, launches_of(1.0), commit=f"c{day}") for day in range(6)]
+    paths.append(a_night(tmp_path, 6, launches_of(1.0), nccl="2.99"))
+    reader = read(machine_section(paths, silent).html())
+    assert [each.text.split(".csv")[-1] for each in reader.of("h3")] == [" and 2 more files", ""]
+    cells = [each.text for each in reader.of("tr")]
+    assert "collbenchc0, c1, c2, c3 and 2 more commits" in cells
+    assert "started2026-09-01T22:00:00+00:00 to 2026-09-06T22:02:00+00:00" in cells
 
 
 @pytest.mark.parametrize("name", NAMES)

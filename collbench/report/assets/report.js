@@ -88,14 +88,11 @@ function specOf(pane, axis, isLast, strokes) {
   const places = rows.map((row) => row.x);
   const first = Math.min(...places), last = Math.max(...places);
   const span = axis.kind === "log" ? [first === last ? first / 2 : first, first === last ? last * 2 : last] : [first === last ? first - DAY : first, first === last ? last + DAY : last];
-  const kind = { type: axis.kind === "log" ? "log" : "utc", ...(axis.kind === "log" ? { base: 2 } : {}), padding: 14, nice: false, domain: span };
+  const kind = { ...(axis.kind === "log" ? { type: "log", base: 2 } : { type: "linear", zero: false }), padding: 14, nice: false, domain: span };
   const labels = Object.fromEntries(axis.ticks);
   const x = {
-    field: "x", type: axis.kind === "time" ? "temporal" : "quantitative", title: isLast ? axis.label : null,
-    scale: kind,
-    axis: axis.kind === "time"
-      ? { labels: isLast, ticks: isLast, grid: false, labelOverlap: true, tickCount: 6 }
-      : { values: axis.ticks.map(([at]) => at), labelExpr: "labels[datum.value]", labels: isLast, ticks: isLast, grid: true, labelOverlap: "greedy", labelSeparation: 8, labelFlush: false },
+    field: "x", type: "quantitative", title: isLast ? axis.label : null, scale: kind,
+    axis: { values: axis.ticks.map(([at]) => at), labelExpr: "labels[datum.value]", labels: isLast, ticks: isLast, grid: axis.kind === "log", labelOverlap: "greedy", labelSeparation: 8, labelFlush: false },
   };
   const ends = rows.flatMap((row) => [row.at, row.low, row.high, ...(row.each || [])]);
   const domain = ends.concat(pane.least || [], pane.rules, pane.shade || []).filter((value) => value !== null);
