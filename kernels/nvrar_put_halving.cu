@@ -15,16 +15,17 @@ threads = [256, 512]
 defines = {COLL_CHUNK = [64, 256, 16, 4]}  # KiB of a put, at most
 */
 // Reduce-scatter and all-gather in the node are those of nvrar_put.cu, and so is folding the nodes beyond the power of
-// two. Between the others, N of them, the shard is reduced by halves and gathered by doubles (Rabenseifner):
+// two; the half that stays is collected while the other is on its way back. Between the others, N of them, the shard is
+// reduced by halves and gathered by doubles (Rabenseifner):
 //
 //   halving   In step k, ranks (n, g) and (n xor 2^k, g) share what they still have of the shard: each sends one half
 //             of it and adds the other. Pairs are those of recursive doubling, so each cell is added in the same order
 //             with the same roundings: the same bits. (N-1)/N S/G bytes.
 //   doubling  In steps log2 N - 1 to 0, the same ranks exchange all that they have of the result; (N-1)/N S/G bytes.
 //
-// T = T0 + 2 L + 2 log2 N L' + f (S/G) (2 (G-1) / B + 2 (N-1)/N / B' + Q 2 (N-1)/N / C), f = 1 for floats up
-// to 32 bits, else 2; Q and C as in nvrar_put.cu. Against that it sends log2 N - 2 (N-1)/N shards less and takes
-// log2 N trips more. Predicted for trips of 210 us at 10 Gbit/s: faster from 1.05 MB a shard on 4 nodes, from 630 KB on
+// T = T0 + 2 L + 2 log2 N (L' + 2 W M) + f (S/G) (2 (G-1) / (R B) + 2 (N-1)/N / B' + Q 2 (N-1)/N / C), f = 1 for
+// floats up to 32 bits, else 2; Q, C, W, M and R as in nvrar_put.cu. Against that it sends log2 N - 2 (N-1)/N shards
+// less and takes log2 N trips more. Predicted for trips of 210 us at 10 Gbit/s: faster from 1.05 MB a shard on 4 nodes, from 630 KB on
 // 8; on 2 nodes never.
 //
 // Ordering: as in nvrar_put_lamport.cu. One box holds the partial sum of every cell, then its result. A cell is
@@ -40,67 +41,117 @@ enum Boxes { SHARD };
 struct AllReduce : ByPuts {
   using ByPuts::ByPuts;
 
+  INLINE bool beyond() const { return node >= CORE; }
   INLINE int partner(int k) const { return place_of(node ^ (1 << k), me); }
   static INLINE Span half(Span all, bool upper) {
     const u32 middle = all.begin + (all.end - all.begin + 1) / 2;
     return upper ? Span{middle, all.end} : Span{all.begin, middle};
   }
   // What this rank still has after so many halving steps, and what it gives away in step k and gets back in doubling.
+  // Of the last shards, which may be shorter, it is what exists: all ranks of a node halve at the same cells.
   INLINE Span left(int steps) const {
-    Span all = owned();
+    Span all = whole();
     for (int k = 0; k < steps; k++) all = half(all, node >> k & 1);
     return all;
   }
   INLINE Span away(int k) const { return half(left(k), !(node >> k & 1)); }
 
+  INLINE void begin_part(Span part) const {
+    scatter(SCATTER, part);
+    keep_each<PART>(SHARD, owned(part), [&](auto& sum, auto batch) { folded(sum, batch); });
+  }
+  INLINE void folded(Words (&sum)[PART], Batch<PART> batch) const {
+    node_sum(sum, SCATTER, batch);
+    if (node >= EXTRA) return;
+    Words theirs[PART];
+    receive(theirs, FOLD, batch, {FOLDING_IN, 0, u32(place_of(node + CORE, me))});
+    merge(sum, theirs);
+  }
   // For the nodes beyond the power of two: send the sum, receive the result.
   INLINE void fold_away() const {
     const int to = place_of(node - CORE, me);
-    put_each(owned(), to, FOLD, SHARD, [&](u32 c) { return node_sum(SCATTER, c); });
-    every_cell(owned(), [&](u32 c) { gather(GATHER, c, receive(UNFOLD, c, {FOLDING_OUT, 0, u32(to)})); });
+    every_chunk(whole(), [&](Span part) {
+      begin_part(part);
+      put(owned(part), to, FOLD, SHARD);
+    });
+    mark(call.a, Mark::reduce_scatter);
+    every_chunk(whole(), [&](Span part) {
+      every_batch<BATCH>(owned(part), [&](Batch<BATCH> batch) {
+        Words sum[BATCH];
+        receive(sum, UNFOLD, batch, {FOLDING_OUT, 0, u32(to)});
+        gather(GATHER, batch, sum);
+      });
+      collect(GATHER, part);
+    });
   }
-  INLINE Words folded(u32 c) const {
-    const Words sum = node_sum(SCATTER, c);
-    return node < EXTRA ? add_pair(sum, receive(FOLD, c, {FOLDING_IN, 0, u32(place_of(node + CORE, me))})) : sum;
+  // The sums after halving step k.
+  INLINE void halved(int k, Words (&sum)[BATCH], Batch<BATCH> batch) const {
+    Words theirs[BATCH];
+    kept(sum, SHARD, batch);
+    receive(theirs, HALVING + k, batch, {STEP, u32(k), u32(partner(k))});
+    merge(sum, theirs);
   }
-  // The sum of a cell after halving step k.
-  INLINE Words halved(int k, u32 c) const {
-    return add_pair(kept(SHARD, c), receive(HALVING + k, c, {STEP, u32(k), u32(partner(k))}));
-  }
-  // Give away first, so that the network has something to do. `sum(c)` is that of a cell before step k.
-  template <class CellOf> INLINE void halve(int k, CellOf sum) const {
-    put_each(away(k), partner(k), HALVING + k, SHARD, sum);
-    every_cell(left(k + 1), [&](u32 c) { keep(SHARD, c, sum(c)); });
+  // Give away first, so that the network has something to do. `ready(part)` keeps the sums before step k.
+  template <class Ready> INLINE void halve(int k, Ready ready) const {
+    every_chunk(away(k), [&](Span part) {
+      ready(part);
+      put(owned(part), partner(k), HALVING + k, SHARD);
+    });
+    every_chunk(left(k + 1), ready);
   }
   INLINE void halve_down() const {
-    halve(0, [&](u32 c) { return folded(c); });
+    halve(0, [&](Span part) { begin_part(part); });
     mark(call.a, Mark::reduce_scatter);
 #pragma unroll 1
-    for (int k = 1; k < STEPS; k++) halve(k, [&](u32 c) { return halved(k - 1, c); });
+    for (int k = 1; k < STEPS; k++)
+      halve(k, [&](Span part) {
+        keep_each<BATCH>(SHARD, owned(part), [&](auto& sum, auto batch) { halved(k - 1, sum, batch); });
+      });
   }
-  // A cell of the result: to the node, and to where puts take it from.
-  INLINE void finish(u32 c, Words sum) const {
-    gather(GATHER, c, sum);
-    keep(SHARD, c, sum);
+  // Results: to the node, and to where puts take them from.
+  INLINE void finish(Batch<BATCH> batch, const Words (&sum)[BATCH]) const {
+    gather(GATHER, batch, sum);
+    keep(SHARD, batch, sum);
   }
-  // A cell that was given away in step k comes back; steps of doubling count on from those of halving.
-  INLINE void come_back(int k, u32 c) const {
-    finish(c, receive(DOUBLING, c, {STEP, u32(2 * STEPS - 1 - k), u32(partner(k))}));
+  // Cells that were given away in step k come back; steps of doubling count on from those of halving.
+  INLINE void come_back(int k, Span part) const {
+    every_batch<BATCH>(owned(part), [&](Batch<BATCH> batch) {
+      Words sum[BATCH];
+      receive(sum, DOUBLING, batch, {STEP, u32(2 * STEPS - 1 - k), u32(partner(k))});
+      finish(batch, sum);
+    });
   }
   // All that this rank has when step k begins goes to its partner; what came in step k + 1 has only just come.
   INLINE void double_up() const {
-    every_chunk(left(STEPS), [&](u32 c) { finish(c, halved(STEPS - 1, c)); },
-        [&](Span part) { put(part, partner(STEPS - 1), DOUBLING, SHARD); });
+    every_chunk(left(STEPS), [&](Span part) {
+      every_batch<BATCH>(owned(part), [&](Batch<BATCH> batch) {
+        Words sum[BATCH];
+        halved(STEPS - 1, sum, batch);
+        finish(batch, sum);
+      });
+      put(owned(part), partner(STEPS - 1), DOUBLING, SHARD);
+    });
 #pragma unroll 1
     for (int k = STEPS - 2; k >= 0; k--) {
       const Span come = away(k + 1);
-      every_chunk(left(k + 1), [&](u32 c) { if (come.has(c)) come_back(k + 1, c); },
-          [&](Span part) { put(part, partner(k), DOUBLING, SHARD); });
+      every_chunk(left(k + 1), [&](Span part) {
+        come_back(k + 1, part.within(come));
+        put(owned(part), partner(k), DOUBLING, SHARD);
+      });
     }
-    const Span come = away(0);
-    every_chunk(owned(), [&](u32 c) { if (come.has(c)) come_back(0, c); },
-        [&](Span part) { if (node < EXTRA) put(part, place_of(node + CORE, me), UNFOLD, SHARD); });
-    mark(call.a, Mark::exchange);
+  }
+  // What has long been there is collected while the rest is on its way.
+  INLINE void end() const {
+    const auto pass_on = [&](Span part) {
+      if (node < EXTRA) put(owned(part), place_of(node + CORE, me), UNFOLD, SHARD);
+      mark(call.a, Mark::exchange);
+      collect(GATHER, part);
+    };
+    every_chunk(left(1), pass_on);
+    every_chunk(away(0), [&](Span part) {
+      come_back(0, part);
+      pass_on(part);
+    });
   }
 };
 
@@ -110,14 +161,13 @@ KERNEL(a) {
   const Input input(a.in, a.count, both);
   const Output output(a.out, a.count, both);
   const AllReduce all_reduce(call, input, output);
-  all_reduce.scatter(SCATTER);
   if constexpr (NODES == 1) all_reduce.alone(SCATTER, GATHER);
-  else if (all_reduce.node >= CORE) all_reduce.fold_away();
+  else if (all_reduce.beyond()) all_reduce.fold_away();
   else {
     all_reduce.halve_down();
     all_reduce.double_up();
+    all_reduce.end();
   }
-  all_reduce.collect(GATHER);
   mark(a, Mark::all_gather);
   end_call(call);
 }

@@ -18,11 +18,11 @@ defines = {COLL_CHUNK = [64, 256, 16, 4]}  # KiB of a put, at most
 // of shard g once and puts it to rank (m, g) of every other node m; (N-1) S/G bytes in one trip. Every rank then has
 // the sums of all nodes and adds them itself, in the order of recursive doubling and with its roundings: the same bits.
 //
-// T = T0 + 2 L + L' + f (S/G) (2 (G-1) / B + (N-1) / B' + Q (N-1) / C), f = 2; Q is what a put costs the proxy, and
-// C the bytes of a chunk.
-// Against nvrar_put.cu it saves log2 N - 1 trips and sends N-1 - log2 N shards more. So it is the faster one while
-// f S/G (N-1 - log2 N) / B' < (log2 N - 1) L'. Predicted for trips of 210 us at 10 Gbit/s: up to 131 KB a shard on 4
-// nodes and 66 KB on 8; on 2 nodes both are the same.
+// T = T0 + 2 L + L' + N W M + f (S/G) (2 (G-1) / (R B) + (N-1) / B' + Q (N-1) / C), f = 2; Q, C, W, M and R as in
+// nvrar_put.cu, but with batches of 2 from 8 nodes on, since the sums that wait take registers. Against nvrar_put.cu it
+// saves log2 N - 1 trips and sends N-1 - log2 N shards more. So it is the faster one while f S/G (N-1 - log2 N) / B' <
+// (log2 N - 1) L'. Predicted for trips of 210 us at 10 Gbit/s: up to 131 KB a shard on 4 nodes and 66 KB on 8; on 2
+// nodes both are the same.
 //
 // Ordering: as in nvrar_put.cu.
 #define COLL_USES_PUT 1
@@ -31,39 +31,57 @@ defines = {COLL_CHUNK = [64, 256, 16, 4]}  # KiB of a put, at most
 enum Slots { SCATTER = 0, GATHER = LOCAL, BETWEEN = 2 * LOCAL };  // BETWEEN + m: the sum of node m
 enum Boxes { SUM };
 
+constexpr int TOTALS = at_once(CELL / 4 + (STEPS + 1) * WORDS);  // cells of a thread, each with the sums that wait
+
 struct AllReduce : ByPuts {
   using ByPuts::ByPuts;
 
   // Each rank starts with the next node, so that targets differ.
-  INLINE void exchange() const {
-    every_chunk(owned(), [&](u32 c) { keep(SUM, c, node_sum(SCATTER, c)); },
-        [&](Span part) {
+  INLINE void send() const {
+    every_chunk(whole(), [&](Span part) {
+      scatter(SCATTER, part);
+      keep_each<PART>(SUM, owned(part), [&](auto& sum, auto batch) { node_sum(sum, SCATTER, batch); });
 #pragma unroll 1
-          for (int n = 1; n < NODES; n++) put(part, place_of((node + n) % NODES, me), BETWEEN + node, SUM);
-        });
+      for (int n = 1; n < NODES; n++) put(owned(part), place_of((node + n) % NODES, me), BETWEEN + node, SUM);
+    });
     mark(call.a, Mark::reduce_scatter);
-    every_cell(owned(), [&](u32 c) { gather(GATHER, c, total(c)); });
-    mark(call.a, Mark::exchange);
   }
-  INLINE Words of_node(int m, u32 c) const {
-    return m == node ? kept(SUM, c) : receive(BETWEEN + m, c, {EXCHANGE, 0, u32(place_of(m, me))});
+  INLINE void finish() const {
+    every_chunk(whole(), [&](Span part) {
+      every_batch<TOTALS>(owned(part), [&](Batch<TOTALS> batch) {
+        Words sum[TOTALS];
+        total(sum, batch);
+        gather(GATHER, batch, sum);
+      });
+      mark(call.a, Mark::exchange);
+      collect(GATHER, part);
+    });
+  }
+  INLINE void of_node(int m, Words (&sum)[TOTALS], Batch<TOTALS> batch) const {
+    if (m == node) kept(sum, SUM, batch);
+    else receive(sum, BETWEEN + m, batch, {EXCHANGE, 0, u32(place_of(m, me))});
   }
   // Recursive doubling, in one thread: nodes come in turn, and sums of 2^k nodes wait in pending[k] for their partner.
-  INLINE Words total(u32 c) const {
-    Words sum{}, pending[STEPS + 1];
+  INLINE void total(Words (&sum)[TOTALS], Batch<TOTALS> batch) const {
+    Words pending[STEPS + 1][TOTALS];
 #pragma unroll 1
     for (int m = 0; m < CORE; m++) {
-      sum = of_node(m, c);
-      if (m < EXTRA) sum = add_pair(sum, of_node(m + CORE, c));
+      of_node(m, sum, batch);
+      if (m < EXTRA) {
+        Words theirs[TOTALS];
+        of_node(m + CORE, theirs, batch);
+        merge(sum, theirs);
+      }
       bool paired = true;
       UNROLL for (int k = 0; k < STEPS; k++) {
         if (!paired) continue;
         paired = m >> k & 1;
-        if (paired) sum = add_pair(pending[k], sum);
-        else pending[k] = sum;
+        UNROLL for (int b = 0; b < TOTALS; b++) {
+          if (paired) sum[b] = add_pair(pending[k][b], sum[b]);
+          else pending[k][b] = sum[b];
+        }
       }
     }
-    return sum;
   }
 };
 
@@ -73,10 +91,11 @@ KERNEL(a) {
   const Input input(a.in, a.count, both);
   const Output output(a.out, a.count, both);
   const AllReduce all_reduce(call, input, output);
-  all_reduce.scatter(SCATTER);
   if constexpr (NODES == 1) all_reduce.alone(SCATTER, GATHER);
-  else all_reduce.exchange();
-  all_reduce.collect(GATHER);
+  else {
+    all_reduce.send();
+    all_reduce.finish();
+  }
   mark(a, Mark::all_gather);
   end_call(call);
 }

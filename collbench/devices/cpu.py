@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from collbench.devices.clocks import Agreement, wait_until
 from collbench.devices.device import (
     PERIOD,
     Array,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 4096
 CHUNK_ROWS = 64  # rows of one period that are widened to float64 at a time
-PINGS = 30
 
 
 def _cache_bytes() -> int:
@@ -201,61 +199,11 @@ class Again:
         """Does nothing: it holds no resources."""
 
 
-def clock_offset(world: World) -> float:
-    """Seconds to add to this rank's clock to get rank 0's.
-
-    Ranks of one host share CLOCK_MONOTONIC, so the offset is 0. Between hosts it is estimated from the fastest of
-    PINGS round trips, with an error of at most half that trip (Cristian, 1989).
-    """
-    if world.is_local:
-        return 0.0
-    offset = 0.0
-    for rank in range(1, world.size):
-        if world.rank == 0:
-            for _ in range(PINGS):
-                world.comm.recv(source=rank)
-                world.comm.send(time.perf_counter(), dest=rank)
-        elif world.rank == rank:
-            offset = _ask_offset(world)
-    return offset
-
-
-def _ask_offset(world: World) -> float:
-    trips = []
-    for _ in range(PINGS):
-        sent = time.perf_counter()
-        world.comm.send(None, dest=0)
-        theirs = world.comm.recv(source=0)
-        back = time.perf_counter()
-        trips.append((back - sent, theirs - (sent + back) / 2))
-    return float(min(trips)[1])
-
-
 class CpuSampler:
-    """Starts all ranks at an agreed time and measures each rank from its own start to its own end.
-
-    The agreed start is the latest clock of all ranks plus a margin, since ranks leave the agreement at different times.
-    """
+    """Starts all ranks at an agreed time and measures each rank from its own start to its own end."""
 
     def __init__(self, world: World, calls: Sequence[Call], flush: Values | None) -> None:
-        from mpi4py import MPI
-
-        self._world, self._calls, self._flush, self._latest = world, calls, flush, MPI.MAX
-        self._offset = clock_offset(world)
-        self._out = np.empty(1)
-        self._margin = 0.0
-        self._margin = 2 * statistics.median(self._agreement_seconds() for _ in range(9))
-
-    def _agree_on_start(self) -> float:
-        now = np.array([time.perf_counter() + self._offset + self._margin])
-        self._world.comm.Allreduce(now, self._out, op=self._latest)
-        return float(self._out[0]) - self._offset
-
-    def _agreement_seconds(self) -> float:
-        begin = time.perf_counter()
-        self._agree_on_start()
-        took = np.array([time.perf_counter() - begin])
-        return float(self._world.highest(took)[0])
+        self._calls, self._flush, self._agreement = calls, flush, Agreement(world)
 
     def sample(self) -> tuple[float, bool]:
         begin, end = self._run(self._aligned())
@@ -270,12 +218,11 @@ class CpuSampler:
         """Flush the cache if asked to, and agree on a start, which is returned on this rank's clock."""
         if self._flush is not None:
             self._flush += 1
-        return self._agree_on_start()
+        return self._agreement.start()
 
     def _run(self, start: float) -> tuple[float, float]:
         """Make the calls at ``start`` on this rank's clock, or at once where that has passed; (begin, end)."""
-        while time.perf_counter() < start:
-            os.sched_yield()  # ranks may outnumber cores
+        wait_until(start)
         begin = time.perf_counter()
         for call in self._calls:
             call()

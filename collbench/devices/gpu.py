@@ -18,13 +18,12 @@ from collbench.devices.cuda import Graph, check
 from collbench.devices.device import Array, Call, Errors, Expectation, Recording, Region, Rows, Sampler, Values
 from collbench.devices.gpu_norms import Norms
 from collbench.devices.gpu_patterns import Patterns
+from collbench.devices.starts import AfterBarrier, Aligner, AtAgreedTime, Start
 from collbench.errors import HangError
 from collbench.host import multicast, probes
 from collbench.host.memory import Room
 from collbench.plan.layout import Layout
 from collbench.ranks.world import World
-
-FIRST_DELAY_NS, LONGEST_DELAY_NS = 100_000, 50_000_000
 
 
 class Gpu:
@@ -107,9 +106,14 @@ class Gpu:
             raise hang from error
 
     def sampler(self, world: World, calls: Sequence[Call], mode: str, cold: bool) -> Sampler:
+        return GpuSampler(self, self._start(world), calls, mode == "chain", cold)
+
+    def _start(self, world: World) -> Start:
+        if not world.is_local:
+            return AtAgreedTime(self.patterns, world)
         if world.layout not in self._aligners:
             self._aligners[world.layout] = Aligner(world, self.stream.ptr)
-        return GpuSampler(self, self._aligners[world.layout], calls, mode == "chain", cold)
+        return AfterBarrier(self.patterns, self._aligners[world.layout])
 
     def recorded(self, calls: Sequence[Call]) -> Recording:
         graph = Graph(self.stream.ptr, calls)
@@ -161,41 +165,19 @@ class Gpu:
         self._arena = None
 
 
-class Aligner:
-    """A barrier on the stream: a four-byte all-reduce over a registered window. Of all collectives its ranks finish
-    closest together, since each waits for the flags of all others."""
-
-    def __init__(self, world: World, stream: int) -> None:
-        self._comm, self._stream = nccl.NcclCommunicator(world), stream
-        arena = nccl.allocate(1 << 16)
-        arena.fill(0)
-        self._word = arena[:4].view(np.float32)
-        self._comm.register(arena)
-
-    def __call__(self) -> None:
-        self._comm.all_reduce(self._word, self._stream)
-
-    def close(self) -> None:
-        """Destroy the communicator; collective."""
-        self._comm.close()
-
-
 class GpuSampler:
-    """Times calls between two events after a barrier on the stream; all are enqueued before the GPU starts on them.
+    """Times calls between two events after a common start; all are enqueued before the GPU starts on them.
 
-    A spinning kernel keeps the stream busy while the host enqueues the barrier, the first event, the calls and the
-    second event. If the first event completes before the last call is enqueued, the host was late: the sample is
-    marked, and the spin of the next one is longer.
+    If the first event completes before the last call is enqueued, the host was late, and the sample is marked.
 
-    A rank that is to arrive late spins again after the barrier, between an event more and the first one. All ranks of
+    A rank that is to arrive late spins after the start, between an event more and the first one. All ranks of
     such a sample do, the earliest for no time, since launching that kernel delays them all alike. Its length is only
-    what is asked for: both events around it say when the rank arrived, on its own clock from the end of the barrier.
+    what is asked for: both events around it say when the rank arrived, on its own clock from the start.
     """
 
-    def __init__(self, gpu: Gpu, align: Aligner, calls: Sequence[Call], graph: bool, cold: bool) -> None:
-        self._gpu, self._align, self._calls = gpu, align, calls
+    def __init__(self, gpu: Gpu, begin: Start, calls: Sequence[Call], graph: bool, cold: bool) -> None:
+        self._gpu, self._begin, self._calls = gpu, begin, calls
         self._flush = cupy.empty(gpu.cold_bytes, cupy.uint8) if cold else None
-        self._delay = FIRST_DELAY_NS
         self._origin, self._start, self._stop = (check(cudart.cudaEventCreate()) for _ in range(3))
         self._graph = Graph(gpu.stream.ptr, calls) if graph else None
         if self._graph:
@@ -222,8 +204,7 @@ class GpuSampler:
         stream = self._gpu.stream.ptr
         if self._flush is not None:
             self._flush.fill(1)
-        self._gpu.patterns.delay(self._delay)
-        self._align()
+        self._begin.hold()
         first = self._start
         if skew is not None:
             first = self._origin
@@ -232,11 +213,9 @@ class GpuSampler:
         check(cudart.cudaEventRecord(self._start, stream))
         self._run()
         check(cudart.cudaEventRecord(self._stop, stream))
-        late: bool = cudart.cudaEventQuery(first)[0] == cudart.cudaError_t.cudaSuccess
+        late = self._begin.release(cudart.cudaEventQuery(first)[0] == cudart.cudaError_t.cudaSuccess)
         with self._gpu.listening():
             check(cudart.cudaEventSynchronize(self._stop))
-        if late:
-            self._delay = min(2 * self._delay, LONGEST_DELAY_NS)
         return late
 
     def close(self) -> None:

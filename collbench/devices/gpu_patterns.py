@@ -10,6 +10,7 @@ import numpy as np
 from collbench.devices.device import PERIOD, Array, Errors, Region, Values
 
 THREADS, MOST_BLOCKS = 256, 1024
+LONGEST_NS = 10_000_000_000  # that a stream waits for its host
 
 # One row of blocks per slot; element i of slot s is compared with or set from entry (start + s * step + i) % PERIOD.
 SOURCE = r"""
@@ -62,6 +63,13 @@ __global__ void hold(u64 nanoseconds) {
   asm volatile("mov.u64 %0, %globaltimer;" : "=l"(begin));
   do { asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)); } while (now - begin < nanoseconds);
 }
+
+// Until a word in the host's memory has a value, or for ever so long: then the host sees that the stream went on.
+__global__ void await(const volatile u32* word, u32 value, u64 nanoseconds) {
+  u64 begin, now;
+  asm volatile("mov.u64 %0, %globaltimer;" : "=l"(begin));
+  do { asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)); } while (*word != value && now - begin < nanoseconds);
+}
 """
 
 _STORED = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
@@ -85,10 +93,11 @@ class Patterns:
 
     def __init__(self) -> None:
         names = [f"fill<{kind}>" for kind in _STORED.values()] + [f"judge<{kind}>" for kind in _JUDGED.values()]
+        names += ["hold", "await"]
         self._module = cupy.RawModule(
-            code=SOURCE, options=("--std=c++17", f"-DPERIOD={PERIOD}ull"), name_expressions=[*names, "hold"]
+            code=SOURCE, options=("--std=c++17", f"-DPERIOD={PERIOD}ull"), name_expressions=names
         )
-        self._kernels: dict[str, Any] = {name: self._module.get_function(name) for name in [*names, "hold"]}
+        self._kernels: dict[str, Any] = {name: self._module.get_function(name) for name in names}
         self._found = cupy.asarray(NONE_FOUND)
 
     def fill(self, arena: Array, region: Region, table: Array, start: int, step: int) -> None:
@@ -113,6 +122,11 @@ class Patterns:
     def delay(self, nanoseconds: int) -> None:
         """Keep the stream busy for ``nanoseconds``, to within a tick of %globaltimer: 32 ns to 1 µs, by GPU."""
         self._kernels["hold"]((1,), (1,), (np.uint64(nanoseconds),))
+
+    def await_word(self, address: int, value: int) -> None:
+        """Keep the stream busy until the 32-bit word at ``address``, in pinned memory, is ``value``, for at most
+        LONGEST_NS."""
+        self._kernels["await"]((1,), (1,), (np.uint64(address), np.uint32(value), np.uint64(LONGEST_NS)))
 
     def _launch(
         self, kernel: Any, arena: Array, region: Region, table: Array, start: int, step: int, *more: Array

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,7 +23,7 @@ LIBRARIES = (
     "nccl.core",
     "nccl.bindings",
 )
-MINE = ("cuda", "gpu", "gpu_norms", "gpu_patterns", "nccl")
+MINE = ("cuda", "gpu", "gpu_norms", "gpu_patterns", "nccl", "starts")
 BARRIER, CALL = 10_000, 4_000  # ns that these take on the stream
 SUCCESS, NOT_READY = 0, 600
 
@@ -80,12 +82,18 @@ def gpu(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> ModuleType:
     return module
 
 
-def sampler_on(module: ModuleType, stream: Stream, calls: int = 1) -> Any:
+def sampler_on(module: ModuleType, stream: Stream, calls: int = 1, start: Callable[[Any], Any] | None = None) -> Any:
     """A sampler whose barrier and calls take their time on the stream."""
+
+    def barrier() -> None:
+        stream.add("barrier", BARRIER)
+
     device = MagicMock()
     device.patterns.delay = lambda nanoseconds: stream.add(f"hold {nanoseconds}", nanoseconds)
+    device.patterns.await_word = lambda address, value: stream.add(f"until {value} at {address}", 0)
     call = [lambda: stream.add("call", CALL)] * calls
-    return module.GpuSampler(device, lambda: stream.add("barrier", BARRIER), call, False, False)
+    begin = start(device.patterns) if start else module.AfterBarrier(device.patterns, barrier)
+    return module.GpuSampler(device, begin, call, False, False)
 
 
 def test_a_late_rank_spins_between_the_barrier_and_its_call(gpu: ModuleType, stream: Stream) -> None:
@@ -113,3 +121,69 @@ def test_a_late_host_is_given_more_time_for_the_next_sample(gpu: ModuleType, str
     stream.made.clear()
     sampler.skewed(1e-6)
     assert stream.made[0] == "hold 200000"
+
+
+@dataclass
+class Agreed:
+    """An agreement on a start so many seconds from now; ``more``: how often a rank asked for more time."""
+
+    seconds: float
+    more: int = 0
+    at: float = 0.0
+
+    def start(self) -> float:
+        self.at = time.perf_counter() + self.seconds
+        return self.at
+
+    def allow_more(self) -> None:
+        self.more += 1
+
+
+class Pinned(bytearray):
+    """Memory of the host that a GPU reads."""
+
+    ptr = 4096
+
+
+def agreed_start(module: ModuleType, monkeypatch: pytest.MonkeyPatch, agreed: Agreed) -> tuple[Any, Pinned]:
+    """Makes the start of a sampler from patterns, and the word for which the stream waits."""
+    starts, memory = sys.modules["collbench.devices.starts"], Pinned(4)
+    monkeypatch.setattr(starts, "Agreement", lambda world: agreed)
+    monkeypatch.setattr(sys.modules["cupy"].cuda, "alloc_pinned_memory", lambda size: memory)
+    return lambda patterns: module.AtAgreedTime(patterns, None), memory
+
+
+def test_between_hosts_a_sample_begins_at_the_agreed_time(
+    gpu: ModuleType, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed = Agreed(seconds=1e-3)
+    start, word = agreed_start(gpu, monkeypatch, agreed)
+    sampler = sampler_on(gpu, stream, start=start)
+    for sample in (1, 2):
+        stream.made.clear()
+        assert sampler.sample() == (pytest.approx(4e-6), False)
+        assert stream.made == [f"until {sample} at 4096", "event 1", "call", "event 2"]
+        assert int.from_bytes(word, sys.byteorder) == sample, "let go"
+        assert time.perf_counter() >= agreed.at
+    assert agreed.more == 0
+
+
+def test_a_host_that_misses_the_agreed_time_is_late_and_asks_for_more(
+    gpu: ModuleType, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed = Agreed(seconds=-1e-3)
+    start, word = agreed_start(gpu, monkeypatch, agreed)
+    assert sampler_on(gpu, stream, start=start).sample()[1]
+    assert agreed.more == 1
+    assert int.from_bytes(word, sys.byteorder) == 1, "the others wait for its calls"
+
+
+@pytest.mark.parametrize(("local", "kind"), [(True, "AfterBarrier"), (False, "AtAgreedTime")])
+def test_ranks_of_one_host_start_behind_a_barrier_and_those_of_several_by_their_clocks(
+    gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, local: bool, kind: str
+) -> None:
+    agreed_start(gpu, monkeypatch, Agreed(0))
+    device = object.__new__(gpu.Gpu)
+    device.patterns, device.stream, device._aligners = MagicMock(), MagicMock(), {None: MagicMock()}
+    world = SimpleNamespace(is_local=local, layout=None)
+    assert type(device._start(world)).__name__ == kind

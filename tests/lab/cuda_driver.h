@@ -39,11 +39,8 @@ static struct {
   int (*free_stream)(void*);
   int (*make_pinned)(void**, size_t, unsigned);
   int (*free_pinned)(void*);
-  int (*make_event)(void**, unsigned);
-  int (*record)(void*, void*);
-  int (*is_over)(void*);
-  int (*wait_for_event)(void*);
-  int (*free_event)(void*);
+  int (*write_word)(void*, Gpu, unsigned, unsigned);
+  int (*is_idle)(void*);
   int (*load)(void**, const void*);
   int (*find)(void**, void*, const char*);
   int (*launch)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**);
@@ -51,10 +48,9 @@ static struct {
 } cuda;
 static const char* const CUDA_NAMES[] = {
     "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuCtxGetCurrent", "cuCtxSetCurrent", "cuStreamCreateWithPriority",
-    "cuStreamSynchronize", "cuStreamDestroy_v2", "cuMemHostAlloc", "cuMemFreeHost", "cuEventCreate", "cuEventRecord",
-    "cuEventQuery", "cuEventSynchronize", "cuEventDestroy_v2", "cuModuleLoadData", "cuModuleGetFunction",
-    "cuLaunchKernel", "cuModuleUnload"};
-constexpr int NOT_READY = 600, NON_BLOCKING = 1, HIGHEST_PRIORITY = -5, PORTABLE = 1, NO_TIMING = 2;
+    "cuStreamSynchronize", "cuStreamDestroy_v2", "cuMemHostAlloc", "cuMemFreeHost", "cuStreamWriteValue32_v2",
+    "cuStreamQuery", "cuModuleLoadData", "cuModuleGetFunction", "cuLaunchKernel", "cuModuleUnload"};
+constexpr int NOT_READY = 600, NON_BLOCKING = 1, HIGHEST_PRIORITY = -5, PORTABLE = 1;
 static_assert(sizeof cuda == sizeof CUDA_NAMES, "a name for each call");
 
 static int find_driver() {

@@ -1,7 +1,7 @@
 // Carries Ethernet frames between hosts: switch SPIN CONTROL CABLE...
 //
-// SPIN: 1 never sleeps, so that it needs a processor of its own and no right to real-time scheduling; 0 sleeps, in real
-// time where that is permitted. CONTROL: a listening Unix socket (SOCK_SEQPACKET). CABLE: for each host a descriptor of
+// SPIN: 1 never sleeps: a thread for each host needs a processor of its own, and no right to real-time scheduling; 0
+// sleeps, in real time where that is permitted. CONTROL: a listening Unix socket (SOCK_SEQPACKET). CABLE: for each host a descriptor of
 // which a read is a frame behind a virtio_net_hdr: a TAP device, or in tests a socket. Host n (1, 2, ...) is found by
 // its Ethernet address 02:00:00:00:4d:n; what is for any other address (everybody's) is not carried.
 //
@@ -20,9 +20,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOSTS = 16, ROOM = 8192, LONGEST = 70000, AT_ONCE = 16, VNET = 10, TSO4 = 1, LOOPS_BETWEEN_CLIENTS = 64 };
+enum { HOSTS = 16, ROOM = 8192, LONGEST = 70000, SHORT = 4096, AT_ONCE = 16, VNET = 10, TSO4 = 1 };
 
 typedef struct {
   int64_t due;
@@ -53,8 +55,10 @@ typedef struct {
 } Faults;
 
 static int hosts, cable[HOSTS], control, client = -1;
+static atomic_flag taken = ATOMIC_FLAG_INIT;   // the lock of all that follows; not held while the system reads or writes
 static Frame under_way[HOSTS][ROOM];  // for each target a heap, the frame that is due first on top
 static int waiting[HOSTS];
+static _Atomic int64_t first_due[HOSTS];  // of that heap; may be read without the lock
 static int64_t left[HOSTS], entered[HOSTS], stalled_until[HOSTS][HOSTS], crossed;
 static int is_cut[HOSTS];
 static Traffic traffic[HOSTS][HOSTS];
@@ -62,12 +66,19 @@ static Link carried;
 static Faults faults;
 static uint64_t frames_so_far;
 
+static const int64_t NEVER = INT64_MAX;
+
 static int64_t now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static void lock(void) {
+  while (atomic_flag_test_and_set_explicit(&taken, memory_order_acquire)) sched_yield();
+}
+static void unlock(void) { atomic_flag_clear_explicit(&taken, memory_order_release); }
 
 // ---- Frames under way: a heap for each target ----
 
@@ -83,6 +94,7 @@ static void push(int target, Frame frame) {
   int at = waiting[target]++;
   heap[at] = frame;
   for (int up; at && before(&heap[at], &heap[up = (at - 1) / 2]); at = up) swap(&heap[at], &heap[up]);
+  first_due[target] = heap[0].due;
 }
 
 static Frame pop(int target) {
@@ -95,6 +107,7 @@ static Frame pop(int target) {
     if (!before(&heap[child], &heap[at])) break;
     swap(&heap[child], &heap[at]);
   }
+  first_due[target] = count ? heap[0].due : NEVER;
   return first;
 }
 
@@ -129,14 +142,19 @@ static int chance(uint64_t millionths) {  // xorshift64*: the same frames and se
   return (faults.state * 0x2545f4914f6cdd1dull >> 32) % 1000000 < millionths;
 }
 
-static void carry(int source, const unsigned char* data, int size) {
+// The host that a frame is for, or -1.
+static int target_of(const unsigned char* data, int size) {
   static const unsigned char prefix[5] = {2, 0, 0, 0, 77};
-  if (size < VNET + 14 || memcmp(data + VNET, prefix, 5)) return;
+  if (size < VNET + 14 || memcmp(data + VNET, prefix, 5)) return -1;
   const int target = data[VNET + 5] - 1;
-  if (target < 0 || target >= hosts) return;
+  return target < hosts ? target : -1;
+}
+
+// Whether the frame is under way now, so that its memory is no longer the caller's.
+static int carry(int source, int target, unsigned char* data, int size) {
   Traffic* seen = &traffic[source][target];
-  if (is_cut[source] || is_cut[target] || chance(faults.drop)) { seen->dropped++; return; }
-  if (waiting[target] == ROOM) { seen->overflowed++; return; }
+  if (is_cut[source] || is_cut[target] || chance(faults.drop)) return seen->dropped++, 0;
+  if (waiting[target] == ROOM) return seen->overflowed++, 0;
   uint64_t packets, bytes;
   count_segments(data, size, &packets, &bytes);
   seen->frames++, seen->packets += packets, seen->bytes += bytes;
@@ -144,27 +162,48 @@ static void carry(int source, const unsigned char* data, int size) {
   int64_t due = later(due_at(source, target, bytes), *behind);
   if (chance(faults.stall)) seen->stalled++, *behind = due += faults.stall_ns;
   if (chance(faults.overtake)) seen->overtaken++, due += faults.overtake_ns;
-  const Frame frame = {due, frames_so_far++, source, size, malloc(size)};
-  if (!frame.data) { perror("switch"); exit(1); }
-  memcpy(frame.data, data, size);
-  push(target, frame);
+  push(target, (Frame){due, frames_so_far++, source, size, data});
+  return 1;
+}
+
+static unsigned char* memory(int size) {
+  unsigned char* data = malloc(size);
+  if (!data) { perror("switch"); exit(1); }
+  return data;
 }
 
 static void take(int source) {
-  static unsigned char data[LONGEST];
+  static unsigned char* rooms[HOSTS];  // for the next frame of each host
   for (int n = 0; n < AT_ONCE; n++) {
-    const int size = read(cable[source], data, LONGEST);
+    unsigned char** room = &rooms[source];
+    if (!*room) *room = memory(LONGEST);
+    const int size = read(cable[source], *room, LONGEST);
     if (size <= 0) return;
-    carry(source, data, size);
+    const int target = target_of(*room, size);
+    if (target < 0) continue;
+    unsigned char* data = size > SHORT ? *room : memcpy(memory(size), *room, size);  // many short ones are under way
+    lock();
+    const int is_under_way = carry(source, target, data, size);
+    unlock();
+    if (data == *room && is_under_way) *room = NULL;
+    if (data != *room && !is_under_way) free(data);
   }
 }
 
 static void deliver(int target) {
-  while (waiting[target] && under_way[target][0].due <= now()) {
+  while (first_due[target] <= now()) {
+    lock();
+    if (!waiting[target]) {  // it has been cut meanwhile
+      unlock();
+      return;
+    }
     const Frame frame = pop(target);
-    Traffic* seen = &traffic[frame.from][target];
-    if (is_cut[frame.from] || is_cut[target]) seen->dropped++;
-    else if (write(cable[target], frame.data, frame.size) < 0) seen->overflowed++;
+    unlock();
+    if (write(cable[target], frame.data, frame.size) < 0) {
+      lock();
+      traffic[frame.from][target].overflowed++;
+      unlock();
+    }
     free(frame.data);
   }
 }
@@ -190,9 +229,20 @@ static void say_counts(void) {
   }
 }
 
+static void drop_what_is_cut(int target) {
+  const int count = waiting[target];
+  waiting[target] = 0, first_due[target] = NEVER;
+  for (int n = 0; n < count; n++) {  // what stays never moves behind what has not been seen
+    const Frame frame = under_way[target][n];
+    if (!is_cut[frame.from] && !is_cut[target]) push(target, frame);
+    else traffic[frame.from][target].dropped++, free(frame.data);
+  }
+}
+
 static int set_cut(int host, int cut) {
   if (host < 0 || host > hosts) return 0;
   for (int n = 0; n < hosts; n++) if (!host || host == n + 1) is_cut[n] = cut;
+  for (int n = 0; n < hosts; n++) drop_what_is_cut(n);
   return 1;
 }
 
@@ -220,7 +270,9 @@ static void serve(void) {
   if (size < 0 && errno == EAGAIN) return;
   if (size > 0) {
     words[size] = 0;
+    lock();
     obey(words);
+    unlock();
     if (send(client, answer, answer_size, MSG_NOSIGNAL) == answer_size) return;
   }
   close(client);
@@ -229,17 +281,25 @@ static void serve(void) {
 
 // ---- The loop ----
 
-static void sleep_until_needed(void) {
+static struct pollfd anything_of_clients(void) { return (struct pollfd){client < 0 ? control : client, POLLIN, 0}; }
+
+static void wait_for_client(void) {
+  struct pollfd clients = anything_of_clients();
+  poll(&clients, 1, -1);
+}
+
+static void carry_what_is_due(void) {
   struct pollfd polled[HOSTS + 1];
-  int64_t first = INT64_MAX;
+  int64_t first = NEVER;
   for (int n = 0; n < hosts; n++) {
     polled[n] = (struct pollfd){cable[n], POLLIN, 0};
-    if (waiting[n] && under_way[n][0].due < first) first = under_way[n][0].due;
+    if (first_due[n] < first) first = first_due[n];
   }
-  polled[hosts] = (struct pollfd){client < 0 ? control : client, POLLIN, 0};
-  const int64_t ns = first == INT64_MAX ? 1000000000 : later(0, first - now());
+  polled[hosts] = anything_of_clients();
+  const int64_t ns = first == NEVER ? 1000000000 : later(0, first - now());
   const struct timespec wait = {ns / 1000000000, ns % 1000000000};
   ppoll(polled, hosts + 1, &wait, NULL);
+  for (int n = 0; n < hosts; n++) take(n), deliver(n);
 }
 
 static void be_in_time(int spin) {
@@ -249,17 +309,35 @@ static void be_in_time(int spin) {
   prctl(PR_SET_TIMERSLACK, 1);
 }
 
+// The thread of a host: of what it sends, and of what it receives.
+static void* spin_for(void* host) {
+  const int n = *(const int*)host;
+  while (1) take(n), deliver(n);
+  return NULL;
+}
+
+static void start_spinning(void) {
+  static int numbers[HOSTS];
+  pthread_t thread;
+  for (int n = 0; n < hosts; n++) {
+    numbers[n] = n;
+    const int failed = pthread_create(&thread, NULL, spin_for, &numbers[n]);
+    if (failed) { fprintf(stderr, "switch: %s\n", strerror(failed)); exit(1); }
+  }
+}
+
 int main(int count, char** words) {
   hosts = count - 3;
   if (hosts < 1 || hosts > HOSTS) { fprintf(stderr, "switch: 1 to %d hosts, not %d\n", HOSTS, hosts); return 2; }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int spin = atoi(words[1]);
   control = atoi(words[2]);
-  for (int n = 0; n < hosts; n++) cable[n] = atoi(words[n + 3]);
+  for (int n = 0; n < hosts; n++) cable[n] = atoi(words[n + 3]), first_due[n] = NEVER;
   be_in_time(spin);
-  for (unsigned loop = 0;; loop++) {
-    if (!spin) sleep_until_needed();
-    for (int n = 0; n < hosts; n++) take(n), deliver(n);
-    if (!spin || loop % LOOPS_BETWEEN_CLIENTS == 0) serve();
+  if (spin) start_spinning();
+  while (1) {
+    if (spin) wait_for_client();
+    else carry_what_is_due();
+    serve();
   }
 }

@@ -2,9 +2,9 @@
 // CUDA's driver. Built with the soname of NVIDIA's transport "ibrc" and preloaded, it is what NVSHMEM opens by that
 // name (NVSHMEM_REMOTE_TRANSPORT=ibrc). It listens at the address of the interface LAB_INTERFACE, else of eth0.
 //
-// A put: a copy engine brings the source into pinned memory, the thread that progresses NVSHMEM's proxy sends it, and a
-// thread of the peer receives it into pinned memory, from where a copy engine brings it to its place. Signals travel as
-// puts; additions are a kernel of one thread at the target, atomic also against kernels that run there.
+// A put: a copy engine brings the source into pinned memory, a thread sends it, and a thread of the peer receives it into
+// pinned memory, from where a copy engine brings it to its place, each piece while the next is on its way. Signals travel
+// as puts; additions are a kernel of one thread at the target, atomic also against kernels that run there.
 //
 // Order. What one PE sends to another takes effect there in the order of the calls: a queue, a connection, a stream. So
 // fence has nothing to do, and a signal follows all data. Between several PEs there is no order. A put is cut into
@@ -27,6 +27,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -46,13 +48,23 @@
 
 // ---- State ----
 
-constexpr size_t CHUNK = 128 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20, EVENTS = 512;
-constexpr int SPINS = 2000;
+constexpr size_t CHUNK = 64 << 10, PACKET = 16 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20;
+constexpr int SPINS = 20000;  // some milliseconds
+constexpr int MOST = 16;      // items that share a call of the system
 enum : uint32_t { PUT, ADD, ASK, BYE };
 struct Head { uint32_t what, bytes; uint64_t at; };
-struct Item { int pe; Head head; const char* staged; void* ready; uint64_t value[2]; };  // not staged: the value
+struct Item { int pe; Head head; const char* staged; uint32_t copy; uint64_t value[2]; };  // not staged: the value
 constexpr size_t padded(size_t bytes) { return (bytes + 15) / 16 * 16; }
 static_assert(sizeof(Head) == 16 && CHUNK % 16 == 0, "what is behind it stays aligned");
+constexpr size_t AT_ONCE = CHUNK + sizeof(Head);  // received, so that the copy of a piece overlaps with receiving the next
+
+// Held for moments by threads that never sleep: one that slept for it would be woken too late.
+struct Lock {
+  std::atomic_flag taken = ATOMIC_FLAG_INIT;
+  void lock() { while (taken.test_and_set(std::memory_order_acquire)) sched_yield(); }
+  void unlock() { taken.clear(std::memory_order_release); }
+};
+using Held = std::unique_lock<Lock>;
 
 struct Peer {
   int data = -1, answers = -1;
@@ -65,13 +77,18 @@ struct Peer {
   char* ring = nullptr;
 };
 struct State {
-  std::mutex lock;  // of all that follows but what receivers use: peers' streams, rings and connections
+  Lock lock;  // of all that follows but what other threads use: peers' connections, streams and rings
   std::vector<Peer> peers;
   std::deque<Item> queue;
+  std::thread sender;
+  std::condition_variable_any more;
+  bool is_sending = false, is_ending = false;
+  std::atomic<bool> failed{false};
   void *context = nullptr, *stream = nullptr, *module = nullptr, *add4 = nullptr, *add8 = nullptr;
   char* staging = nullptr;
-  void* events[EVENTS];
-  size_t staged = 0, event = 0;
+  uint32_t* copied = nullptr;  // in pinned memory: the number of copies out of the GPU that have ended
+  uint32_t copies = 0;
+  size_t staged = 0;
   uint64_t puts = 0, additions = 0, bytes = 0, writes = 0;
 };
 
@@ -95,60 +112,115 @@ static bool write_all(int connection, iovec* parts, int count) {
   return true;
 }
 
-static bool write_head(Peer& peer, uint32_t what) {
-  Head head{what, 0, 0};
-  iovec part{&head, sizeof head};
-  return write_all(peer.data, &part, 1);
+static bool is_ready(State* s, const Item& item) {  // without the driver, whose calls wait for each other
+  return !item.staged || (int32_t)(__atomic_load_n(s->copied, __ATOMIC_ACQUIRE) - item.copy) >= 0;
 }
 
-static int is_ready(const Item& item, bool wait, bool* ready) {
-  const int code = !item.ready ? 0 : wait ? cuda.wait_for_event(item.ready) : cuda.is_over(item.ready);
-  *ready = code != NOT_READY;
-  return *ready ? checked(code, "a copy out of the GPU") : 0;
-}
-
-// Sends what has been staged, in order; with `wait`, all that is queued. Items for one peer that are ready share a call
-// of the system. Holds the lock.
-static int send_ready(State* s, bool wait) {
-  constexpr int MOST = 16;
-  while (!s->queue.empty()) {
-    iovec parts[2 * MOST];
-    int items = 0;
-    const int pe = s->queue.front().pe;
-    for (Item& item : s->queue) {
-      bool ready;
-      if (items == MOST || item.pe != pe) break;
-      TRY(is_ready(item, wait && !items, &ready));
-      if (!ready) break;
-      parts[2 * items] = {&item.head, sizeof item.head};
-      parts[2 * items + 1] = {item.staged ? (void*)item.staged : item.value, padded(item.head.bytes)};
-      s->bytes += item.head.bytes, items++;
-    }
-    if (!items) return 0;
-    Peer& peer = s->peers[pe];
-    if (!peer.lost && !write_all(peer.data, parts, 2 * items)) lose(peer, pe);
-    peer.unanswered = true, s->writes++;
-    s->queue.erase(s->queue.begin(), s->queue.begin() + items);
+// Sends a piece in packets, as an adapter would: so its first bytes are on their way while the rest is still copied, and
+// its last ones wait for no more than a packet.
+static bool write_packets(const Peer& peer, const Item& item) {
+  for (size_t at = 0; at < item.head.bytes; at += PACKET) {
+    const size_t bytes = item.head.bytes - at < PACKET ? item.head.bytes - at : PACKET;
+    Head head{PUT, (uint32_t)bytes, item.head.at + at};
+    iovec parts[] = {{&head, sizeof head}, {(void*)(item.staged + at), padded(bytes)}};
+    if (!write_all(peer.data, parts, 2)) return false;
   }
-  s->staged = s->event = 0;  // all of it is free again
-  return 0;
+  return true;
 }
+
+static bool write_items(const Peer& peer, Item* items, int count) {
+  iovec parts[2 * MOST];
+  for (int n = 0; n < count; n++) {
+    parts[2 * n] = {&items[n].head, sizeof items[n].head};
+    parts[2 * n + 1] = {items[n].staged ? (void*)items[n].staged : items[n].value, padded(items[n].head.bytes)};
+  }
+  return write_all(peer.data, parts, 2 * count);
+}
+
+// Sends the first items of the queue: those that are staged and for one peer share a call of the system, but the first
+// after a pause and the last go in packets. False: none is staged yet. Only the sender takes items, and the lock is not
+// held while the system sends.
+static bool send_some(State* s, Held& held, bool paused) {
+  Item items[MOST];
+  int count = 0;
+  bool cut = false;
+  while (count < MOST && !s->queue.empty() && !cut) {
+    const Item& next = s->queue.front();
+    const bool at_an_end = next.staged && (paused || s->queue.size() == 1);
+    if ((count && (at_an_end || next.pe != items[0].pe)) || !is_ready(s, next)) break;
+    s->bytes += next.head.bytes, cut = at_an_end;
+    items[count++] = next;
+    s->queue.pop_front();
+  }
+  if (!count) return false;
+  s->is_sending = true, s->writes++;
+  held.unlock();
+  const int pe = items[0].pe;
+  Peer& peer = s->peers[pe];
+  if (!peer.lost && !(cut ? write_packets(peer, items[0]) : write_items(peer, items, count))) lose(peer, pe);
+  held.lock();
+  s->is_sending = false;
+  if (s->queue.empty()) s->staged = 0;  // all of it is free again
+  return true;
+}
+
+static bool copies_fail(State* s) {
+  const int code = cuda.is_idle(s->stream);
+  return code != NOT_READY && checked(code, "copies out of the GPU");
+}
+
+// The sender: until the end, and all has been sent or never will be.
+static void send_all(State* s) {
+  Held held(s->lock);
+  if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) s->failed = true;
+  bool paused = true;
+  for (int tries = 0; !s->is_ending || (!s->queue.empty() && !s->failed); tries++) {
+    paused |= s->queue.empty();
+    if (!s->queue.empty() && send_some(s, held, paused)) { tries = paused = 0; continue; }
+    if (tries > SPINS) {
+      if (s->queue.empty()) s->more.wait(held, [s] { return s->is_ending || !s->queue.empty(); });
+      else if (!s->failed && copies_fail(s)) s->failed = true;
+      tries = 0;
+    }
+    held.unlock();
+    sched_yield();
+    held.lock();
+  }
+}
+
+// Waits until everything has been sent. The lock is held before and after.
+static void drain(State* s, Held& held) {
+  while ((!s->queue.empty() || s->is_sending) && !s->failed) {
+    held.unlock();
+    sched_yield();
+    held.lock();
+  }
+}
+
+static void post(State* s, const Item& item) {
+  s->peers[item.pe].unanswered |= item.head.what < ASK;
+  s->queue.push_back(item);
+  if (s->queue.size() == 1) s->more.notify_one();
+}
+
+static void post_head(State* s, int pe, uint32_t what) { post(s, {pe, {what, 0, 0}, nullptr, 0, {}}); }
 
 static int post_value(State* s, int pe, uint32_t what, void* target, const void* value, size_t bytes) {
-  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, nullptr, {}};
+  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, 0, {}};
   memcpy(item.value, value, bytes);
-  s->queue.push_back(item);
-  return send_ready(s, false);
+  post(s, item);
+  return s->failed;
 }
 
-static int post_piece(State* s, int pe, char* target, const char* source, size_t bytes) {
-  if (s->staged + padded(bytes) > STAGING || s->event == EVENTS) TRY(send_ready(s, true));
-  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, s->events[s->event++], {}};
+static int post_piece(State* s, Held& held, int pe, char* target, const char* source,
+                      size_t bytes) {
+  if (s->staged + padded(bytes) > STAGING) drain(s, held);
+  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, ++s->copies, {}};
   s->staged += padded(bytes);
   CUDA(to_host((void*)item.staged, (Gpu)source, bytes, s->stream));
-  CUDA(record(item.ready, s->stream));
-  s->queue.push_back(item);
-  return 0;
+  CUDA(write_word(s->stream, (Gpu)s->copied, item.copy, 0));  // after the copy
+  post(s, item);
+  return s->failed;
 }
 
 // ---- Receiving ----
@@ -170,12 +242,24 @@ static int act_on(State* s, Peer& peer, const Head& head, const char* data) {
   return 0;
 }
 
+// What a socket has, at most `most` bytes; polls for a while before it sleeps, since to be woken takes longer than many
+// a message does.
+static ssize_t take(int connection, char* to, size_t most) {
+  for (int tries = 0; tries < SPINS; tries++) {
+    const ssize_t got = recv(connection, to, most, MSG_DONTWAIT);
+    if (got >= 0 || errno != EAGAIN) return got;
+    sched_yield();
+  }
+  return recv(connection, to, most, 0);
+}
+
 // Acts on what a peer sends where it was received, until the peer says that it ends; before the ring is used again, the
 // copies out of it end. False: it ended without a word, or a copy failed.
 static bool receive(State* s, Peer& peer) {
   if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) return false;
   for (size_t filled = 0, at = 0;;) {
-    const ssize_t got = recv(peer.data, peer.ring + filled, RECEIVING - filled, 0);
+    const size_t room = RECEIVING - filled;
+    const ssize_t got = take(peer.data, peer.ring + filled, room < AT_ONCE ? room : AT_ONCE);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     filled += got;
@@ -260,7 +344,8 @@ static int allocate(State* s) {
   CUDA(load(&s->module, lab_ptx));
   CUDA(find(&s->add4, s->module, "add4"));
   CUDA(find(&s->add8, s->module, "add8"));
-  for (void*& event : s->events) CUDA(make_event(&event, NO_TIMING));
+  CUDA(make_pinned((void**)&s->copied, sizeof *s->copied, PORTABLE));
+  *s->copied = 0;
   for (Peer& peer : s->peers) if (peer.data >= 0) {
     CUDA(make_stream(&peer.stream, NON_BLOCKING, HIGHEST_PRIORITY));
     CUDA(make_pinned((void**)&peer.ring, RECEIVING, PORTABLE));
@@ -281,6 +366,7 @@ static int connect_all(Transport* t, int*, int) {
   s->peers = std::vector<Peer>(t->pes);
   TRY(connect_peers(t, s));
   TRY(allocate(s));
+  s->sender = std::thread(send_all, s);
   for (int pe = 0; pe < t->pes; pe++) if (pe != t->pe)
     s->peers[pe].receiver = std::thread([s, pe] { if (!receive(s, s->peers[pe])) lose(s->peers[pe], pe); });
   return 0;
@@ -291,28 +377,26 @@ static int release_handle(void*, Transport*) { return 0; }
 static int show_info(Transport*, int) { return 0; }
 static int fence(Transport*, int, int) { return 0; }
 
-static int progress(Transport* t) {
-  std::lock_guard<std::mutex> held(t->state->lock);
-  return send_ready(t->state, false);
-}
+static int progress(Transport* t) { return t->state->failed; }
 
 static int rma(Transport* t, int pe, Verb verb, Memory* remote, Memory* local, Bytes bytes, int) {
   State* s = t->state;
   const size_t size = bytes.count * bytes.size;
-  std::lock_guard<std::mutex> held(s->lock);
+  Held held(s->lock);
   s->puts++;
   if (verb.desc == NVSHMEMI_OP_P) return post_value(s, pe, PUT, remote->ptr, local->ptr, size);
   if (verb.desc != NVSHMEMI_OP_PUT) return SAY("there is no operation %d, only put and p", verb.desc);
   for (size_t at = 0; at < size; at += CHUNK) {
     const size_t piece = size - at < CHUNK ? size - at : CHUNK;
-    TRY(post_piece(s, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, piece));
+    TRY(post_piece(s, held, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, piece));
   }
-  return send_ready(s, !verb.is_nbi);
+  if (!verb.is_nbi) drain(s, held);
+  return s->failed;
 }
 
 static int amo(Transport* t, int pe, void*, AtomicVerb verb, AtomicMemory* target, AtomicBytes bytes, int) {
   State* s = t->state;
-  std::lock_guard<std::mutex> held(s->lock);
+  Held held(s->lock);
   switch (verb.desc) {
     case NVSHMEMI_AMO_SET: case NVSHMEMI_AMO_SIGNAL: case NVSHMEMI_AMO_SIGNAL_SET:
       s->puts++;
@@ -330,12 +414,11 @@ static int quiet(Transport* t, int pe, int) {
   if (s->peers.empty() || pe == t->pe) return 0;
   uint64_t number;
   {
-    std::lock_guard<std::mutex> held(s->lock);
-    TRY(send_ready(s, true));
+    Held held(s->lock);
     for (int n = 0; n < t->pes; n++) {
       Peer& peer = s->peers[n];
       if (n == t->pe || !peer.unanswered || peer.lost) continue;
-      if (!write_head(peer, ASK)) { lose(peer, n); continue; }
+      post_head(s, n, ASK);
       peer.unanswered = false, peer.asked++;
     }
     number = s->peers[pe].asked;
@@ -358,7 +441,15 @@ static int finalize(Transport* t) {  // errors of the driver no longer matter: a
   if (getenv("LAB_COUNTS"))
     SAY("PE %d: %lu puts and signals, %lu additions, %lu bytes in %lu calls", t->pe, s->puts, s->additions, s->bytes,
         s->writes);
-  for (Peer& peer : s->peers) if (peer.data >= 0 && !peer.lost) write_head(peer, BYE);
+  if (s->sender.joinable()) {
+    {
+      Held held(s->lock);
+      for (int pe = 0; pe < t->pes; pe++) if (pe != t->pe) post_head(s, pe, BYE);
+      s->is_ending = true;
+      s->more.notify_one();
+    }
+    s->sender.join();
+  }
   for (Peer& peer : s->peers) if (peer.data >= 0) {
     if (peer.receiver.joinable()) peer.receiver.join();  // connect may have failed; answers go out until the peer ends
     close(peer.data), close(peer.answers);
@@ -367,7 +458,7 @@ static int finalize(Transport* t) {  // errors of the driver no longer matter: a
     cuda.free_pinned(peer.ring);
   }
   if (s->staging) {
-    for (void* event : s->events) cuda.free_event(event);
+    cuda.free_pinned(s->copied);
     cuda.free_stream(s->stream);
     cuda.free_pinned(s->staging);
     cuda.unload(s->module);

@@ -33,8 +33,8 @@ CUT = (("COLL_CHUNK", 4),)
 
 
 def draws(name: str, layout: str, sizes: tuple[int, ...] = SIZES) -> Draws:
-    """Sums of float32, in chunks of 4 KiB."""
-    return Draws(name, layout, "float32", sizes, own=CUT)
+    """Sums of float32, in chunks of 4 KiB, of which a thread has 8 cells: two batches."""
+    return Draws(name, layout, "float32", sizes, threads=32, own=CUT)
 
 
 def by_proxy(scene: EmulatedScene) -> EmulatedScene:
@@ -42,11 +42,14 @@ def by_proxy(scene: EmulatedScene) -> EmulatedScene:
     return replace(scene, joined=False, schedule=replace(scene.schedule, copies=False))
 
 
-PAIR, SQUARE, ODD = (draws("nvrar-put-lamport", layout) for layout in ("2x1", "4x1", "3x1"))
-SHOT, HALVES, ODD_HALVES = draws("nvrar-put-oneshot", "4x1"), *(draws("nvrar-put-halving", n) for n in ("4x1", "3x1"))
+PAIR, SQUARE, ODD, BOTH = (draws("nvrar-put-lamport", layout) for layout in ("2x1", "4x1", "3x1", "2x2"))
+SHOT = draws("nvrar-put-oneshot", "4x1")
+HALVES, ODD_HALVES, UNEVEN = (draws("nvrar-put-halving", layout) for layout in ("4x1", "3x1", "2x2"))
 in_shot, in_halving = (partial(Patch, f"nvrar_put_{name}.cu") for name in ("oneshot", "halving"))
 CLEARED = "store_cell(own + at(k), {EMPTY, EMPTY, EMPTY, EMPTY});"
 PUT = "coll_emu_put_in(to, from, bytes, pe, now, NETWORK_PIECE);"
+TURNED = """{ const u32 last = (size - 1) / CHUNK, at = me % 2 ? last - chunk : chunk;
+      work(span.within({at * CHUNK, at * CHUNK + CHUNK})); }"""
 TWICE = f"coll_emu_put_in(to, from, bytes, pe, now, NETWORK_PIECE), {PUT}"
 
 # fmt: off
@@ -62,36 +65,42 @@ MUTANTS = (
     mutant("outbox among the cells", PAIR, 10,
            in_nodes("OUTBOX_AT + (c.epoch & 1) * COLL_OUTBOX_HALF", "c.half"), twist=by_proxy),
     mutant("one box for all steps", SQUARE, 20,
-           in_put("put_each(owned(), partner, DOUBLING + k, DOUBLED + k,",
-                  "put_each(owned(), partner, DOUBLING + k, DOUBLED,"),
-           in_put("add_pair(kept(DOUBLED + k, c)", "add_pair(kept(DOUBLED, c)"), twist=by_proxy),
+           in_put("keep_each<BATCH>(DOUBLED + k,", "keep_each<BATCH>(DOUBLED,"),
+           in_put("DOUBLING + k, DOUBLED + k)", "DOUBLING + k, DOUBLED)"),
+           in_put("kept(sum, DOUBLED + k,", "kept(sum, DOUBLED,"), twist=by_proxy),
     mutant("the result in the box of the sum", ODD, 20, in_put("UNFOLDED = STEPS", "UNFOLDED = 0"), twist=by_proxy),
     mutant("put before all is packed", PAIR, 10, in_puts("__syncthreads();  // the whole", "// the whole")),
     mutant("last cell of a chunk not put", PAIR, 5,
            in_nodes("part.begin), part.end - part.begin)", "part.begin), part.end - part.begin - 1)")),
     mutant("chunks that begin anew", PAIR, 5,
            in_nodes("put_cells(call, to, slot(index, part.begin)", "put_cells(call, to, slot(index, 0)")),
+    mutant("one batch of a chunk", PAIR, 5, in_nodes("c < part.end; c += K", "c < chunk + K * COLL_THREADS; c += K")),
+    mutant("a batch that passes the end of its part", PAIR, 10, in_nodes("return part.has(at(b));", "return true;")),
+    mutant("chunks in another order on every other rank", BOTH, 10,
+           in_nodes("work(span.within({chunk * CHUNK, chunk * CHUNK + CHUNK}));", TURNED)),
     # One shot.
     mutant("a sum of two that waits in the place of one", SHOT, 5,
-           in_shot("sum = add_pair(pending[k], sum)", "sum = add_pair(pending[0], sum)")),
+           in_shot("add_pair(pending[k][b], sum[b])", "add_pair(pending[0][b], sum[b])")),
     mutant("sums of nodes added in order of node", SHOT, 5,
            in_shot("paired = m >> k & 1;", "paired = m > k && k == 0;"),
-           in_shot("else pending[k] = sum;", "pending[0] = sum;")),
+           in_shot("else pending[k][b] = sum[b];", "pending[0][b] = sum[b];")),
     mutant("the sum of another node", SHOT, 5, in_shot("BETWEEN + node, SUM", "BETWEEN + (node ^ 1), SUM")),
     # Halving and doubling.
     mutant("halves of different length", HALVES, 5,
            in_halving("(all.end - all.begin + 1) / 2", "(all.end - all.begin + upper) / 2")),
     mutant("one slot for all halving steps", HALVES, 10,
-           in_halving("put_each(away(k), partner(k), HALVING + k,", "put_each(away(k), partner(k), HALVING,"),
-           in_halving("receive(HALVING + k, c,", "receive(HALVING, c,"), twist=by_proxy),
+           in_halving("partner(k), HALVING + k, SHARD", "partner(k), HALVING, SHARD"),
+           in_halving("receive(theirs, HALVING + k,", "receive(theirs, HALVING,"), twist=by_proxy),
     mutant("what came is not passed on", HALVES, 5,
-           in_halving("if (come.has(c)) come_back(k + 1, c); }", "if (come.has(c + 1)) come_back(k + 1, c); }")),
+           in_halving("part.within(come)", "part.within({come.begin + 1, come.end})")),
+    mutant("ranks of a node that halve at different cells", UNEVEN, 10,
+           in_halving("Span all = whole();", "Span all = owned(whole());")),
     mutant("pairs in another order", HALVES, 5,
            in_halving("place_of(node ^ (1 << k), me)", "place_of(node ^ (1 << (STEPS - 1 - k)), me)"),
            in_halving("all = half(all, node >> k & 1)", "all = half(all, node >> (STEPS - 1 - k) & 1)"),
            in_halving("half(left(k), !(node >> k & 1))", "half(left(k), !(node >> (STEPS - 1 - k) & 1))")),
     mutant("the result not sent to the node beyond", ODD_HALVES, 5,
-           in_halving("if (node < EXTRA) put(part,", "if (NODES == 0) put(part,")),
+           in_halving("if (node < EXTRA) put(owned(part),", "if (NODES == 0) put(owned(part),")),
 )
 PROVEN = tuple(
     (draws(name, layout), twist)
