@@ -12,9 +12,9 @@ from collbench.measure.judged import check_in, goal_of, judge_between
 from collbench.measure.two_runs import other_libraries
 from collbench.plan.sizes import format_size
 from collbench.report.charts import Axis, Chart, Line, Pane, Point
+from collbench.report.curves import Artist
 from collbench.report.looks import Looks
 from collbench.report.markup import Html, joined, tag
-from collbench.report.panels import Artist
 from collbench.report.sections import Gallery, Section
 from collbench.report.tables import notes_html, page_html
 from collbench.results.panels import title_of

@@ -102,4 +102,4 @@ def _packed(path: Path) -> Html:
 
 def _link(path: Path, folder: Path) -> Html:
     """A link that no browser takes for an address of another kind, whatever the name of the file."""
-    return tag("a", readable(path.name), href=f"./{quote(os.path.relpath(path, folder))}")
+    return tag("a", readable(path.name), href=f"./{quote(os.fsencode(os.path.relpath(path, folder)))}")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from collbench.fit.measured import range_of
 from collbench.plan.sizes import format_size
 from collbench.report.charts import Axis, Chart, Line, Pane, Point
-from collbench.report.looks import Looks
+from collbench.report.curves import Artist, latency_pane, medians, sources_of
 from collbench.results.cases import CaseResult
-from collbench.results.facts import Facts
-from collbench.results.records import Record
-from collbench.results.verdicts import FEWEST_LAUNCHES, RUNS_DIFFER, Ratio
+from collbench.results.verdicts import RUNS_DIFFER, Ratio
 from collbench.views import numbers, speedups
 from collbench.views.comparison import default_baseline
 from collbench.views.conclusions import OPPOSITE
@@ -20,106 +17,60 @@ from collbench.views.curves import Curve
 from collbench.views.figures import BANDWIDTH, LATENCIES
 from collbench.views.groups import Sides, every, rows_in, scaling_sizes
 from collbench.views.numbers import cells_of, names_of_cells, of_size, sizes_of
-from collbench.views.origins import origin_of
 from collbench.views.palette import GREY
 from collbench.views.titles import title_of
 
 BOUND = "lower bound"
 LATENCY, BUS = "latency and speed-up", "bus bandwidth"
-BAND = "5 to 95 % of samples"
-
-
-@dataclass(frozen=True)
-class Artist:
-    """What all charts of a page share: looks, facts of rows, the names of two runs, and whether there are so few rows
-    that every launch is drawn."""
-
-    looks: Looks
-    facts: Mapping[Record, Facts]
-    runs: tuple[str, str] = ("", "")
-    every_launch: bool = True
-
-    @property
-    def are_two(self) -> bool:
-        """Whether there are two runs."""
-        return bool(self.runs[0])
-
-    def dashed(self, place: int) -> bool:
-        """Whether the lines of the run at ``place`` are dashed: those of the first of two."""
-        return self.are_two and place == 0
 
 
 def panel_chart(artist: Artist, name: str, sides: Sides) -> Chart:
     """Latency over size and the speed-ups below it; bus bandwidth where it is known."""
     sizes = sizes_of(every(sides))
     below, words = _speedups(artist, sides, sizes)
-    views = {LATENCY: [_latency(artist, sides, "bytes"), *below]}
-    if bandwidth := _lines(artist, sides, "bytes", "busbw_gb_s"):
+    latency = latency_pane(artist, sides, _bytes)
+    views = {LATENCY: [replace(latency, lines=[*latency.lines, *_bounds(artist, sides, sizes)]), *below]}
+    if bandwidth := _bandwidths(artist, sides):
         views[BUS] = [Pane("bus bandwidth (GB/s)", "GB/s", "median", bandwidth, log=False, least=(0, 0), tall=340)]
     axis = Axis("size of the message", "log", tuple((size, format_size(size)) for size in sizes))
-    reading = " ".join(filter(None, [f"{LATENCIES} {words}", BANDWIDTH if bandwidth else "", *_sources(artist, sides)]))
-    return Chart(name, title_of(rows_in(sides), artist.facts), axis, views, reading, artist.runs)
+    reading = filter(None, [LATENCIES, words, BANDWIDTH if bandwidth else "", *sources_of(artist, sides)])
+    return Chart(name, title_of(rows_in(sides), artist.facts), axis, views, " ".join(reading), artist.runs)
 
 
 def scaling_chart(artist: Artist, name: str, sides: Sides) -> Chart:
     """Latency over the number of ranks, a pane for each of up to four sizes."""
     sizes = scaling_sizes(every(sides))
     parts = {size: tuple(of_size(side, size) for side in sides) for size in sizes}
-    panes = [_latency(artist, part, "ranks", format_size(size), 170) for size, part in parts.items()]
+    panes = [latency_pane(artist, part, _ranks, format_size(size), 170) for size, part in parts.items()]
     ranks = sorted({case.record.ranks for part in parts.values() for case in every(part)})
     axis = Axis("ranks", "log", tuple((count, str(count)) for count in ranks))
     title = title_of(rows_in(sides), artist.facts)
-    return Chart(name, title, axis, {"": panes}, " ".join([LATENCIES, *_sources(artist, sides)]), artist.runs)
+    return Chart(name, title, axis, {"": panes}, " ".join([LATENCIES, *sources_of(artist, sides)]), artist.runs)
 
 
-def _sources(artist: Artist, sides: Sides) -> list[str]:
-    """Where the numbers of each run come from."""
-    names = [f"{name}: " for name in artist.runs] if artist.are_two else [""]
-    found = zip(names, sides, strict=True)
+def _bytes(case: CaseResult) -> float:
+    return case.record.bytes
+
+
+def _ranks(case: CaseResult) -> float:
+    return case.record.ranks
+
+
+def _bandwidths(artist: Artist, sides: Sides) -> list[Line]:
     return [
-        f"{name}{origin_of([row for case in side for row in case.rows], artist.facts)}." for name, side in found if side
+        line
+        for place, side in enumerate(sides)
+        for line in medians(artist, side, _bytes, "busbw_gb_s", artist.dashed(place))
     ]
 
 
-def _latency(artist: Artist, sides: Sides, x: str, title: str = "", tall: int = 260) -> Pane:
-    lines = _lines(artist, sides, x, "latency_us_median")
-    several = any(len(case.timed) > 1 for case in every(sides))
-    interval = f"95 % {'over launches' if several else 'in this launch'}"
-    bounds = [_bound(artist, curve) for curve in numbers.bounds(rows_in(sides), sizes_of(every(sides))) if x == "bytes"]
-    return Pane("latency (µs)", "µs", "median", [*lines, *bounds], title, BAND, interval, tall=tall)
+def _bounds(artist: Artist, sides: Sides, sizes: Sequence[int]) -> list[Line]:
+    return [_bound(artist, curve) for curve in numbers.bounds(rows_in(sides), sizes)]
 
 
 def _bound(artist: Artist, curve: Curve) -> Line:
     points = [Point(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
     return Line(BOUND, artist.looks.place((GREY, "_")), points)
-
-
-def _lines(artist: Artist, sides: Sides, x: str, column: str) -> list[Line]:
-    """A line for each backend of each run that has a number in this column, over the column ``x``."""
-    found = []
-    for place, side in enumerate(sides):
-        for name in sorted({case.record.backend for case in side}):
-            mine = [case for case in side if case.record.backend == name and case.status != "skipped"]
-            points = [
-                _point(artist, case, x, column) for case in sorted(mine, key=lambda case: getattr(case.record, x))
-            ]
-            if any(point.y is not None or (point.words and column == "latency_us_median") for point in points):
-                found.append(Line(name, artist.looks.backend(name), points, artist.dashed(place)))
-    return found
-
-
-def _point(artist: Artist, case: CaseResult, x: str, column: str) -> Point:
-    at, y, launches = getattr(case.record, x), case.median(column), len(case.timed)
-    if y is None:
-        return Point(at, None, words=f"{case.status}: {case.reason}" if case.is_bad else "")
-    if column != "latency_us_median":
-        return Point(at, y, launches=launches)
-    ends = (case.median("latency_us_p05"), case.median("latency_us_p95"))
-    interval = None if 1 < launches < FEWEST_LAUNCHES else range_of(case)
-    each = [row.latency_us_median for row in case.timed if row.latency_us_median is not None]
-    return Point(
-        at, y, *ends, launches, interval=interval, each=tuple(each) if artist.every_launch and launches > 1 else ()
-    )
 
 
 def _speedups(artist: Artist, sides: Sides, sizes: Sequence[int]) -> tuple[list[Pane], str]:

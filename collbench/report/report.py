@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collbench.errors import UsageError
+from collbench.report.curves import Artist
 from collbench.report.gates import gate_section
 from collbench.report.inference import inference_section
 from collbench.report.inputs import Conditions, Inputs, Warn, read_inputs
 from collbench.report.looks import Looks
 from collbench.report.origins import data_section, machine_section
 from collbench.report.page import MARK, page_html
-from collbench.report.panels import Artist
 from collbench.report.sections import MOST_ROWS, Gallery, Section, compared, results_section, summary_section
 from collbench.report.timelines import history_section
 from collbench.results.facts import Facts
@@ -21,7 +21,6 @@ from collbench.results.records import Record
 from collbench.results.selection import matcher
 from collbench.results.series import series_of
 from collbench.results.writing import replace_text
-from collbench.tables import counted
 from collbench.views.history import few
 from collbench.views.naming import readable, stem_of
 
@@ -67,7 +66,7 @@ def report_html(inputs: Inputs, request: Request, warn: Warn) -> str:
     ]
     title = request.title or f"collbench: {readable(stem_of(inputs.files))}"
     names = few([readable(path.name) for path in inputs.files], "file")
-    origin = [f"{names}: {counted(inputs.rows, 'row')}"]
+    origin = [f"{names}: {inputs.rows:,} row{'s' * (inputs.rows != 1)}"]
     return page_html(title, origin, sections, [*gallery.charts.values()], looks)
 
 

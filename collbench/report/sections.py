@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from collbench.report.charts import Chart, figure_html
+from collbench.report.curves import Artist
+from collbench.report.late import late_chart
 from collbench.report.markup import Html, joined, tag
-from collbench.report.panels import Artist, panel_chart, scaling_chart
+from collbench.report.panels import panel_chart, scaling_chart
 from collbench.report.tables import notes_html, page_html
-from collbench.results.cases import CaseResult, cases
+from collbench.results.cases import cases
 from collbench.results.mismatch import mismatches
 from collbench.results.panels import Panel, panel_of, panels, rows_of
 from collbench.results.panels import title_of as title_of_panel
 from collbench.results.records import Record, jobs
 from collbench.tables import Page, notes_of
-from collbench.views import coverage, groups, links, ratios, skews, summary
+from collbench.views import coverage, groups, links, ratios, skew_chart, skews, summary
 from collbench.views.comparison import Comparison, Comparisons, compare_backends, compare_files
 from collbench.views.conclusions import conclusions, lines_of
 from collbench.views.naming import words_of
@@ -70,7 +72,7 @@ def summary_section(runs: Sequence[Run], names: tuple[str, str], found: Comparis
     surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []
     warned = [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
     ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]
-    alarms = [tag("p", words, class_="bad") for words in (*warned, *ended, *_bad(last))]
+    alarms = _listed([*warned, *_bad(last), *ended], "bad")
     body = joined([*alarms, *_listed(said or ["There is nothing to compare: one backend was timed, or none."])])
     notes = notes_html(notes_of(between, surely))
     return Section("summary", "Summary", joined([body, notes]))
@@ -84,14 +86,14 @@ def _bad(records: Sequence[Record]) -> list[str]:
     return [f"Cases without a latency: {', '.join(parts)}; the tables have the reasons."] if found else []
 
 
-def _listed(lines: Sequence[str]) -> list[Html]:
-    """The lines as a list, those beyond the first ones folded."""
-    first, others = lines[:SHOWN], lines[SHOWN:]
-    parts = [tag("ul", *(tag("li", line) for line in first))]
-    if others:
-        more = tag("ul", *(tag("li", line) for line in others))
-        parts.append(tag("details", tag("summary", f"{len(others)} more"), more))
-    return parts
+def _listed(lines: Sequence[str], kind: str | None = None) -> list[Html]:
+    """The lines as a list, those beyond the first ones folded; [] for none."""
+    first, others = (
+        tag("ul", *(tag("li", line) for line in some), class_=kind) for some in (lines[:SHOWN], lines[SHOWN:])
+    )
+    more = len(lines) - SHOWN
+    folded = [tag("details", tag("summary", f"{more} more"), others)] if more > 0 else []
+    return [first, *folded] if lines else []
 
 
 def results_section(artist: Artist, runs: Sequence[Run], found: Comparisons, gallery: Gallery) -> Section:
@@ -112,7 +114,11 @@ def results_section(artist: Artist, runs: Sequence[Run], found: Comparisons, gal
         )
         parts.insert(0, tag("p", f"{words}each size are left out; collbench compare prints them.", class_="note"))
     worlds = [_scaling(artist, sides, gallery) for sides in groups.families(charts).values()]
-    return Section("results", "Latency and bandwidth", joined([*parts, *worlds, *_others(runs[-1].records)]))
+    return Section(
+        "results",
+        "Latency and bandwidth",
+        joined([*parts, *worlds, *_late(artist, runs, gallery), *_pairs(runs[-1].records)]),
+    )
 
 
 def _by_panel(*parts: Iterable[ratios.Row]) -> dict[Panel, list[ratios.Row]]:
@@ -141,9 +147,16 @@ def _scaling(artist: Artist, sides: groups.Sides, gallery: Gallery) -> Html:
     return _panel(f"{chart.name}-scaling", f"Over ranks: {chart.title}", [gallery.add(artist, chart)])
 
 
-def _others(records: Sequence[Record]) -> list[Html]:
-    """Tables of late ranks and of pairs of hosts."""
-    found: list[CaseResult] = cases(row for row in records if row.skew or row.pair)
-    late, pairs = skews.tables(found), links.tables(found)
-    parts = [_panel("late", "Late ranks", [page_html(Page(tuple(late), notes_of([skews.READING])))])] if late else []
-    return parts + ([_panel("pairs", "Pairs of hosts", [page_html(Page(tuple(pairs)))])] if pairs else [])
+def _late(artist: Artist, runs: Sequence[Run], gallery: Gallery) -> list[Html]:
+    """Charts of late ranks, and tables of them in the last run."""
+    found = skew_chart.groups([run.records for run in runs]).values()
+    drawn = [gallery.add(artist, late_chart(artist, gallery.name(), sides)) for sides in found]
+    late = skews.tables(cases(row for row in runs[-1].records if row.skew))
+    shown = page_html(Page(tuple(late), notes_of([skews.READING])))
+    return [_panel("late", "Late ranks", [*drawn, shown])] if late else []
+
+
+def _pairs(records: Sequence[Record]) -> list[Html]:
+    """Tables of pairs of hosts."""
+    found = links.tables(cases(row for row in records if row.pair))
+    return [_panel("pairs", "Pairs of hosts", [page_html(Page(tuple(found)))])] if found else []

@@ -8,8 +8,8 @@ from datetime import UTC
 
 from collbench.plan.sizes import format_size
 from collbench.report.charts import Axis, Chart, Line, Pane, Point
+from collbench.report.curves import Artist
 from collbench.report.markup import joined, tag
-from collbench.report.panels import Artist
 from collbench.report.sections import Gallery, Section
 from collbench.report.tables import page_html
 from collbench.results import series as nightly

@@ -8,8 +8,9 @@ from samples import timed, untimed
 
 from collbench.fit.measured import range_of
 from collbench.report.charts import Chart, Line
+from collbench.report.curves import Artist
 from collbench.report.looks import Looks
-from collbench.report.panels import BOUND, BUS, LATENCY, Artist, panel_chart, scaling_chart
+from collbench.report.panels import BOUND, BUS, LATENCY, panel_chart, scaling_chart
 from collbench.results.cases import cases
 from collbench.results.records import Record
 from collbench.views.comparison import compare_backends
