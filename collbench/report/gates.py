@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -71,11 +72,16 @@ def _chart(looks: Looks, gallery: Gallery, group: Sequence[Judged], found: Judge
     """Changes with their intervals over size, those of each verdict in its look."""
     backend = "" if found.rule else f" of {group[0].record.backend}"
     title = f"{found.candidate} against {found.base}{backend}: {title_of(group[0].record)}"
-    margin = max(each.finding.margin for each in group)
+    margin = _margin(group)
     pane = Pane("change of latency (%)", "%", "change", _lines(looks, group), interval="interval", bars=True, log=False,
                 rules=(0,), shade=(below(margin), margin), least=(-1.5 * margin, 1.5 * margin))  # fmt: skip
     axis = Axis("size of the message", "log", tuple((size, format_size(size)) for size in _sizes(group)))
     return Chart(gallery.name(), title, axis, {"": [pane]}, READING)
+
+
+def _margin(group: Sequence[Judged]) -> float:
+    """The largest margin in per cent; a size without a base has none."""
+    return max((each.finding.margin for each in group if math.isfinite(each.finding.margin)), default=0.0)
 
 
 def _sizes(group: Sequence[Judged]) -> list[int]:
@@ -83,9 +89,8 @@ def _sizes(group: Sequence[Judged]) -> list[int]:
 
 
 def _lines(looks: Looks, group: Sequence[Judged]) -> list[Line]:
-    most = BEYOND * max(
-        max(abs(each.finding.change.value) if each.finding.change else 0, each.finding.margin) for each in group
-    )
+    changes = (abs(each.finding.change.value) for each in group if each.finding.change)
+    most = BEYOND * max(_margin(group), *changes)
     verdicts = dict.fromkeys(str(each.finding.verdict) for each in group)
     return [
         Line(verdict, looks.place(LOOKS.get(verdict, (GREY, "s"))),

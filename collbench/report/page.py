@@ -17,24 +17,28 @@ from collbench.report.sections import Section
 from collbench.report.tables import numbers_style
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
+SCRIPTS = ("charts.js", "tables.js", "report.js")
 MARK = '<meta name="generator" content="collbench report">'  # in the first lines of a report
 
 
 def page_html(
-    title: str, origin: Sequence[str], sections: Sequence[Section], charts: Sequence[Chart], looks: Looks
+    title: str,
+    origin: Sequence[str],
+    warnings: Sequence[str],
+    sections: Sequence[Section],
+    charts: Sequence[Chart],
+    looks: Looks,
 ) -> str:
-    """The whole page. Raises UsageError as `library` does."""
-    style, script, drawing = (
-        _asset("style.css") + numbers_style() + style_sheet(looks.styles),
-        _asset("report.js"),
-        library(),
-    )
+    """The whole page, with what it is made from and ``warnings`` at its head. Raises UsageError as `library` does."""
+    style = _asset("style.css") + numbers_style() + style_sheet(looks.styles)
+    script, drawing = "".join(map(_asset, SCRIPTS)), library()
+    head = [*(tag("p", each, class_="origin") for each in origin), *(tag("p", each, class_="bad") for each in warnings)]
     data = {"outlines": [OUTLINES[marker] for _, marker in looks.styles], **plain(charts)}
     parts = {
         "policy": text(policy([drawing, script], style)),
         "title": text(title),
         "style": Html(style),
-        "origin": joined(tag("p", words, class_="origin") for words in origin),
+        "origin": joined(head),
         "links": tag("ul", *(tag("li", tag("a", each.title, href=f"#{each.anchor}")) for each in sections)),
         "sections": joined(each.html() for each in sections),
         "foot": tag("p", f"Made by collbench {__version__}. This page loads nothing from anywhere."),

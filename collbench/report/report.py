@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from collbench.results.facts import Facts
 from collbench.results.records import Record
 from collbench.results.selection import matcher
 from collbench.results.series import series_of
-from collbench.results.writing import replace_text
+from collbench.results.writing import replace_text, writing
 from collbench.views.history import few
 from collbench.views.naming import readable, stem_of
 
@@ -39,20 +39,27 @@ def write_report(request: Request, warn: Warn) -> None:
     """Write the page. Raises UsageError as `read_inputs` does, where no charting library is installed, and where
     another file would be replaced; OutputError on a full disk."""
     _check_target(request.output)
-    inputs = read_inputs(request.paths, request.only, warn)
-    replace_text(request.output, report_html(inputs, request, warn))
+    heard: dict[str, None] = {}
+
+    def once(words: str) -> None:
+        if words not in heard:
+            heard[words] = None
+            warn(words)
+
+    inputs = read_inputs(request.paths, request.only, once)
+    replace_text(request.output, report_html(inputs, request, once, heard))
 
 
 def _check_target(path: Path) -> None:
-    """Raise UsageError where ``path`` is a file that is no report."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file.")
-    if path.exists() and MARK not in path.read_bytes()[:1000].decode(errors="replace"):
+    """Raise UsageError where ``path`` is something else than a report."""
+    with writing(path):
+        head = path.read_bytes()[:1000] if path.exists() else MARK.encode()
+    if MARK.encode() not in head:
         raise UsageError(f"{path} exists and is not a report; give another path.")
 
 
-def report_html(inputs: Inputs, request: Request, warn: Warn) -> str:
-    """The page of these inputs."""
+def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[str] = ()) -> str:
+    """The page of these inputs, which begins with what was ``warned`` of until it is whole."""
     gallery, looks = Gallery(), Looks({row.backend for run in inputs.runs for row in run.records})
     artist = _artist(inputs, looks)
     files, folder = inputs.files, request.output.absolute().parent
@@ -67,7 +74,7 @@ def report_html(inputs: Inputs, request: Request, warn: Warn) -> str:
     title = request.title or f"collbench: {readable(stem_of(inputs.files))}"
     names = few([readable(path.name) for path in inputs.files], "file")
     origin = [f"{names}: {inputs.rows:,} row{'s' * (inputs.rows != 1)}"]
-    return page_html(title, origin, sections, [*gallery.charts.values()], looks)
+    return page_html(title, origin, [*warned], sections, [*gallery.charts.values()], looks)
 
 
 def _artist(inputs: Inputs, looks: Looks) -> Artist:

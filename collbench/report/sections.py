@@ -139,7 +139,7 @@ def _ratio_tables(found: Comparisons, rows: Sequence[ratios.Row]) -> Iterator[Ht
 
 def _panel(anchor: str, title: str, parts: Iterable[Html]) -> Html:
     head = tag("h3", title, id=f"{anchor}-title")
-    return tag("section", head, *parts, class_="panel", id=anchor, aria_labelledby=f"{anchor}-title")
+    return tag("article", head, *parts, class_="panel", id=anchor, aria_labelledby=f"{anchor}-title")
 
 
 def _scaling(artist: Artist, sides: groups.Sides, gallery: Gallery) -> Html:

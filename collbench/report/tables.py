@@ -21,7 +21,7 @@ def table_html(table: Table) -> Html:
     caption = [tag("caption", title)] if title else []
     sides = " ".join(f"n{place}" for place, column in enumerate(table.columns, start=1) if column.right)
     grid = tag("table", *caption, tag("thead", tag("tr", *heads)), tag("tbody", *map(_row, table.rows)), class_=sides)
-    region = tag("div", grid, class_="scroll", tabindex="0", role="region", aria_label=title or "table")
+    region = tag("div", grid, class_="scroll", tabindex="0", role="group", aria_label=title or "table")
     return joined([region, notes_html(table.notes)])
 
 

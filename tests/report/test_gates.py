@@ -52,3 +52,11 @@ def test_two_files_are_judged_and_a_reason_stands_where_they_cannot_be(write: Wr
         (tmp_path / f"{name}.csv").write_text(dump(some))
     assert "b against a: slower at 6 of 6 cases, by " in write(tmp_path / "a.csv", tmp_path / "b.csv")
     assert "No judgement of c.csv against a.csv: a verdict needs" in write(tmp_path / "a.csv", tmp_path / "c.csv")
+
+
+def test_a_size_without_a_base_is_missing_in_the_chart_too(write: Write, tmp_path: Path) -> None:
+    path = a_check(tmp_path)
+    path.write_text(dump(row for row in launches(5) if (row.backend, row.bytes) != ("old", 4096)))
+    (pane,) = read(write(path)).charts()["charts"]["chart2"]["views"][0]["panes"]
+    assert {line["n"]: len(line["p"]) for line in pane["lines"]} == {"missing": 1, "same": 2}
+    assert "missing: no row of base" in pane["words"]

@@ -18,6 +18,7 @@ from samples import timed, untimed
 from collbench.errors import UsageError
 from collbench.plan.sizes import parse_sizes
 from collbench.report.library import library
+from collbench.report.report import Request, write_report
 from collbench.results.records import Record, dump
 
 PAYLOADS = ("<script>window.hurt=1</script>", "</script><script>window.hurt=1</script>",
@@ -154,3 +155,17 @@ def test_no_other_file_is_replaced(write: Write, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a report"):
         write(tmp_path / "r.csv")
     assert (tmp_path / "page" / "report.html").read_text() == "mine"
+
+
+def test_what_was_left_out_is_said_once_at_the_head_of_the_page(tmp_path: Path, stand_in: None) -> None:
+    paths = [a_night(tmp_path, day, launches_of(10.0)) for day in range(3)]
+    (tmp_path / "n.csv").write_text(paths[0].read_text().replace("20260901T220000-vm", "<b>"))
+    paths[1].with_suffix(".json").write_text("{")
+    said: list[str] = []
+    write_report(Request([*paths, tmp_path / "n.csv"], (), tmp_path / "r.html"), said.append)
+    assert len(said) == len(set(said))
+    shown = [
+        each.text for each in read((tmp_path / "r.html").read_text()).of("p") if each.attributes.get("class") == "bad"
+    ]
+    assert any("n.csv has no time" in words for words in shown)
+    assert [words for words in said if words not in shown] == []

@@ -17,7 +17,7 @@ def test_a_table_has_a_caption_headings_of_columns_and_of_rows() -> None:
     (region,), (caption,) = reader.of("div"), reader.of("caption")
     assert caption.text.startswith("Times")
     assert (region.attributes["role"], region.attributes["aria-label"], region.attributes["tabindex"]) == (
-        "region",
+        "group",
         "Times",
         "0",
     )
