@@ -16,7 +16,7 @@ def page_html(page: Page) -> Html:
 
 def table_html(table: Table) -> Html:
     """The table in a region that scrolls sideways by itself, its title as caption, its notes below it."""
-    heads = (tag("th", column.head, scope="col") for column in table.columns)
+    heads = (tag("th", column.head, scope="col") if column.head else tag("td") for column in table.columns)
     title = one_line(table.title)
     caption = [tag("caption", title)] if title else []
     sides = " ".join(f"n{place}" for place, column in enumerate(table.columns, start=1) if column.right)

@@ -29,6 +29,8 @@ def test_a_check_has_its_headline_its_exit_code_and_its_changes(write: Write, tm
     found = GATE.judge(launches(5, (1.0, 1.1, 1.0)))
     assert found is not None
     assert report.headline(found) in [each.text for each in reader.of("p")]
+    headline = next(each for each in reader.of("p") if each.text == report.headline(found))
+    assert headline.attributes["class"] == "bad"
     assert "collbench check exits with 4." in [each.text for each in reader.of("p")]
     (pane,) = reader.charts()["charts"]["chart2"]["views"][0]["panes"]
     marks = {line["n"]: line["p"] for line in pane["lines"]}

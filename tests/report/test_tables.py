@@ -27,6 +27,13 @@ def test_a_table_has_a_caption_headings_of_columns_and_of_rows() -> None:
     assert not reader.of("b")
 
 
+def test_a_column_without_a_heading_has_none() -> None:
+    reader = read(table_html(table_of("", words("a", ""), [("b", "c")])))
+    assert [(each.name, each.text) for each in reader.elements if each.name in ("th", "td")] == [
+        ("th", "a"), ("td", ""), ("th", "b"), ("td", "c")
+    ]  # fmt: skip
+
+
 def test_columns_of_numbers_are_aligned_by_the_style_sheet() -> None:
     assert 'class="n2 n3"' in table_html(TABLE)
     assert ".n2 :is(th,td):nth-child(2)" in numbers_style(2)

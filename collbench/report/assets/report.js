@@ -42,6 +42,7 @@ async function draw(figure) {
     const box = room.appendChild(paneOf(chart, pane));
     const made = await vegaEmbed(box.lastChild, specOf(chart, pane, at === panes.length - 1), OPTIONS);
     if (TURNS.get(figure) !== turn) return;
+    box.querySelector("svg").setAttribute("aria-hidden", "true"); // its numbers are said and listed
     views.push(made.view);
     steer(figure, pane, box.lastChild, made.view);
   }

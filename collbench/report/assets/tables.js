@@ -37,7 +37,7 @@ function sort(table, head) {
 
 // Headings that sort, and a filter before a table of many rows, which stands in a region of its own.
 function equip(table) {
-  for (const head of table.tHead.rows[0].cells) {
+  for (const head of table.tHead.querySelectorAll("th")) {
     const button = element("button", head.textContent, { type: "button" });
     button.addEventListener("click", () => sort(table, head));
     head.replaceChildren(button);
