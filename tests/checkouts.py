@@ -51,6 +51,7 @@ def a_tree(top: Path, whole: bool = False) -> Tree:
     shutil.copytree(own_folder(), top / "kernels")
     if whole:
         package = Path(collbench.__file__).parent
-        shutil.copytree(package, top / "collbench", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(package, top / "collbench")  # with what Python compiled, or ranks would compile it anew
     git(top, "init", "--quiet")
+    (top / ".git" / "info" / "exclude").write_text("__pycache__\n")
     return Tree(top)

@@ -26,6 +26,7 @@ LONG = (
     "measure/test_sweep.py", "verify/test_mutants.py", "measure/test_check.py", "verify/test_emulator.py",
     "faults/test_plugins.py", "faults/test_signals.py", "measure/test_revisions.py",
     "verify/test_emulated.py", "house/test_charts.py", "verify/test_scenes.py", "measure/test_tuning.py",
+    "backends/test_mpi_ring.py", "faults/test_environment.py", "faults/test_resume.py", "verify/test_rows.py",
 )  # fmt: skip
 
 
@@ -42,6 +43,7 @@ def cache_of_these_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "libraries"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE, str(folder))
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")  # or every rank starts threads that spin, and multiplies no matrices
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every rank compiles all modules anew
         patch.delenv("GITHUB_STEP_SUMMARY", raising=False)  # of the job that runs these tests
         yield folder

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from collbench.backends import ExactOrder, Opening, Session, UsageError, _kernels
 from collbench.backends._specs import labelled
-from collbench.backends._trips import quickest
+from collbench.backends._trips import promising, quickest
 from collbench.kernels.revisions import own_revision
 from collbench.kernels.session import open_communicator
 from collbench.kernels.session import open_near_wrap as _open_near_wrap
@@ -116,18 +116,21 @@ class Nvrar:
         """All launch shapes of all kernels of collbench that can run the problem, the default first.
 
         One hop is omitted on several nodes where another kernel knows of them: it would be another algorithm. Puts are
-        for nodes that loads and stores do not reach.
+        for nodes that loads and stores do not reach; of their kernels, those that the rule of trips and bytes may ever
+        choose.
         """
         layout, family = problem.layout, FAMILIES[problem.collective.name]
         reached = layout.node_count == 1 or layout.virtual
         too_many = layout.node_count > 1 or _more_in_one_hop(problem) > HOPELESS * BYTES_OF_A_HOP
-        specs = [labelled(default(problem), self.label)]
+        able = {}
         for name in _kernels.own_names(self.label):
             backend = self.kernel(name)
             fits = (backend.kernel.file.nodes == "any") is not reached
             if fits and not backend.refuses(problem) and not (too_many and name == family.one_hop != family.frugal):
-                specs += backend.candidates(problem)
-        return tuple(dict.fromkeys(specs))
+                able[name] = backend.kernel
+        chosen = able.values() if reached else promising(able, problem)
+        specs = [spec for kernel in chosen for spec in kernel.candidates(problem)]
+        return tuple(dict.fromkeys([labelled(default(problem), self.label), *specs]))
 
     def exact_order(self, problem: Problem) -> ExactOrder | None:
         """The order of all kernels that it may choose, or None where they differ: between virtual nodes, parts are
@@ -213,9 +216,9 @@ class NvrarSession:
     def _over(self, comm: Communicator, by_puts: str, problem: Problem) -> str:
         """``by_puts``, or what the rule prefers of the others that this revision has and the network allows."""
         there = set(FAMILIES[problem.collective.name].others) & set(_kernels.own_names(self.nvrar.label))
-        others = [self.nvrar.kernel(name).kernel for name in sorted(there)]
-        able = [kernel for kernel in others if not comm.refuses(kernel)]
-        return quickest([self.nvrar.kernel(by_puts).kernel, *able], problem) if able else by_puts
+        kernels = {name: self.nvrar.kernel(name).kernel for name in (by_puts, *sorted(there))}
+        able = {name: one for name, one in kernels.items() if name == by_puts or not comm.refuses(one)}
+        return quickest(able, problem, self.world.led(comm.transport))
 
     def _tuned(self, problem: Problem) -> str | None:
         from collbench.host import environment, fabric

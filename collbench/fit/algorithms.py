@@ -179,14 +179,14 @@ def nvrar(ranks: int, nodes: int) -> Counts:
 
 def nvrar_halving(ranks: int, nodes: int) -> Counts:
     """As ``nvrar``, with recursive halving and doubling of shards between nodes: 2 log2 N steps, 2 (N-1)/N n/G; where N
-    is no power of two, 2 steps and 2 messages of n/G more. Source: mpi-nvrar:between=halving."""
+    is no power of two, 2 steps and 2 messages of n/G more. Source: nvrar-put-halving, mpi-nvrar:between=halving."""
     core = 1 << log2_down(nodes)
     folding = 2 * (nodes != core)
     return _nvrar_by(ranks, nodes, 2 * log2_down(core) + folding, 2 * (core - 1) / core + folding)
 
 
 def nvrar_one_shot(ranks: int, nodes: int) -> Counts:
-    """As ``nvrar``, with shards sent to all other nodes at once: 1 step, (N-1) n/G. Source:
+    """As ``nvrar``, with shards sent to all other nodes at once: 1 step, (N-1) n/G. Source: nvrar-put-oneshot,
     mpi-nvrar:between=one-shot."""
     return _nvrar_by(ranks, nodes, int(nodes > 1), nodes - 1)
 

@@ -66,7 +66,7 @@ def ways(family: Family, size: int, ranks: int, nodes: int, virtual: bool = Fals
     """What each algorithm asks of the links for ``size`` bytes. Virtual nodes have one kind of link."""
     seen = nodes if family.sees_virtual_nodes or not virtual else 1
     found = []
-    for algorithm in _padded(family, seen):
+    for algorithm in _padded(family, seen, virtual):
         each = counts_of(family.operation, algorithm, ranks, seen)
         inside, between = each.sent_inside * size, each.sent_between * size
         way = (float(each.steps_inside), inside, float(each.steps_between), between)
@@ -74,10 +74,10 @@ def ways(family: Family, size: int, ranks: int, nodes: int, virtual: bool = Fals
     return found
 
 
-def _padded(family: Family, nodes: int) -> list[str]:
-    """The algorithms on so many nodes, as many as on one; the last is repeated."""
-    found = list(family.on(nodes))
-    return found + found[-1:] * (len(family.algorithms) - len(found))
+def _padded(family: Family, nodes: int, virtual: bool) -> list[str]:
+    """The algorithms on so many nodes, as many on any; the last is repeated."""
+    found = list(family.on(nodes, virtual))
+    return found + found[-1:] * (family.most - len(found))
 
 
 def curves_of(records: Iterable[Record]) -> list[Curve]:

@@ -18,19 +18,22 @@ _FOR_ALL_REDUCE: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "nccl-symm": ("one-shot", "two-shot"), "torch-symm": ("one-shot", "two-shot"),
     "flashinfer": ("one-shot", "two-shot"), "nvshmem": ("one-shot",), "mpi-nvrar": ("nvrar",),
     "oneshot": ("one-shot",), "nvrar-lamport": ("nvrar",), "nvrar-ll": ("nvrar",), "nvrar-put": ("nvrar",),
-    "nvrar-put-lamport": ("nvrar",),
+    "nvrar-put-lamport": ("nvrar",), "nvrar-put-oneshot": ("nvrar, one-shot",),
+    "nvrar-put-halving": ("nvrar, halving",),
 })  # fmt: skip
 _BETWEEN = MappingProxyType({  # what mpi-nvrar does between nodes, by its parameter of that name
     "one-shot": ("nvrar, one-shot",), "two-shot": ("nvrar, two-shot",), "halving": ("nvrar, halving",),
     "by-size": ("nvrar", "nvrar, one-shot", "nvrar, two-shot", "nvrar, halving"),
 })  # fmt: skip
+_BY_PUTS = ("nvrar", "nvrar, one-shot", "nvrar, halving")  # of nvrar, between nodes that only puts reach
 _OF_KERNELS = ("one-shot", "nvrar")  # nvrar, which takes the one or the other, and kernels of others
 
 
 @dataclass(frozen=True)
 class Family:
-    """The names of the algorithms of which a backend takes the quickest, and those of them ``between`` nodes (() for
-    all), the ratio of base to alpha where measurements leave it open, and whether virtual nodes change what it does."""
+    """The names of the algorithms of which a backend takes the quickest, and those ``between`` nodes (() for the same),
+    of which the first is the one between virtual nodes; the ratio of base to alpha where measurements leave it open,
+    and whether virtual nodes change what it does."""
 
     operation: str
     algorithms: tuple[str, ...]
@@ -38,9 +41,15 @@ class Family:
     sees_virtual_nodes: bool
     between: tuple[str, ...] = ()
 
-    def on(self, nodes: int) -> tuple[str, ...]:
+    def on(self, nodes: int, virtual: bool = False) -> tuple[str, ...]:
         """The algorithms on so many nodes."""
-        return self.between or self.algorithms if nodes > 1 else self.algorithms
+        between = self.between[:1] if virtual else self.between
+        return between or self.algorithms if nodes > 1 else self.algorithms
+
+    @property
+    def most(self) -> int:
+        """The largest number of algorithms."""
+        return max(len(self.algorithms), len(self.between))
 
 
 def family_of(backend: str, operation: str, on_host: bool) -> Family:
@@ -57,8 +66,11 @@ def family_of(backend: str, operation: str, on_host: bool) -> Family:
 
 
 def _between(name: str, operation: str) -> tuple[str, ...]:
-    """``nvrar`` takes its schedule of three phases wherever there are several nodes."""
-    return ("nvrar",) if name.startswith("nvrar") and operation.startswith("all_reduce") else ()
+    """``nvrar`` takes its three phases wherever there are several nodes, or, where only puts reach them, what suits the
+    size; fused with a norm, always the former. A kernel does what it does anywhere."""
+    if not name.startswith("nvrar") or name in _FOR_ALL_REDUCE or not operation.startswith("all_reduce"):
+        return ()
+    return _BY_PUTS if (name, operation) == ("nvrar", "all_reduce") else _BY_PUTS[:1]
 
 
 def _algorithms(name: str, operation: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ Names: ``p2p`` (GPU to GPU), ``nvls`` (NVLink multicast) and ``shm`` inside a ho
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,12 +32,30 @@ NETWORKS = {
     "efa": ("ofi/efa", "libfabric/efa"),
     "tcp": ("socket", "tcp", "ofi/tcp", "ofi/sockets"),
 }
-# Transports of NVSHMEM that write aligned words of 4 bytes whole, and each word of a put once. They write to a GPU over
-# PCIe, whose packets hold whole words of 4 bytes. A responder on a reliable connection of InfiniBand does not execute
-# again what it receives again (InfiniBand Architecture Specification, volume 1), and a stream of TCP holds every byte
-# once. The manuals of libfabric's providers (fi_cxi, fi_efa) do not promise the latter, and which transport UCX chooses
-# is not known here.
+# Transports of NVSHMEM whose puts write aligned words of 4 bytes whole, and each word once. What carries them are the
+# reliable connections of InfiniBand, or a stream of TCP.
+#   whole  PCIe packets carry whole words of 4 bytes, and those of InfiniBand and RoCE, but for the last one of a put,
+#          multiples of 256 bytes. No document says more: NVSHMEM's manual leaves the order of words open and does not
+#          define a word (NVIDIA/nvshmem issue 6), halves of 128 bytes may appear one by one (NVIDIA/nccl pull request
+#          2053).
+#   once   A responder only acknowledges a write that it receives again (InfiniBand Architecture Specification,
+#          volume 1, C9-105; Linux, drivers/infiniband/sw/rxe/rxe_resp.c, duplicate_request); a stream of TCP holds
+#          every byte once.
+# Neither needs an order, and there is none: writes of InfiniBand are ordered before a completion only (openucx/ucx pull
+# request 4830), and NVSHMEM 3.4.5 registers its heap for PCIe's relaxed order (NVSHMEM_IB_ENABLE_RELAXED_ORDERING).
 WHOLE_WORDS_ONCE = ("ibrc", "ibgda", "ibdevx", "gpunetio", "tcp")
+# What is missing for others. EFA's is from aws/aws-ofi-nccl pull request 280; under an option that NVSHMEM 3.4.5 does
+# not set, FI_OPT_EFA_WRITE_IN_ORDER_ALIGNED_128_BYTES, it promises both (fi_efa(7)).
+_DOUBTS = {
+    "libfabric/cxi": "fi_cxi(7) speaks of lost packets for atomic operations only",
+    "libfabric/efa": "it may write data several times before a put completes",
+    "libfabric/verbs": "neither fi_verbs(7) nor fi_rxm(7) says so",
+    "ucx": "UCX may take any network",
+}
+# Of these, the ones that are known not to. Cells with flags refuse only them: a second write reads its source again,
+# which then may hold cells of a later call, with flags that are valid and in other places.
+_KNOWN_NOT_TO = ("libfabric/efa",)
+WORDS_ONCE = "COLLBENCH_WORDS_ONCE"  # names further transports, joined by +, of which the user knows it
 
 
 def _network(name: str, log: str) -> str:
@@ -94,9 +113,14 @@ def merged(names: Iterable[str]) -> str:
     return UNKNOWN if UNKNOWN in parts or not parts else "+".join(sorted(parts))
 
 
-def writes_words_once(transport: str) -> bool:
-    """Whether puts over ``transport`` write whole words, each once: what Lamport cells between nodes rely on."""
-    return set(transport.split("+")) <= {*WHOLE_WORDS_ONCE, *INSIDE}
+def doubt(transport: str, flagged: bool = False) -> str | None:
+    """Why it is not certain that puts over ``transport`` write whole words, each once, on which Lamport cells between
+    nodes rely; None where it is, by documents or by the user's word. ``flagged``: only where it is known not to."""
+    known = {*WHOLE_WORDS_ONCE, *INSIDE, *os.environ.get(WORDS_ONCE, "").split("+")}
+    for part in transport.split("+"):
+        if part not in known and (not flagged or part in _KNOWN_NOT_TO):
+            return f"{part} does not promise that ({_DOUBTS.get(part, 'no document says so')})"
+    return None
 
 
 def families(transport: str) -> frozenset[str]:

@@ -98,14 +98,18 @@ class GpuCommunicator:
         mine, anywhere = nodes[self._world.rank], kernel.file.nodes == "one"
         if not self.reaches(rank for rank, node in enumerate(nodes) if anywhere or node == mine):
             return f"{kernel.file.name} needs ranks that reach each other by loads and stores; these do not"
-        return None if anywhere or kernel.file.cell == "ll" else self._refuses_words(kernel)
+        return None if anywhere else self._refuses_words(kernel)
 
     def _refuses_words(self, kernel: Kernel) -> str | None:
-        """Why Lamport cells cannot be put over the transport of these members, or None."""
+        """Why its cells cannot be put over the transport of these members, or None; rank 0 decides for all."""
         found = transports.merged(self._world.comm.allgather(self.transport()))
-        if transports.writes_words_once(found):
+        doubt = self._world.led(lambda: transports.doubt(found, flagged=kernel.file.cell == "ll"))
+        if doubt is None:
             return None
-        return f"{kernel.file.name} needs puts that write whole words, each once; {found} does not promise that"
+        return (
+            f"{kernel.file.name} needs puts that write whole words, each once; {doubt}. "
+            f"If you know that it does, set {transports.WORDS_ONCE}={found}"
+        )
 
     def transport(self) -> str:
         """The transports of kernels from this rank to the other members."""

@@ -49,8 +49,8 @@ def texts(path: Path, folders: tuple[Path, ...]) -> dict[Path, str]:
     while waiting:
         one = waiting.pop()
         for name in _INCLUDE.findall(found[one]):
-            places = ((folder / name).resolve() for folder in (one.parent, *folders))
-            header = next((place for place in places if place.is_file()), None)
+            places = (folder / name for folder in (one.parent, *folders))
+            header = next((place.resolve() for place in places if place.is_file()), None)
             if header and header not in found:
                 found[header] = header.read_text(encoding="latin-1")  # decodes any bytes, and distinctly
                 waiting.append(header)

@@ -23,6 +23,9 @@ KNOWN: Mapping[str, Style] = {
     "nvrar-lamport": ("#CC79A7", "v"),
     "nvrar-ll": ("#000000", "P"),
     "nvrar-put": ("#5A3A00", "X"),
+    "nvrar-put-lamport": ("#BB66FF", "<"),
+    "nvrar-put-oneshot": ("#003322", ">"),
+    "nvrar-put-halving": ("#6600BB", "p"),
     "oneshot": ("#332288", "h"),
 }
 OTHERS = ("#E1004B", "#4B693C", "#782D78", "#C3A55A")

@@ -14,10 +14,12 @@ from kernel_files import source, write
 from samples import a_layout, a_problem
 
 from collbench import registry
-from collbench.backends import _kernels, mpi_nvrar, nvrar
+from collbench.backends import _kernels, _trips, mpi_nvrar, nvrar
 from collbench.backends._kernels import KernelBackend
 from collbench.backends._specs import split
 from collbench.devices.device import Values
+from collbench.fit import profiles
+from collbench.fit.law import BETWEEN
 from collbench.host import environment
 from collbench.kernels.kernel import Kernel
 from collbench.plan.dtypes import DTYPES
@@ -118,6 +120,25 @@ def test_it_refuses_what_its_kernel_refuses(problem: Problem, words: str) -> Non
     assert str(nvrar.refuses(problem)).startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "dtype", "ways"),
+    [
+        (2, "bfloat16", {"", "-lamport"}),  # with two nodes, one shot and doubling are the same, and halving is slower
+        (2, "int32", {""}),  # with flags, both are the same
+        (3, "bfloat16", {"", "-lamport", "-oneshot"}),
+        (4, "int32", {"", "-oneshot", "-halving"}),
+        (8, "bfloat16", {"", "-lamport", "-oneshot", "-halving"}),
+    ],
+)
+def test_candidates_between_nodes_are_those_that_differ_in_trips_or_bytes(
+    nodes: int, dtype: str, ways: set[str]
+) -> None:
+    specs = [split(spec) for spec in nvrar.candidates(a_problem(dtype=dtype, layout=a_layout(nodes, nodes=nodes)))]
+    assert {spec.name for spec in specs} == {f"nvrar-put{way}" for way in ways}
+    large = nvrar.candidates(a_problem(dtype=dtype, layout=a_layout(nodes, nodes=nodes), size=64 << 20))
+    assert {split(spec).parameters.get("chunk") for spec in large} == {None, "4", "16", "64", "256"}
+
+
 def test_it_takes_every_size_type_and_operation_of_its_kernels() -> None:
     for layout in (a_layout(2), a_layout(8), REAL, VIRTUAL, a_layout(6, nodes=3)):
         for dtype in ("float32", "float16", "bfloat16", "float64", "int32", "int64"):
@@ -174,7 +195,12 @@ def table(problem: Problem, fabric: str, spec: str) -> Table:
 
 
 def picked(
-    monkeypatch: pytest.MonkeyPatch, problem: Problem, reached: bool = True, kind: str = "gpu", words: bool = False
+    monkeypatch: pytest.MonkeyPatch,
+    problem: Problem,
+    reached: bool = True,
+    kind: str = "gpu",
+    words: bool = False,
+    transport: str = "tcp",
 ) -> str:
     """The spec that a session chooses for ``problem``, once for all its calls, on a device of this kind; ``words``:
     whether puts write whole words."""
@@ -191,6 +217,7 @@ def picked(
     comm = SimpleNamespace(
         reaches=lambda ranks: reached and list(ranks) == list(range(problem.layout.size)),
         refuses=lambda one: None if words or one.file.cell == "ll" else "no whole words",
+        transport=lambda: transport,
     )
     monkeypatch.setattr(nvrar, "open_communicator", lambda *_: comm)
     with monkeypatch.context() as patch:
@@ -260,6 +287,24 @@ def test_between_nodes_trips_and_bytes_decide(
     monkeypatch.setattr(tuned, "read_tables", tuple)
     problem = a_problem(dtype=dtype, layout=a_layout(nodes, nodes=nodes), size=size)
     assert picked(monkeypatch, problem, reached=False, words=words) == name
+
+
+@pytest.mark.parametrize(
+    ("transport", "size"), [("libfabric/cxi", 42_750), ("ibgda", 57_500), ("tcp", 62_500), ("unknown", 62_500)]
+)
+def test_what_a_trip_is_worth_depends_on_the_network(
+    monkeypatch: pytest.MonkeyPatch, transport: str, size: int
+) -> None:
+    monkeypatch.setattr(tuned, "read_tables", tuple)
+    for near, name in ((-16, "nvrar-put-oneshot"), (16, "nvrar-put")):  # 1 trip saved for 2 flagged shards more
+        problem = a_problem(dtype="bfloat16", layout=a_layout(4, nodes=4), size=2 * size + near)
+        assert picked(monkeypatch, problem, reached=False, transport=transport) == name
+
+
+@pytest.mark.parametrize(("network", "profile"), [("slingshot", "slingshot-11"), ("infiniband", "infiniband-ndr")])
+def test_a_trip_is_worth_what_the_profiles_of_links_say(network: str, profile: str) -> None:
+    latency, per_byte = np.exp(profiles.nvrar_between(profile, "nvrar").constants[[BETWEEN, BETWEEN + 1]])
+    assert _trips.BYTES_OF_A_TRIP[network] == pytest.approx(latency / per_byte, rel=0.01)
 
 
 @pytest.mark.parametrize(

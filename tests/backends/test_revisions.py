@@ -197,6 +197,15 @@ def test_what_it_says_of_a_problem_is_said_by_the_kernels_of_the_revision(tree: 
         assert f"@{head(tree)}" in spec
 
 
+def test_between_nodes_it_takes_what_suits_the_size_of_the_kernels_of_the_revision(tree: Tree) -> None:
+    of_head, network = Nvrar(head(tree)), SimpleNamespace(refuses=lambda kernel: None, transport=lambda: "tcp")
+    world: Any = SimpleNamespace(led=lambda action: action())
+    session: Any = NvrarSession(world, world, 0, world, of_head)
+    name = session._over(network, "nvrar-put", a_problem(layout=a_layout(8, nodes=8)))
+    assert name == "nvrar-put-oneshot"
+    assert of_head.kernel(name).kernel.file.name == f"nvrar-put-oneshot@{head(tree)}"
+
+
 @pytest.mark.parametrize("damage", ["table", "kernel", "missing"])
 def test_a_revision_must_have_all_that_nvrar_chooses_from(tree: Tree, damage: str) -> None:
     if damage == "table":

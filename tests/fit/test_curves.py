@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from samples import timed, untimed
 
+from collbench.backends._trips import trips
 from collbench.errors import UsageError
-from collbench.fit.algorithms import ALGORITHMS
+from collbench.fit.algorithms import ALGORITHMS, counts_of
 from collbench.fit.curves import curves_of, ways
 from collbench.fit.families import GPU_RATIO, HOST_RATIO, NCCL_RATIO, family_of
 
@@ -39,9 +40,9 @@ def test_ways_have_bytes_on_each_level() -> None:
 
 def test_virtual_nodes_have_one_kind_of_link() -> None:
     nvrar, nccl = (family_of(name, "all_reduce", on_host=False) for name in ("nvrar", "nccl"))
-    assert ways(nvrar, 1000, 4, 2, virtual=True) == [(3.0, 1500.0, 0.0, 0.0)] * 2, "its schedule sees the nodes"
+    assert ways(nvrar, 1000, 4, 2, virtual=True) == [(3.0, 1500.0, 0.0, 0.0)] * 3, "its schedule sees the nodes"
     assert ways(nccl, 1000, 4, 2, virtual=True) == ways(nccl, 1000, 4, 1), "NCCL does not"
-    assert ways(nvrar, 1000, 4, 1) == [(1.0, 3000.0, 0.0, 0.0), (2.0, 1500.0, 0.0, 0.0)]
+    assert ways(nvrar, 1000, 4, 1) == [(1.0, 3000.0, 0.0, 0.0)] + [(2.0, 1500.0, 0.0, 0.0)] * 2
 
 
 def test_what_mpi_nvrar_does_between_nodes_is_in_its_spec() -> None:
@@ -54,12 +55,27 @@ def test_what_mpi_nvrar_does_between_nodes_is_in_its_spec() -> None:
     assert {"nvrar", *algorithms("mpi-nvrar:between=by-size")} <= ALGORITHMS["all_reduce"].keys()
 
 
+def test_between_nodes_that_only_puts_reach_nvrar_takes_what_suits_the_size() -> None:
+    found = family_of("nvrar", "all_reduce", on_host=False)
+    assert ways(found, 1000, 4, 4) == [(0.0, 0.0, 2.0, 2000.0), (0.0, 0.0, 1.0, 3000.0), (0.0, 0.0, 4.0, 1500.0)]
+    assert found.on(4, virtual=True) == family_of("nvrar", "all_reduce_rms_norm", on_host=False).on(4) == ("nvrar",)
+
+
+@pytest.mark.parametrize("name", ["nvrar-put", "nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-halving"])
+@pytest.mark.parametrize("nodes", range(1, 10))
+def test_a_kernel_takes_the_trips_by_which_nvrar_chooses_it(name: str, nodes: int) -> None:
+    (algorithm,) = family_of(name, "all_reduce", on_host=False).on(nodes)
+    assert counts_of("all_reduce", algorithm, 2 * nodes, nodes).steps_between == trips(name, nodes)
+
+
 @pytest.mark.parametrize(
     ("backend", "operation", "on_host", "algorithms", "ratio"),
     [
         ("nccl@tree-ll", "all_reduce", False, ("ring", "tree"), NCCL_RATIO),
         ("nvrar-lamport:blocks=64", "all_reduce", False, ("nvrar",), GPU_RATIO),
         ("oneshot", "all_reduce", True, ("one-shot",), HOST_RATIO),
+        ("nvrar-put-oneshot:chunk=16", "all_reduce", False, ("nvrar, one-shot",), GPU_RATIO),
+        ("nvrar-put-halving@HEAD~1", "all_reduce", False, ("nvrar, halving",), GPU_RATIO),
         ("mpi", "all_reduce", True, ("recursive doubling", "rabenseifner"), HOST_RATIO),
         ("late", "all_reduce_rms_norm", False, ("one-shot", "nvrar"), GPU_RATIO),
         ("nccl", "all_gather", False, ("half ring",), NCCL_RATIO),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import sys
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,27 +97,42 @@ class Members:
     def allgather(self, mine: str) -> list[str]:
         return self.transports
 
+    def led(self, action: Callable[[], object]) -> object:
+        return action()
+
 
 @pytest.mark.parametrize(
-    ("name", "found", "words"),
+    ("name", "found", "doubted"),
     [
         ("nvrar-put", ["libfabric/cxi", "libfabric/cxi"], None),
+        ("nvrar-put", ["unknown", "ucx"], None),
+        ("nvrar-put", ["libfabric/efa", "libfabric/efa"], "libfabric/efa"),
+        ("nvrar-reduce-scatter", ["libfabric/efa", "p2p"], "libfabric/efa"),
         ("nvrar-put-lamport", ["ibrc", "ibrc"], None),
         ("nvrar-put-lamport", ["tcp", "p2p"], None),
-        ("nvrar-put-lamport", ["ibrc", "libfabric/efa"], "ibrc+libfabric/efa"),
+        ("nvrar-put-lamport", ["ibrc", "libfabric/efa"], "libfabric/efa"),
+        ("nvrar-put-lamport", ["libfabric/cxi", "libfabric/cxi"], "libfabric/cxi"),
         ("nvrar-put-lamport", ["unknown", "unknown"], "unknown"),
         ("nvrar-put-lamport", ["ucx", "ucx"], "ucx"),
     ],
 )
-def test_puts_without_flags_need_a_transport_that_writes_whole_words_once(
-    name: str, found: list[str], words: str | None, monkeypatch: pytest.MonkeyPatch
+def test_puts_need_a_transport_that_writes_whole_words_once(
+    name: str, found: list[str], doubted: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("COLLBENCH_WORDS_ONCE", raising=False)
     comm = communicator(Members.layout)
     comm._world = Members(True, found)
     monkeypatch.setattr(comm, "transport", lambda: found[0])
     comm.addresses = [1000, 0]
-    reason = f"{name} needs puts that write whole words, each once; {words} does not promise that"
-    assert comm.refuses(kernel(name)) == (reason if words else None)
+    refused = comm.refuses(kernel(name))
+    assert (refused is None) == (doubted is None)
+    if refused:
+        names = "+".join(sorted({*found} - {"p2p"}))
+        start = f"{name} needs puts that write whole words, each once; {doubted} does not promise that ("
+        assert refused.startswith(start)
+        assert refused.endswith(f"). If you know that it does, set COLLBENCH_WORDS_ONCE={names}")
+        monkeypatch.setenv("COLLBENCH_WORDS_ONCE", names)
+        assert comm.refuses(kernel(name)) is None, "the user knows"
 
 
 def test_a_spin_that_gave_up_names_both_ranks() -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.launch import ranks_on
+from lab.launch import job
 from lab.network import Link, missing, network
 
 HOSTS, RANKS_A_HOST, LAUNCHES = 4, 2, 3
@@ -29,9 +29,12 @@ SWEEP = (
 def measure(path: Path, hosts: int, per_host: int, link: Link, sweep: Sequence[str]) -> None:
     """All launches, each with a network of its own; CalledProcessError where one fails."""
     variables = {"COLLBENCH_NOTE": f"hosts are network namespaces of one machine; link: {link}"}
+    spin = len(os.sched_getaffinity(0)) > hosts * (
+        per_host + 1
+    )  # a processor for each rank, and for each host's switch
     for _ in range(LAUNCHES):
-        with network(hosts, link) as net:
-            command = ranks_on(net, per_host, "mpich", Path(sys.prefix) / "bin", [*sweep, "-o", str(path)])
+        with network(hosts, link, spin) as net:
+            command = job(net, per_host, sys.executable, "-m", "collbench", *sweep, "-o", str(path))
             subprocess.run(command, env={**os.environ, **net.environment, **variables}, check=True)
 
 

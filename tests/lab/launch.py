@@ -87,6 +87,12 @@ def mpiexec() -> str:
     return found
 
 
+def job(net: Network, per_host: int, *words: str) -> list[str]:
+    """The command line that runs ``words`` as ``per_host`` ranks on every host, by MPICH. Raises RuntimeError."""
+    hosts = list(net.hosts)
+    return on_host(hosts[0], mpiexec(), *_mpich_on(hosts, per_host), "-n", str(per_host * len(hosts)), *words)
+
+
 def shown_traffic(net: Network) -> str:
     """What crossed the network so far, a line for each pair of hosts and direction."""
     return "".join(
@@ -107,6 +113,7 @@ def _options() -> argparse.ArgumentParser:
     for chance in ("drop", "stall", "overtake"):
         parser.add_argument(f"--{chance}", type=float, default=0.0, help="the chance of a frame, 0 to 1")
     parser.add_argument("--late-us", type=float, default=500.0, help="how long a frame stalls or is overtaken")
+    parser.add_argument("--module", default="collbench", help="what ranks run; lab.wire counts bytes")
     parser.add_argument("words", nargs="+", help="what collbench is to do")
     return parser
 
@@ -119,10 +126,7 @@ def run(given: argparse.Namespace) -> int:
         net.switch.set_faults(Faults(given.drop, given.stall, given.late_us, given.overtake, given.late_us))
         print(f"{PATH}={net.switch.path} python -m lab.switch counts: what the switch counts now", file=sys.stderr)
         note = f"hosts are network namespaces of one machine; link: {net.link}"
-        command = on_host(
-            next(iter(net.hosts)), mpiexec(), *_mpich_on(list(net.hosts), given.per_host),
-            "-n", str(given.hosts * given.per_host), *rank, sys.executable, "-m", "collbench", *given.words,
-        )  # fmt: skip
+        command = job(net, given.per_host, *rank, sys.executable, "-m", given.module, *given.words)
         done = subprocess.run(
             command, env={"COLLBENCH_NOTE": note, **os.environ, **net.environment, **environment}, check=False
         )

@@ -35,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOSTS = 16, ROOM = 8192, LONGEST = 70000, SHORT = 4096, AT_ONCE = 16, VNET = 10, TSO4 = 1 };
+enum { HOSTS = 16, ROOM = 8192, LONGEST = 70000, VNET = 10, TSO4 = 1 };
 
 typedef struct {
   int64_t due;
@@ -79,6 +79,33 @@ static void lock(void) {
   while (atomic_flag_test_and_set_explicit(&taken, memory_order_acquire)) sched_yield();
 }
 static void unlock(void) { atomic_flag_clear_explicit(&taken, memory_order_release); }
+
+// ---- Memory ----
+
+enum { SHORT = 4096, KEPT = 1024 };  // short frames, acknowledgements for instance, may be many at a time
+static unsigned char* kept[KEPT];    // for long frames, whose memory would come from the system anew each time
+static int kept_count;
+
+static unsigned char* room_for(int size) {
+  unsigned char* data = NULL;
+  if (size > SHORT) {
+    lock();
+    if (kept_count) data = kept[--kept_count];
+    unlock();
+  }
+  if (!data) data = malloc(size > SHORT ? LONGEST : size);
+  if (!data) { perror("switch"); exit(1); }
+  return data;
+}
+
+static void give_back(unsigned char* data, int size) {
+  if (size > SHORT) {
+    lock();
+    if (kept_count < KEPT) kept[kept_count++] = data, data = NULL;
+    unlock();
+  }
+  free(data);
+}
 
 // ---- Frames under way: a heap for each target ----
 
@@ -166,28 +193,20 @@ static int carry(int source, int target, unsigned char* data, int size) {
   return 1;
 }
 
-static unsigned char* memory(int size) {
-  unsigned char* data = malloc(size);
-  if (!data) { perror("switch"); exit(1); }
-  return data;
-}
-
+// Takes one frame, so that others are delivered in time.
 static void take(int source) {
   static unsigned char* rooms[HOSTS];  // for the next frame of each host
-  for (int n = 0; n < AT_ONCE; n++) {
-    unsigned char** room = &rooms[source];
-    if (!*room) *room = memory(LONGEST);
-    const int size = read(cable[source], *room, LONGEST);
-    if (size <= 0) return;
-    const int target = target_of(*room, size);
-    if (target < 0) continue;
-    unsigned char* data = size > SHORT ? *room : memcpy(memory(size), *room, size);  // many short ones are under way
-    lock();
-    const int is_under_way = carry(source, target, data, size);
-    unlock();
-    if (data == *room && is_under_way) *room = NULL;
-    if (data != *room && !is_under_way) free(data);
-  }
+  unsigned char** room = &rooms[source];
+  if (!*room) *room = room_for(LONGEST);
+  const int size = read(cable[source], *room, LONGEST);
+  const int target = size > 0 ? target_of(*room, size) : -1;
+  if (target < 0) return;
+  unsigned char* data = size > SHORT ? *room : memcpy(room_for(size), *room, size);
+  lock();
+  const int is_under_way = carry(source, target, data, size);
+  unlock();
+  if (data == *room && is_under_way) *room = NULL;
+  if (data != *room && !is_under_way) give_back(data, size);
 }
 
 static void deliver(int target) {
@@ -204,7 +223,7 @@ static void deliver(int target) {
       traffic[frame.from][target].overflowed++;
       unlock();
     }
-    free(frame.data);
+    give_back(frame.data, frame.size);
   }
 }
 
@@ -235,7 +254,7 @@ static void drop_what_is_cut(int target) {
   for (int n = 0; n < count; n++) {  // what stays never moves behind what has not been seen
     const Frame frame = under_way[target][n];
     if (!is_cut[frame.from] && !is_cut[target]) push(target, frame);
-    else traffic[frame.from][target].dropped++, free(frame.data);
+    else traffic[frame.from][target].dropped++, free(frame.data);  // the lock is held
   }
 }
 

@@ -77,7 +77,8 @@ struct Peer {
   char* ring = nullptr;
 };
 struct State {
-  Lock lock;  // of all that follows but what other threads use: peers' connections, streams and rings
+  std::mutex posting;  // of those who post: copies are enqueued in the order of their items
+  Lock lock;           // of all that follows but what other threads use: peers' connections, streams and rings
   std::vector<Peer> peers;
   std::deque<Item> queue;
   std::thread sender;
@@ -137,22 +138,23 @@ static bool write_items(const Peer& peer, Item* items, int count) {
   return write_all(peer.data, parts, 2 * count);
 }
 
-// Sends the first items of the queue: those that are staged and for one peer share a call of the system, but the first
-// after a pause and the last go in packets. False: none is staged yet. Only the sender takes items, and the lock is not
+// Sends the first items of the queue: those that are staged and for one peer share a call of the system, up to the bytes
+// of a piece, and the last goes in packets. False: none is staged yet. Only the sender takes items, and the lock is not
 // held while the system sends.
-static bool send_some(State* s, Held& held, bool paused) {
+static bool send_some(State* s, Held& held) {
   Item items[MOST];
   int count = 0;
-  bool cut = false;
-  while (count < MOST && !s->queue.empty() && !cut) {
+  size_t bytes = 0;
+  while (count < MOST && !s->queue.empty()) {
     const Item& next = s->queue.front();
-    const bool at_an_end = next.staged && (paused || s->queue.size() == 1);
-    if ((count && (at_an_end || next.pe != items[0].pe)) || !is_ready(s, next)) break;
-    s->bytes += next.head.bytes, cut = at_an_end;
+    if ((count && (next.pe != items[0].pe || bytes + next.head.bytes > CHUNK)) || !is_ready(s, next)) break;
+    bytes += next.head.bytes;
     items[count++] = next;
     s->queue.pop_front();
   }
   if (!count) return false;
+  const bool cut = count == 1 && items[0].staged && s->queue.empty();
+  s->bytes += bytes;
   s->is_sending = true, s->writes++;
   held.unlock();
   const int pe = items[0].pe;
@@ -173,10 +175,8 @@ static bool copies_fail(State* s) {
 static void send_all(State* s) {
   Held held(s->lock);
   if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) s->failed = true;
-  bool paused = true;
   for (int tries = 0; !s->is_ending || (!s->queue.empty() && !s->failed); tries++) {
-    paused |= s->queue.empty();
-    if (!s->queue.empty() && send_some(s, held, paused)) { tries = paused = 0; continue; }
+    if (!s->queue.empty() && send_some(s, held)) { tries = 0; continue; }
     if (tries > SPINS) {
       if (s->queue.empty()) s->more.wait(held, [s] { return s->is_ending || !s->queue.empty(); });
       else if (!s->failed && copies_fail(s)) s->failed = true;
@@ -212,14 +212,19 @@ static int post_value(State* s, int pe, uint32_t what, void* target, const void*
   return s->failed;
 }
 
-static int post_piece(State* s, Held& held, int pe, char* target, const char* source,
-                      size_t bytes) {
-  if (s->staged + padded(bytes) > STAGING) drain(s, held);
-  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, s->staging + s->staged, ++s->copies, {}};
-  s->staged += padded(bytes);
+// The item is queued before it is copied, since others wait for the lock while the driver is called; it is sent when the
+// count of ended copies has come to it.
+static int post_piece(State* s, int pe, char* target, const char* source, size_t bytes) {
+  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, nullptr, 0, {}};
+  {
+    Held held(s->lock);
+    if (s->staged + padded(bytes) > STAGING) drain(s, held);
+    item.staged = s->staging + s->staged, item.copy = ++s->copies;
+    s->staged += padded(bytes);
+    post(s, item);
+  }
   CUDA(to_host((void*)item.staged, (Gpu)source, bytes, s->stream));
   CUDA(write_word(s->stream, (Gpu)s->copied, item.copy, 0));  // after the copy
-  post(s, item);
   return s->failed;
 }
 
@@ -379,23 +384,36 @@ static int fence(Transport*, int, int) { return 0; }
 
 static int progress(Transport* t) { return t->state->failed; }
 
+// The first bytes after a pause are a packet, so that they are on their way while the rest is copied.
+static int put(State* s, int pe, char* target, const char* source, size_t size) {
+  bool idle;
+  {
+    Held held(s->lock);
+    idle = s->queue.empty() && !s->is_sending;
+  }
+  for (size_t at = 0, most = idle ? PACKET : CHUNK; at < size; at += most, most = CHUNK) {
+    if (most > size - at) most = size - at;
+    TRY(post_piece(s, pe, target + at, source + at, most));
+  }
+  return 0;
+}
+
 static int rma(Transport* t, int pe, Verb verb, Memory* remote, Memory* local, Bytes bytes, int) {
   State* s = t->state;
   const size_t size = bytes.count * bytes.size;
-  Held held(s->lock);
+  std::lock_guard<std::mutex> alone(s->posting);
   s->puts++;
-  if (verb.desc == NVSHMEMI_OP_P) return post_value(s, pe, PUT, remote->ptr, local->ptr, size);
-  if (verb.desc != NVSHMEMI_OP_PUT) return SAY("there is no operation %d, only put and p", verb.desc);
-  for (size_t at = 0; at < size; at += CHUNK) {
-    const size_t piece = size - at < CHUNK ? size - at : CHUNK;
-    TRY(post_piece(s, held, pe, (char*)remote->ptr + at, (const char*)local->ptr + at, piece));
-  }
-  if (!verb.is_nbi) drain(s, held);
+  if (verb.desc == NVSHMEMI_OP_PUT) TRY(put(s, pe, (char*)remote->ptr, (const char*)local->ptr, size));
+  else if (verb.desc != NVSHMEMI_OP_P) return SAY("there is no operation %d, only put and p", verb.desc);
+  Held held(s->lock);
+  if (verb.desc == NVSHMEMI_OP_P) post_value(s, pe, PUT, remote->ptr, local->ptr, size);
+  else if (!verb.is_nbi) drain(s, held);
   return s->failed;
 }
 
 static int amo(Transport* t, int pe, void*, AtomicVerb verb, AtomicMemory* target, AtomicBytes bytes, int) {
   State* s = t->state;
+  std::lock_guard<std::mutex> alone(s->posting);
   Held held(s->lock);
   switch (verb.desc) {
     case NVSHMEMI_AMO_SET: case NVSHMEMI_AMO_SIGNAL: case NVSHMEMI_AMO_SIGNAL_SET:

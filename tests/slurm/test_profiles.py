@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from collbench.errors import UsageError
+from collbench.host import transports
 from collbench.slurm import profiles
-from collbench.slurm.profiles import find, load, names
+from collbench.slurm.profiles import find, folder, load, names
 
 GOOD = 'launch = ["srun"]\n'
 SETTING = '[variables.NAME]\nvalue = "1"\nwhy = "w"\nsource = "s"\nconfirmed = true\n'
@@ -56,6 +58,21 @@ def test_what_a_profile_is_like_is_taken_over_and_replaced() -> None:
     ours = {setting.name: setting for setting in vista.settings}
     assert theirs.items() <= ours.items()
     assert ours["NCCL_SOCKET_IFNAME"].confirmed is False
+
+
+def test_what_profiles_say_of_puts_is_what_kernels_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(transports.WORDS_ONCE, raising=False)
+    said = {name: {setting.name: setting.value for setting in find(name).settings} for name in names()}
+    for name in ("slingshot", "perlmutter"):
+        assert said[name][transports.WORDS_ONCE] is None
+        assert transports.doubt(f"libfabric/{said[name]['NVSHMEM_LIBFABRIC_PROVIDER']}")
+    for name in ("infiniband", "vista"):
+        assert transports.doubt(said[name]["NVSHMEM_REMOTE_TRANSPORT"] or "") is None
+        assert said[name]["NVSHMEM_IB_ENABLE_RELAXED_ORDERING"] == "1"
+    rows = re.findall(r"^\| (`.+?) \| (yes|no|not known) \|", (folder() / "README.md").read_text("utf-8"), re.MULTILINE)
+    listed = {transport: once for cell, once in rows for transport in re.findall(r"`([\w/]+)`", cell)}
+    assert {name for name, once in listed.items() if once == "yes"} == set(transports.WHOLE_WORDS_ONCE)
+    assert {name for name in listed if transports.doubt(name)} == listed.keys() - set(transports.WHOLE_WORDS_ONCE)
 
 
 def test_a_profile_of_the_user(tmp_path: Path) -> None:

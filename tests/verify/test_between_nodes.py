@@ -48,16 +48,32 @@ HALVES, ODD_HALVES, UNEVEN = (draws("nvrar-put-halving", layout) for layout in (
 in_shot, in_halving = (partial(Patch, f"nvrar_put_{name}.cu") for name in ("oneshot", "halving"))
 CLEARED = "store_cell(own + at(k), {EMPTY, EMPTY, EMPTY, EMPTY});"
 PUT = "coll_emu_put_in(to, from, bytes, pe, now, NETWORK_PIECE);"
+PUT_PART = "put_cells(call, to, slot(index, part.begin), box(from, part.begin), part.end - part.begin);"
+# After its put, a block repeats that of two calls ago, which it has noted behind the gates.
+AGAIN = f"""u64* const noted = reinterpret_cast<u64*>(call.a.scratch[call.a.place] + GATES_BYTES / 2) +
+        (blockIdx.x % 32 * 2 + (call.epoch & 1)) * 4;
+    const u64 at = load_word(noted), box_at = load_word(noted + 1);
+    const u64 many = load_word(noted + 2), who = load_word(noted + 3);
+    {PUT_PART}
+    __syncthreads();
+    if (threadIdx.x == 0) {{
+      store_word(noted, slot(index, part.begin)), store_word(noted + 1, slot(from, part.begin));
+      store_word(noted + 2, part.end - part.begin), store_word(noted + 3, to);
+    }}
+    put_cells(call, int(who), u32(at), outbox + box_at, u32(many));"""
 TURNED = """{ const u32 last = (size - 1) / CHUNK, at = me % 2 ? last - chunk : chunk;
       work(span.within({at * CHUNK, at * CHUNK + CHUNK})); }"""
 TWICE = f"coll_emu_put_in(to, from, bytes, pe, now, NETWORK_PIECE), {PUT}"
 
 # fmt: off
 MUTANTS = (
-    # What Lamport cells ask of a network.
+    # What cells ask of a network.
     mutant("a network that tears words", PAIR, 10,
            in_machine("NETWORK_PIECE = COLL_FLAGGED ? 8 : 4", "NETWORK_PIECE = 2"), twist=by_proxy),
     mutant("a network that writes twice", PAIR, 10, in_machine(PUT, TWICE), twist=by_proxy),
+    mutant("a network that writes again two calls later", PAIR, 5, in_nodes(PUT_PART, AGAIN), twist=by_proxy),
+    mutant("a network that writes flags again two calls later", draws("nvrar-put", "2x1", (7000, 9000)), 5,
+           in_nodes(PUT_PART, AGAIN), twist=by_proxy),
     mutant("cells not cleared", PAIR, 10, in_call(CLEARED, ";"), twist=by_proxy),
     # Chunks and the outbox.
     mutant("one outbox", PAIR, 40, in_nodes("OUTBOX_AT + (c.epoch & 1) * COLL_OUTBOX_HALF", "OUTBOX_AT"),
