@@ -8,6 +8,8 @@ from collbench.printer.lines import ITEM, lines_of, one_line
 from collbench.report.markup import Html, joined, spaced, tag
 from collbench.tables import Note, Page, Table
 
+WRAPPED = 80  # characters at least of a line that the next one goes on with
+
 
 def page_html(page: Page) -> Html:
     """Tables with their notes, then the notes of the page; without its result."""
@@ -50,5 +52,7 @@ def _note(lines: Sequence[str]) -> list[Html]:
 
 
 def _ended(line: str) -> Html:
-    """A line of a paragraph, with a break where it ends what it says."""
-    return joined([line, *([tag("br")] if line.endswith((".", ":", ")")) else [])])
+    """A line of a paragraph, with a break where what it says ends: it is shorter than those that were wrapped, or ends
+    as a sentence does."""
+    ends = len(line) < WRAPPED or line.endswith((".", ":", ")"))
+    return joined([line, *([tag("br")] if ends else [])])

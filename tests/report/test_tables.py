@@ -41,8 +41,10 @@ def test_columns_of_numbers_are_aligned_by_the_style_sheet() -> None:
 
 
 def test_notes_are_paragraphs_with_their_lists() -> None:
-    page = Page((), notes_of(["one", "line.", "Two.", "- a", "- <b>"]))
-    assert page_html(page) == '<p class="note">one line.<br> Two.<br></p><ul class="note"><li>a<li>&lt;b&gt;</ul>'
+    wrapped = "word " * 17
+    page = Page((), notes_of([wrapped, "and its end.", "Two", "- a", "- <b>"]))
+    said = f"{wrapped.strip()} and its end.<br> Two<br>"
+    assert page_html(page) == f'<p class="note">{said}</p><ul class="note"><li>a<li>&lt;b&gt;</ul>'
 
 
 def test_no_text_of_a_page_becomes_markup() -> None:
