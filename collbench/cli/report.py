@@ -15,8 +15,12 @@ from collbench.cli import params
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"),
               show_default=True, help="The page.")  # fmt: skip
 @click.option("--title", default="", help="Title of the page.  [default: the names of the files]")
+@click.option("--baseline", default="", help="Reference backend of ratios and speed-ups, or best(BACKEND).  [default: "
+              "nccl, or mpi without it]", shell_complete=params.complete_backend)  # fmt: skip
 @params.only
-def report(results: tuple[Path, ...], output: Path, title: str, only: tuple[tuple[str, str], ...]) -> None:
+def report(
+    results: tuple[Path, ...], output: Path, title: str, baseline: str, only: tuple[tuple[str, str], ...]
+) -> None:
     """Write one HTML page about results that needs nothing else, and no network: who is faster where, charts, tables,
     verdicts, machine, versions and commands, and the rows themselves.
 
@@ -27,5 +31,6 @@ def report(results: tuple[Path, ...], output: Path, title: str, only: tuple[tupl
     os.environ.pop("MPLBACKEND", None)  # a notebook's, which need not exist here; no chart is shown, so none is used
     from collbench.report.report import Request, write_report
 
-    write_report(Request(results, only, output, title), lambda words: click.echo(f"collbench: {words}", err=True))
+    request = Request(results, only, output, title, baseline)
+    write_report(request, lambda words: click.echo(f"collbench: {words}", err=True))
     click.echo(output)

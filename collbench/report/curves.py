@@ -22,13 +22,14 @@ Place = Callable[[CaseResult], float]  # of a case on the axis
 
 @dataclass(frozen=True)
 class Artist:
-    """What all charts of a page share: looks, facts of rows, the names of two runs, and whether there are so few rows
-    that every launch is drawn."""
+    """What all charts of a page share: looks, facts of rows, the names of two runs, whether there are so few rows that
+    every launch is drawn, and what backends are compared with, "" for the usual baseline."""
 
     looks: Looks
     facts: Mapping[Record, Facts]
     runs: tuple[str, str] = ("", "")
     every_launch: bool = True
+    baseline: str = ""
 
     @property
     def are_two(self) -> bool:

@@ -83,21 +83,22 @@ def _together(group: Sequence[Origin]) -> Origin:
     return Origin(group[0].rows, files, tuple(times), tuple(commits), tuple(commands))
 
 
-def data_section(files: Sequence[Path], rows: int, folder: Path) -> Section:
+def data_section(files: Sequence[Path], folder: Path) -> Section:
     """The files: in the page, compressed, or above MOST_ROWS rows as links relative to the page's ``folder``."""
-    links = [tag("li", _packed(path) if rows <= MOST_ROWS else _link(path, folder)) for path in files]
-    outside = (
-        "" if rows <= MOST_ROWS else f"They have more than {MOST_ROWS:,} rows, and are beside this page, not in it."
-    )
-    note = [tag("p", outside, class_="note")] if outside else []
-    return Section("data", "Results files", joined([tag("ul", *links), *note]))
+    contents = {path: path.read_bytes() for path in files}
+    if sum(content.count(b"\n") - 1 for content in contents.values()) <= MOST_ROWS:
+        links, said = [_packed(path.name, content) for path, content in contents.items()], ""
+    else:
+        links = [_link(path, folder) for path in files]
+        said = f"They have more than {MOST_ROWS:,} rows, and are beside this page, not in it."
+    note = [tag("p", said, class_="note")] if said else []
+    return Section("data", "Results files", joined([tag("ul", *(tag("li", link) for link in links)), *note]))
 
 
-def _packed(path: Path) -> Html:
-    name = readable(path.name)
-    content = b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode()
-    href = f"data:application/gzip;base64,{content}"
-    return tag("a", name, href=Html(href), download=f"{name}.gz", data_packed=True)
+def _packed(name: str, content: bytes) -> Html:
+    packed = b64encode(gzip.compress(content, mtime=0)).decode()
+    href = Html(f"data:application/gzip;base64,{packed}")
+    return tag("a", readable(name), href=href, download=f"{readable(name)}.gz", data_packed=True)
 
 
 def _link(path: Path, folder: Path) -> Html:

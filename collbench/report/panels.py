@@ -76,7 +76,7 @@ def _bound(artist: Artist, curve: Curve) -> Line:
 def _speedups(artist: Artist, sides: Sides, sizes: Sequence[int]) -> tuple[list[Pane], str]:
     """The pane of speed-ups over a baseline, or of two runs over the first; and how to read it."""
     cells = [cells_of(side) for side in sides]
-    base = default_baseline(names_of_cells(cells[-1])) or ""
+    base = artist.baseline or default_baseline(names_of_cells(cells[-1])) or ""
     found = speedups.gains(*cells) if artist.are_two else speedups.speedups(cells[0], base)
     over = artist.runs[0] if artist.are_two else base
     lines = [_ratios(artist, name, ratios, over, sizes) for name, ratios in found.items()]
@@ -84,7 +84,8 @@ def _speedups(artist: Artist, sides: Sides, sizes: Sequence[int]) -> tuple[list[
     interval = "95 % over launches"
     what = f"speed-up over {over}"
     pane = Pane("speed-up", "×", what, lines, interval=interval, rules=(1,), shade=shade, tall=170)
-    return ([pane] if lines else []), speedups.reading(found)
+    chosen = [] if artist.are_two else speedups.choices(cells[0], base)
+    return ([pane] if lines else []), " ".join([speedups.reading(found), *chosen])
 
 
 def _ratios(artist: Artist, name: str, ratios: Mapping[int, Ratio], over: str, sizes: Iterable[int]) -> Line:

@@ -18,7 +18,7 @@ from collbench.report.sections import MOST_ROWS, Gallery, Section, compared, res
 from collbench.report.timelines import history_section
 from collbench.results.facts import Facts
 from collbench.results.records import Record
-from collbench.results.selection import matcher
+from collbench.results.selection import matcher, words_of
 from collbench.results.series import series_of
 from collbench.results.writing import replace_text, writing
 from collbench.views.history import few
@@ -27,12 +27,14 @@ from collbench.views.naming import readable, stem_of
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: the files, the rows of them, the page and its title, "" for one of ours."""
+    """What is asked for: the files, the rows of them, the page, its title, and the backend that others are compared
+    with; "" for the usual ones."""
 
     paths: Sequence[Path]
     only: Conditions
     output: Path
     title: str = ""
+    baseline: str = ""
 
 
 def write_report(request: Request, warn: Warn) -> None:
@@ -61,7 +63,7 @@ def _check_target(path: Path) -> None:
 def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[str] = ()) -> str:
     """The page of these inputs, which begins with what was ``warned`` of until it is whole."""
     gallery, looks = Gallery(), Looks({row.backend for run in inputs.runs for row in run.records})
-    artist = _artist(inputs, looks)
+    artist = _artist(inputs, looks, request.baseline)
     files, folder = inputs.files, request.output.absolute().parent
     sections = [
         *_of_runs(inputs, artist, gallery),
@@ -69,24 +71,26 @@ def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[s
         *_history(inputs, request.only, artist, gallery),
         *inference_section(inputs.replays, inputs.runs),
         machine_section(files, warn),
-        data_section(files, inputs.rows, folder),
+        data_section(files, folder),
     ]
     title = request.title or f"collbench: {readable(stem_of(inputs.files))}"
     names = few([readable(path.name) for path in inputs.files], "file")
     origin = [f"{names}: {inputs.rows:,} row{'s' * (inputs.rows != 1)}"]
+    if request.only:
+        origin.append(f"Rows with {words_of(request.only)}; gates judge all rows of their files.")
     return page_html(title, origin, [*warned], sections, [*gallery.charts.values()], looks)
 
 
-def _artist(inputs: Inputs, looks: Looks) -> Artist:
+def _artist(inputs: Inputs, looks: Looks, baseline: str) -> Artist:
     facts: dict[Record, Facts] = {row: each for run in inputs.runs for row, each in run.facts.items()}
-    return Artist(looks, facts, _names(inputs), inputs.rows <= MOST_ROWS)
+    return Artist(looks, facts, _names(inputs), inputs.rows <= MOST_ROWS, baseline)
 
 
 def _of_runs(inputs: Inputs, artist: Artist, gallery: Gallery) -> list[Section]:
     if not inputs.runs:
         return []
-    found = compared(inputs.runs)
-    return [summary_section(inputs.runs, artist.runs, found), results_section(artist, inputs.runs, found, gallery)]
+    found = compared(artist, inputs.runs)
+    return [summary_section(artist, inputs.runs, found), results_section(artist, inputs.runs, found, gallery)]
 
 
 def _history(inputs: Inputs, only: Conditions, artist: Artist, gallery: Gallery) -> list[Section]:

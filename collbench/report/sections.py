@@ -18,7 +18,7 @@ from collbench.results.panels import title_of as title_of_panel
 from collbench.results.records import Record, jobs
 from collbench.tables import Page, notes_of
 from collbench.views import coverage, groups, links, ratios, skew_chart, skews, summary
-from collbench.views.comparison import Comparison, Comparisons, compare_backends, compare_files
+from collbench.views.comparison import Comparison, Comparisons, compare_files, compare_with
 from collbench.views.conclusions import conclusions, lines_of
 from collbench.views.naming import words_of
 from collbench.views.runs import Run
@@ -57,18 +57,18 @@ class Gallery:
         return figure_html(chart, artist.looks.styles)
 
 
-def compared(runs: Sequence[Run]) -> Comparisons:
-    """The backends of one run with its baseline, or the second of two runs (A) with the first (B)."""
-    if len(runs) > 1:
-        return compare_files(runs[1].records, runs[0].records)
-    return compare_backends(runs[0].records)
+def compared(artist: Artist, runs: Sequence[Run]) -> Comparisons:
+    """The backends of one run with the baseline, or the second of two runs (A) with the first (B); pairs of hosts have
+    findings of their own."""
+    worlds = [[row for row in run.records if not row.pair] for run in runs]
+    return compare_files(worlds[1], worlds[0]) if artist.are_two else compare_with(worlds[0], artist.baseline)
 
 
-def summary_section(runs: Sequence[Run], names: tuple[str, str], found: Comparisons) -> Section:
+def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> Section:
     """Who is faster where, by how much, and how sure that is; what did not run, and what must not be compared."""
     last = runs[-1].records
-    between = [f"A: {names[1]}, B: {names[0]}."] if len(runs) > 1 else []
-    said = [*(lines_of(found.judged) if len(runs) > 1 else []), *conclusions(last)]
+    between = [f"A: {artist.runs[1]}, B: {artist.runs[0]}."] if artist.are_two else []
+    said = [*(lines_of(found.judged) if artist.are_two else []), *conclusions(last, artist.baseline)]
     surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []
     warned = [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
     ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]

@@ -12,15 +12,15 @@ from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES, counted_launches
 from collbench.tables import show_factor
 from collbench.views import links
-from collbench.views.comparison import Comparison, compare_backends
+from collbench.views.comparison import Comparison, compare_with
 from collbench.views.stragglers import straggler
 
 SMALL = 1 << 20  # bytes; up to here latency counts for more than bandwidth
 OPPOSITE = {"faster": "slower", "slower": "faster"}
 
 
-def conclusions(records: Sequence[Record]) -> list[str]:
-    """A line for each backend and panel that compares it with the baseline, which is that of `compare_backends`; then
+def conclusions(records: Sequence[Record], baseline: str = "") -> list[str]:
+    """A line for each backend and panel that compares it with the baseline, as `compare_with` has it; then
     one for the rank or host that is slowest far more often than chance, if there is one; then, of pairs of hosts, which
     host or pair is slow.
 
@@ -30,7 +30,7 @@ def conclusions(records: Sequence[Record]) -> list[str]:
     pairs = [record for record in records if record.pair]
     worlds = [record for record in records if not record.pair]
     together = [record for record in worlds if not record.skew]
-    return [*lines_of(compare_backends(worlds).judged), *straggler(together), *links.findings(pairs)]
+    return [*lines_of(compare_with(worlds, baseline).judged), *straggler(together), *links.findings(pairs)]
 
 
 def lines_of(found: Iterable[Comparison]) -> list[str]:

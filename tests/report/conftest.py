@@ -24,9 +24,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def write(stand_in: None, tmp_path: Path) -> Write:
     """Write the report of these files; its text."""
 
-    def written(*paths: Path, only: tuple[tuple[str, str], ...] = (), title: str = "") -> str:
+    def written(*paths: Path, only: tuple[tuple[str, str], ...] = (), title: str = "", baseline: str = "") -> str:
         output = tmp_path / "page" / "report.html"
-        write_report(Request(paths, only, output, title), lambda words: None)
+        write_report(Request(paths, only, output, title, baseline), lambda words: None)
         return output.read_text(encoding="utf-8")
 
     return written

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pages import Reader, read
 from report.conftest import Write
 from samples import timed, untimed
 
+from collbench.errors import UsageError
 from collbench.report.sections import SHOWN
 from collbench.results.cases import cases
 from collbench.results.records import Record, dump
@@ -109,3 +111,30 @@ def test_a_case_split_over_fabrics_keeps_the_verdict_of_the_whole(write: Write, 
     (case,) = cases(rows)
     assert case.is_bad
     assert ["4 KiB", "WRONG", "", ""] in cells_of(report_of(write, tmp_path, rows))
+
+
+def test_a_baseline_is_that_of_sentences_ratios_and_charts(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(dump(two()))
+    reader = read(write(tmp_path / "r.csv", baseline="nvrar"))
+    assert "nccl is slower than nvrar at both sizes, 2.00× in the geometric mean" in listed(reader)
+    assert ["4 KiB", "10.01", "5.005", "2.000", "1.996 to 2.004", "slower"] in cells_of(reader)
+    panes = reader.charts()["charts"]["chart1"]["views"][0]["panes"]
+    assert panes[1]["what"] == "speed-up over nvrar"
+    with pytest.raises(UsageError, match="unknown backend"):
+        write(tmp_path / "r.csv", baseline="nope")
+
+
+def test_the_best_of_a_family_is_a_baseline_with_what_was_chosen(write: Write, tmp_path: Path) -> None:
+    rows = [timed(us + launch / 1000, backend=name, launch=launch) for launch in range(6)
+            for name, us in (("nccl", 10.0), ("nccl-symm", 8.0), ("nvrar", 4.0))]  # fmt: skip
+    (tmp_path / "r.csv").write_text(dump(rows))
+    reader = read(write(tmp_path / "r.csv", baseline="best(nccl)"))
+    assert "nvrar is faster than best(nccl) at 4 KiB, 2.00×" in listed(reader)
+    assert "Chosen: nccl-symm 4 KiB." in reader.of("figcaption")[0].text
+
+
+def test_selected_rows_are_said_to_be_selected(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(dump(two()))
+    reader = read(write(tmp_path / "r.csv", only=(("bytes", "4K"),)))
+    shown = [each.text for each in reader.of("p") if each.attributes.get("class") == "origin"]
+    assert shown == ["r.csv: 6 rows", "Rows with bytes=4K; gates judge all rows of their files."]
