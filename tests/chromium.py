@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -47,7 +48,11 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            self._rest += os.read(self._back, 1 << 20)
+            ready, _, _ = select.select([self._back], [], [], SECONDS)
+            more = os.read(self._back, 1 << 20) if ready else b""
+            if not more:
+                raise EOFError("chromium has ended" if ready else f"chromium has said nothing for {SECONDS:g} s")
+            self._rest += more
         line, _, self._rest = self._rest.partition(b"\0")
         found: dict[str, Any] = json.loads(line)
         self._events.append(found.get("method", ""))
