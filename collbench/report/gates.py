@@ -90,7 +90,7 @@ def _sizes(group: Sequence[Judged]) -> list[int]:
 
 def _lines(looks: Looks, group: Sequence[Judged]) -> list[Line]:
     changes = (abs(each.finding.change.value) for each in group if each.finding.change)
-    most = BEYOND * max(_margin(group), *changes)
+    most = BEYOND * max([_margin(group), *changes])
     verdicts = dict.fromkeys(str(each.finding.verdict) for each in group)
     return [
         Line(verdict, looks.place(LOOKS.get(verdict, (GREY, "s"))),

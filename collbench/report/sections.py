@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from collbench.report.charts import Chart, figure_html
 from collbench.report.curves import Artist
@@ -11,20 +12,25 @@ from collbench.report.late import late_chart
 from collbench.report.markup import Html, joined, tag
 from collbench.report.panels import panel_chart, scaling_chart
 from collbench.report.tables import notes_html, page_html
-from collbench.results.cases import cases
+from collbench.results.cases import CaseResult, cases
 from collbench.results.mismatch import mismatches
 from collbench.results.panels import Panel, panel_of, panels, rows_of
 from collbench.results.panels import title_of as title_of_panel
 from collbench.results.records import Record, jobs
 from collbench.tables import Page, notes_of
 from collbench.views import coverage, groups, links, ratios, skew_chart, skews, summary
-from collbench.views.comparison import Comparison, Comparisons, compare_files, compare_with
+from collbench.views.comparison import Comparison, Comparisons, Unjudged, compare_files, compare_with
 from collbench.views.conclusions import conclusions, lines_of
 from collbench.views.naming import words_of
 from collbench.views.runs import Run
 
 SHOWN = 12  # conclusions, before the others are folded
 MOST_ROWS = 10_000  # above, there are neither tables of ratios nor single launches
+MANY = (
+    f"More than {MOST_ROWS:,} rows: the charts have medians over launches without the launches, and ratios of each "
+    "size are left out; collbench compare prints them."
+)
+R = TypeVar("R", Comparison, Unjudged)
 
 
 @dataclass(frozen=True)
@@ -98,43 +104,47 @@ def _listed(lines: Sequence[str], kind: str | None = None) -> list[Html]:
 
 def results_section(artist: Artist, runs: Sequence[Run], found: Comparisons, gallery: Gallery) -> Section:
     """A part for each panel with its chart, its table and its ratios; then ranks that are late, and pairs of hosts."""
-    plain = [replace(run, records=[row for row in run.records if not row.pair and not row.skew]) for run in runs]
-    charts = groups.by_panel([run.records for run in plain])
+    plain = [[row for row in run.records if not row.pair and not row.skew] for run in runs]
+    charts = groups.by_panel(plain)
     few = sum(len(run.records) for run in runs) <= MOST_ROWS
-    by_panel = _by_panel(found.judged, found.unjudged, found.alone) if few else {}
+    ratios_of = _by_panel(found) if few else {}
     parts = []
-    for place, (panel, group) in enumerate(panels(cases(plain[-1].records)).items(), start=1):
+    for place, (panel, group) in enumerate(_panels(plain).items(), start=1):
         sides = charts.get(words_of(group[0].record))
         drawn = [gallery.add(artist, panel_chart(artist, gallery.name(), sides))] if sides else []
-        shown = [page_html(summary.panel_page(group)), *_ratio_tables(found, by_panel.get(panel, ()))]
+        shown = [page_html(summary.panel_page(group)), *_ratio_tables(ratios_of.get(panel))]
         parts.append(_panel(f"panel{place}", title_of_panel(group[0].record), [*drawn, *shown]))
-    if not few:
-        words = (
-            f"More than {MOST_ROWS:,} rows: the charts have medians over launches without the launches, and ratios of "
-        )
-        parts.insert(0, tag("p", f"{words}each size are left out; collbench compare prints them.", class_="note"))
     worlds = [_scaling(artist, sides, gallery) for sides in groups.families(charts).values()]
-    return Section(
-        "results",
-        "Latency and bandwidth",
-        joined([*parts, *worlds, *_late(artist, runs, gallery), *_pairs(runs[-1].records)]),
-    )
+    others = [*_late(artist, runs, gallery), *_pairs(runs[-1].records)]
+    notes = [] if few else [tag("p", MANY, class_="note")]
+    return Section("results", "Latency and bandwidth", joined([*notes, *parts, *worlds, *others]))
 
 
-def _by_panel(*parts: Iterable[ratios.Row]) -> dict[Panel, list[ratios.Row]]:
-    rows: dict[Panel, list[ratios.Row]] = {}
-    for part in parts:
-        for row in part:
-            rows.setdefault(panel_of(row.record), []).append(row)
-    return rows
+def _panels(runs: Sequence[Sequence[Record]]) -> dict[Panel, list[CaseResult]]:
+    """The panels of the last run, then those that only the one before it has."""
+    first, last = (panels(cases(rows)) for rows in (runs[0], runs[-1]))
+    return last | {panel: group for panel, group in first.items() if panel not in last}
 
 
-def _ratio_tables(found: Comparisons, rows: Sequence[ratios.Row]) -> Iterator[Html]:
-    if rows:
-        judged = tuple(row for row in rows if isinstance(row, Comparison))
-        unjudged = tuple(row for row in found.unjudged if row in rows)
-        tables = page_html(ratios.page(Comparisons(judged, unjudged)))
-        yield tag("details", tag("summary", "Ratios with intervals and verdicts"), tables)
+def _by_panel(found: Comparisons) -> dict[Panel, Comparisons]:
+    """The comparisons of each panel."""
+    judged, unjudged, alone = _grouped(found.judged), _grouped(found.unjudged), _grouped(found.alone)
+    return {
+        panel: Comparisons(tuple(judged.get(panel, ())), tuple(unjudged.get(panel, ())), tuple(alone.get(panel, ())))
+        for panel in judged | unjudged | alone
+    }
+
+
+def _grouped(rows: Iterable[R]) -> dict[Panel, list[R]]:
+    found: dict[Panel, list[R]] = {}
+    for row in rows:
+        found.setdefault(panel_of(row.record), []).append(row)
+    return found
+
+
+def _ratio_tables(found: Comparisons | None) -> Iterator[Html]:
+    if found:
+        yield tag("details", tag("summary", "Ratios with intervals and verdicts"), page_html(ratios.page(found)))
 
 
 def _panel(anchor: str, title: str, parts: Iterable[Html]) -> Html:

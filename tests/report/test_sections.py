@@ -76,6 +76,16 @@ def test_two_runs_are_compared_the_second_with_the_first(write: Write, tmp_path:
     assert any(each.text == "A: 1, B: 0." for each in reader.of("p"))
 
 
+def test_cases_that_only_one_of_two_runs_has_are_listed_and_drawn(write: Write, tmp_path: Path) -> None:
+    before, after = [*two(), timed(7.0, dtype="float16")], [*two(), timed(8.0, bytes=65536, backend="nccl")]
+    reader = report_of(write, tmp_path, before, after)
+    text = reader.of("main")[0].text
+    assert "1 case only in A:" in text
+    assert "1 case only in B:" in text
+    assert len([each for each in reader.of("h3") if "float16" in each.text]) == 1
+    assert ["4 KiB", "7.000", "mpi", "0.614"] in cells_of(reader)
+
+
 def test_what_went_wrong_comes_first_with_its_reason_in_the_panel(write: Write, tmp_path: Path) -> None:
     bad = untimed("wrong", "rank 1 misses rank 0", backend="nvrar", bytes=16384)
     job = untimed("timeout", "out of time", backend="(job)", bytes=0)
