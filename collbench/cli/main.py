@@ -21,9 +21,9 @@ class Commands(UserDict[str, Any]):
         return command
 
 
-COMMANDS = Commands(check="check", compare="compare", doctor="doctor", fit="fit", history="history", list="list_",
-                    llm="llm", plot="plot", report="report", submit="submit", sweep="sweep", tune="tune",
-                    verify="verify")  # fmt: skip
+COMMANDS = Commands(check="check", compare="compare", doctor="doctor", fit="fit", history="history",
+                    **{"import": "import_"}, list="list_", llm="llm", plot="plot", report="report",
+                    submit="submit", sweep="sweep", tune="tune", verify="verify")  # fmt: skip
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -36,6 +36,7 @@ def cli() -> None:
     mpiexec -n 8 collbench sweep         the same on the ranks of a launcher
     collbench plot results/RUN.csv       draw charts
     collbench report results/RUN.csv     write one page for a browser
+    collbench import LOG -o FILE.csv     results of nccl-tests, OSU, IMB and others as rows of ours
     collbench check --candidate MINE --baseline nvrar    faster, slower or the same, with an exit code
     collbench verify                     check correctness under stress
     """
