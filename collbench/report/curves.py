@@ -13,6 +13,7 @@ from collbench.results.facts import Facts
 from collbench.results.panels import rows_of
 from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES
+from collbench.views import footing
 from collbench.views.groups import Sides, every
 from collbench.views.origins import origin_of
 
@@ -45,7 +46,8 @@ def latency_pane(artist: Artist, sides: Sides, at: Place, title: str = "", tall:
     """The latencies of all backends of each run."""
     lines = [line for place, side in enumerate(sides) for line in latencies(artist, side, at, artist.dashed(place))]
     interval = f"95 % {'over launches' if _are_several(every(sides)) else 'in this launch'}"
-    return Pane("latency (µs)", "µs", "median", lines, title, BAND, interval, tall=tall)
+    what = "latency" if footing.has_foreign(rows_of(every(sides))) else "median"
+    return Pane("latency (µs)", "µs", what, lines, title, BAND, interval, tall=tall)
 
 
 def latencies(artist: Artist, side: Iterable[CaseResult], at: Place, dashed: bool) -> list[Line]:
@@ -96,7 +98,8 @@ def _are_several(group: Iterable[CaseResult]) -> bool:
 
 
 def sources_of(artist: Artist, sides: Sides) -> list[str]:
-    """Where the numbers of each run come from, a sentence for each."""
+    """Where the numbers of each run come from, a sentence for each; of other tools, what they are."""
     names = [f"{name}: " for name in artist.runs] if artist.are_two else [""]
     known = ((name, rows_of(side)) for name, side in zip(names, sides, strict=True) if side)
-    return [f"{name}{origin_of(rows, artist.facts)}." for name, rows in known]
+    said = footing.remark([row for side in sides for row in rows_of(side)])
+    return [*(f"{name}{origin_of(rows, artist.facts)}." for name, rows in known), *said]

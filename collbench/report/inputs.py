@@ -10,6 +10,7 @@ from collbench.errors import UsageError
 from collbench.results import replays
 from collbench.results.cases import Identity
 from collbench.results.facts import Facts
+from collbench.results.footing import level
 from collbench.results.nights import Night, nights_of
 from collbench.results.records import REPLAY, SAMPLES, Record, load_all, twice, without_samples
 from collbench.results.replays import ReplayRecord
@@ -93,7 +94,9 @@ def _over_time(paths: Sequence[Path], only: Conditions, warn: Warn) -> tuple[lis
         for record in night.records:
             mine.setdefault(record.identity, []).append(record)
         latest |= {identity: (night.path, rows) for identity, rows in mine.items()}
-    files = {row: path for path, rows in latest.values() for row in rows}
+    paths_of = [(row, path) for path, rows in latest.values() for row in rows]
+    levelled = level([row for row, _ in paths_of])
+    files = dict(zip(levelled, (path for _, path in paths_of), strict=True))
     facts = {path: known_facts(path, warn) for path in set(files.values())}
     return [Run(select(files, only), files, _facts(files, facts))], found.nights
 

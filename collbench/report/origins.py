@@ -16,7 +16,7 @@ from collbench.report.inputs import Warn
 from collbench.report.markup import Html, joined, tag
 from collbench.report.sections import MOST_ROWS, Section
 from collbench.report.tables import table_html
-from collbench.results.facts import commands_of, facts_of, variables_of
+from collbench.results.facts import commands_of, facts_of, imports_of, variables_of
 from collbench.results.records import FACTS
 from collbench.tables import table_of, words
 from collbench.views.history import few
@@ -45,7 +45,7 @@ class Origin:
         rows += [*self.rows, *([("collbench", few(self.commits, "commit"))] if self.commits else [])]
         head = [tag("h3", few([readable(path.name) for path in self.files], "file"))] if with_names else []
         lines = [tag("pre", tag("code", f"collbench {shlex.join(words)}")) for words in self.commands]
-        said = [tag("p", "To measure it again:"), *lines] if lines else []
+        said = [tag("p", "Commands that made it:"), *lines] if lines else []
         return joined([*head, table_html(table_of("", words("fact", "value"), rows)), *said])
 
 
@@ -65,12 +65,17 @@ def _origin(path: Path, warn: Warn) -> Origin | None:
     """What the sidecar of a file says; None without one, or where it cannot be read."""
     try:
         facts, variables, commands = facts_of(path), variables_of(path), commands_of(path)
+        imported = imports_of(path)
     except UsageError as error:
         warn(str(error))
         return None
     known = {name: ", ".join(dict.fromkeys(filter(None, (each[name] for each in facts.values())))) for name in FACTS}
     times = sorted(value for each in facts.values() if (value := each["started"]))
-    rows = (*((CALLED[name], value) for name, value in known.items() if value and name in CALLED), *variables.items())
+    rows = (
+        *((CALLED[name], value) for name, value in known.items() if value and name in CALLED),
+        *variables.items(),
+        *imported,
+    )
     commits = tuple(filter(None, [known["git"]]))
     return Origin(rows, (path,), tuple(times), commits, tuple(commands)) if rows or commands else None
 

@@ -14,14 +14,14 @@ from collbench.views import numbers, speedups
 from collbench.views.comparison import default_baseline
 from collbench.views.conclusions import OPPOSITE
 from collbench.views.curves import Curve
-from collbench.views.figures import BANDWIDTH, LATENCIES
+from collbench.views.figures import BANDWIDTH, latencies_words
 from collbench.views.groups import Sides, every, rows_in, scaling_sizes
 from collbench.views.numbers import cells_of, names_of_cells, of_size, sizes_of
 from collbench.views.palette import GREY
 from collbench.views.titles import title_of
 
 BOUND = "lower bound"
-LATENCY, BUS = "latency and speed-up", "bus bandwidth"
+LATENCY, ALONE, BUS = "latency and speed-up", "latency", "bus bandwidth"
 
 
 def panel_chart(artist: Artist, name: str, sides: Sides) -> Chart:
@@ -29,11 +29,12 @@ def panel_chart(artist: Artist, name: str, sides: Sides) -> Chart:
     sizes = sizes_of(every(sides))
     below, words = _speedups(artist, sides, sizes)
     latency = latency_pane(artist, sides, _bytes)
-    views = {LATENCY: [replace(latency, lines=[*latency.lines, *_bounds(artist, sides, sizes)]), *below]}
+    bounded = replace(latency, lines=[*latency.lines, *_bounds(artist, sides, sizes)])
+    views = {LATENCY if below else ALONE: [bounded, *below]}
     if bandwidth := _bandwidths(artist, sides):
         views[BUS] = [Pane("bus bandwidth (GB/s)", "GB/s", "median", bandwidth, log=False, least=(0, 0), tall=340)]
     axis = Axis("size of the message", "log", tuple((size, format_size(size)) for size in sizes))
-    reading = filter(None, [LATENCIES, words, BANDWIDTH if bandwidth else "", *sources_of(artist, sides)])
+    reading = filter(None, [latencies_words(sides), words, BANDWIDTH if bandwidth else "", *sources_of(artist, sides)])
     return Chart(name, title_of(rows_in(sides), artist.facts), axis, views, " ".join(reading), artist.runs)
 
 
@@ -45,7 +46,9 @@ def scaling_chart(artist: Artist, name: str, sides: Sides) -> Chart:
     ranks = sorted({case.record.ranks for part in parts.values() for case in every(part)})
     axis = Axis("ranks", "log", tuple((count, str(count)) for count in ranks))
     title = title_of(rows_in(sides), artist.facts)
-    return Chart(name, title, axis, {"": panes}, " ".join([LATENCIES, *sources_of(artist, sides)]), artist.runs)
+    return Chart(
+        name, title, axis, {"": panes}, " ".join([latencies_words(sides), *sources_of(artist, sides)]), artist.runs
+    )
 
 
 def _bytes(case: CaseResult) -> float:

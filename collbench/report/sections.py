@@ -18,7 +18,7 @@ from collbench.results.panels import Panel, panel_of, panels, rows_of
 from collbench.results.panels import title_of as title_of_panel
 from collbench.results.records import Record, jobs
 from collbench.tables import Page, notes_of
-from collbench.views import coverage, groups, links, ratios, skew_chart, skews, summary
+from collbench.views import coverage, footing, groups, links, ratios, skew_chart, skews, summary
 from collbench.views.comparison import Comparison, Comparisons, Unjudged, compare_files, compare_with
 from collbench.views.conclusions import conclusions, lines_of
 from collbench.views.naming import words_of
@@ -80,7 +80,7 @@ def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> 
     ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]
     alarms = _listed([*warned, *_bad(last), *ended], "bad")
     body = joined([*alarms, *_listed(said or ["There is nothing to compare: one backend was timed, or none."])])
-    notes = notes_html(notes_of(between, surely))
+    notes = notes_html(notes_of(between, surely, footing.remark(last)))
     return Section("summary", "Summary", joined([body, notes]))
 
 

@@ -72,6 +72,24 @@ def variables_of(results: Path) -> dict[str, str]:
     return {name: ", ".join(values) for name, values in sorted(found.items())}
 
 
+def imports_of(results: Path) -> list[tuple[str, str]]:
+    """Of rows that were imported, from which file and tool, and what was not understood, in words by name, without
+    repeats; errors as in `facts_of`."""
+    found = _entries(results, lambda entry: _import(dict(entry.get("imported", {}))))
+    return list(dict.fromkeys(pair for pairs in found for pair in pairs))
+
+
+def _import(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    tool = " ".join(str(entry[name]) for name in ("tool", "version") if entry.get(name))
+    words = {
+        "imported from": ", ".join(filter(None, [str(entry.get("file") or ""), tool])),
+        "measured with": str(entry.get("command") or ""),
+        "lines not understood": ", ".join(map(str, entry.get("not_understood", ()))),
+        "remarks on the import": "; ".join(map(str, entry.get("remarks", ()))),
+    }
+    return [(name, value) for name, value in words.items() if value]
+
+
 def _entries(results: Path, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
     """What ``read`` makes of the launches in the sidecar; [] without one."""
     path = sidecar_path(results)

@@ -50,6 +50,20 @@ def test_without_a_sidecar_that_is_said_and_a_damaged_one_is_a_warning(tmp_path:
     assert "is not a sidecar" in said[0]
 
 
+def test_imported_rows_name_their_source_their_tool_and_what_was_not_understood(tmp_path: Path) -> None:
+    source = {
+        "file": "<a>.log",
+        "tool": "nccl-tests",
+        "version": "2.13",
+        "not_understood": ["4", "7-9"],
+        "command": "x -b 8",
+    }
+    path = with_sidecar(tmp_path / "run.csv", imported=source)
+    cells = [each.text for each in read(machine_section([path], silent).html()).of("tr")]
+    for words in ("imported from<a>.log, nccl-tests 2.13", "measured withx -b 8", "lines not understood4, 7-9"):
+        assert words in cells
+
+
 def test_files_that_were_measured_alike_share_a_table_whatever_their_times_and_commits(tmp_path: Path) -> None:
     paths = [a_night(tmp_path, day, launches_of(1.0), commit=f"c{day}") for day in range(6)]
     paths.append(a_night(tmp_path, 6, launches_of(1.0), nccl="2.99"))

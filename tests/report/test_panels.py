@@ -10,7 +10,7 @@ from collbench.fit.measured import range_of
 from collbench.report.charts import Chart, Line
 from collbench.report.curves import Artist
 from collbench.report.looks import Looks
-from collbench.report.panels import BOUND, BUS, LATENCY, panel_chart, scaling_chart
+from collbench.report.panels import ALONE, BOUND, BUS, LATENCY, panel_chart, scaling_chart
 from collbench.results.cases import cases
 from collbench.results.records import Record
 from collbench.views.comparison import compare_backends
@@ -91,7 +91,7 @@ def test_of_two_runs_the_first_is_dashed_and_the_second_is_judged_by_it() -> Non
 
 def test_the_lower_bound_is_a_line_of_its_own() -> None:
     rows = [timed(10.0, bytes=size, bound_us=bound) for size, bound in ((4096, 1.0), (8192, 2.0))]
-    line = lines_of(chart_of(rows))[BOUND, False]
+    line = lines_of(chart_of(rows), view=ALONE)[BOUND, False]
     assert [(point.x, point.y) for point in line.points] == [(4096, 1.0), (8192, 2.0)]
 
 

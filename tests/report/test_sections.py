@@ -148,3 +148,18 @@ def test_selected_rows_are_said_to_be_selected(write: Write, tmp_path: Path) -> 
     reader = read(write(tmp_path / "r.csv", only=(("bytes", "4K"),)))
     shown = [each.text for each in reader.of("p") if each.attributes.get("class") == "origin"]
     assert shown == ["r.csv: 6 rows", "Rows with bytes=4K; gates judge all rows of their files."]
+
+
+def test_means_of_another_tool_are_called_what_they_are(write: Write, tmp_path: Path) -> None:
+    means = [untimed("ok", backend="theirs", bytes=4096 * factor, latency_us_mean=12.0 * factor, latency_us_p05=None,
+                     latency_us_p95=None, params="tool=nccl-tests;statistic=mean over ranks;calls=20")
+             for factor in (1, 2)]  # fmt: skip
+    rows = [*two(), *means]
+    reader = report_of(write, tmp_path, rows)
+    words = "theirs: mean over calls, mean over ranks (nccl-tests)"
+    assert any(words in each.text for each in reader.of("p"))
+    assert words in reader.of("figcaption")[0].text
+    (chart,) = reader.charts()["charts"].values()
+    (line,) = (line for line in chart["views"][0]["panes"][0]["lines"] if line["n"] == "theirs")
+    assert [point[1] for point in line["p"]] == [12, 24]
+    assert chart["views"][0]["panes"][0]["what"] == "latency"
