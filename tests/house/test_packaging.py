@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from collbench import __version__
+from collbench.report.page import SCRIPTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +34,7 @@ def test_kernels_and_jobs_travel_in_the_wheel(tmp_path: Path) -> None:
     assert {name for name in names if name.startswith("collbench/") and "/share/" not in name} == ours, "data, too"
     assert "collbench/share/kernels/machine/cpu.cpp" in names
     assert "collbench/share/kernels/common/args.cuh" in names
+    assert {f"collbench/report/assets/{name}" for name in ("page.html", "style.css", *SCRIPTS)} <= set(names)
     assert "collbench/backends/mpi_nvrar.py" in names
     assert not any(name.startswith("tests") for name in names)
 
