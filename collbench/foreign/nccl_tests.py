@@ -24,7 +24,7 @@ _SETTINGS = re.compile(
     r".*warmup iters:\s*(?P<warmups>\d+)\s+iters:\s*(?P<iters>\d+)(?:\s+agg iters:\s*(?P<agg>\d+))?"
     r"(?:.*graph:\s*(?P<graph>\d+))?"
 )
-_VERSION = re.compile(r"# nccl-tests version (\S+)(?:.*nccl-library=(\d+))?")
+_VERSION = re.compile(r"# ([nr])ccl-tests version (\S+)(?:.*[nr]ccl-library=(\d+))?")
 _RCCL = re.compile(r"(?:# )?rccl-tests: Version (\S+)")
 _OF_ROCM = re.compile(r"(?:HIP version|ROCm version|Hostname|Librccl path)\s*:")
 _STARTING = re.compile(r"# Collective test starting: .*?(\w+?)_perf")
@@ -54,8 +54,12 @@ def understand(source: Source) -> Understood:
 
 
 def _of_stream(source: Source, stream: Sequence[Line]) -> Understood:
-    only = _only_command(source)
-    return joined([_of_section(source, lines, _command(lines) or only) for lines in sections(stream, _BEGINS)])
+    only, found, end = _only_command(source), [], 0
+    for lines in sections(stream, _BEGINS):
+        library = source.library_between(end, lines[-1].number)
+        found.append(_of_section(library, lines, _command(lines) or only))
+        end = lines[-1].number
+    return joined(found)
 
 
 def sections(lines: Iterable[Line], begins: Sequence[re.Pattern[str]]) -> Iterator[list[Line]]:
@@ -111,7 +115,7 @@ class Heading:
         return {"ranks": perf_table.ranks_of(self.devices, **{"rccl" if self.is_rccl else "nccl": self.library})}
 
 
-def _heading(source: Source, lines: Sequence[Line], command: str) -> Heading:
+def _heading(library: tuple[str, str], lines: Sequence[Line], command: str) -> Heading:
     texts = [line.text for line in lines]
     settings = next((match.groupdict("") for match in map(_SETTINGS.match, texts) if match), {})
     version = next(filter(None, map(_VERSION.match, texts)), None)
@@ -120,16 +124,19 @@ def _heading(source: Source, lines: Sequence[Line], command: str) -> Heading:
     named = _COMMAND.search(command)
     devices = tuple(device for device in map(device_of, texts) if device)
     asked = _AVERAGE.search(named[2]) if named else None
-    code = (version[2] if version else "") or ""
+    code = (version[3] if version else "") or ""
     return Heading(
         program=starting or (named[1] if named else ""),
-        version=version[1] if version else rccl,
-        library=version_of(code) or source.library[1],
+        version=version[2] if version else rccl,
+        library=version_of(code) or library[1],
         settings=settings,
         devices=devices,
         statistic=statistic_of(asked[1] if asked else "1", devices, int(settings.get("threads") or 1)),
         mode=mode_of(settings, any(map(_BLOCKING.match, texts))),
-        is_rccl=bool(rccl) or source.library[0] == "rccl" or any(_AMD.search(device.gpu) for device in devices),
+        is_rccl=bool(rccl)
+        or (version is not None and version[1] == "r")
+        or library[0] == "rccl"
+        or any(_AMD.search(device.gpu) for device in devices),
     )
 
 
@@ -156,7 +163,7 @@ def version_of(code: str) -> str:
     return f"{number // unit}.{number % unit // 100}.{number % 100}"
 
 
-def _of_section(source: Source, lines: Sequence[Line], command: str) -> Understood:
+def _of_section(library: tuple[str, str], lines: Sequence[Line], command: str) -> Understood:
     heads = [
         (place, found)
         for place, line in enumerate(lines)
@@ -166,7 +173,7 @@ def _of_section(source: Source, lines: Sequence[Line], command: str) -> Understo
     if not heads:
         return Understood((), frozenset(known))
     place, columns = heads[0]
-    heading = _heading(source, lines, command)
+    heading = _heading(library, lines, command)
     whole = any(_FOOT.match(line.text) for line in lines)
     rows = [row for line in lines[place + 1 :] if (row := row_of(line, columns, may_lack=whole))]
     cases, damaged = ([], set()) if _ran_alone(lines) else _cases(rows, columns, heading)

@@ -78,12 +78,18 @@ class Source:
         """The numbers of the lines that NCCL logged."""
         return frozenset(line.number for line in self._plain if _NCCL.search(line.text) or _VERSION.match(line.text))
 
+    def library_between(self, begin: int, end: int) -> tuple[str, str]:
+        """The name and version with which NCCL or RCCL announces itself after line ``begin`` and up to line ``end``;
+        without, those of the whole file where it has one alone; else ("", "")."""
+        between = [each for number, each in self._libraries if begin < number <= end]
+        everywhere = {each for _, each in self._libraries}
+        return between[0] if between else everywhere.pop() if len(everywhere) == 1 else ("", "")
+
     @cached_property
-    def library(self) -> tuple[str, str]:
-        """The name and version with which NCCL or RCCL announces itself; ("", "") without."""
-        text = (_after_nccl(line.text) for line in self._plain if "CCL version" in line.text)
-        found = next(filter(None, map(_VERSION.match, text)), None)
-        return (found[1].lower(), found[2]) if found else ("", "")
+    def _libraries(self) -> tuple[tuple[int, tuple[str, str]], ...]:
+        found = [(line.number, _VERSION.match(_after_nccl(line.text))) for line in self._plain
+                 if "CCL version" in line.text]  # fmt: skip
+        return tuple((number, (match[1].lower(), match[2])) for number, match in found if match)
 
     @cached_property
     def _plain(self) -> tuple[Line, ...]:

@@ -108,4 +108,11 @@ def test_a_missing_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
      ("a:1:2 [0] NCCL INFO NCCL version 2.30.3+cuda13.0", ("nccl", "2.30.3")), ("no version", ("", ""))],
 )  # fmt: skip
 def test_the_library_announces_itself_in_its_log_or_before_it(text: str, library: tuple[str, str]) -> None:
-    assert Source(Path("a"), f"noise\n{text}\n".encode()).library == library
+    source = Source(Path("a"), f"noise\n{text}\n".encode())
+    assert (source.library_between(0, 9), source.library_between(2, 9)) == (library, library)
+
+
+def test_of_two_libraries_in_a_file_each_counts_for_its_own_lines() -> None:
+    source = Source(Path("a"), b"NCCL version 2.27.3+cuda12.9\nrow\nNCCL version 2.30.3+cuda13.0\nrow\nrow\n")
+    found = [source.library_between(*lines)[1] for lines in ((0, 2), (2, 4), (4, 5))]
+    assert found == ["2.27.3", "2.30.3", ""]
