@@ -17,6 +17,7 @@ from collbench.foreign.measured import FASTEST, MEAN, RANK_0, SLOWEST, Case, Lat
 from collbench.foreign.perf_table import Columns, Device, Row, columns_of, device_of, row_of
 from collbench.foreign.source import Line, Source
 from collbench.foreign.words import collective_of, dtype_of, positive, wrongs
+from collbench.host.environment import recorded
 
 NAME = "nccl-tests"
 _SETTINGS = re.compile(
@@ -34,6 +35,8 @@ _BLOCKING = re.compile(r"(?:# )?Blocking Enabled")
 _PLAIN = re.compile(r"Using devices|\(B\)|out-of-place|in-place|Collective test")
 _HEADINGS = (_RCCL, _OF_ROCM, _SETTINGS, _BLOCKING, _PLAIN)
 _COMMAND = re.compile(rf"(?<![a-z_])({_PROGRAMS})_perf\b(.*)")
+_VARIABLE = re.compile(r"(?<!\w)([A-Z][A-Z0-9_]*)=([^\s'\"]+)")
+_OPTION = re.compile(r"\s-\w")  # which a sentence that names the program lacks
 _AVERAGE = re.compile(r"\s(?:-a|--average)[\s=]*([0-3])\b")
 _WRONG = re.compile(r"#? ?Out of bounds values\s*:\s*(\d+)")
 _AMD = re.compile(r"\b(?:AMD|Instinct|gfx\d+)\b")
@@ -88,9 +91,10 @@ def _only_command(source: Source) -> str:
 
 @dataclass(frozen=True)
 class Heading:
-    """What precedes a table."""
+    """What precedes a table. ``variables`` are those of its command, None without one."""
 
     program: str
+    variables: Mapping[str, str] | None
     version: str
     library: str
     settings: Mapping[str, str]
@@ -112,7 +116,8 @@ class Heading:
     @property
     def facts(self) -> dict[str, Any]:
         """The entry of the sidecar."""
-        return {"ranks": perf_table.ranks_of(self.devices, **{"rccl" if self.is_rccl else "nccl": self.library})}
+        ranks = perf_table.ranks_of(self.devices, **{"rccl" if self.is_rccl else "nccl": self.library})
+        return {"ranks": ranks} if self.variables is None else {"ranks": ranks, "variables": self.variables}
 
 
 def _heading(library: tuple[str, str], lines: Sequence[Line], command: str) -> Heading:
@@ -127,6 +132,7 @@ def _heading(library: tuple[str, str], lines: Sequence[Line], command: str) -> H
     code = (version[3] if version else "") or ""
     return Heading(
         program=starting or (named[1] if named else ""),
+        variables=recorded(dict(_VARIABLE.findall(command))) if named and _OPTION.search(named[2]) else None,
         version=version[2] if version else rccl,
         library=version_of(code) or library[1],
         settings=settings,
