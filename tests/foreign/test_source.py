@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
+import gzip
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ PREFIXES = {
     "prrte": "[prterun-vm-1@1,0]<stdout>:", "detailed": "[1,0][vm:29106]<stdout>: ", "rank": "[0]<stdout>: ",
     "time and tag": "[Thu Nov 26 16:51:50 2026][1,0]<stdout>: ", "hydra": "[0] ",
     "kubernetes": "2026-11-26T16:51:50.123456Z ", "markdown": "    ", "colour": "\x1b[0;32m",
+    "title": "\x1b]0;me@host: ~\x07", "link": "\x1b]8;;\x1b\\",
 }  # fmt: skip
 
 
@@ -95,6 +100,15 @@ def test_an_empty_file_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(content)
     with pytest.raises(UsageError, match=r"a\.log is empty"):
         read_source(tmp_path / "a.log")
+
+
+@pytest.mark.parametrize(
+    ("compress", "kind"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
+)
+def test_a_compressed_file_is_refused_as_one(compress: Callable[[bytes], bytes], kind: str, tmp_path: Path) -> None:
+    (tmp_path / "a.log.x").write_bytes(compress(LOG.encode()))
+    with pytest.raises(UsageError, match=rf"a\.log\.x is compressed by {kind}; give what is in it"):
+        read_source(tmp_path / "a.log.x")
 
 
 def test_a_missing_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
