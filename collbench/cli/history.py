@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import click
 from collbench.cli import forms, params
 from collbench.errors import Exit, UsageError, pick
 from collbench.printer.forms import printed
+from collbench.tables import counted
 
 if TYPE_CHECKING:
     from collbench.results.nights import Night
@@ -60,7 +62,7 @@ def history(
     found = nights_in(folder)
     for words in found.remarks:
         click.echo(f"collbench: {words}", err=True)
-    nights = _since(found.nights, since)
+    nights = [_own(night) for night in _since(found.nights, since)]
     series = _series(nights, names or "", only, margin)
     if charts:
         _draw(series, charts, folder)
@@ -71,6 +73,17 @@ def history(
     forms.publish(f"collbench history: {shown.result}", shown, os.environ)
     if alarm and (code := _exit_of(series)):
         raise click.exceptions.Exit(code)
+
+
+def _own(night: Night) -> Night:
+    """The night without the rows that another tool measured: their latencies are of other kinds. A note says so."""
+    from collbench.results.footing import TOOL
+
+    own = tuple(record for record in night.records if TOOL not in record.param)
+    if left := len(night.records) - len(own):
+        rows = f"{counted(left, 'row')} that another tool measured"
+        click.echo(f"collbench: left out: {rows}, in {night.path}; compare, plot and report take them.", err=True)
+    return replace(night, records=own)
 
 
 def _since(nights: Sequence[Night], since: datetime | None) -> list[Night]:
