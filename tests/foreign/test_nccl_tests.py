@@ -189,6 +189,12 @@ def test_a_truncated_log_gives_the_rows_that_are_whole() -> None:
     assert found.remarks == ("has no foot: it is truncated",)
 
 
+def test_two_tables_side_by_side_are_no_table() -> None:
+    both = "".join(f"{line}  |  {line}\n" for line in nccl_tests().splitlines())
+    with pytest.raises(UsageError, match="is no output of a benchmark that is known"):
+        read_text(both)
+
+
 def test_several_runs_in_one_log_are_told_apart() -> None:
     log = nccl_tests(ROWS[:1]) + "exit 0\n" + nccl_tests(ROWS[1:], program="reduce_scatter")
     found = read_text(log)
