@@ -109,6 +109,14 @@ def test_compare_takes_both_sides_by_their_means_and_says_so(here: Here, tmp_pat
     assert "The network of nvrar is not known" in ran.out
 
 
+def test_compare_says_how_to_name_a_log_where_no_name_is_in_both_files(here: Here, tmp_path: Path) -> None:
+    here("import", "other=" + a_log(tmp_path / "a.log", nccl_tests(SIZES)), "-o", "a.csv")
+    for files in ((ours(tmp_path / "ours.csv"), "a.csv"), ("a.csv", "ours.csv")):
+        ran = here("compare", *files)
+        assert (ran.code, "import the log under a name that both have, as in nvrar=LOG" in ran.err) == (2, True)
+    assert "import the log" not in here("compare", "a.csv").err
+
+
 def test_compare_warns_where_there_are_no_means(here: Here, tmp_path: Path) -> None:
     here("import", "nvrar=" + a_log(tmp_path / "a.log", nccl_tests(SIZES)), "-o", "a.csv")
     rows = [replace(row, latency_us_mean=None) for row in load(Path(ours(tmp_path / "ours.csv")))]
