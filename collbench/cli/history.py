@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import click
 from collbench.cli import forms, params
 from collbench.errors import Exit, UsageError, pick
 from collbench.printer.forms import printed
+from collbench.tables import counted
 
 if TYPE_CHECKING:
     from collbench.results.nights import Night
@@ -63,7 +65,7 @@ def history(
     found = nights_in(folder)
     for words in found.remarks:
         click.echo(f"collbench: {words}", err=True)
-    nights = _since(_of_set(found.nights, set_name), since)
+    nights = [_own(night) for night in _since(_of_set(found.nights, set_name), since)]
     series = _series(nights, names or "", only, margin)
     if charts:
         _draw(series, charts, folder)
@@ -84,6 +86,17 @@ def _of_set(nights: Sequence[Night], name: str | None) -> Sequence[Night]:
     if not known:
         raise UsageError("no night ran a set of a configuration file, as collbench sweep --config does; omit --set.")
     return [night for night in nights if pick("set", name, known) in night.sets]
+
+
+def _own(night: Night) -> Night:
+    """The night without the rows that another tool measured: their latencies are of other kinds. A note says so."""
+    from collbench.results.footing import TOOL
+
+    own = tuple(record for record in night.records if TOOL not in record.param)
+    if left := len(night.records) - len(own):
+        rows = f"{counted(left, 'row')} that another tool measured"
+        click.echo(f"collbench: left out: {rows}, in {night.path}; compare, plot and report take them.", err=True)
+    return replace(night, records=own)
 
 
 def _since(nights: Sequence[Night], since: datetime | None) -> list[Night]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -89,7 +90,7 @@ def _import(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     tool = " ".join(str(entry[name]) for name in ("tool", "version") if entry.get(name))
     words = {
         "imported from": ", ".join(filter(None, [str(entry.get("file") or ""), tool])),
-        "measured with": str(entry.get("command") or ""),
+        "measured with": shlex.join(map(str, entry.get("command") or ())),
         "lines not understood": ", ".join(map(str, entry.get("not_understood", ()))),
         "remarks on the import": "; ".join(map(str, entry.get("remarks", ()))),
     }
