@@ -23,8 +23,9 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was given. ``runs``: one, or two that share cases; of more files that share cases, each case as its last
-    night has it, and ``nights`` has them all. ``sources`` are the files of cases, ``replays`` those of `llm replay`."""
+    """What was given. ``runs``: one, or two that share cases; of more files that share cases, each case as the last
+    night of its machine has it, and ``nights`` has them all. ``sources`` are the files of cases, ``replays`` those of
+    `llm replay`."""
 
     runs: Sequence[Run]
     nights: Sequence[Night]
@@ -82,17 +83,20 @@ def _overlap(paths: Iterable[Path]) -> bool:
 
 
 def _over_time(paths: Sequence[Path], only: Conditions, warn: Warn) -> tuple[list[Run], Sequence[Night]]:
-    """Each case as its last night has it, as one run; and all nights. Raises UsageError where no file is a night."""
+    """Each case as the last night of its machine has it, as one run; and all nights. Raises UsageError where no file is
+    a night."""
     found = nights_of(paths)
     for words in found.remarks:
         warn(words)
     if not found.nights:
         raise UsageError(f"none of {len(paths)} files is a night: {found.remarks[0]}")
-    latest: dict[Identity, tuple[Path, list[Record]]] = {}
+    known = {night.machine for night in found.nights} - {""}
+    usual = known.pop() if len(known) == 1 else ""
+    latest: dict[tuple[str, Identity], tuple[Path, list[Record]]] = {}
     for night in found.nights:
-        mine: dict[Identity, list[Record]] = {}
+        mine: dict[tuple[str, Identity], list[Record]] = {}
         for record in night.records:
-            mine.setdefault(record.identity, []).append(record)
+            mine.setdefault((night.machine or usual, record.identity), []).append(record)
         latest |= {identity: (night.path, rows) for identity, rows in mine.items()}
     paths_of = [(row, path) for path, rows in latest.values() for row in rows]
     levelled = level([row for row, _ in paths_of])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -49,13 +50,19 @@ class Section:
 
 @dataclass
 class Gallery:
-    """The charts of the page so far, each with a name of its own."""
+    """The charts of the page so far, each with a name of its own, and how many anchors of panels begin with a word."""
 
     charts: dict[str, Chart] = field(default_factory=dict)
+    anchors: Counter[str] = field(default_factory=Counter)
 
     def name(self) -> str:
         """The name of the next chart."""
         return f"chart{len(self.charts) + 1}"
+
+    def anchor(self, word: str) -> str:
+        """An anchor that no other panel has."""
+        self.anchors[word] += 1
+        return f"{word}{self.anchors[word]}"
 
     def add(self, artist: Artist, chart: Chart) -> Html:
         """The figure of a chart, which is kept."""
@@ -106,17 +113,16 @@ def results_section(artist: Artist, runs: Sequence[Run], found: Comparisons, gal
     """A part for each panel with its chart, its table and its ratios; then ranks that are late, and pairs of hosts."""
     plain = [[row for row in run.records if not row.pair and not row.skew] for run in runs]
     charts = groups.by_panel(plain)
-    few = sum(len(run.records) for run in runs) <= MOST_ROWS
-    ratios_of = _by_panel(found) if few else {}
+    ratios_of = _by_panel(found) if artist.every_ratio else {}
     parts = []
-    for place, (panel, group) in enumerate(_panels(plain).items(), start=1):
+    for panel, group in _panels(plain).items():
         sides = charts.get(words_of(group[0].record))
         drawn = [gallery.add(artist, panel_chart(artist, gallery.name(), sides))] if sides else []
         shown = [page_html(summary.panel_page(group)), *_ratio_tables(ratios_of.get(panel))]
-        parts.append(_panel(f"panel{place}", title_of_panel(group[0].record), [*drawn, *shown]))
+        parts.append(_panel(gallery.anchor("panel"), title_of_panel(group[0].record), [*drawn, *shown]))
     worlds = [_scaling(artist, sides, gallery) for sides in groups.families(charts).values()]
-    others = [*_late(artist, runs, gallery), *_pairs(runs[-1].records)]
-    notes = [] if few else [tag("p", MANY, class_="note")]
+    others = [*_late(artist, runs, gallery), *_pairs(runs[-1].records, gallery)]
+    notes = [] if artist.every_ratio else [tag("p", MANY, class_="note")]
     return Section("results", "Latency and bandwidth", joined([*notes, *parts, *worlds, *others]))
 
 
@@ -163,10 +169,10 @@ def _late(artist: Artist, runs: Sequence[Run], gallery: Gallery) -> list[Html]:
     drawn = [gallery.add(artist, late_chart(artist, gallery.name(), sides)) for sides in found]
     late = skews.tables(cases(row for row in runs[-1].records if row.skew))
     shown = page_html(Page(tuple(late), notes_of([skews.READING])))
-    return [_panel("late", "Late ranks", [*drawn, shown])] if late else []
+    return [_panel(gallery.anchor("late"), "Late ranks", [*drawn, shown])] if late else []
 
 
-def _pairs(records: Sequence[Record]) -> list[Html]:
+def _pairs(records: Sequence[Record], gallery: Gallery) -> list[Html]:
     """Tables of pairs of hosts."""
     found = links.tables(cases(row for row in records if row.pair))
-    return [_panel("pairs", "Pairs of hosts", [page_html(Page(tuple(found)))])] if found else []
+    return [_panel(gallery.anchor("pairs"), "Pairs of hosts", [page_html(Page(tuple(found)))])] if found else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nights import sidecar
 from pages import read
 from replayed import a_launch
 from report.conftest import Write
@@ -66,3 +67,11 @@ def test_a_backend_that_was_wrong_in_a_launch_predicts_nothing(write: Write, tmp
     text = read(write(path, a_replay(tmp_path))).of("main")[0].text
     assert "nvrar: measured for TP 2" in text
     assert "nccl: measured" not in text
+
+
+def test_latencies_of_another_machine_predict_nothing(write: Write, tmp_path: Path) -> None:
+    run, replay = a_run(tmp_path), a_replay(tmp_path)
+    for gpu, count in (("H200", 1), ("H100", 0)):
+        run.with_suffix(".json").write_text(sidecar("2026-11-26T00:00:00+00:00", gpu=gpu))
+        replay.with_suffix(".json").write_text(sidecar("2026-11-26T00:00:00+00:00", gpu="H200"))
+        assert write(run, replay).count("Predicted: ") == count
