@@ -81,7 +81,8 @@ def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> 
     """Who is faster where, by how much, and how sure that is; what did not run, and what must not be compared."""
     last = runs[-1].records
     between = [f"A: {artist.runs[1]}, B: {artist.runs[0]}."] if artist.are_two else []
-    said = [*(lines_of(found.judged) if artist.are_two else []), *conclusions(last, artist.baseline)]
+    alone = conclusions(last, artist.baseline)
+    said = [*(lines_of(found.judged) if artist.are_two else []), *(f"{_within(artist)}{line}" for line in alone)]
     surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []
     warned = [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
     ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]
@@ -89,6 +90,11 @@ def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> 
     body = joined([*alarms, *_listed(said or ["There is nothing to compare: one backend was timed, or none."])])
     notes = notes_html(notes_of(between, surely, footing.remark(last)))
     return Section("summary", "Summary", joined([body, notes]))
+
+
+def _within(artist: Artist) -> str:
+    """What precedes a conclusion about the second of two runs alone."""
+    return "within A: " if artist.are_two else ""
 
 
 def _bad(records: Sequence[Record]) -> list[str]:
@@ -118,7 +124,11 @@ def results_section(artist: Artist, runs: Sequence[Run], found: Comparisons, gal
     for panel, group in _panels(plain).items():
         sides = charts.get(words_of(group[0].record))
         drawn = [gallery.add(artist, panel_chart(artist, gallery.name(), sides))] if sides else []
-        shown = [page_html(summary.panel_page(group)), *_ratio_tables(ratios_of.get(panel))]
+        shown = [
+            *_whose(artist, runs, group),
+            page_html(summary.panel_page(group)),
+            *_ratio_tables(ratios_of.get(panel)),
+        ]
         parts.append(_panel(gallery.anchor("panel"), title_of_panel(group[0].record), [*drawn, *shown]))
     worlds = [_scaling(artist, sides, gallery) for sides in groups.families(charts).values()]
     others = [*_late(artist, runs, gallery), *_pairs(runs[-1].records, gallery)]
@@ -130,6 +140,13 @@ def _panels(runs: Sequence[Sequence[Record]]) -> dict[Panel, list[CaseResult]]:
     """The panels of the last run, then those that only the one before it has."""
     first, last = (panels(cases(rows)) for rows in (runs[0], runs[-1]))
     return last | {panel: group for panel, group in first.items() if panel not in last}
+
+
+def _whose(artist: Artist, runs: Sequence[Run], group: Sequence[CaseResult]) -> Iterator[Html]:
+    """Which of two runs the table of a panel is of."""
+    if artist.are_two:
+        place = int(group[0].record in runs[1].files)
+        yield tag("p", f"Table: {artist.runs[place]}.", class_="note")
 
 
 def _by_panel(found: Comparisons) -> dict[Panel, Comparisons]:

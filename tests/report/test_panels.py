@@ -87,6 +87,10 @@ def test_of_two_runs_the_first_is_dashed_and_the_second_is_judged_by_it() -> Non
     assert [point.words for point in lines_of(chart, pane=1)["nccl", False].points] == ["slower than old"] * 2
     assert chart.views[LATENCY][1].shade is not None
     assert chart.strokes == ("old", "new")
+    assert [each.views[LATENCY][1].y for each in (chart, chart_of(ROWS))] == [
+        "speed-up over before",
+        "speed-up over nccl",
+    ]
 
 
 def test_the_lower_bound_is_a_line_of_its_own() -> None:
