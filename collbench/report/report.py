@@ -16,7 +16,15 @@ from collbench.report.looks import Looks
 from collbench.report.machines import Machines, apart
 from collbench.report.origins import data_section, machine_section
 from collbench.report.page import MARK, page_html
-from collbench.report.sections import MOST_ROWS, Gallery, Section, compared, results_section, summary_section
+from collbench.report.sections import (
+    MOST_ROWS,
+    Gallery,
+    Section,
+    compared,
+    results_section,
+    summary_section,
+    verdicts_section,
+)
 from collbench.report.timelines import history_section
 from collbench.results.best import check_name
 from collbench.results.facts import Facts
@@ -83,7 +91,9 @@ def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[s
     origin = [f"{names}: {inputs.rows:,} row{'s' * (inputs.rows != 1)}"]
     if request.only:
         origin.append(f"Rows with {words_of(request.only)}; gates judge all rows of their files.")
-    return page_html(title, origin, [*warned], sections, [*gallery.charts.values()], looks)
+    return page_html(
+        title, origin, [*warned], [*verdicts_section(sections), *sections], [*gallery.charts.values()], looks
+    )
 
 
 def _artist(inputs: Inputs, looks: Looks, baseline: str) -> Artist:

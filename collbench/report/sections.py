@@ -36,11 +36,13 @@ R = TypeVar("R", Comparison, Unjudged)
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor, its heading, and what stands below."""
+    """A part of the page: its anchor, its heading, and what stands below. ``verdicts`` are sentences that belong at the
+    head of the page, each with whether it is bad news."""
 
     anchor: str
     title: str
     body: Html
+    verdicts: tuple[tuple[str, bool], ...] = ()
 
     def html(self) -> Html:
         """As a landmark."""
@@ -68,6 +70,18 @@ class Gallery:
         """The figure of a chart, which is kept."""
         self.charts[chart.name] = chart
         return figure_html(chart, artist.looks.styles)
+
+
+def verdicts_section(sections: Sequence[Section]) -> list[Section]:
+    """The verdicts of these sections, each with a link to its own; [] without any."""
+    lines = [
+        tag(
+            "li", joined([tag("a", each.title, href=f"#{each.anchor}"), f": {words}"]), class_="bad" if is_bad else None
+        )
+        for each in sections
+        for words, is_bad in each.verdicts
+    ]
+    return [Section("verdicts", "Verdicts", tag("ul", *lines))] if lines else []
 
 
 def compared(artist: Artist, runs: Sequence[Run]) -> Comparisons:
@@ -132,6 +146,8 @@ def results_section(artist: Artist, runs: Sequence[Run], found: Comparisons, gal
         parts.append(_panel(gallery.anchor("panel"), title_of_panel(group[0].record), [*drawn, *shown]))
     worlds = [_scaling(artist, sides, gallery) for sides in groups.families(charts).values()]
     others = [*_late(artist, runs, gallery), *_pairs(runs[-1].records, gallery)]
+    if not [*parts, *others]:
+        parts = [tag("p", "No file has a row of a case.")]
     notes = [] if artist.every_ratio else [tag("p", MANY, class_="note")]
     return Section("results", "Latency and bandwidth", joined([*notes, *parts, *worlds, *others]))
 

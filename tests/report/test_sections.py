@@ -170,3 +170,7 @@ def test_of_two_runs_every_conclusion_and_table_says_whose_it_is(write: Write, t
     reader = report_of(write, tmp_path, [*two(), *only], two(factor=0.25))
     assert "within A: nvrar is faster than nccl at both sizes, 4.00× in the geometric mean" in listed(reader)
     assert [each.text for each in reader.of("p") if each.text.startswith("Table: ")] == ["Table: 1.", "Table: 0."]
+
+
+def test_a_file_without_rows_says_so(write: Write, tmp_path: Path) -> None:
+    assert "No file has a row of a case." in [each.text for each in report_of(write, tmp_path, []).of("p")]
