@@ -28,9 +28,8 @@ READING = (
     "Above 0 is slower. Bar: the interval over launches; shaded: the margin, within which a change does not matter."
 )
 
-Part = tuple[
-    Html, tuple[str, bool] | None
-]  # what is shown; its verdict, and whether it is bad news; None where check refuses to judge
+# What is shown; the verdict, and whether it is bad news; None where check refuses to judge.
+Part = tuple[Html, tuple[str, bool] | None]
 
 
 def gate_section(artist: Artist, files: Sequence[Path], two: Sequence[Path], gallery: Gallery) -> list[Section]:
