@@ -23,6 +23,19 @@ def machine_of(path: Path) -> str:
     return machine_in(known_facts(path, lambda words: None).values())
 
 
+def machine_of_run(run: Run) -> str:
+    """The machines that the sidecars of its files name; "" where none is known."""
+    return ", ".join(dict.fromkeys(filter(None, map(machine_of, dict.fromkeys(run.files.values())))))
+
+
+def unlike(before: Run, after: Run) -> list[str]:
+    """A warning where two runs, B before and A after, are known to be of different machines; else []."""
+    a, b = machine_of_run(after), machine_of_run(before)
+    if not a or not b or a == b:
+        return []
+    return [f"UNLIKE MACHINES: A ran on {a}, B on {b}; ratios between them compare machines."]
+
+
 def apart(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """The runs by machine, each file with its own; {} for none. Two runs stay together: they were given to be compared.
     Rows of an unknown machine belong to the only known one, if there is one."""

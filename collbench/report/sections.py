@@ -10,6 +10,7 @@ from typing import TypeVar
 from collbench.report.charts import Chart, figure_html
 from collbench.report.curves import Artist
 from collbench.report.late import late_chart
+from collbench.report.machines import unlike
 from collbench.report.markup import Html, joined, tag
 from collbench.report.panels import panel_chart, scaling_chart
 from collbench.report.tables import notes_html, page_html
@@ -98,7 +99,8 @@ def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> 
     alone = conclusions(last, artist.baseline)
     said = [*(lines_of(found.judged) if artist.are_two else []), *(f"{_within(artist)}{line}" for line in alone)]
     surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []
-    warned = [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
+    warned = unlike(*runs) if artist.are_two else []
+    warned += [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
     ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]
     alarms = _listed([*warned, *_bad(last), *ended], "bad")
     body = joined([*alarms, *_listed(said or ["There is nothing to compare: one backend was timed, or none."])])

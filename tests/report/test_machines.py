@@ -72,3 +72,12 @@ def test_a_baseline_of_one_machine_leaves_the_others_theirs(write: Write, tmp_pa
     assert "nvshmem is slower than mpi" in page
     with pytest.raises(UsageError, match="nvra"):
         write(*paths, baseline="nvra")
+
+
+def test_two_runs_of_unlike_machines_are_compared_with_a_warning(write: Write, tmp_path: Path) -> None:
+    one, other, like = (a_file(tmp_path, name, gpu, "nccl") for name, gpu in (("a", "A1"), ("b", "B2"), ("c", "A1")))
+    warning = "UNLIKE MACHINES: A ran on B2, B on A1; ratios between them compare machines."
+    assert [warning in [each.text for each in read(write(one, after)).of("li")] for after in (other, like)] == [
+        True,
+        False,
+    ]
