@@ -72,7 +72,7 @@ def _bounds(artist: Artist, sides: Sides, sizes: Sequence[int]) -> list[Line]:
 
 
 def _bound(artist: Artist, curve: Curve) -> Line:
-    points = [Point(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
+    points = [Point(x, y, words="computed, no median") for x, y in zip(curve.x, curve.y, strict=True)]
     return Line(BOUND, artist.looks.place((GREY, "_")), points)
 
 

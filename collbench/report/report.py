@@ -86,7 +86,7 @@ def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[s
         machine_section(files, warn),
         data_section(files, folder),
     ]
-    title = request.title or f"collbench: {readable(stem_of(inputs.files))}"
+    title = request.title or f"collbench: {_called(inputs.files)}"
     names = few([readable(path.name) for path in inputs.files], "file")
     origin = [f"{names}: {inputs.rows:,} row{'s' * (inputs.rows != 1)}"]
     if request.only:
@@ -134,6 +134,12 @@ def _of(section: Section, machine: str, place: int) -> Section:
 def _history(inputs: Inputs, only: Conditions, artist: Artist, gallery: Gallery) -> list[Section]:
     series = series_of(inputs.nights, keep=matcher(only)) if inputs.nights else []
     return [history_section(artist, series, gallery)] if series else []
+
+
+def _called(files: Sequence[Path]) -> str:
+    """The names of up to three files, of more the first and how many others there are."""
+    stems = list(dict.fromkeys(readable(path.stem) for path in files))
+    return " + ".join(stems) if len(stems) <= 3 else f"{stems[0]} and {len(stems) - 1} more files"
 
 
 def _names(inputs: Inputs) -> tuple[str, str]:

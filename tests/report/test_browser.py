@@ -138,7 +138,11 @@ def test_tables_are_filtered_and_numbers_listed(page: Browser, tmp_path: Path) -
         "95 % over launches",
         "5 to 95 % of samples",
         "launches",
+        "remark",
     ]
+    cells = "[...document.querySelector('.numbers table').tBodies[0].rows[0].cells]"
+    sides = page.run(f"{cells}.map((cell) => getComputedStyle(cell).textAlign)")
+    assert sides == ["left", "right", "right", "right", "right", "right", "left"]
 
 
 def test_panes_share_their_axis_whatever_each_has_on_it(page: Browser, tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_the_lower_bound_is_a_line_of_its_own() -> None:
     rows = [timed(10.0, bytes=size, bound_us=bound) for size, bound in ((4096, 1.0), (8192, 2.0))]
     line = lines_of(chart_of(rows), view=ALONE)[BOUND, False]
     assert [(point.x, point.y) for point in line.points] == [(4096, 1.0), (8192, 2.0)]
+    assert {point.words for point in line.points} == {"computed, no median"}
 
 
 def test_scaling_has_a_pane_for_each_size_over_ranks() -> None:
