@@ -107,6 +107,11 @@ def test_backends_are_switched_off_and_views_chosen(page: Browser, tmp_path: Pat
 
 def test_the_keyboard_reaches_every_point_and_sorts_tables(page: Browser, tmp_path: Path) -> None:
     opened(page, a_report(tmp_path))
+    page.wait("document.querySelector('.pane svg').ariaHidden === 'true'")
+    named = page.run("['role', 'aria-label'].map((each) => document.querySelector('.pane').getAttribute(each))")
+    assert named[0] == "application"
+    assert named[1].startswith("all-reduce of ")
+    assert "latency (µs). Arrow keys move" in named[1]
     page.run("document.querySelector('.pane[tabindex]').focus()")
     page.press("ArrowRight")
     page.wait("!document.getElementById('hover').hidden")
