@@ -95,7 +95,8 @@ def compared(artist: Artist, runs: Sequence[Run]) -> Comparisons:
 def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> Section:
     """Who is faster where, by how much, and how sure that is; what did not run, and what must not be compared."""
     last = runs[-1].records
-    between = [f"A: {artist.runs[1]}, B: {artist.runs[0]}."] if artist.are_two else []
+    same = "collbench compare A B has the same ratios"
+    between = [f"A: {artist.runs[1]}, B: {artist.runs[0]}; {same}."] if artist.are_two else []
     alone = conclusions(last, artist.baseline)
     said = [*(lines_of(found.judged) if artist.are_two else []), *(f"{_within(artist)}{line}" for line in alone)]
     surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []

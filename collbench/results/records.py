@@ -169,7 +169,10 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
     if REPLAY in header:
         raise UsageError(f"{path} has steps of `collbench llm replay`, not cases of a sweep; give a file of a sweep.")
     if missing:
-        raise UsageError(f"{path} is not a results file of collbench: it has no column {missing[0]!r}.")
+        raise UsageError(
+            f"{path} is not a results file of collbench: it has no column {missing[0]!r}; "
+            "collbench import reads those of other tools."
+        )
     if unknown:
         raise UsageError(
             f"{path} was written by a newer collbench: column {unknown[0]!r} is unknown; upgrade collbench."

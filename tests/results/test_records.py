@@ -101,7 +101,11 @@ def test_params_are_taken_apart() -> None:
     ("text", "words"),
     [
         ("", "r.csv is empty: .* run the sweep again"),
-        ("size,time\n8,9.5\n", "r.csv is not a results file of collbench: it has no column 'run_id'"),
+        (
+            "size,time\n8,9.5\n",
+            "r.csv is not a results file of collbench: it has no column 'run_id'; "
+            "collbench import reads those of other tools",
+        ),
         ("\n", "not a results file"),
         (SCHEMA.replace(",busbw_gb_s", "") + "\n", "no column 'busbw_gb_s'"),
         (SCHEMA[:-3], "no column 'wrong'"),
