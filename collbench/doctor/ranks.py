@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 from mpi4py import MPI
 
-from collbench.doctor import traps
+from collbench.doctor import settings, traps
 from collbench.doctor.findings import Finding, bad, fine, note, show
 from collbench.host import probes
 from collbench.host.environment import loaded_libraries
 from collbench.host.gpus import gpu_missing
 from collbench.host.probes import Host, Process
+from collbench.host.settings import conflicts, given
 from collbench.host.transports import UNKNOWN, merged
 from collbench.printer.forms import Form
 from collbench.ranks.watchdog import AtEnd, Watchdog
@@ -74,13 +75,15 @@ def _together(everyone: World, network: str, host: Host) -> list[Finding]:
     ranks: list[Process] = everyone.comm.allgather(probes.process(os.environ, mpi_facts()))
     gathered: list[Host | None] = everyone.comm.allgather(host if everyone.local_rank == 0 else None)
     hosts = [each for each in gathered if each is not None]
-    soft = [traps.lab(ranks), traps.hidden_gpus(ranks)]
+    soft = [traps.lab(ranks), traps.hidden_gpus(ranks), settings.disagreement(conflicts(os.environ))]
     if gpu_missing() is None:
         soft.append(traps.bootstrap(host[0], len(hosts), os.environ))
     for node, reaches in hosts[1:]:  # examine() has checked the host of rank 0
         soft += [traps.locked(node, network), *traps.fabric_reach(reaches, node), traps.clocks([node])]
     wrong = [finding for finding in soft if finding and finding.cure]
-    return [traps.node_map(ranks), traps.agreement(ranks), traps.cores(ranks), *wrong]
+    arrived = settings.arrival(ranks, given(os.environ))
+    found = [traps.node_map(ranks), traps.agreement(ranks), traps.cores(ranks), *([arrived] if arrived else [])]
+    return [*found, *wrong]
 
 
 class _Trial:

@@ -16,7 +16,9 @@ from typing import Any
 
 from collbench.host import procfs
 from collbench.host.gpus import gpu_count
+from collbench.host.maps import MAPS, mapped_files
 from collbench.host.procfs import ROOT
+from collbench.host.settings import seen
 
 SYS = Path("/sys/class")
 # Bits of nvmlDeviceGetCurrentClocksEventReasons (nvml.h) that lower the clocks under load.
@@ -24,6 +26,8 @@ THROTTLES = {
     0x08: "hardware slowdown", 0x20: "software thermal slowdown", 0x40: "hardware thermal slowdown",
     0x80: "power brake", 0x04: "software power cap",
 }  # fmt: skip
+# What an MPI loads for its network, and Cray MPICH for the memory of NVIDIA's GPUs.
+LIBRARIES = ("libfabric.so", "libmpi_gtl_cuda.so")
 _CONTAINERS = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "SHIFTER_RUNTIME")
 _CONTAINER_FILES = (".dockerenv", "run/.containerenv")
 
@@ -83,7 +87,8 @@ Host = tuple[Node, tuple[Reach, ...]]
 @dataclass(frozen=True)
 class Process:
     """A rank: its host, the result of ``world.mpi_facts``, the cores it may run on, and the GPUs it may use;
-    ``machine`` is the same on hosts that share a kernel."""
+    ``machine`` is the same on hosts that share a kernel. ``settings``: its variables of communication libraries;
+    ``loaded``: which of LIBRARIES it has loaded."""
 
     host: str
     mpi: Mapping[str, Any]
@@ -91,6 +96,8 @@ class Process:
     gpus: int
     visible: str | None
     machine: str
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    loaded: frozenset[str] = frozenset()
 
 
 def nics(sys_class: Path = SYS) -> tuple[Nic, ...]:
@@ -216,7 +223,14 @@ def plain(node: Node) -> dict[str, Any]:
 def process(variables: Mapping[str, str], mpi: Mapping[str, Any]) -> Process:
     """This process; ``mpi`` is the result of ``world.mpi_facts``."""
     cores = tuple(sorted(os.sched_getaffinity(0)))
-    return Process(platform.node(), mpi, cores, gpu_count(), variables.get("CUDA_VISIBLE_DEVICES"), machine())
+    visible = variables.get("CUDA_VISIBLE_DEVICES")
+    return Process(platform.node(), mpi, cores, gpu_count(), visible, machine(), seen(variables), loaded())
+
+
+def loaded(maps: Path = MAPS) -> frozenset[str]:
+    """Which of LIBRARIES this process has loaded."""
+    files = [Path(path).name for path in mapped_files(maps)]
+    return frozenset(name for name in LIBRARIES if any(file.startswith(name) for file in files))
 
 
 def machine(root: Path = ROOT) -> str:

@@ -15,10 +15,12 @@ from collbench.host.shipped import shipped
 PLACES = ("anywhere", "one node", "several nodes")
 KEYS: dict[str, type] = {
     "about": str, "like": str, "gpus_per_node": int, "ranks_per_node": int, "needs": list, "before": list,
-    "launch": list, "collbench": list, "slurm": dict, "variables": dict,
+    "launch": list, "collbench": list, "slurm": dict, "variables": dict, "open": list,
 }  # fmt: skip
 TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
-SETTING_KEYS: dict[str, type] = {"value": str, "why": str, "source": str, "confirmed": bool, "where": str}
+SETTING_KEYS: dict[str, type] = {
+    "value": str, "why": str, "source": str, "confirmed": bool, "where": str, "keep": bool, "elsewhere": bool,
+}  # fmt: skip
 ASKED = ("time", "account", "qos", "partition")  # directives that a user may set
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _DIRECTIVE = re.compile(r"[a-z][a-z-]*")
@@ -29,7 +31,8 @@ class Setting:
     """An environment variable of the job: its value (None: the job unsets it), the reason, and the source of both.
 
     ``confirmed``: the source is a document of the vendor, the site or the library, not a script found in use.
-    ``where`` is one of PLACES.
+    ``where`` is one of PLACES; ``unset_elsewhere``: jobs to which it does not apply unset the variable. ``keep``: a
+    value that the environment has, from a module for example, stays.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Setting:
     source: str
     confirmed: bool
     where: str = "anywhere"
+    keep: bool = False
+    unset_elsewhere: bool = False
 
     def applies(self, nodes: int) -> bool:
         """Whether a job on that many nodes sets or unsets it."""
@@ -49,8 +54,8 @@ class Profile:
     """A cluster: directives of a job by name (``slurm``), lines of shell that run first (``before``), and the commands
     that start the ranks (``launch``) and collbench (``collbench``; () is this Python).
 
-    ``needs``: directives that the user must give. In ``slurm``, {gpus} stands for the number of GPUs per node; a
-    directive with it is omitted on nodes without GPUs.
+    ``needs``: directives that the user must give; ``unsettled``: what no document says, for the user to find out. In
+    ``slurm``, {gpus} stands for the number of GPUs per node; a directive with it is omitted on nodes without GPUs.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Profile:
     collbench: tuple[str, ...] = ()
     slurm: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
+    unsettled: tuple[str, ...] = ()
 
 
 def folder() -> Path:
@@ -100,6 +106,7 @@ def load(path: Path) -> Profile:
         collbench=tuple(content.get("collbench", ())),
         slurm={name: value for name, value in content.get("slurm", {}).items() if value is not None},
         settings=tuple(content.get("variables", {}).values()),
+        unsettled=tuple(content.get("open", ())),
     )
 
 
@@ -161,4 +168,9 @@ def _setting(path: Path, name: str, content: object) -> Setting:
             raise UsageError(f"{where}: {key} = {value!r} is not {TYPE_NAMES[wanted]}; write numbers as strings.")
     place = pick(f"place of {where}", content.get("where", "anywhere"), PLACES)
     value = None if content["value"] is False else content["value"]
-    return Setting(name, value, content["why"], content["source"], content["confirmed"], place)
+    keep, elsewhere = content.get("keep", False), content.get("elsewhere", True)
+    if elsewhere is True and "elsewhere" in content:
+        raise UsageError(f"{where}: elsewhere = true says nothing; write false, which unsets the variable, or omit it.")
+    if keep and value is None:
+        raise UsageError(f"{where}: keep = true and value = false contradict each other; omit one of them.")
+    return Setting(name, value, content["why"], content["source"], content["confirmed"], place, keep, not elsewhere)

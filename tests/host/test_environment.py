@@ -30,6 +30,8 @@ SECRETS = {
     "HOME": "planted-7",
     "MY_NCCL_DEBUG": "planted-8",
     "nccl_debug": "planted-9",
+    "COLLBENCH_GIVEN": "FI_Api_Key\tplanted-12",
+    "COLLBENCH_CONFLICTS": "FI_Api_Key\tplanted-13\tx\tkept",
     "OMPI_MCA_orte_hnp_uri": "planted-10",  # a launcher's own address, other in every run
     "COLLBENCH_CHILD": '{"variables": {"AWS_SECRET_ACCESS_KEY": "planted-11"}}',
 }

@@ -31,6 +31,7 @@ def test_every_setting_of_ours_has_its_reason_and_its_source(name: str) -> None:
     for setting in profile.settings:
         assert len(setting.why) > 10, setting
         assert len(setting.source) > 3, setting
+        assert not setting.confirmed or re.search(r"\d", setting.source), f"of which date or version? {setting}"
 
 
 def test_the_profiles_that_are_promised() -> None:
@@ -41,6 +42,16 @@ def test_a_network_is_not_forced_upon_one_node() -> None:
     for name in names():
         set_on_one = {setting.name for setting in find(name).settings if setting.applies(1)}
         assert not set_on_one & {"NCCL_NET", "NVSHMEM_REMOTE_TRANSPORT", "FI_PROVIDER"}, name
+
+
+def test_a_module_does_not_force_a_network_upon_one_node() -> None:
+    (net,) = (setting for setting in find("slingshot").settings if setting.name == "NCCL_NET")
+    assert net.unset_elsewhere
+
+
+def test_values_that_nobody_confirms_give_way_to_those_of_the_site() -> None:
+    named = [setting for setting in find("vista").settings if setting.name.endswith("IFNAME")]
+    assert [(setting.confirmed, setting.keep) for setting in named] == [(False, True)] * 2
 
 
 def test_no_profile_hides_the_other_gpus_of_a_node_from_a_rank() -> None:
@@ -109,6 +120,9 @@ def test_it_is_found_by_its_path(tmp_path: Path) -> None:
         (GOOD + SETTING.replace("true", "'yes'"), "confirmed = 'yes' is not true or false"),
         (f"{GOOD}{SETTING}where = 'two nodes'", "unknown place"),
         (f"{GOOD}{SETTING}wher = 'one node'", "did you mean 'where'"),
+        (f"{GOOD}{SETTING}elsewhere = true", "elsewhere = true says nothing"),
+        (f"{GOOD}{SETTING}keep = 1", "keep = 1 is not true or false"),
+        (GOOD + SETTING.replace('"1"', "false") + "keep = true", "contradict each other"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, words: str) -> None:
