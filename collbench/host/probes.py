@@ -70,7 +70,7 @@ class Reach:
 @dataclass(frozen=True)
 class Node:
     """A host. ``locked_bytes`` is how much memory a process may lock, None if unlimited; ``container`` identifies the
-    container of this process, if any."""
+    container of this process, if any; ``rendezvous_get`` is the property of Slingshot's driver."""
 
     host: str
     cores: int
@@ -79,6 +79,7 @@ class Node:
     interfaces: tuple[str, ...]
     locked_bytes: int | None
     container: str | None
+    rendezvous_get: bool | None = None
 
 
 Host = tuple[Node, tuple[Reach, ...]]
@@ -149,10 +150,11 @@ def container(variables: Mapping[str, str], root: Path = ROOT) -> str | None:
     return by_variable or next((f"/{name}" for name in _CONTAINER_FILES if (root / name).exists()), None)
 
 
-def nccl_plugins(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Network plugins that NCCL would find by LD_LIBRARY_PATH."""
-    folders = [Path(folder) for folder in variables.get("LD_LIBRARY_PATH", "").split(":") if folder]
-    return tuple(str(path) for folder in folders for path in sorted(folder.glob("libnccl-net*.so*")))
+def rendezvous_get(sys_class: Path = SYS) -> bool | None:
+    """Whether a Slingshot adapter of this host gets messages by rendezvous in hardware, which Slurm's and PBS's option
+    disable_rdzv_get switches off for a job; None without such an adapter."""
+    found = [procfs.text(path) for path in sorted(sys_class.glob("cxi/*/device/properties/rdzv_get_en"))]
+    return any(text != "0" for text in found) if found else None
 
 
 def locked_bytes() -> int | None:
@@ -212,6 +214,7 @@ def node(variables: Mapping[str, str]) -> Node:
         interfaces=interfaces(),
         locked_bytes=locked_bytes(),
         container=container(variables),
+        rendezvous_get=rendezvous_get(),
     )
 
 

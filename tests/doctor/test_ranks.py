@@ -19,11 +19,14 @@ def found(text: str) -> dict[str, dict[str, Any]]:
 
 
 def test_ranks_of_a_launcher_are_seen_together(mpi: Mpi) -> None:
-    ran = mpi.run("doctor", "--json", ranks=3)
+    noted = {"COLLBENCH_CONFLICTS": "NCCL_X\t0\t1\toverruled", "COLLBENCH_GIVEN": "NCCL_X\t1", "NCCL_X": "2"}
+    ran = mpi.run("doctor", "--json", ranks=3, **noted)
     assert ran.code == 0, ran.out
     reported = found(ran.out)
     assert reported["ranks"]["found"].endswith(": 3")
     assert reported["MPI of the ranks"]["found"].startswith("the same on all: ")
+    assert reported["settings"]["found"] == "NCCL_X=0 of the environment gives way to 1"
+    assert reported["settings of the ranks"]["found"] == "NCCL_X is 2 on every rank, 1 in the script"
     assert reported["MPI threads"]["found"] in ("single", "funneled", "serialized", "multiple")
     assert reported["cores"]["grade"] in ("fine", "note")
 
