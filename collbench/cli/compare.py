@@ -31,22 +31,25 @@ def compare(
     files, also the cases that only one of them has.
     """
     from collbench.registry import form_in
+    from collbench.results.footing import level_sides
     from collbench.results.records import jobs, load, without_samples
     from collbench.results.selection import select
+    from collbench.views import footing
     from collbench.views.comparison import compare_backends, compare_files, names_of
     from collbench.views.multicast import remark
     from collbench.views.ratios import page, plain
 
     paths = without_samples(path for path in (a, b) if path)
-    one, *other = [select(load(path), only) for path in paths]
-    known = {record.backend for record in [*one, *(other[0] if other else [])]}
+    one, *other = level_sides([select(load(path), only) for path in paths])
+    everything = [*one, *(other[0] if other else [])]
+    known = {record.backend for record in everything}
     chosen = tuple(form_in(name, known) for name in names_of(names or ""))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     if found.judged or found.unjudged or found.alone:
-        shown = page(found, remark([*one, *(other[0] if other else [])]))
+        shown = page(found, [*footing.statement(found.records), *remark(everything)])
         click.echo(printed(shown, plain(found), form.chosen))
         forms.publish(f"collbench compare: {', '.join(map(str, paths))}", shown, os.environ)
-    for words in jobs([*one, *(other[0] if other else [])]):
+    for words in jobs(everything):
         click.echo(f"skipped: {words}", err=True)
     if not found.judged:
         raise UsageError(f"{' and '.join(map(str, paths))}: no case was timed on both sides.")

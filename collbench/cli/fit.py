@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,14 +65,19 @@ def fit(
     from collbench.fit.files import fit_file
     from collbench.fit.report import page
     from collbench.fit.values import plain
+    from collbench.results.footing import level
     from collbench.results.records import load, without_samples
     from collbench.results.selection import select
+    from collbench.tables import notes_of
+    from collbench.views import footing
 
     files = without_samples(dict.fromkeys(results))
-    fittings = [fit_file(path, _chosen(select(load(path), only), names or "", path)) for path in files]
+    fittings = [fit_file(path, _chosen(select(level(load(path)), only), names or "", path)) for path in files]
     if output:
         _draw(fittings, output)
-    shown = page(fittings, cases)
+    rows = [row for each in fittings for row in each.records]
+    found = page(fittings, cases)
+    shown = replace(found, notes=(*found.notes, *notes_of(footing.remark(rows))))
     click.echo(printed(shown, plain(fittings, cases) if form.as_json else None, form.chosen))
     forms.publish(f"collbench fit: {', '.join(map(str, files))}", shown, os.environ)
 

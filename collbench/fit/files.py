@@ -26,6 +26,11 @@ class Fitting:
     fits: tuple[Fit, ...]
     unfitted: tuple[tuple[str, str], ...]
 
+    @property
+    def records(self) -> list[Record]:
+        """The rows that were fitted."""
+        return [row for fit in self.fits for case in fit.curve.cases for row in case.timed]
+
     def errors(self, of_worlds: bool) -> list[float]:
         """All errors at held-out sizes, or in held-out worlds."""
         found = [fit.by_world if of_worlds else fit.by_size for fit in self.fits]

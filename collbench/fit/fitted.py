@@ -11,6 +11,7 @@ from collbench.fit.estimate import Estimate, check_request
 from collbench.fit.fitting import fit_curve
 from collbench.fit.law import Law
 from collbench.fit.measured import check_alike, timed_cases
+from collbench.results.footing import foreign_kind
 from collbench.results.records import Record
 
 
@@ -49,5 +50,6 @@ class FittedRows:
 
     def _law(self, operation: str) -> Law:
         if operation not in self._laws:
-            self._laws[operation] = fit_curve(self._curve(operation), self.origin).law
+            curve = self._curve(operation)
+            self._laws[operation] = fit_curve(curve, f"{self.origin}{foreign_kind(curve.cases[0].record)}").law
         return self._laws[operation]

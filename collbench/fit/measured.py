@@ -15,6 +15,7 @@ from collbench.fit.estimate import ASSUMED, MEASURED, AmbiguousError, Estimate, 
 from collbench.plan.layout import VIRTUAL
 from collbench.plan.sizes import format_size
 from collbench.results.cases import CaseResult, cases
+from collbench.results.footing import foreign_kind
 from collbench.results.records import Record
 from collbench.results.statistics import CONFIDENCE, mean_interval
 from collbench.tables import counted
@@ -87,7 +88,8 @@ class Measured:
         middle = case.median() or math.nan
         low, high = range_of(case)
         virtual = case.record.fabric.endswith(VIRTUAL)  # links of one host, which say nothing of a network
-        source = f"{self.origin} {self.backend}{' on virtual nodes' * virtual} {format_size(case.record.bytes)}"
+        where = f"{self.origin} {self.backend}{foreign_kind(case.record)}{' on virtual nodes' * virtual}"
+        source = f"{where} {format_size(case.record.bytes)}"
         return Estimate(middle, min(low, middle), max(high, middle), ASSUMED if virtual else MEASURED, source)
 
 

@@ -15,6 +15,7 @@ from collbench.fit.forecasts import parse_forecast
 from collbench.fit.measured import Measured, timed_cases
 from collbench.fit.profiles import PROFILES, Profiled
 from collbench.plan.layout import VIRTUAL
+from collbench.results.footing import level
 from collbench.results.records import Record, load
 from collbench.results.selection import select
 
@@ -55,7 +56,7 @@ def rows_of(text: str) -> tuple[tuple[Record, ...], str, str]:
     if not (sign and backend and path):
         raise UsageError(f"{text!r} names no backend; write FILE#BACKEND.")
     conditions = [_condition(part) for part in query.split(",") if part]
-    records = load(Path(path))
+    records = level(load(Path(path)))
     kept = select([row for row in records if not row.is_job], conditions)
     if not kept:
         raise UsageError(f"{path} has no rows; run the sweep again.")

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean, median, median_low
 
 from collbench.plan.layout import BETWEEN
@@ -36,7 +37,7 @@ class Links:
 
     cases: tuple[CaseResult, ...]
 
-    @property
+    @cached_property
     def pairs(self) -> dict[str, CaseResult]:
         """The cases by pair."""
         return {case.record.pair: case for case in self.cases}

@@ -27,7 +27,8 @@ def title_of(record: Record) -> str:
     """A panel's title: collective, rows, type, ranks and nodes, fabric, mode, skew."""
     virtual = "virtual " if record.fabric.endswith(VIRTUAL) else ""
     what = filter(None, [record.collective, rows_words(record.hidden), record.dtype, record.op])
-    where = f"{_counted(record.ranks, 'rank')} on {_counted(record.nodes, f'{virtual}node')} ({record.fabric})"
+    network = f" ({record.fabric})" if record.fabric else ""
+    where = f"{_counted(record.ranks, 'rank')} on {_counted(record.nodes, f'{virtual}node')}{network}"
     where = " · ".join(filter(None, [where, groups_words(record.groups), record.pair]))
     how = [record.mode, *(["cold"] if record.cache == "cold" else [])]
     how += filter(None, ["in place" if record.in_place else "", skew_words(record.skew)])

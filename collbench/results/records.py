@@ -47,6 +47,10 @@ class Record:
     the arrival of the last rank, but for ``latency_us_mean``, of which each rank's time begins with its own arrival;
     ``first_us_median`` is from the arrival of the first rank, and bandwidths and ``bound_us``, which are of ranks that
     arrive together, are None.
+
+    A row of another tool, from `collbench import`, has ``tool`` and ``statistic`` in ``params``, and is not proven.
+    Its samples are means over ``calls``: with the slowest rank's, ``latency_us_median`` is that of its only sample; a
+    tool's figure that is another one, such as a mean over ranks, is ``latency_us_mean``, with an empty median.
     """
 
     run_id: str

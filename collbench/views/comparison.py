@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from collbench.errors import UsageError, pick
 from collbench.results.best import Best, best_of, check_name, family_of, members
 from collbench.results.cases import LATENCY, CaseResult, cases, median_over
+from collbench.results.footing import kinds_of, unlike
 from collbench.results.mismatch import mismatch_of
 from collbench.results.pairs import pairs, ratio_between, ratio_within
 from collbench.results.panels import panel_of
@@ -25,7 +26,8 @@ Judge = Callable[[str, str, CaseResult, CaseResult, int], "Comparison"]  # the n
 @dataclass(frozen=True)
 class Comparison:
     """One case on two sides. ``record`` is a row of side a; medians over launches are in microseconds; ``mismatch`` is
-    why the ratio is not meaningful, or ""; ``best`` are the sides that are the best of a family, with their choice."""
+    why the ratio is not meaningful, or ""; ``best`` are the sides that are the best of a family, with their choice;
+    ``rows`` those of both sides, and ``kinds`` what the latency of each is, in words."""
 
     record: Record
     a: str
@@ -35,6 +37,8 @@ class Comparison:
     ratio: Ratio
     mismatch: str = ""
     best: tuple[Best, ...] = ()
+    rows: tuple[Record, ...] = ()
+    kinds: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class Comparisons:
     unjudged: tuple[Unjudged, ...] = ()
     alone: tuple[Unjudged, ...] = ()
 
+    @property
+    def records(self) -> list[Record]:
+        """The rows of the cases with a latency on both sides."""
+        return [row for each in self.judged for row in each.rows]
+
 
 def default_baseline(names: Iterable[str]) -> str | None:
     """The baseline among ``names``: NCCL, else MPI, else the first by name; None if there are none."""
@@ -88,8 +97,10 @@ def _between(a: str, b: str, mine: CaseResult, theirs: CaseResult, together: int
 
 def _comparison(a: str, b: str, mine: list[Record], theirs: list[Record], found: Ratio) -> Comparison:
     words = mismatch_of([*((a, record) for record in mine), *((b, record) for record in theirs)])
+    words = words or unlike(a, mine, b, theirs)
     a_us, b_us = (median_over(side, LATENCY) or 0.0 for side in (mine, theirs))
-    return Comparison(mine[0], a, b, a_us, b_us, found, words)
+    kinds = (kinds_of(mine), kinds_of(theirs))
+    return Comparison(mine[0], a, b, a_us, b_us, found, words, rows=(*mine, *theirs), kinds=kinds)
 
 
 def _is_missed(mine: CaseResult | None, theirs: CaseResult | None) -> bool:

@@ -18,7 +18,19 @@ from collbench.results.pairs import Fastest, fastest
 from collbench.results.panels import labels_of, panels, rows_of
 from collbench.results.records import Record
 from collbench.results.verdicts import RUNS_DIFFER
-from collbench.views import coverage, groups, lines, link_chart, numbers, page, skew_chart, speedups, tiles, winners
+from collbench.views import (
+    coverage,
+    footing,
+    groups,
+    lines,
+    link_chart,
+    numbers,
+    page,
+    skew_chart,
+    speedups,
+    tiles,
+    winners,
+)
 from collbench.views.comparison import default_baseline
 from collbench.views.curves import Curve, Flaw
 from collbench.views.groups import Groups, Sides, every, rows_in
@@ -35,6 +47,7 @@ from collbench.views.titles import title_of
 
 # How to read each kind of chart, for its foot.
 LATENCIES = "Median over launches of each launch's median; band or bar: 5th to 95th percentile of its samples."
+FOREIGN = "Median over launches; band or bar: 5th to 95th percentile of a launch's samples, where these are known."
 BANDWIDTH = "Median over launches of each launch's bus bandwidth, as nccl-tests defines it."
 PEAKS = "Peak: data sheet, out of one GPU; reduction in the switch may exceed it."
 FLAWED = "Marks of cases without a latency: size and backend; their height has no meaning."
@@ -82,6 +95,7 @@ class Studio:
             *said,
             *(f"{name}{_source(side, self.facts)}" for name, side in named),
             reading,
+            *footing.remark(rows_in(sides)),
             *remark(rows_in(sides)),
         ]
         whole = self.dress.title or title
@@ -142,9 +156,14 @@ def _speedups(studio: Studio, sides: Sides) -> tuple[Speedups, str]:
     return Speedups(speedups.curves(found, sizes), f"speed-up over {base}"), "\n".join(parts)
 
 
+def _latencies(sides: Sides) -> str:
+    """How to read latencies; those of other tools are no medians over samples."""
+    return FOREIGN if footing.has_foreign(rows_in(sides)) else LATENCIES
+
+
 def _latency_chart(studio: Studio, sides: Sides) -> Figure:
     below, words = _speedups(studio, sides)
-    frame = studio.frame(sides, "\n".join(filter(None, [LATENCIES, words, *_flawed(sides)])))
+    frame = studio.frame(sides, "\n".join(filter(None, [_latencies(sides), words, *_flawed(sides)])))
     bounds = numbers.bounds(rows_in(sides), sizes_of(every(sides)))
     return lines.latency_chart(frame, _lines(studio, sides, "bytes", numbers.latencies), bounds, below)
 
@@ -164,7 +183,7 @@ def _scaling_chart(studio: Studio, sides: Sides) -> Figure:
     }
     nodes = {case.record.ranks: case.record.nodes for case in every(shown)}
     differing = nodes if len(set(nodes.values())) > 1 else {}
-    frame = studio.frame(shown, "\n".join([LATENCIES, *_flawed(shown)]))
+    frame = studio.frame(shown, "\n".join([_latencies(shown), *_flawed(shown)]))
     return lines.scaling_chart(frame, by_size, differing)
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from collbench.errors import UsageError, pick
 from collbench.results.facts import Facts
+from collbench.results.footing import level_sides
 from collbench.results.frames import records_of
 from collbench.results.records import FACTS, Record
 from collbench.views.comparison import compare_backends, compare_files, names_of
@@ -20,7 +21,7 @@ from collbench.views.ratios import plain
 from collbench.views.runs import Run, known_facts
 
 _TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "skew", "a", "b", "verdict", "covers", "mismatch",
-         "a_status", "b_status", "reason")  # fmt: skip
+         "a_status", "b_status", "reason", "a_latency", "b_latency")  # fmt: skip
 DTYPES = {
     **dict.fromkeys(_TEXT, "string"),
     **dict.fromkeys(("bytes", "ranks", "nodes"), "int64"),
@@ -49,8 +50,9 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         ``covers``: what the interval holds for, launches like these; between two runs it does not cover what varies
         from run to run; ``mismatch``: why the ratio is not meaningful, if so. Cases without a latency on a side, or of
         which only a or b has rows, come last, with ``a_status``, ``b_status`` and ``reason``, and without ratio and
-        verdict. Text is ``string``, sizes and counts are ``int64`` or ``Int64``, other numbers ``float64``,
-        ``in_place`` is ``bool``.
+        verdict. ``a_latency`` and ``b_latency`` say what a latency is: rows of another tool that has means over ranks
+        alone are compared by means. Text is ``string``, sizes and counts are ``int64`` or ``Int64``, other numbers
+        ``float64``, ``in_place`` is ``bool``.
 
     Raises UsageError for an unknown backend, for a number of backends other than two, for rows of several runs that
     contain the same case, and if no case was run on both sides.
@@ -62,8 +64,8 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         [[2.251, 9.311, 0.242, 'faster']]
     """
     names = names_of(backends)
-    one = records_of(a)
-    found = compare_backends(one, names) if b is None else compare_files(one, records_of(b), names)
+    one, *other = level_sides([records_of(each) for each in (a, b) if each is not None])
+    found = compare_files(one, other[0], names) if other else compare_backends(one, names)
     rows = plain(found)
     if not (found.judged or found.unjudged):
         raise UsageError("no case was timed on both sides; compare rows that differ only in backend or run.")
@@ -102,7 +104,9 @@ def plot(
         ['bandwidth', 'best', 'latency']
         >>> figures["latency"].savefig("latency.png")
     """
-    runs = [run_of(each) for each in (frame, after) if each is not None]
+    given = [each for each in (frame, after) if each is not None]
+    levelled = level_sides([records_of(each) for each in given])
+    runs = [run_of(each, rows) for each, rows in zip(given, levelled, strict=True)]
     dress = Dress(baseline, title, COLUMNS[pick("width", width, COLUMNS)] if width else SCREEN)
     with look(dress.page):
         figures = {chart.name: chart.figure for chart in charts(runs, dress)}
@@ -111,9 +115,8 @@ def plot(
     return figures
 
 
-def run_of(frame: pd.DataFrame) -> Run:
-    """The rows of a frame as a run, with files and facts where they are known. Raises UsageError as `plot` does."""
-    records = records_of(frame)
+def run_of(frame: pd.DataFrame, records: Sequence[Record]) -> Run:
+    """The rows of a frame as a run, with files and facts where they are known; ``records`` are those that are drawn."""
     sources = frame["source"].fillna("").astype(str).tolist() if "source" in frame.columns else []
     files = {record: Path(source) for record, source in zip(records, sources, strict=False) if source}
     return Run(records, files, _given_facts(frame, records) or _facts_beside(files))

@@ -10,7 +10,7 @@ from collbench.results.cases import CaseResult, cases
 from collbench.results.panels import panels, rows_of
 from collbench.results.records import Record
 from collbench.views.naming import Words, words_of
-from collbench.views.numbers import Group, cells_of, names_of_cells, of_size, sizes_of
+from collbench.views.numbers import Group, cells_of, names_of_cells
 
 Sides = tuple[Group, ...]  # the cases of each run, in the order of the runs; [] where a run has none
 Groups = dict[Words, Sides]  # the cases of each chart of a kind, by the words for its file name
@@ -72,8 +72,10 @@ def _is_contest(group: Group) -> bool:
 
 def scaling_sizes(group: Group) -> list[int]:
     """Of the sizes timed on several numbers of ranks: the smallest, the middle one, the largest, and 1 MiB."""
-    ranks = {size: {ranks for _, ranks in cells_of(of_size(group, size), "ranks")} for size in sizes_of(group)}
-    sizes = [size for size, some in ranks.items() if len(some) > 1]
+    ranks: dict[int, set[int]] = {}
+    for record in (case.record for case in group if case.timed):
+        ranks.setdefault(record.bytes, set()).add(record.ranks)
+    sizes = sorted(size for size, some in ranks.items() if len(some) > 1)
     wanted = {sizes[0], sizes[len(sizes) // 2], sizes[-1], MIB} if sizes else set()
     return [size for size in sizes if size in wanted]
 

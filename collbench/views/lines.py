@@ -69,7 +69,8 @@ def _draw_latency(axes: Axes, frame: Frame, lines: Lines, bounds: Sequence[Curve
     draw(axes, frame, lines.curves)
     scales.latency_axis(axes, [*_numbers([*lines.curves, *bounds]), *_ends(lines.curves)])
     draw_flaws(axes, frame, lines.curves, lines.flaws)
-    _label(axes, frame, "latency (µs)\nmedian and 5 to 95 % of samples", height)
+    banded = any(map(math.isfinite, (low for curve in lines.curves for low in curve.low)))
+    _label(axes, frame, "latency (µs)" + "\nmedian and 5 to 95 % of samples" * banded, height)
 
 
 def latency_chart(frame: Frame, lines: Lines, bounds: Sequence[Curve], speedups: Speedups) -> Figure:

@@ -8,6 +8,7 @@ from collbench.plan.sizes import format_size
 from collbench.plan.skew import order
 from collbench.results.best import FEWEST, reading
 from collbench.results.cases import CaseResult
+from collbench.results.footing import kinds_of
 from collbench.results.panels import Panel, panel_of, title_of
 from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES
@@ -97,7 +98,8 @@ def plain(found: Comparisons) -> list[dict[str, object]]:
 
     ``a_us`` and ``b_us`` are medians over launches in microseconds, ``low`` and ``high`` the interval of the ratio
     ``value`` at ``confidence``, ``covers`` what it holds for, ``together`` the number of sizes that are judged at once,
-    ``a_status`` and ``b_status`` the status of the case on each side.
+    ``a_status`` and ``b_status`` the status of the case on each side, ``a_latency`` and ``b_latency`` what the latency
+    of each is, such as a mean over ranks.
     """
     return [*map(_judged, found.judged), *map(_unjudged, [*found.unjudged, *found.alone])]
 
@@ -114,7 +116,7 @@ def _judged(row: Comparison) -> dict[str, object]:
     ends = {"a_status": "ok", "b_status": "ok", "reason": chosen or None}
     found = {name: getattr(row.ratio, name) for name in RATIO}
     return {**_what(row.record), **sides, **found, "covers": row.ratio.covers or None,
-            "mismatch": row.mismatch or None, **ends}  # fmt: skip
+            "mismatch": row.mismatch or None, **ends, **_kinds(*row.kinds)}  # fmt: skip
 
 
 def _unjudged(row: Unjudged) -> dict[str, object]:
@@ -123,4 +125,10 @@ def _unjudged(row: Unjudged) -> dict[str, object]:
     sides = {"a": row.a, "b": row.b, "a_us": a_us, "b_us": b_us}
     missing = dict.fromkeys((*RATIO, "covers", "mismatch"))
     reason = "; ".join(_reason(name, case) for name, case in row.without) or f"only in {'A' if row.a_case else 'B'}"
-    return {**_what(row.record), **sides, **missing, "a_status": a_status, "b_status": b_status, "reason": reason}
+    kinds = _kinds(*(kinds_of(case.timed) if case else "" for case in (row.a_case, row.b_case)))
+    ends = {"a_status": a_status, "b_status": b_status, "reason": reason}
+    return {**_what(row.record), **sides, **missing, **ends, **kinds}
+
+
+def _kinds(mine: str, theirs: str) -> dict[str, object]:
+    return {"a_latency": mine or None, "b_latency": theirs or None}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from collbench.errors import UsageError
 from collbench.results.facts import Facts, facts_of
+from collbench.results.footing import level_sides
 from collbench.results.records import Record, load_all, twice, without_samples
 from collbench.results.selection import select
 
@@ -32,7 +33,10 @@ def load_runs(paths: Sequence[Path], only: Conditions, warn: Callable[[str], Non
     """
     given = without_samples(dict.fromkeys(paths))
     parts = [[path] for path in given] if len(given) == 2 and _share_a_case(*given) else [given]
-    return [_run(part, only, warn) for part in parts]
+    loaded = [load_all(part) for part in parts]
+    levelled = level_sides([list(files) for files in loaded])
+    files = [dict(zip(rows, each.values(), strict=True)) for rows, each in zip(levelled, loaded, strict=True)]
+    return [_run(each, part, only, warn) for each, part in zip(files, parts, strict=True)]
 
 
 def _share_a_case(before: Path, after: Path) -> bool:
@@ -40,8 +44,7 @@ def _share_a_case(before: Path, after: Path) -> bool:
     return twice((path, (row.launch, *row.identity)) for path, row in rows if not row.is_job) is not None
 
 
-def _run(paths: Sequence[Path], only: Conditions, warn: Callable[[str], None]) -> Run:
-    files = load_all(paths)
+def _run(files: Mapping[Record, Path], paths: Sequence[Path], only: Conditions, warn: Callable[[str], None]) -> Run:
     facts = {path: known_facts(path, warn) for path in paths}
     found = {row: facts[path][row.launch] for row, path in files.items() if row.launch in facts[path]}
     return Run(select(files, only), files, found)

@@ -283,7 +283,7 @@ def test_json_has_case_sides_and_ratio() -> None:
         "groups": None, "hidden": None, "skew": "",
         "a_us": 12.0, "b_us": 10.0, "value": 1.2, "low": 1.1, "high": 1.3, "confidence": 0.95, "together": 1,
         "launches": 6, "verdict": "slower", "covers": "launches like these",
-        "mismatch": None, "a_status": "ok", "b_status": "ok", "reason": None,
+        "mismatch": None, "a_status": "ok", "b_status": "ok", "reason": None, "a_latency": None, "b_latency": None,
     }  # fmt: skip
 
 

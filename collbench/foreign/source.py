@@ -1,0 +1,157 @@
+"""The content of a file as lines of text, without what launchers, terminals and NCCL's log put in between."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from collbench.errors import UsageError
+
+MOST_BYTES = 1 << 30
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_TIMES = re.compile(r"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)? ")
+# What launchers put before a line to name its rank: Open MPI and PRRTE, then Slurm and Hydra. Lengths are bounded, and
+# words begin at their first letter, since a search through a long line must not begin anew at each of its letters.
+_TAG = re.compile(
+    r"(?:\[[^\]]{0,99}\])?\[(?:[^\]\s]{0,99}?\d,)?(\d{1,9})\](?:\[[^\]]{0,99}\])?<std(?:out|err|diag)>:\s?"
+)
+_LABELS = (re.compile(r"\s*(\d{1,9}): ?"), re.compile(r"\[(\d{1,9})\] ?"))
+_NCCL = re.compile(
+    r"(?:\[[^\]]{0,99}\] )?(?<![\w.-])[\w.-]{1,255}:\d+:\d+ (?:\[[\d -]{0,99}\] )?(?:\S{1,255} )?"
+    r"[NR]CCL (?:INFO|WARN|TRACE|ERROR|CALL)\b"
+)
+_ROW = re.compile(r"\d+\s+\d+\s[\w.\s-]*")  # the beginning of one
+_VERSION = re.compile(r"\s*(?:\[[^\]]{0,99}\] )?(NCCL|RCCL) version\s*:?\s*(\d+(?:\.\d+)+)")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line without prefixes, its number in the file, from 1, and the rank that the launcher says wrote it."""
+
+    number: int
+    text: str
+    stream: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file: its path, its bytes, and the name that its backends get, "" for that of the library."""
+
+    path: Path
+    content: bytes
+    backend: str = ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the content."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def text(self) -> str:
+        """The content as text; bytes that are no text are replaced."""
+        for mark, coding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
+                             (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
+            if self.content.startswith(mark):
+                return self.content.decode(coding, errors="replace")
+        return self.content.decode(errors="replace")
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines without prefixes and without NCCL's own."""
+        return tuple(_without_nccl(self._plain))
+
+    @cached_property
+    def streams(self) -> tuple[tuple[Line, ...], ...]:
+        """The lines by the rank that wrote them; one stream where no launcher names ranks."""
+        found: dict[str, list[Line]] = {}
+        for line in self.lines:
+            found.setdefault(line.stream, []).append(line)
+        return tuple(map(tuple, found.values()))
+
+    @cached_property
+    def of_nccl(self) -> frozenset[int]:
+        """The numbers of the lines that NCCL logged."""
+        return frozenset(line.number for line in self._plain if _NCCL.search(line.text) or _VERSION.match(line.text))
+
+    @cached_property
+    def library(self) -> tuple[str, str]:
+        """The name and version with which NCCL or RCCL announces itself; ("", "") without."""
+        text = (_after_nccl(line.text) for line in self._plain if "CCL version" in line.text)
+        found = next(filter(None, map(_VERSION.match, text)), None)
+        return (found[1].lower(), found[2]) if found else ("", "")
+
+    @cached_property
+    def _plain(self) -> tuple[Line, ...]:
+        texts = [_COLOURS.sub("", text).strip() for text in re.split(r"\r\n|\n|\r", self.text)]
+        return _unlabelled(Line(number, text) for number, text in enumerate(texts, start=1) if text.strip())
+
+
+def _after_nccl(text: str) -> str:
+    return _NCCL.sub("", text).strip()
+
+
+def _unlabelled(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Lines without the times and ranks before them. Labels that a table may have as well count where most lines begin
+    with one."""
+    found = _without(_TIMES, list(lines))
+    found = [_tagged(line) for line in found]
+    for label in _LABELS:
+        found = _without(label, found)
+    return tuple(line for line in found if line.text.strip())
+
+
+def _tagged(line: Line) -> Line:
+    """The line behind the tag of its rank; launchers that pass on what a rank flushes also have tags in between."""
+    match = _TAG.search(line.text) if "<std" in line.text else None
+    return replace(line, text=_TAG.sub("", line.text[match.end() :]), stream=match[1]) if match else line
+
+
+def _without(label: re.Pattern[str], lines: list[Line]) -> list[Line]:
+    matches = [label.match(line.text) for line in lines]
+    if 2 * sum(map(bool, matches)) <= len(lines):
+        return lines
+    return [_cut(line, match) if match else line for line, match in zip(lines, matches, strict=True)]
+
+
+def _cut(line: Line, match: re.Match[str]) -> Line:
+    text, rank = line.text[match.end() :], "".join(match.groups())
+    if match[0].startswith("["):  # Hydra puts it before all that a rank flushes
+        text = text.replace(match[0], "")
+    return replace(line, text=text, stream=line.stream or rank)
+
+
+def _without_nccl(lines: Sequence[Line]) -> Iterable[Line]:
+    """Lines without those of NCCL. The beginning of a row before one in its line belongs to the next line of the
+    stream: NCCL wrote in the middle of it."""
+    begun: dict[str, Line] = {}
+    for line in lines:
+        match = _NCCL.search(line.text) or _VERSION.match(line.text)
+        text = line.text[: match.start()] if match else line.text
+        if match and not _ROW.fullmatch(text):  # a time, say
+            continue
+        if before := begun.pop(line.stream, None):
+            line = replace(line, number=before.number)  # noqa: PLW2901
+            text = f"{before.text}{text}"
+        if match:
+            begun[line.stream] = replace(line, text=text)
+        else:
+            yield replace(line, text=text)
+    yield from begun.values()
+
+
+def read_source(path: Path, backend: str = "") -> Source:
+    """The content of a file. Raises UsageError for one that cannot be read, is empty, or is too large."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UsageError(f"{path} has more than {MOST_BYTES >> 30} GiB; give a log of a benchmark.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; give the path of a log.") from None
+    if not content.strip():
+        raise UsageError(f"{path} is empty; give a log of a benchmark.")
+    return Source(path, content, backend)
