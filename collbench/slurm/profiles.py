@@ -11,11 +11,13 @@ from typing import Any
 
 from collbench.errors import UsageError, pick
 from collbench.host.shipped import shipped
+from collbench.slurm import limits
+from collbench.slurm.limits import Limit
 
 PLACES = ("anywhere", "one node", "several nodes")
 KEYS: dict[str, type] = {
     "about": str, "like": str, "gpus_per_node": int, "ranks_per_node": int, "needs": list, "before": list,
-    "launch": list, "collbench": list, "slurm": dict, "variables": dict, "open": list,
+    "launch": list, "collbench": list, "slurm": dict, "variables": dict, "open": list, "limits": list,
 }  # fmt: skip
 TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
 SETTING_KEYS: dict[str, type] = {
@@ -69,6 +71,7 @@ class Profile:
     slurm: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
     unsettled: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 def folder() -> Path:
@@ -107,6 +110,7 @@ def load(path: Path) -> Profile:
         slurm={name: value for name, value in content.get("slurm", {}).items() if value is not None},
         settings=tuple(content.get("variables", {}).values()),
         unsettled=tuple(content.get("open", ())),
+        limits=content.get("limits", ()),
     )
 
 
@@ -132,11 +136,14 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise UsageError(f"profile {path} cannot be read: {error}.") from None
     for key, value in content.items():
         wanted = KEYS[pick(f"key in {path}", key, KEYS)]
-        if not isinstance(value, wanted) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
+        words = value if isinstance(value, list) and key != "limits" else []
+        if not isinstance(value, wanted) or not all(isinstance(word, str) for word in words):
             raise UsageError(f"{path}: {key} = {value!r} is not {TYPE_NAMES[wanted]}.")
     for name in content.get("needs", ()):
         pick(f"directive that {path} needs", name, ASKED)
     content["slurm"] = {name: _directive(path, name, value) for name, value in content.get("slurm", {}).items()}
+    if "limits" in content:
+        content["limits"] = limits.read(path, content["limits"])
     content["variables"] = {name: _setting(path, name, each) for name, each in content.get("variables", {}).items()}
     return content
 
