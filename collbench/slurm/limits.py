@@ -13,7 +13,7 @@ from collbench.tables import counted
 
 KEYS: dict[str, type] = {
     "partition": str, "qos": str, "source": str, "nodes": int, "min_nodes": int, "time": str, "min_time": str,
-    "node_minutes": int, "gpus": int, "jobs": int,
+    "node_minutes": int, "gpus": int, "jobs": int, "up_to_nodes": int,
 }  # fmt: skip
 _KINDS = {str: "a string", int: "a positive integer"}
 _TIMES = {"time": "seconds", "min_time": "min_seconds"}
@@ -23,8 +23,8 @@ _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 @dataclass(frozen=True)
 class Limit:
     """What a site takes of jobs in ``partition`` and of quality of service ``qos`` (None: of any): numbers of nodes,
-    seconds, node-minutes and GPUs of one job, and ``jobs`` of one user at a time; None without such a limit. ``source``
-    is the site's document."""
+    seconds, node-minutes and GPUs of one job, and ``jobs`` of one user at a time; None without such a limit. With
+    ``up_to_nodes`` it concerns jobs of no more nodes. ``source`` is the site's document."""
 
     source: str
     partition: str | None = None
@@ -36,6 +36,7 @@ class Limit:
     node_minutes: int | None = None
     gpus: int | None = None
     jobs: int | None = None
+    up_to_nodes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,13 @@ def check(limits: Sequence[Limit], wish: Wish) -> None:
 
 
 def _concerns(limit: Limit, wish: Wish) -> bool:
+    if _more(wish.nodes, limit.up_to_nodes):
+        return False
     return limit.partition in (None, wish.partition) and limit.qos in (None, wish.qos)
+
+
+def _more(one: int, other: int | None) -> bool:
+    return other is not None and one > other
 
 
 def _place(limit: Limit) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ PLACES = ("anywhere", "one node", "several nodes")
 KEYS: dict[str, type] = {
     "about": str, "like": str, "gpus_per_node": int, "ranks_per_node": int, "needs": list, "before": list,
     "launch": list, "collbench": list, "slurm": dict, "variables": dict, "open": list, "limits": list,
+    "keep": list,
 }  # fmt: skip
 TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
 SETTING_KEYS: dict[str, type] = {
@@ -108,10 +110,16 @@ def load(path: Path) -> Profile:
         before=tuple(content.get("before", ())),
         collbench=tuple(content.get("collbench", ())),
         slurm={name: value for name, value in content.get("slurm", {}).items() if value is not None},
-        settings=tuple(content.get("variables", {}).values()),
+        settings=tuple(_kept(each, content.get("keep", ())) for each in content.get("variables", {}).values()),
         unsettled=tuple(content.get("open", ())),
         limits=content.get("limits", ()),
     )
+
+
+def _kept(setting: Setting, patterns: Sequence[str]) -> Setting:
+    """The setting, which gives way to the environment if its name fits one of the profile's patterns, such as FI_*."""
+    fits = setting.value is not None and any(fnmatchcase(setting.name, pattern) for pattern in patterns)
+    return replace(setting, keep=True) if fits else setting
 
 
 def _read(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def test_what_a_site_refuses(change: dict[str, int | str], words: str) -> None:
         ({"partition": None, "nodes": 99}, DEV),
         ({"qos": None, "nodes": 99}, replace(DEV, partition=None, qos="debug")),
         ({"nodes": 99}, Limit("handbook")),
+        ({"nodes": 9}, replace(DEV, nodes=None, seconds=60, node_minutes=None, up_to_nodes=8)),
     ],
 )
 def test_what_it_takes(change: dict[str, int | str], limit: Limit) -> None:

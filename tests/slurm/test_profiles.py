@@ -35,7 +35,33 @@ def test_every_setting_of_ours_has_its_reason_and_its_source(name: str) -> None:
 
 
 def test_the_profiles_that_are_promised() -> None:
-    assert set(names()) >= {"perlmutter", "vista", "slingshot", "infiniband", "local"}
+    machines = {"perlmutter", "vista", "clariden", "isambard-ai", "jupiter", "juwels-booster", "deltaai"}
+    assert set(names()) >= {"slingshot", "infiniband", "local", *machines}
+    assert all(find(name).unsettled and find(name).gpus_per_node for name in machines), "nobody has run on them"
+
+
+def test_limits_that_the_profiles_know() -> None:
+    assert [limit.nodes for limit in find("vista").limits] == [64, 8]
+    debug, normal, low = find("clariden").limits
+    assert (debug.nodes, debug.node_minutes, debug.jobs) == (4, 90, 2)
+    assert (normal.seconds, low.seconds) == (12 * 3600, 24 * 3600)
+
+
+def test_where_every_rank_is_shown_one_gpu_all_are_asked_for() -> None:
+    for name in ("jupiter", "juwels-booster"):
+        assert "export CUDA_VISIBLE_DEVICES=0,1,2,3" in find(name).before
+
+
+def test_what_a_module_of_isambard_sets_stays() -> None:
+    profile = find("isambard-ai")
+    assert all(each.keep for each in profile.settings if each.name.startswith(("NCCL_", "FI_")) and each.value)
+    assert profile.before[-1] == "unset NCCL_DEBUG", "or NCCL does not say which network it uses"
+
+
+def test_a_container_is_entered_by_each_step_and_not_by_the_job() -> None:
+    profile = find("clariden")
+    assert any(word.startswith("--environment=") for word in profile.launch)
+    assert "environment" not in profile.slurm
 
 
 def test_a_network_is_not_forced_upon_one_node() -> None:
@@ -98,6 +124,15 @@ def test_a_profile_of_the_user(tmp_path: Path) -> None:
     )
     (setting,) = (each for each in profile.settings if each.name == "NAME")
     assert (setting.value, setting.applies(1), setting.applies(2)) == (None, True, False)
+
+
+def test_names_of_variables_that_give_way_to_the_environment(tmp_path: Path) -> None:
+    """As where a site's module sets them; what the job unsets is unset."""
+    more = SETTING.replace("NAME", "NCCL_X") + SETTING.replace("NAME", "NCCL_Y").replace('"1"', "false")
+    profile = load(a_file(tmp_path, f'keep = ["NCCL_*", "FI_A"]\n{GOOD}{SETTING}{more}'))
+    assert [(each.name, each.keep) for each in profile.settings] == [
+        ("NAME", False), ("NCCL_X", True), ("NCCL_Y", False),
+    ]  # fmt: skip
 
 
 def test_it_is_found_by_its_path(tmp_path: Path) -> None:
