@@ -38,11 +38,12 @@ def _is_for_slingshot(name: str) -> bool:
 
 def _without(plugin: Plugin, network: str, nodes: int | None) -> Finding | None:
     """NCCL opens no plugin, and no setting makes it insist on one."""
-    asked = plugin.variables.get("NCCL_NET_PLUGIN", "none").lower() != "none"
+    wanted = plugin.variables.get("NCCL_NET_PLUGIN", "none").lower() != "none"
+    there = any(map(_is_broken, plugin.attempts))
     if network == "slingshot":
         grade = bad if nodes and nodes > 1 else note
         return grade(WHAT, f"{_state(plugin)}: NCCL would use TCP sockets on Slingshot", _cure(plugin))
-    return note(WHAT, f"{_state(plugin)}: NCCL uses its own transport", _cure(plugin)) if asked else None
+    return note(WHAT, f"{_state(plugin)}: NCCL uses its own transport", _cure(plugin)) if wanted or there else None
 
 
 def _state(plugin: Plugin) -> str:

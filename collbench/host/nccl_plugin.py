@@ -2,7 +2,7 @@
 
 NCCL 2.28 to 2.31 (src/plugin/net.cc, plugin_open.cc): without NCCL_NET_PLUGIN it opens libnccl-net.so, nothing else.
 Of each name in NCCL_NET_PLUGIN it opens NAME, then libnccl-net-NAME.so. A plugin is known by the name that it gives
-itself, with which NCCL_NET is compared, but for case.
+itself, with which NCCL_NET is compared, but for case. Folders that libnccl itself names (RUNPATH) are not searched.
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ AWS = {"NCCL_NET": "AWS Libfabric"}
         # What a user asked for and does not get, or should not ask for.
         ([lost("x"), lost("libnccl-net-x.so")], {"NCCL_NET_PLUGIN": "x"}, (), "infiniband", 2, NOTE,
          "NCCL uses its own transport"),
+        ([lost("libnccl-net.so", "libibverbs.so.1")], {}, (), "infiniband", 2, NOTE, "needs libibverbs.so.1"),
         ([opens("AWS Libfabric")], AWS, (), "slingshot", 1, NOTE, "in a job of one node"),
     ],
 )  # fmt: skip

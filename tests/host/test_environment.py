@@ -67,6 +67,14 @@ def test_no_secret_gets_into_the_sidecar(monkeypatch: pytest.MonkeyPatch) -> Non
     assert content["variables"].items() >= SETTINGS.items()
 
 
+def test_conflicts_of_profile_and_environment_are_in_the_sidecar(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "conflicts" not in launch_facts([])
+    monkeypatch.setenv("COLLBENCH_CONFLICTS", "NCCL_X\t0\t1\tkept")
+    content = launch_facts([])
+    assert content["conflicts"] == [{"name": "NCCL_X", "environment": "0", "profile": "1", "kept": True}]
+    assert "COLLBENCH_CONFLICTS" not in content["variables"]
+
+
 def test_versions_are_of_what_is_installed() -> None:
     found = versions()
     assert found["python"].startswith("3.")

@@ -47,6 +47,11 @@ def test_limits_that_the_profiles_know() -> None:
     assert (normal.seconds, low.seconds) == (12 * 3600, 24 * 3600)
 
 
+@pytest.mark.parametrize("name", names())
+def test_every_limit_names_a_document_with_its_date(name: str) -> None:
+    assert all(re.search(r"of \d{4}-\d\d|read in \d{4}", limit.source) for limit in find(name).limits)
+
+
 def test_where_every_rank_is_shown_one_gpu_all_are_asked_for() -> None:
     for name in ("jupiter", "juwels-booster"):
         assert "export CUDA_VISIBLE_DEVICES=0,1,2,3" in find(name).before
