@@ -8,7 +8,7 @@ SWEEP ?=
 # Scenes per kernel that `make fuzz` generates; in total about three run per second.
 FUZZ ?= 500
 
-.PHONY: sweep test suite test-lowest test-slurm fuzz lint clean
+.PHONY: sweep test suite test-lowest test-report test-slurm fuzz lint clean
 
 # The file is named here, so that the charts show this run and no other file in results/.
 sweep: $(VENV)/installed
@@ -31,6 +31,10 @@ test-lowest:
 test-slurm: $(VENV)/developing
 	@.ci/slurm || true
 	$(BIN)/python -m pytest -rs tests/slurm/test_cluster.py
+
+# Open reports in a real browser, Debian's package chromium; without one, the tests are skipped with the reason.
+test-report: $(VENV)/developing
+	COLLBENCH_LARGE_REPORTS=1 $(BIN)/python -m pytest -rs tests/report/test_browser.py
 
 # Run tests/verify/test_fuzz.py with more examples than make test, of every kind, and new ones each time.
 fuzz: $(VENV)/developing

@@ -22,8 +22,8 @@ class Commands(UserDict[str, Any]):
 
 
 COMMANDS = Commands(check="check", compare="compare", doctor="doctor", fit="fit", history="history",
-                    **{"import": "import_"}, list="list_",
-                    llm="llm", plot="plot", submit="submit", sweep="sweep", tune="tune", verify="verify")  # fmt: skip
+                    **{"import": "import_"}, list="list_", llm="llm", plot="plot", report="report",
+                    submit="submit", sweep="sweep", tune="tune", verify="verify")  # fmt: skip
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -35,6 +35,7 @@ def cli() -> None:
     collbench sweep                      start one rank per GPU, or 4 without GPUs, and time all backends
     mpiexec -n 8 collbench sweep         the same on the ranks of a launcher
     collbench plot results/RUN.csv       draw charts
+    collbench report results/RUN.csv     write one page for a browser
     collbench import LOG -o FILE.csv     results of nccl-tests, OSU, IMB and others as rows of ours
     collbench check --candidate MINE --baseline nvrar    faster, slower or the same, with an exit code
     collbench verify                     check correctness under stress

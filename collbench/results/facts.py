@@ -56,6 +56,40 @@ def sources_of(results: Path) -> list[str]:
     return list(dict.fromkeys(filter(None, hashes)))
 
 
+def commands_of(results: Path) -> list[tuple[str, ...]]:
+    """The command line of each launch that has one, after ``collbench``, without repeats; errors as in `facts_of`."""
+    found = _entries(results, lambda entry: tuple(str(word) for word in entry.get("argv", ())))
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def variables_of(results: Path) -> dict[str, str]:
+    """The environment variables of all launches that the sidecar has, by name, different values joined by commas;
+    errors as in `facts_of`."""
+    found: dict[str, dict[str, None]] = {}
+    for variables in _entries(results, lambda entry: dict(entry.get("variables", {}))):
+        for name, value in variables.items():
+            found.setdefault(str(name), {})[str(value)] = None
+    return {name: ", ".join(values) for name, values in sorted(found.items())}
+
+
+def imports_of(results: Path) -> list[tuple[str, str]]:
+    """Of rows that were imported, from which file and tool, and what was not understood, in words by name, without
+    repeats; errors as in `facts_of`."""
+    found = _entries(results, lambda entry: _import(dict(entry.get("imported", {}))))
+    return list(dict.fromkeys(pair for pairs in found for pair in pairs))
+
+
+def _import(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    tool = " ".join(str(entry[name]) for name in ("tool", "version") if entry.get(name))
+    words = {
+        "imported from": ", ".join(filter(None, [str(entry.get("file") or ""), tool])),
+        "measured with": str(entry.get("command") or ""),
+        "lines not understood": ", ".join(map(str, entry.get("not_understood", ()))),
+        "remarks on the import": "; ".join(map(str, entry.get("remarks", ()))),
+    }
+    return [(name, value) for name, value in words.items() if value]
+
+
 def _entries(results: Path, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
     """What ``read`` makes of the launches in the sidecar; [] without one."""
     path = sidecar_path(results)

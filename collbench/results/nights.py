@@ -42,27 +42,34 @@ class Nights:
 
 
 def nights_in(folder: Path) -> Nights:
-    """The nights of the results files in ``folder``.
-
-    A file without sidecar has the time of its run_id, taken as UTC, and no versions. Files that cannot be read, are not
-    results files, have no row of a case, no time, or launches of another file are left out. Raises UsageError if the
-    folder cannot be listed or holds no night.
-    """
+    """The nights of the results files in ``folder``, as `nights_of` has them. Raises UsageError if the folder cannot be
+    listed or holds no night."""
     try:
         paths = sorted(path for path in folder.iterdir() if not path.is_dir())
     except OSError as error:
         raise UsageError(f"{folder} cannot be listed: {error.strerror}; give a folder of results files.") from None
-    remarks = [f"left out: {path} is compressed; unpack it." for path in paths if path.name.endswith(PACKED)]
-    nights: list[Night] = []
-    seen: dict[tuple[object, ...], Path] = {}
-    for path in paths:
-        if path.suffix == ".csv" and not path.name.endswith(SAMPLES):
-            night, said = _night(path, seen)
-            nights += [night] if night else []
-            remarks += said
-    if not nights:
+    packed = [f"left out: {path} is compressed; unpack it." for path in paths if path.name.endswith(PACKED)]
+    found = nights_of(path for path in paths if path.suffix == ".csv" and not path.name.endswith(SAMPLES))
+    remarks = (*packed, *found.remarks)
+    if not found.nights:
         why = f" {remarks[0]}" if remarks else ""
         raise UsageError(f"{folder} holds no results file of a night.{why}")
+    return Nights(found.nights, remarks)
+
+
+def nights_of(paths: Iterable[Path]) -> Nights:
+    """The nights of these results files.
+
+    A file without sidecar has the time of its run_id, taken as UTC, and no versions. Files that cannot be read, are not
+    results files, have no row of a case, no time, or launches of another file are left out.
+    """
+    nights: list[Night] = []
+    remarks: list[str] = []
+    seen: dict[tuple[object, ...], Path] = {}
+    for path in paths:
+        night, said = _night(path, seen)
+        nights += [night] if night else []
+        remarks += said
     return Nights(tuple(sorted(nights, key=lambda night: (night.time, night.path))), tuple(remarks))
 
 

@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from collbench.report.page import SCRIPTS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,5 +23,6 @@ def test_kernels_and_jobs_travel_in_the_wheel(tmp_path: Path) -> None:
         assert {name.removeprefix(share) for name in names if name.startswith(f"{share}{folder}/")} == ours
     assert "collbench/share/kernels/machine/cpu.cpp" in names
     assert "collbench/share/kernels/common/args.cuh" in names
+    assert {f"collbench/report/assets/{name}" for name in ("page.html", "style.css", *SCRIPTS)} <= set(names)
     assert "collbench/backends/mpi_nvrar.py" in names
     assert not any(name.startswith("tests") for name in names)
