@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from running import GUARD_SECONDS, PYTHONS, Mpi, clean_environment
 
-from collbench.doctor.findings import Finding
+from collbench.doctor.findings import Finding, fine
 from collbench.results.mismatch import between
 
 
@@ -78,3 +79,17 @@ def test_libraries_on_different_networks_are_bad_news() -> None:
 def test_tcp_between_hosts_of_one_machine_is_meant() -> None:
     assert judged({"NCCL": "socket", "NVSHMEM": "tcp"}, "infiniband", 2, machines=1) == []
     assert [each.what for each in judged({"NCCL": "socket", "NVSHMEM": "tcp"}, "infiniband", 2)] == ["network"]
+
+
+def test_a_rank_far_from_its_gpu_is_found_once_the_gpus_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    from collbench.doctor import ranks
+    from collbench.host import numa
+
+    monkeypatch.setattr(numa, "near_cores", lambda pci: frozenset({9999}))
+    monkeypatch.setattr(numa, "near_nics", lambda pci: ("cxi3",))
+    monkeypatch.setattr(ranks, "_open", lambda name, *_: (fine(name, "opens"), "p2p"))
+    device = SimpleNamespace(facts=lambda: {"pci": "0000:c1:00.0"})
+    everyone = SimpleNamespace(rank=0, hosts=["nid1"], comm=SimpleNamespace(allgather=lambda mine: [mine]))
+    found = ranks._try_libraries(cast(Any, everyone), "slingshot", cast(Any, lambda doing, action: device))
+    assert [each.what for each in found] == ["cores and GPUs", "NCCL", "NVSHMEM"]
+    assert found[0].found.endswith("its GPU 0000:c1:00.0 and cxi3 near 9999")
