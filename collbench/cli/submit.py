@@ -164,9 +164,12 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
 
 def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, work: Work) -> int:
     """Create, submit and, with --wait, follow a new submission; return the exit code."""
+    from collbench.slurm.profiles import find
     from collbench.slurm.submit import create, planned
 
     submission, texts = planned(profile, shape, asked, work, steps.output)
+    for point in find(profile).unsettled:
+        click.echo(f"collbench: open in profile {submission.profile}: {point}", err=True)
     if steps.dry_run:
         click.echo("\n".join(texts.values()), nl=False)
         return Exit.FINE

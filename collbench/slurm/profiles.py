@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError, pick
 from collbench.host.shipped import shipped
+from collbench.slurm import limits
+from collbench.slurm.limits import Limit
 
 PLACES = ("anywhere", "one node", "several nodes")
 KEYS: dict[str, type] = {
     "about": str, "like": str, "gpus_per_node": int, "ranks_per_node": int, "needs": list, "before": list,
-    "launch": list, "collbench": list, "slurm": dict, "variables": dict,
+    "launch": list, "collbench": list, "slurm": dict, "variables": dict, "open": list, "limits": list,
+    "keep": list,
 }  # fmt: skip
 NO_PROFILES = {"nightly"}  # an example of sweeps, beside the profiles
 TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
-SETTING_KEYS: dict[str, type] = {"value": str, "why": str, "source": str, "confirmed": bool, "where": str}
+SETTING_KEYS: dict[str, type] = {
+    "value": str, "why": str, "source": str, "confirmed": bool, "where": str, "keep": bool, "elsewhere": bool,
+}  # fmt: skip
 ASKED = ("time", "account", "qos", "partition")  # directives that a user may set
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _DIRECTIVE = re.compile(r"[a-z][a-z-]*")
@@ -30,7 +36,8 @@ class Setting:
     """An environment variable of the job: its value (None: the job unsets it), the reason, and the source of both.
 
     ``confirmed``: the source is a document of the vendor, the site or the library, not a script found in use.
-    ``where`` is one of PLACES.
+    ``where`` is one of PLACES; ``unset_elsewhere``: jobs to which it does not apply unset the variable. ``keep``: a
+    value that the environment has, from a module for example, stays.
     """
 
     name: str
@@ -39,6 +46,8 @@ class Setting:
     source: str
     confirmed: bool
     where: str = "anywhere"
+    keep: bool = False
+    unset_elsewhere: bool = False
 
     def applies(self, nodes: int) -> bool:
         """Whether a job on that many nodes sets or unsets it."""
@@ -50,8 +59,8 @@ class Profile:
     """A cluster: directives of a job by name (``slurm``), lines of shell that run first (``before``), and the commands
     that start the ranks (``launch``) and collbench (``collbench``; () is this Python).
 
-    ``needs``: directives that the user must give. In ``slurm``, {gpus} stands for the number of GPUs per node; a
-    directive with it is omitted on nodes without GPUs.
+    ``needs``: directives that the user must give; ``unsettled``: what no document says, for the user to find out. In
+    ``slurm``, {gpus} stands for the number of GPUs per node; a directive with it is omitted on nodes without GPUs.
     """
 
     name: str
@@ -64,6 +73,8 @@ class Profile:
     collbench: tuple[str, ...] = ()
     slurm: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
+    unsettled: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 def folder() -> Path:
@@ -90,6 +101,9 @@ def load(path: Path) -> Profile:
         raise UsageError(
             f'{path}: `launch` is missing; give the command that starts the ranks, such as launch = ["srun"].'
         )
+    for pattern in content.get("keep", ()):
+        if not any(fnmatchcase(name, pattern) for name in content.get("variables", {})):
+            raise UsageError(f"{path}: keep = {pattern!r} fits none of the variables; correct it, or remove it.")
     return Profile(
         name=path.stem,
         about=content.get("about", ""),
@@ -100,8 +114,16 @@ def load(path: Path) -> Profile:
         before=tuple(content.get("before", ())),
         collbench=tuple(content.get("collbench", ())),
         slurm={name: value for name, value in content.get("slurm", {}).items() if value is not None},
-        settings=tuple(content.get("variables", {}).values()),
+        settings=tuple(_kept(each, content.get("keep", ())) for each in content.get("variables", {}).values()),
+        unsettled=tuple(content.get("open", ())),
+        limits=content.get("limits", ()),
     )
+
+
+def _kept(setting: Setting, patterns: Sequence[str]) -> Setting:
+    """The setting, which gives way to the environment if its name fits one of the profile's patterns, such as FI_*."""
+    fits = setting.value is not None and any(fnmatchcase(setting.name, pattern) for pattern in patterns)
+    return replace(setting, keep=True) if fits else setting
 
 
 def _read(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
@@ -126,11 +148,14 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise UsageError(f"profile {path} cannot be read: {error}.") from None
     for key, value in content.items():
         wanted = KEYS[pick(f"key in {path}", key, KEYS)]
-        if not isinstance(value, wanted) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
+        words = value if isinstance(value, list) and key != "limits" else []
+        if not isinstance(value, wanted) or not all(isinstance(word, str) for word in words):
             raise UsageError(f"{path}: {key} = {value!r} is not {TYPE_NAMES[wanted]}.")
     for name in content.get("needs", ()):
         pick(f"directive that {path} needs", name, ASKED)
     content["slurm"] = {name: _directive(path, name, value) for name, value in content.get("slurm", {}).items()}
+    if "limits" in content:
+        content["limits"] = limits.read(path, content["limits"])
     content["variables"] = {name: _setting(path, name, each) for name, each in content.get("variables", {}).items()}
     return content
 
@@ -162,4 +187,9 @@ def _setting(path: Path, name: str, content: object) -> Setting:
             raise UsageError(f"{where}: {key} = {value!r} is not {TYPE_NAMES[wanted]}; write numbers as strings.")
     place = pick(f"place of {where}", content.get("where", "anywhere"), PLACES)
     value = None if content["value"] is False else content["value"]
-    return Setting(name, value, content["why"], content["source"], content["confirmed"], place)
+    keep, elsewhere = content.get("keep", False), content.get("elsewhere", True)
+    if "elsewhere" in content and (elsewhere or place == PLACES[0]):
+        raise UsageError(f"{where}: `elsewhere` can only be false, beside `where`; it unsets the variable; or omit it.")
+    if keep and value is None:
+        raise UsageError(f"{where}: keep = true and value = false contradict each other; omit one of them.")
+    return Setting(name, value, content["why"], content["source"], content["confirmed"], place, keep, not elsewhere)

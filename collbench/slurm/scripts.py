@@ -7,7 +7,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from collbench.errors import UsageError
 from collbench.plan.worlds import Topology
@@ -124,7 +124,17 @@ def _variable(setting: Setting) -> str:
     why = comment(f"{setting.why} ({setting.source}; {state})")
     if setting.value is None:
         return f"{why}\nunset {setting.name}"
-    return f"{why}\nexport {setting.name}={shlex.quote(checked(setting.value))}"
+    name, value = setting.name, shlex.quote(checked(setting.value))
+    if not setting.keep:
+        return f"{why}\nexport {name}={value}"
+    return f'{why}\nif [[ -v {name} ]]; then note {name} "${name}" {value} kept; else {name}={value}; fi; export {name}'
+
+
+def _settings(job: Job, profile: Profile) -> list[Setting]:
+    """The settings of a job; those that are for jobs on other numbers of nodes only unset their variables."""
+    there = [replace(each, value=None, keep=False) for each in profile.settings if each.unset_elsewhere]
+    here = {each.name: each for each in profile.settings if each.applies(job.nodes)}
+    return [*here.values(), *(each for each in there if each.name not in here)]
 
 
 def script(job: Job, profile: Profile) -> str:
@@ -132,13 +142,14 @@ def script(job: Job, profile: Profile) -> str:
     missing = [name for name in profile.needs if not job.asked.get(name) and not profile.slurm.get(name)]
     if missing:
         raise UsageError(f"profile {profile.name} needs --{missing[0]}; add it.")
-    settings = [_variable(setting) for setting in profile.settings if setting.applies(job.nodes)]
+    settings = _settings(job, profile)
     each = "node" if job.nodes == 1 else "nodes"
     filled = {
         "title": comment(f"{job.nodes} {each} of {profile.name}: {profile.about}"),
         "directives": "\n".join(_directive(*each) for each in directives(job, profile).items()),
         "before": "\n".join(profile.before) or "# (nothing)",
-        "variables": "\n".join(settings) or "# (nothing)",
+        "variables": "\n".join(map(_variable, settings)) or "# (nothing)",
+        "names": " ".join(setting.name for setting in settings),
         "part": job.part,
         "launch": words(profile.launch),
         "collbench": words(profile.collbench or (sys.executable, "-P", "-m", "collbench")),

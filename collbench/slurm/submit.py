@@ -16,9 +16,10 @@ from collbench.plan.worlds import layouts_for
 from collbench.results.files import samples_path, sidecar_path
 from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
-from collbench.slurm import client, profiles, scripts
+from collbench.slurm import client, limits, profiles, scripts
 from collbench.slurm.follow import Look, Pace, Screen, look
 from collbench.slurm.gather import gather
+from collbench.slurm.limits import Wish
 from collbench.slurm.profiles import Profile, Setting
 from collbench.slurm.scripts import Job, Shape, Work
 from collbench.slurm.submission import Part, Submission
@@ -61,8 +62,16 @@ def planned(
     submission = Submission(path, profile.name, jobs)
     texts = {submission.script(job): scripts.script(job, profile) for job in jobs}
     for job in jobs:
+        limits.check(profile.limits, _wish(job, profile, sum(each.allocations for each in jobs)))
         layouts_for(work.topology, [f"node {node}" for node in range(job.nodes) for _ in range(job.ranks_per_node)])
     return submission, texts
+
+
+def _wish(job: Job, profile: Profile, jobs: int) -> Wish:
+    """What a job asks of the site; tasks of an array count as jobs."""
+    given = {**profile.slurm, **job.asked}
+    gpus = job.nodes * job.gpus_per_node
+    return Wish(given.get("partition"), given.get("qos"), given.get("time"), job.nodes, gpus, jobs)
 
 
 def _with_own_kernels(profile: Profile) -> Profile:

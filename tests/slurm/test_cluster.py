@@ -17,8 +17,9 @@ from running import GUARD_SECONDS, Ran, clean_environment
 
 from collbench.cli.main import cli
 from collbench.results.records import Record, load
-from collbench.slurm import follow
+from collbench.slurm import follow, profiles
 from collbench.slurm.client import RefusedError, look, submit
+from collbench.slurm.scripts import Job, script
 from collbench.slurm.submission import reopen
 
 pytestmark = pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing()))
@@ -103,6 +104,14 @@ def test_a_sweep_over_nodes_from_submission_to_charts(cluster: lab.Cluster) -> N
     assert began[2] >= ended[1], "two jobs at a time would share the network"
     ran = run("plot", "r.csv", "-o", "plots")
     assert {"plots/r-scaling.png", "plots/r-latency-8r-4n-tcp.png"} <= set(ran.out.split())
+
+
+def test_slurms_own_parser_takes_the_script_of_every_profile(cluster: lab.Cluster) -> None:
+    for name in profiles.names():
+        job = Job("r", 2, 4, 4, 1, 3, False, ("--sizes", "4K"), {"account": NASTY, "partition": "debug"})
+        Path(f"{name}.sh").write_text(script(job, profiles.find(name)))
+        ran = subprocess.run(["sbatch", "--test-only", f"{name}.sh"], capture_output=True, text=True, check=False)
+        assert "to start at" in ran.stderr, (name, ran.stderr)
 
 
 def test_a_cancelled_job_keeps_its_rows_and_is_resumed(cluster: lab.Cluster) -> None:
