@@ -148,6 +148,15 @@ def nccl_plugins(variables: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(str(path) for folder in folders for path in sorted(folder.glob("libnccl-net*.so*")))
 
 
+def pbs_nodes(variables: Mapping[str, str]) -> int | None:
+    """Number of nodes of the PBS job that this process belongs to, from its list, which has a line per process; None
+    outside PBS, and on nodes that do not have the list."""
+    try:
+        return len(set(Path(variables["PBS_NODEFILE"]).read_text(encoding="utf-8").split()))
+    except (KeyError, OSError):
+        return None
+
+
 def locked_bytes() -> int | None:
     """Memory that this process may lock, in bytes; None if unlimited."""
     soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)

@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from lab import slurm as lab
 from running import GUARD_SECONDS, Ran, clean_environment
 
+from collbench.batch.slurm import look, submit
+from collbench.batch.system import RefusedError
 from collbench.cli.main import cli
 from collbench.results.records import Record, load
 from collbench.slurm import follow
-from collbench.slurm.client import RefusedError, look, submit
 from collbench.slurm.submission import reopen
 
 pytestmark = pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing()))
