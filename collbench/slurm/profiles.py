@@ -121,6 +121,9 @@ def load(path: Path) -> Profile:
         raise UsageError(
             f'{path}: `launch` is missing; give the command that starts the ranks, such as launch = ["srun"].'
         )
+    for pattern in content.get("keep", ()):
+        if not any(fnmatchcase(name, pattern) for name in content.get("variables", {})):
+            raise UsageError(f"{path}: keep = {pattern!r} fits none of the variables; correct it, or remove it.")
     return Profile(
         name=path.stem,
         about=content.get("about", ""),
@@ -216,8 +219,8 @@ def _setting(path: Path, name: str, content: object) -> Setting:
     place = pick(f"place of {where}", content.get("where", "anywhere"), PLACES)
     value = None if content["value"] is False else content["value"]
     keep, elsewhere = content.get("keep", False), content.get("elsewhere", True)
-    if elsewhere is True and "elsewhere" in content:
-        raise UsageError(f"{where}: elsewhere = true says nothing; write false, which unsets the variable, or omit it.")
+    if "elsewhere" in content and (elsewhere or place == PLACES[0]):
+        raise UsageError(f"{where}: `elsewhere` can only be false, beside `where`; it unsets the variable; or omit it.")
     if keep and value is None:
         raise UsageError(f"{where}: keep = true and value = false contradict each other; omit one of them.")
     return Setting(name, value, content["why"], content["source"], content["confirmed"], place, keep, not elsewhere)

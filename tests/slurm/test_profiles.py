@@ -134,7 +134,7 @@ def test_a_profile_of_the_user(tmp_path: Path) -> None:
 def test_names_of_variables_that_give_way_to_the_environment(tmp_path: Path) -> None:
     """As where a site's module sets them; what the job unsets is unset."""
     more = SETTING.replace("NAME", "NCCL_X") + SETTING.replace("NAME", "NCCL_Y").replace('"1"', "false")
-    profile = load(a_file(tmp_path, f'keep = ["NCCL_*", "FI_A"]\n{GOOD}{SETTING}{more}'))
+    profile = load(a_file(tmp_path, f'keep = ["NCCL_*"]\n{GOOD}{SETTING}{more}'))
     assert [(each.name, each.keep) for each in profile.settings] == [
         ("NAME", False), ("NCCL_X", True), ("NCCL_Y", False),
     ]  # fmt: skip
@@ -160,7 +160,10 @@ def test_it_is_found_by_its_path(tmp_path: Path) -> None:
         (GOOD + SETTING.replace("true", "'yes'"), "confirmed = 'yes' is not true or false"),
         (f"{GOOD}{SETTING}where = 'two nodes'", "unknown place"),
         (f"{GOOD}{SETTING}wher = 'one node'", "did you mean 'where'"),
-        (f"{GOOD}{SETTING}elsewhere = true", "elsewhere = true says nothing"),
+        (f"{GOOD}{SETTING}where = 'one node'\nelsewhere = true", "`elsewhere` can only be false"),
+        (f"{GOOD}{SETTING}elsewhere = false", "beside `where`"),
+        (f"keep = ['NCCL_*']\n{GOOD}{SETTING}", r"keep = 'NCCL_\*' fits none of the variables"),
+        (f"{GOOD}limits = 1", "limits = 1 is not a list"),
         (f"{GOOD}{SETTING}keep = 1", "keep = 1 is not true or false"),
         (GOOD + SETTING.replace('"1"', "false") + "keep = true", "contradict each other"),
     ],
