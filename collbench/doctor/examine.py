@@ -150,7 +150,7 @@ def _plugin(network: str, node: Node) -> list[Finding | None]:
     found = nccl_plugin.find(os.environ) if gpu_count() else None
     opened = bool(found and found.opened)
     return [
-        plugin.finding(found, network, traps.nodes_of(os.environ)),
+        plugin.finding(found, network, _nodes()),
         companions.memhooks(os.environ, opened),
         companions.alt_read(os.environ, node),
     ]
