@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import pytest
 from running import GUARD_SECONDS, PYTHONS, Mpi, clean_environment
 
 from collbench.doctor.findings import Finding, fine
+from collbench.host import probes
 from collbench.results.mismatch import between
 
 
@@ -93,3 +95,24 @@ def test_a_rank_far_from_its_gpu_is_found_once_the_gpus_are_open(monkeypatch: py
     found = ranks._try_libraries(cast(Any, everyone), "slingshot", cast(Any, lambda doing, action: device))
     assert [each.what for each in found] == ["cores and GPUs", "NCCL", "NVSHMEM"]
     assert found[0].found.endswith("its GPU 0000:c1:00.0 and cxi3 near 9999")
+
+
+def test_settings_and_gpus_are_judged_over_all_ranks_and_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from collbench.doctor import ranks
+
+    names = ("NVIDIA GH200 120GB", "NVIDIA A100-SXM4-80GB")
+    gpus = [probes.GpuState(0, name, "0009:01:00.0", None, None, None, None, None) for name in names]
+    hosts = [(probes.Node(f"nid{n}", 64, (gpu,), (), (), None, None, True), ()) for n, gpu in enumerate(gpus)]
+    libfabric = {"NVSHMEM_REMOTE_TRANSPORT": "libfabric"}
+    rank = probes.Process("nid0", {"library": "x", "path": "y"}, (0,), 4, None, "boot", libfabric,
+                          frozenset({"libfabric.so"}))  # fmt: skip
+    gathered = iter(([rank, replace(rank, host="nid1", machine="other")], hosts))
+    everyone = SimpleNamespace(local_rank=0, comm=SimpleNamespace(allgather=lambda mine: next(gathered)))
+    monkeypatch.setenv("FI_CXI_RDZV_PROTO", "alt_read")
+    found = ranks._together(cast(Any, everyone), "slingshot", hosts[0])
+    assert {each.what: each.found for each in found if each.grade == "note"}.keys() >= {
+        "libfabric's settings", "LL128", "unlike GPUs", "rendezvous",
+    }  # fmt: skip
+    assert [each.found for each in found if each.what == "rendezvous"] == [
+        "FI_CXI_RDZV_PROTO=alt_read, but the driver's rdzv_get_en is 1 on nid1"
+    ], "the host of rank 0 is judged before MPI starts"
