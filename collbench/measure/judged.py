@@ -13,7 +13,8 @@ from collbench.check.trials import trials_between
 from collbench.errors import UsageError
 from collbench.measure import two_runs
 from collbench.measure.continuing import read_launches
-from collbench.results.records import load
+from collbench.results.footing import TOOL
+from collbench.results.records import Record, load
 from collbench.views.naming import readable
 
 
@@ -27,7 +28,7 @@ def goal_of(path: Path) -> Mapping[str, Any]:
 
 def check_in(path: Path) -> Judgement:
     """The judgement of a check that was measured before. Raises UsageError for a file of no check."""
-    records = load(path)
+    records = _judged_rows(path)
     try:
         gate = Gate.of_facts(goal_of(path))
     except (LookupError, TypeError, ValueError):
@@ -45,11 +46,21 @@ def judge_between(
 ) -> Judgement:
     """The judgement of the candidate's runs against the base's, of all cases that both have, or of ``backends``. Raises
     UsageError where no case is on both sides, or has launches enough."""
-    trials = trials_between([load(path) for path in base], [load(path) for path in candidate], backends)
+    sides = [[_judged_rows(path) for path in side] for side in (base, candidate)]
+    trials = trials_between(sides[0], sides[1], backends)
     if not any(trial.base and trial.candidate for trial in trials):
         raise UsageError("no case is on both sides; collbench list and --baseline, --candidate name backends.")
     names = (_named(base), _named(candidate))
     return judge_files(trials, names, margin or MARGIN, two_runs.refusals(base, candidate))
+
+
+def _judged_rows(path: Path) -> list[Record]:
+    """The rows of a file. Raises UsageError for those of other tools: their latencies are of other kinds, and their
+    sidecar lacks the conditions under which runs may be compared."""
+    records = load(path)
+    if any(TOOL in row.param for row in records):
+        raise UsageError(f"{path} has rows that another tool measured, which check does not judge; use compare.")
+    return records
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +57,12 @@ def sources_of(results: Path) -> list[str]:
     return list(dict.fromkeys(filter(None, hashes)))
 
 
+def sets_of(results: Path) -> list[str]:
+    """The sets of configuration files that the launches ran, without repeats; errors as in `facts_of`."""
+    names = _entries(results, lambda entry: _text(entry["config"]["set"]) if "config" in entry else None)
+    return list(dict.fromkeys(filter(None, names)))
+
+
 def commands_of(results: Path) -> list[tuple[str, ...]]:
     """The command line of each launch that has one, after ``collbench``, without repeats; errors as in `facts_of`."""
     found = _entries(results, lambda entry: tuple(str(word) for word in entry.get("argv", ())))
@@ -83,7 +90,7 @@ def _import(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     tool = " ".join(str(entry[name]) for name in ("tool", "version") if entry.get(name))
     words = {
         "imported from": ", ".join(filter(None, [str(entry.get("file") or ""), tool])),
-        "measured with": str(entry.get("command") or ""),
+        "measured with": shlex.join(map(str, entry.get("command") or ())),
         "lines not understood": ", ".join(map(str, entry.get("not_understood", ()))),
         "remarks on the import": "; ".join(map(str, entry.get("remarks", ()))),
     }

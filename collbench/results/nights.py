@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collbench.errors import UsageError
-from collbench.results.facts import Facts, facts_of, sources_of
+from collbench.results.facts import Facts, facts_of, sets_of, sources_of
 from collbench.results.files import sidecar_path
 from collbench.results.records import SAMPLES, Record, jobs, load
 
@@ -22,7 +22,7 @@ TIME = "%Y%m%dT%H%M%S"  # the beginning of a run_id
 class Night:
     """One results file. ``time`` is the start of its first launch, in UTC; ``commit`` the git revision of the code, or
     the hash of its source, "" if unknown; ``machine`` the model of its GPUs, else of its CPU, "" if unknown;
-    ``versions`` by the names in VERSIONS, {} if unknown."""
+    ``versions`` by the names in VERSIONS, {} if unknown; ``sets`` those of configuration files."""
 
     path: Path
     time: datetime
@@ -30,6 +30,7 @@ class Night:
     machine: str
     versions: Mapping[str, str]
     records: tuple[Record, ...]
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _with_facts(path: Path, time: datetime, facts: Sequence[Facts], cases: tuple
     versions = {name: version for name, version in found.items() if version}
     machine = _joined(each["gpu"] or each["cpu"] for each in facts)
     commit = _joined(each["git"] for each in facts) or _joined(f"sha256:{code[:12]}" for code in _sources(path, facts))
-    return Night(path, time, commit, machine, versions, cases)
+    return Night(path, time, commit, machine, versions, cases, tuple(sets_of(path) if facts else ()))
 
 
 def _sources(path: Path, facts: Sequence[Facts]) -> Sequence[str]:

@@ -21,6 +21,7 @@ KEYS: dict[str, type] = {
     "launch": list, "collbench": list, "slurm": dict, "pbs": dict, "variables": dict, "open": list, "limits": list,
     "keep": list,
 }  # fmt: skip
+NO_PROFILES = {"nightly"}  # an example of sweeps, beside the profiles
 TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
 SETTING_KEYS: dict[str, type] = {
     "value": str, "why": str, "source": str, "confirmed": bool, "where": str, "keep": bool, "elsewhere": bool,
@@ -104,7 +105,7 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """Names of the shipped profiles."""
-    return sorted(path.stem for path in folder().glob("*.toml"))
+    return sorted({path.stem for path in folder().glob("*.toml")} - NO_PROFILES)
 
 
 def find(name: str) -> Profile:

@@ -56,11 +56,11 @@ def test_imported_rows_name_their_source_their_tool_and_what_was_not_understood(
         "tool": "nccl-tests",
         "version": "2.13",
         "not_understood": ["4", "7-9"],
-        "command": "x -b 8",
+        "command": ["x", "-b", "8 M"],
     }
     path = with_sidecar(tmp_path / "run.csv", imported=source)
     cells = [each.text for each in read(machine_section([path], silent).html()).of("tr")]
-    for words in ("imported from<a>.log, nccl-tests 2.13", "measured withx -b 8", "lines not understood4, 7-9"):
+    for words in ("imported from<a>.log, nccl-tests 2.13", "measured withx -b '8 M'", "lines not understood4, 7-9"):
         assert words in cells
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -144,6 +145,24 @@ def test_an_array_of_allocations(cluster: lab.Cluster) -> None:
     ended, began = ((Path("r.jobs") / name).stat().st_mtime for name in ("nodes1.0.ended", "nodes1.1.job"))
     assert began >= ended, "two of an array at a time would share the network"
     assert [number.split("_")[1] for ids in reopen(RESULTS).ids.values() for number in ids] == ["0", "1"]
+
+
+def test_a_set_of_a_file_is_what_the_jobs_run_though_the_file_changes(cluster: lab.Cluster) -> None:
+    file = Path("s.toml")
+    file.write_text(
+        'warmup = 1\nmax-seconds = 0.05\n[nightly]\nbackend = "mpi"\nsizes = ["4K", "8K"]\nnodes = [1, 2]\n'
+    )
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    ran = run("submit", "--profile", "local", "--config", "s.toml", "--set", "nightly", "--sizes", "8K", "-o", "r.csv")
+    assert ran.code == 0, ran.err
+    file.unlink()
+    assert run("submit", "--wait", "-o", "r.csv").code == 0, logs()
+    assert {(row.nodes, row.backend, row.bytes) for row in rows()} == {(1, "mpi", 8192), (2, "mpi", 8192)}
+    launches = json.loads(Path("r.json").read_text())["launches"]
+    assert [each["config"] for each in launches] == [{"file": "s.toml", "sha256": sha256, "set": "nightly"}] * 2
+    assert [each["sweep"]["warmup"] for each in launches] == [1, 1]
+    ran = run("history", ".", "--set", "nightly")
+    assert ran.code == 0, ran.err
 
 
 def test_a_check_is_judged_in_one_allocation(cluster: lab.Cluster) -> None:
