@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from collbench.batch.job import Shape, Work
 from collbench.cli import forms, params, submit_check
 from collbench.cli.config import Configured, config_option, origin_of, resolved_for, set_option
 from collbench.cli.groups import Group
@@ -22,7 +23,6 @@ from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.plan.variants import check_names
 from collbench.printer.forms import Form
 from collbench.printer.plain import plain_page
-from collbench.slurm.scripts import Shape, Work
 
 if TYPE_CHECKING:
     from collbench.slurm.submission import Part, Submission
@@ -33,7 +33,7 @@ _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
 
 @dataclass(frozen=True)
 class DirectiveOptions:
-    """Directives for sbatch, by name; None for those not given."""
+    """Directives of a job, by name; None for those not given."""
 
     time: str | None
     account: str | None
@@ -54,6 +54,7 @@ class StepOptions:
     dry_run: bool
     wait: bool
     resume: bool
+    cancel: bool
     check: bool
 
 
@@ -76,15 +77,15 @@ shape = Group("shape", Shape, [
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
                  help="Independent launches in each allocation."),
     click.option("--allocations", default=1, show_default=True, type=click.IntRange(min=1),
-                 help="Allocations of each node count, as a job array; each may get other nodes, elsewhere on the "
-                 "network."),
+                 help="Allocations of each node count, as a job array or jobs; each may get other nodes, elsewhere on "
+                 "the network."),
     click.option("--at-once", is_flag=True, help="Let jobs run concurrently, although they may disturb each other."),
 ])  # fmt: skip
 directives = Group("directives", DirectiveOptions, [
     click.option("--time", type=params.Parsed("time", _time), help="Time limit of each job.  [default: the profile's]"),
     click.option("--account", help="Account to charge."),
-    click.option("--qos", help="Quality of service to request."),
-    click.option("--partition", help="Partition to use."),
+    click.option("--qos", help="Quality of service to request (Slurm)."),
+    click.option("--partition", "--queue", "partition", help="Partition of Slurm, or queue of PBS, to use."),
 ])  # fmt: skip
 steps = Group("steps", StepOptions, [
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
@@ -94,6 +95,7 @@ steps = Group("steps", StepOptions, [
     click.option("--wait", is_flag=True, help="Follow the jobs until they end, then gather and print their "
                  "rows. With -o and no --profile: follow an earlier submission."),
     click.option("--resume", is_flag=True, help="With -o: resubmit jobs that failed, were cancelled or timed out."),
+    click.option("--cancel", is_flag=True, help="With -o: cancel the jobs that are pending or running."),
     click.option("--check", is_flag=True, help="Run `collbench check`, to which all other options then go."),
 ])  # fmt: skip
 
@@ -101,7 +103,7 @@ steps = Group("steps", StepOptions, [
 @click.command(
     cls=Configured,
     file_of=sweep,
-    short_help="Run a sweep as Slurm jobs.",
+    short_help="Run a sweep as Slurm or PBS jobs.",
     context_settings={"ignore_unknown_options": True},
 )
 @click.option("--profile", metavar="NAME|FILE", shell_complete=_complete_profile,
@@ -179,11 +181,10 @@ def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOpti
 
 def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str]) -> int:
     """Follow an earlier submission, or resubmit its unfinished jobs; return the exit code."""
-    from collbench.slurm import client
     from collbench.slurm.submission import reopen
-    from collbench.slurm.submit import by_job, check_scripts, options_of, unfinished
+    from collbench.slurm.submit import cancel, check_scripts, unfinished
 
-    if not steps.output or not (steps.wait or steps.resume):
+    if not steps.output or not (steps.wait or steps.resume or steps.cancel):
         raise UsageError(
             "--profile is missing; give submit --profile NAME --nodes 2,4, or continue with submit --resume -o FILE."
         )
@@ -192,18 +193,33 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
             "a submission keeps its options; only --resume takes new ones: --time, --account, --qos, --partition."
         )
     submission = reopen(steps.output)
+    if steps.cancel:
+        click.echo(
+            f"cancelled: {', '.join(cancel(submission)) or 'nothing, since no job is pending or running'}", err=True
+        )
+        return Exit.FINE
     if not steps.resume:
         return _follow_known(submission)
     check_scripts(submission)
     submission = submission.with_directives(asked)
     todo = unfinished(submission)
     if steps.dry_run:
-        for job, parts in by_job(todo):
-            click.echo(f"sbatch {shlex.join([*options_of(job, parts), submission.script(job).name])}")
+        _show(submission, todo)
         return Exit.FINE
-    if client.is_available() and not todo:
+    if submission.system.is_available() and not todo:
         click.echo("Nothing to resubmit: every part is complete, or its job is pending or running.", err=True)
     return _submit_and_follow(submission, todo, steps.wait)
+
+
+def _show(submission: Submission, todo: Sequence[Part]) -> None:
+    """Print the commands that would submit these parts."""
+    from collbench.slurm.submit import groups, options_of
+
+    after: list[str] = []
+    for job, parts in groups(submission, todo):
+        words = [*options_of(submission, job, parts, after), submission.script(job).name]
+        click.echo(f"{submission.system.SUBMIT} {shlex.join(words)}")
+        after = ["PREVIOUS"]
 
 
 def _follow_known(submission: Submission) -> int:
@@ -215,14 +231,13 @@ def _follow_known(submission: Submission) -> int:
 
 
 def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool) -> int:
-    from collbench.slurm import client
     from collbench.slurm.submit import submit as submit_parts
 
-    if not client.is_available():
-        names = " ".join(submission.script(job).name for job in submission.jobs)
+    system = submission.system
+    if not system.is_available():
         click.echo(
-            f"sbatch was not found here. The scripts are in {submission.folder}; on the cluster, run in that folder: "
-            f"for job in {names}; do sbatch $job; done; once the first job has started, run: "
+            f"{system.SUBMIT} was not found here. The scripts are in {submission.folder}; on the cluster, run in that "
+            f"folder: {system.by_hand(submission.jobs)}; once the first job has started, run: "
             f"collbench submit --wait -o {submission.path}",
             err=True,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collbench.batch.job import Shape, Work
 from collbench.cli import forms, params
 from collbench.cli.check import check, gate_of
 from collbench.cli.check_options import fixed_words, rule, sides, target
@@ -14,7 +15,6 @@ from collbench.cli.sweep import kinds, sizes
 from collbench.errors import Exit, UsageError
 from collbench.printer.forms import Form
 from collbench.printer.plain import plain_page
-from collbench.slurm.scripts import Shape, Work
 
 if TYPE_CHECKING:
     from collbench.check.gate import Gate

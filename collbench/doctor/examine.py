@@ -38,7 +38,12 @@ def _local_ranks() -> int:
     launch = launcher.detect(os.environ)
     if launch is None or launch.size is None:
         return ranks_to_start(Topology())
-    return -(-launch.size // (traps.nodes_of(os.environ) or 1))
+    return -(-launch.size // (_nodes() or 1))
+
+
+def _nodes() -> int | None:
+    """Number of nodes of this job, None outside one."""
+    return traps.nodes_of(os.environ) or probes.pbs_nodes(os.environ)
 
 
 def _mpi() -> tuple[Finding, str]:
@@ -58,7 +63,7 @@ def _mpi() -> tuple[Finding, str]:
 
 def _wheel(network: str) -> Finding:
     found = versions()
-    return traps.wheel([name for name in WHEELS if name in found], os.environ, traps.nodes_of(os.environ), network)
+    return traps.wheel([name for name in WHEELS if name in found], os.environ, _nodes(), network)
 
 
 def _ranks(vendor: str, network: str, host: Host) -> list[Finding]:
@@ -147,7 +152,7 @@ def _plugin(network: str, node: Node) -> list[Finding | None]:
     found = nccl_plugin.find(os.environ) if gpu_count() else None
     opened = bool(found and found.opened)
     return [
-        plugin.finding(found, network, traps.nodes_of(os.environ)),
+        plugin.finding(found, network, _nodes()),
         companions.memhooks(os.environ, opened),
         companions.alt_read(os.environ, node),
     ]

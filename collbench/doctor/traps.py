@@ -55,7 +55,7 @@ def wheel(wheels: Sequence[str], variables: Mapping[str, str], nodes: int | None
     one node that is only a note. ``nodes`` is None while unknown."""
     if not wheels:
         return fine("MPI wheel", "none")
-    if "SLURM_JOB_ID" not in variables and "LOADEDMODULES" not in variables:
+    if not {"SLURM_JOB_ID", "PBS_JOBID", "LOADEDMODULES"} & variables.keys():
         return fine("MPI wheel", wheels[0])
     words = f"the {wheels[0]} wheel hides this cluster's MPI"
     cure = f"pip uninstall {wheels[0]}; mpi4py then loads the cluster's MPI, without a rebuild"

@@ -29,7 +29,7 @@ _PREFIXES = (
 _NAMES = frozenset({
     "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_MAX_CONNECTIONS", "CUDA_MODULE_LOADING", "OMP_NUM_THREADS", "LOADEDMODULES",
     "MPI4PY_LIBMPI", "SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION", "SLURM_NNODES", "SLURM_NTASKS",
-    "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
+    "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "PBS_JOBID", "PBS_QUEUE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
 })  # fmt: skip
 SETTINGS = ", ".join(f"{prefix}*" for prefix in _PREFIXES) + " and some others, such as CUDA_VISIBLE_DEVICES"
 # Launchers' internal variables: addresses, process ids and one-time keys, different in every run.

@@ -157,6 +157,15 @@ def rendezvous_get(sys_class: Path = SYS) -> bool | None:
     return any(text != "0" for text in found) if found else None
 
 
+def pbs_nodes(variables: Mapping[str, str]) -> int | None:
+    """Number of nodes of the PBS job that this process belongs to, from its list, which has a line per process; None
+    outside PBS, and on nodes that do not have the list."""
+    try:
+        return len(set(Path(variables["PBS_NODEFILE"]).read_text(encoding="utf-8").split()))
+    except (KeyError, OSError):
+        return None
+
+
 def locked_bytes() -> int | None:
     """Memory that this process may lock, in bytes; None if unlimited."""
     soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import click
 
+from collbench.batch.system import Seen
 from collbench.errors import UsageError
 from collbench.host.terminal import can_redraw
 from collbench.printer.plain import plain_table
-from collbench.slurm import client
-from collbench.slurm.client import Seen
-from collbench.slurm.submission import Part, Submission
+from collbench.slurm.submission import Part, Submission, sequence
 from collbench.tables import numbers, table_of, words
 
 NOT_SUBMITTED, FORGOTTEN = "NOT SUBMITTED", "ENDED"
@@ -24,7 +23,7 @@ PAUSES = (2.0, 30.0)  # seconds between queries, first and longest: sites limit 
 
 @dataclass(frozen=True)
 class Look:
-    """The state of a part at one time: its newest job as Slurm reports it, and the number of its finished rows."""
+    """The state of a part at one time: its newest job as its system reports it, and the number of its finished rows."""
 
     part: Part
     number: str
@@ -33,18 +32,21 @@ class Look:
 
 
 def look(submission: Submission, refusals: Mapping[str, str], before: Sequence[Look] = ()) -> list[Look]:
-    """The state of every part. ``refusals``: by part, why Slurm refused its job. ``before``: the previous result, since
-    Slurm purges jobs some minutes after they end. Raises SilentError."""
+    """The state of every part. ``refusals``: by part, why its job was refused. ``before``: the previous result, since
+    systems purge jobs some time after they end. Raises SilentError."""
     remembered = {each.number: each.seen for each in before}
     numbers = {part.name: submission.last_id(part) for part in submission.parts()}
-    known = client.look([number for number in numbers.values() if number]) if client.is_available() else {}
+    system = submission.system
+    here = system.is_available()
+    known = system.look([number for number in numbers.values() if number]) if here else {}
+    unseen = system.UNSEEN if here else Seen(FORGOTTEN)
     looks = []
     for part in submission.parts():
         number = numbers[part.name]
         if part.name in refusals or not number:
             seen = Seen(NOT_SUBMITTED, why=refusals.get(part.name, ""))
         else:
-            seen = known.get(number) or _purged(part, remembered.get(number))
+            seen = known.get(number) or _purged(part, number, remembered.get(number), unseen)
         looks.append(Look(part, number, seen, _rows(part, seen)))
     return looks
 
@@ -59,11 +61,14 @@ def _rows(part: Part, seen: Seen) -> int:
         raise
 
 
-def _purged(part: Part, last: Seen | None) -> Seen:
-    """The state of a job that Slurm no longer knows, from its last known state and its files."""
+def _purged(part: Part, number: str, last: Seen | None, unseen: Seen) -> Seen:
+    """The state of a job that its system no longer knows, from its last known state and its files; ``unseen`` is the
+    state of one that never began."""
     if last and not last.live:
         return last
-    return replace(last or Seen(""), state="COMPLETED" if part.complete() else FORGOTTEN, why="")
+    began = (last and last.nodes) or sequence(number) in map(sequence, part.ran())
+    now = Seen("COMPLETED") if part.complete() else Seen(FORGOTTEN) if began else unseen
+    return replace(last or now, state=now.state, why=now.why)
 
 
 def table(looks: Sequence[Look]) -> str:

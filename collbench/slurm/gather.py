@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from collbench.batch.system import Seen
 from collbench.errors import UsageError
 from collbench.results.files import SCHEMA, load_samples, sidecar_path, write_whole
 from collbench.results.records import JOB, Record
 from collbench.results.writing import replace_text
-from collbench.slurm.client import Seen
 from collbench.slurm.follow import NOT_SUBMITTED
 from collbench.slurm.submission import Part, Submission, facts
 

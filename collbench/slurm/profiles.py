@@ -18,7 +18,7 @@ from collbench.slurm.limits import Limit
 PLACES = ("anywhere", "one node", "several nodes")
 KEYS: dict[str, type] = {
     "about": str, "like": str, "gpus_per_node": int, "ranks_per_node": int, "needs": list, "before": list,
-    "launch": list, "collbench": list, "slurm": dict, "variables": dict, "open": list, "limits": list,
+    "launch": list, "collbench": list, "slurm": dict, "pbs": dict, "variables": dict, "open": list, "limits": list,
     "keep": list,
 }  # fmt: skip
 NO_PROFILES = {"nightly"}  # an example of sweeps, beside the profiles
@@ -28,7 +28,15 @@ SETTING_KEYS: dict[str, type] = {
 }  # fmt: skip
 ASKED = ("time", "account", "qos", "partition")  # directives that a user may set
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_DIRECTIVE = re.compile(r"[a-z][a-z-]*")
+# By table of a batch system: what its keys look like, and what they are.
+SYNTAX = {
+    "slurm": (r"[a-z][a-z-]*", "a long option of sbatch; write it without dashes, such as gpus-per-node"),
+    "pbs": (
+        r"[A-Za-z]|[A-Za-z][A-Za-z0-9_-]+",
+        "an option of qsub, which is one letter, or a resource, such as walltime",
+    ),
+}
+TABLES = (*SYNTAX, "variables")
 
 
 @dataclass(frozen=True)
@@ -56,11 +64,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Profile:
-    """A cluster: directives of a job by name (``slurm``), lines of shell that run first (``before``), and the commands
-    that start the ranks (``launch``) and collbench (``collbench``; () is this Python).
+    """A cluster: directives of a job by name (``slurm``, or ``pbs`` where it has that system), lines of shell that run
+    first (``before``), and the commands that start the ranks (``launch``) and collbench (``collbench``; () is this
+    Python).
 
-    ``needs``: directives that the user must give; ``unsettled``: what no document says, for the user to find out. In
-    ``slurm``, {gpus} stands for the number of GPUs per node; a directive with it is omitted on nodes without GPUs.
+    ``needs``: options that the user must give; ``unsettled``: what no document says, for the user to find out.
+    Directives and ``launch`` may name numbers of the job, such as {gpus} (``batch.job.with_numbers``); on nodes without
+    GPUs, a directive for Slurm with {gpus} is omitted.
     """
 
     name: str
@@ -73,8 +83,19 @@ class Profile:
     collbench: tuple[str, ...] = ()
     slurm: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
+    pbs: Mapping[str, str] | None = None
     unsettled: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+
+    @property
+    def system(self) -> str:
+        """The batch system that runs the jobs: ``slurm`` or ``pbs``."""
+        return "slurm" if self.pbs is None else "pbs"
+
+    @property
+    def site(self) -> Mapping[str, str]:
+        """The directives for that system, by name."""
+        return self.slurm if self.pbs is None else self.pbs
 
 
 def folder() -> Path:
@@ -113,17 +134,22 @@ def load(path: Path) -> Profile:
         needs=tuple(content.get("needs", ())),
         before=tuple(content.get("before", ())),
         collbench=tuple(content.get("collbench", ())),
-        slurm={name: value for name, value in content.get("slurm", {}).items() if value is not None},
-        settings=tuple(_kept(each, content.get("keep", ())) for each in content.get("variables", {}).values()),
+        slurm=_kept(content.get("slurm", {})),
+        settings=tuple(_yielding(each, content.get("keep", ())) for each in content.get("variables", {}).values()),
+        pbs=_kept(content["pbs"]) if "pbs" in content else None,
         unsettled=tuple(content.get("open", ())),
         limits=content.get("limits", ()),
     )
 
 
-def _kept(setting: Setting, patterns: Sequence[str]) -> Setting:
+def _yielding(setting: Setting, patterns: Sequence[str]) -> Setting:
     """The setting, which gives way to the environment if its name fits one of the profile's patterns, such as FI_*."""
     fits = setting.value is not None and any(fnmatchcase(setting.name, pattern) for pattern in patterns)
     return replace(setting, keep=True) if fits else setting
+
+
+def _kept(directives: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in directives.items() if value is not None}
 
 
 def _read(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
@@ -135,7 +161,9 @@ def _read(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
     if base.resolve() in (path.resolve(), *below):
         raise UsageError(f"{path}: like = {content['like']!r} is circular; inherit from another profile, or omit it.")
     above = _read(base, (*below, path.resolve()))
-    joined = {key: {**above.get(key, {}), **content.get(key, {})} for key in ("slurm", "variables")}
+    other = {"pbs": "slurm", "slurm": "pbs"}
+    above = {key: value for key, value in above.items() if other.get(key) not in content}  # of another system
+    joined = {key: {**above.get(key, {}), **content.get(key, {})} for key in TABLES if key in above or key in content}
     return {**above, **content, **joined}
 
 
@@ -153,23 +181,27 @@ def _parsed(path: Path) -> dict[str, Any]:
             raise UsageError(f"{path}: {key} = {value!r} is not {TYPE_NAMES[wanted]}.")
     for name in content.get("needs", ()):
         pick(f"directive that {path} needs", name, ASKED)
-    content["slurm"] = {name: _directive(path, name, value) for name, value in content.get("slurm", {}).items()}
+    if "slurm" in content and "pbs" in content:
+        raise UsageError(f"{path} has both [slurm] and [pbs]; keep the table of the system that runs its jobs.")
+    for system in SYNTAX.keys() & content.keys():
+        content[system] = {name: _directive(path, system, name, each) for name, each in content[system].items()}
     if "limits" in content:
         content["limits"] = limits.read(path, content["limits"])
     content["variables"] = {name: _setting(path, name, each) for name, each in content.get("variables", {}).items()}
     return content
 
 
-def _directive(path: Path, name: str, value: object) -> str | None:
+def _directive(path: Path, system: str, name: str, value: object) -> str | None:
     """The value of a directive: "" for a flag, None to drop an inherited directive. Raises UsageError."""
-    if not _DIRECTIVE.fullmatch(name):
-        raise UsageError(
-            f"{path}: {name!r} is not a long option of sbatch; write it without dashes, such as gpus-per-node."
-        )
-    if name in ("cluster", "clusters"):
+    pattern, what = SYNTAX[system]
+    if not re.fullmatch(pattern, name):
+        raise UsageError(f"{path}: {name!r} is not {what}.")
+    if system == "slurm" and name in ("cluster", "clusters"):
         raise UsageError(
             f"{path}: {name} affects only sbatch; export SLURM_CLUSTERS, which all of Slurm's commands read."
         )
+    if system == "pbs" and name in ("v", "J"):
+        raise UsageError(f"{path}: {name} is set by collbench for each allocation; give variables as [variables.NAME].")
     if isinstance(value, bool):
         return "" if value else None
     return str(value)

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from collbench.batch.job import Job
+from collbench.batch.known import SYSTEMS
+from collbench.batch.system import System
 from collbench.errors import UsageError
 from collbench.results.files import doing_path, sidecar_path
 from collbench.results.records import Record, load
 from collbench.results.writing import replace_text
-from collbench.slurm.scripts import Job
 
 SCHEMA = 1
-_ID = re.compile(r"\d+(_\d+)?")
+_ID = re.compile(r"\d+(_\d+|\.[\w.-]+)?")  # of Slurm, or of PBS with its server
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,19 @@ def facts(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Submission:
-    """A submission: its jobs, the name of their profile, and by part the ids of the jobs that were submitted for it,
-    newest last. ``path`` is the results file."""
+    """A submission: its jobs, the name of their profile, by part the ids of the jobs that were submitted for it, newest
+    last, and the table of its batch system in a profile. ``path`` is the results file."""
 
     path: Path
     profile: str
     jobs: tuple[Job, ...]
     ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    table: str = "slurm"
+
+    @property
+    def system(self) -> System:
+        """The batch system of its jobs."""
+        return SYSTEMS[self.table]
 
     @property
     def folder(self) -> Path:
@@ -120,7 +128,7 @@ class Submission:
     def ids_of(self, part: Part) -> list[str]:
         """The ids of a part's jobs, newest last, including a job submitted by hand once it has started."""
         known = {*self.ids.get(part.name, ()), *part.ran()}
-        return sorted(known, key=lambda number: int(number.split("_")[0]))
+        return sorted(known, key=sequence)
 
     def last_id(self, part: Part) -> str:
         """The id of its newest job, "" if there is none."""
@@ -147,8 +155,13 @@ class Submission:
     def save(self) -> None:
         """Write ``submission.json`` atomically."""
         content = {"schema": SCHEMA, "profile": self.profile, "jobs": [dataclasses.asdict(job) for job in self.jobs],
-                   "ids": self.ids}  # fmt: skip
+                   "ids": self.ids, "system": self.table}  # fmt: skip
         replace_text(self.note, json.dumps(content, indent=1) + "\n")
+
+
+def sequence(number: str) -> int:
+    """The number by which a batch system counts its jobs, from a job id."""
+    return int(re.split(r"\D", number)[0])
 
 
 def folder_of(path: Path) -> Path:
@@ -181,4 +194,6 @@ def reopen(path: Path) -> Submission:
 
 def _submission(path: Path, content: Mapping[str, Any]) -> Submission:
     jobs = tuple(Job(**{**job, "sweep": tuple(job["sweep"])}) for job in content["jobs"])
-    return Submission(path, content["profile"], jobs, {name: tuple(ids) for name, ids in content["ids"].items()})
+    table = content.get("system", "slurm")
+    _ = SYSTEMS[table]
+    return Submission(path, content["profile"], jobs, {name: tuple(ids) for name, ids in content["ids"].items()}, table)

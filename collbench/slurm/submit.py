@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from collbench.batch.job import Job, Shape, Work
+from collbench.batch.known import SYSTEMS
+from collbench.batch.system import RefusedError, SilentError
 from collbench.errors import UsageError
 from collbench.host import trust
 from collbench.kernels import files as kernel_files
@@ -16,15 +19,14 @@ from collbench.plan.worlds import layouts_for
 from collbench.results.files import samples_path, sidecar_path
 from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
-from collbench.slurm import client, limits, profiles, scripts
+from collbench.slurm import limits, profiles, scripts
 from collbench.slurm.follow import Look, Pace, Screen, look
 from collbench.slurm.gather import gather
 from collbench.slurm.limits import Wish
 from collbench.slurm.profiles import Profile, Setting
-from collbench.slurm.scripts import Job, Shape, Work
-from collbench.slurm.submission import Part, Submission
+from collbench.slurm.submission import Part, Submission, sequence
 
-Refusals = Mapping[str, client.RefusedError]
+Refusals = Mapping[str, RefusedError]
 LATE_LOOKS = 5  # queries after all jobs ended: a shared file system may show the last rows with a delay of a minute
 
 
@@ -59,7 +61,7 @@ def planned(
             work.words, dict(asked), work.legs, work.check)
         for nodes in shape.nodes
     )  # fmt: skip
-    submission = Submission(path, profile.name, jobs)
+    submission = Submission(path, profile.name, jobs, table=profile.system)
     texts = {submission.script(job): scripts.script(job, profile) for job in jobs}
     for job in jobs:
         limits.check(profile.limits, _wish(job, profile, sum(each.allocations for each in jobs)))
@@ -69,9 +71,11 @@ def planned(
 
 def _wish(job: Job, profile: Profile, jobs: int) -> Wish:
     """What a job asks of the site; tasks of an array count as jobs."""
-    given = {**profile.slurm, **job.asked}
-    gpus = job.nodes * job.gpus_per_node
-    return Wish(given.get("partition"), given.get("qos"), given.get("time"), job.nodes, gpus, jobs)
+    names, gpus = SYSTEMS[profile.system].DIRECTIVES, job.nodes * job.gpus_per_node
+    partition, qos, time = (
+        job.asked.get(name) or profile.site.get(names[name]) for name in ("partition", "qos", "time")
+    )
+    return Wish(partition, qos, time, job.nodes, gpus, jobs)
 
 
 def _with_own_kernels(profile: Profile) -> Profile:
@@ -113,34 +117,69 @@ def check_scripts(submission: Submission) -> None:
 
 
 def unfinished(submission: Submission) -> list[Part]:
-    """Incomplete parts without a pending or running job. Raises UsageError if Slurm does not answer."""
+    """Incomplete parts without a pending or running job. Raises UsageError if the system does not answer."""
     try:
         live = {each.part.name for each in look(submission, {}) if each.seen.live}
-    except client.SilentError as silence:
-        raise UsageError(f"Slurm does not report which jobs are running ({silence}); try again later.") from None
+    except SilentError as silence:
+        name = submission.system.NAME
+        raise UsageError(f"{name} does not report which jobs are running ({silence}); try again later.") from None
     return [part for part in submission.parts() if part.name not in live and not part.complete()]
 
 
 def submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, Refusals]:
     """Submit the scripts of these parts; the submission with the new job ids, and the refusals by part."""
-    refusals: dict[str, client.RefusedError] = {}
-    for job, parts in by_job(todo):
+    system = submission.system
+    refusals: dict[str, RefusedError] = {}
+    for job, parts in groups(submission, todo):
         try:
-            number = client.submit(submission.script(job), *options_of(job, parts))
-        except client.RefusedError as refusal:
-            refusals |= {part.name: refusal for part in parts}
+            after = _live_ids(submission)[:1] if system.CHAINS else []
+            number = system.submit(submission.script(job), *options_of(submission, job, parts, after))
+        except (RefusedError, SilentError) as refusal:
+            refusals |= {part.name: _refused(refusal) for part in parts}
             continue
         for part in parts:
-            submission = submission.with_id(part, f"{number}_{part.index}" if job.allocations > 1 else number)
+            task = "" if system.CHAINS or job.allocations == 1 else f"_{part.index}"
+            submission = submission.with_id(part, f"{number}{task}")
         submission.save()  # at once: an unrecorded job would be lost if we are killed
     return submission, refusals
 
 
-def options_of(job: Job, parts: Sequence[Part]) -> list[str]:
-    """Options of sbatch that override the script: directives given later, and the array tasks still to run."""
-    asked = [f"--{name}={value}" for name, value in job.asked.items()]
-    some = len(parts) < job.allocations
-    return [*asked, f"--array={scripts.array_of(job, [str(part.index) for part in parts])}"] if some else asked
+def _refused(error: RefusedError | SilentError) -> RefusedError:
+    """The refusal of a job; a silent system may answer later."""
+    return error if isinstance(error, RefusedError) else RefusedError(str(error), full=True)
+
+
+def _live_ids(submission: Submission) -> list[str]:
+    """The ids of its jobs that are pending or running, newest first. Raises SilentError."""
+    ids = {number for part in submission.parts() if (number := submission.last_id(part))}
+    newest_first = sorted(ids, key=sequence, reverse=True)
+    return [number for number, seen in submission.system.look(newest_first).items() if seen.live]
+
+
+def cancel(submission: Submission) -> list[str]:
+    """Cancel its jobs that are pending or running, and return their ids. Raises UsageError if the system does not
+    answer.
+
+    The newest goes first, or the end of one would let the next of a chain begin.
+    """
+    try:
+        live = _live_ids(submission)
+        if live:
+            submission.system.cancel(live)
+    except SilentError as silence:
+        raise UsageError(f"{submission.system.NAME} does not cancel the jobs ({silence}); try again later.") from None
+    return live
+
+
+def options_of(submission: Submission, job: Job, parts: Sequence[Part], after: Sequence[str]) -> list[str]:
+    """The options that submit these parts of a job."""
+    return submission.system.options(job, [part.index for part in parts], after)
+
+
+def groups(submission: Submission, parts: Sequence[Part]) -> Iterator[tuple[Job, list[Part]]]:
+    """The parts that are submitted together: those of a job, or each alone where jobs form a chain."""
+    for job, group in by_job(parts):
+        yield from [(job, [part]) for part in group] if submission.system.CHAINS else [(job, group)]
 
 
 def by_job(parts: Sequence[Part]) -> Iterator[tuple[Job, list[Part]]]:
@@ -168,8 +207,8 @@ def _until_finished(submission: Submission, refusals: Refusals) -> tuple[Submiss
                 if late == 0 or all(each.part.complete() for each in looks if each.seen.state == "COMPLETED"):
                     return submission, looks
                 late -= 1
-        except client.SilentError as silence:
-            screen.say(f"Slurm does not answer ({silence}); retrying.")
+        except SilentError as silence:
+            screen.say(f"{submission.system.NAME} does not answer ({silence}); retrying.")
         pace.wait(looks)
         if waiting:
             submission, again = submit(submission, waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_a_backend_on_request_that_is_not_installed_is_nothing_bad(
     assert (finding.grade, finding.found) == (grade, "not installed")
 
 
-def test_what_nccl_opens_and_what_does_not_suit_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nccl_opens_and_what_does_not_suit_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(examine, "gpu_count", lambda: 4)
     opened = nccl_plugin.Plugin({}, (nccl_plugin.Attempt("libnccl-net.so", "Libfabric", ""),), ())
     monkeypatch.setattr(nccl_plugin, "find", lambda variables: opened)
@@ -97,6 +98,12 @@ def test_what_nccl_opens_and_what_does_not_suit_it(monkeypatch: pytest.MonkeyPat
     assert [(each.what, each.grade) for each in found if each] == [
         ("NCCL's plugin", "fine"), ("memory monitor", "note"), ("rendezvous", "note"),
     ]  # fmt: skip
+    lost = nccl_plugin.Attempt("libnccl-net.so", "", "libnccl-net.so: cannot open shared object file")
+    monkeypatch.setattr(nccl_plugin, "find", lambda variables: nccl_plugin.Plugin({}, (lost,), ()))
+    (tmp_path / "nodes").write_text("a\nb\n")
+    monkeypatch.setenv("PBS_NODEFILE", str(tmp_path / "nodes"))
+    missing = examine._plugin("slingshot", node)[0]
+    assert (missing and missing.grade) == "bad", "the job has two nodes"
     monkeypatch.setattr(examine, "gpu_count", lambda: 0)
     assert [each.what for each in examine._plugin("slingshot", node) if each] == ["rendezvous"]
 

@@ -79,6 +79,7 @@ def test_the_plugin_of_srun_fits_the_mpi(variables: dict[str, str], vendor: str,
         (["mpich"], {"SLURM_JOB_ID": "1"}, 2, "tcp", NOTE),
         (["mpich"], {"SLURM_JOB_ID": "1"}, 2, "slingshot", BAD),
         (["openmpi"], {"SLURM_JOB_ID": "1"}, 2, "infiniband", BAD),
+        (["mpich"], {"PBS_JOBID": "1.pbs1"}, 2, "slingshot", BAD),
         (["mpich"], {"LOADEDMODULES": "gcc"}, None, "slingshot", NOTE),
     ],
 )

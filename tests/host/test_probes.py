@@ -159,3 +159,10 @@ def test_a_machine_is_told_by_its_boot_and_without_one_by_its_name(tmp_path: Pat
 def test_this_host_is_json() -> None:
     there = json.loads(json.dumps(probes.plain(probes.node({}))))
     assert there["host"] == probes.process({}, {}).host
+
+
+def test_nodes_of_a_pbs_job_are_counted_once_each(tmp_path: Path) -> None:
+    put(tmp_path / "nodes", "x3006\nx3006\nx3007\nx3007\n")
+    assert probes.pbs_nodes({"PBS_NODEFILE": f"{tmp_path}/nodes"}) == 2
+    assert probes.pbs_nodes({"PBS_NODEFILE": f"{tmp_path}/elsewhere"}) is None
+    assert probes.pbs_nodes({}) is None

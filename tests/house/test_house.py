@@ -21,8 +21,8 @@ PACKAGE = Path(collbench.__file__).parent
 # Packages and single modules, from the ground up.
 FLOORS = (
     "errors", "tables", "printer", "plan", "llm", "host", "ranks", "results", "foreign", "views", "tune", "check",
-    "fit", "predict", "devices", "kernels", "backends", "registry", "proof", "slurm", "doctor", "verify", "measure",
-    "replay", "report", "cli", "__main__",
+    "fit", "predict", "devices", "kernels", "backends", "registry", "proof", "batch", "slurm", "doctor", "verify",
+    "measure", "replay", "report", "cli", "__main__",
 )  # fmt: skip
 # Modules that are imported only where a GPU or MPI is; no other module of a pure package loads them on import.
 BEYOND_THE_WALL = {"kernels.gpu_communicator", "kernels.cpu_communicator"}

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from slurm_stage import SACCT, SBATCH, SQUEUE, Stage
+from slurm_stage import SACCT, SBATCH, SCANCEL, SQUEUE, Stage
 
 from collbench.slurm import follow
 
@@ -17,7 +17,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     found = Stage(tmp_path / "here", tmp_path / "slurm")
     for folder in (found.folder, found.slurm, tmp_path / "bin"):
         folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("sacct", SACCT)):
+    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("sacct", SACCT), ("scancel", SCANCEL)):
         path = tmp_path / "bin" / name
         path.write_text(f"#!/bin/bash\ncd '{found.slurm}' || exit\n{text}\n")
         path.chmod(0o755)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from slurm_stage import SUBMIT, Stage, part
 
+from collbench.batch.system import Seen
 from collbench.errors import UsageError
 from collbench.results.records import load
 from collbench.slurm import follow
-from collbench.slurm.client import Seen
 from collbench.slurm.follow import Look, Screen, table
 from collbench.slurm.submission import Part, reopen
 

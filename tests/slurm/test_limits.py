@@ -115,3 +115,24 @@ def test_submit_refuses_at_once(stage: Stage, words: list[str], refused: str | N
         return
     with pytest.raises(UsageError, match=refused):
         stage.run(*command)
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (["--nodes", "1,2"], "submitting 2 jobs at once is more"),
+        (["--nodes", "12", "--partition", "prod", "--time", "4:00:00"], "up to 03:00:00 in partition prod"),
+        (["--nodes", "2", "--partition", "prod"], "a job of 2 nodes is less than the site takes: from 10"),
+        (["--nodes", "2", "--time", "4"], "from 00:05:00 in partition debug-scaling"),
+        (["--nodes", "25", "--partition", "prod", "--time", "6:00:00"], None),
+        (["--nodes", "10"], None),
+    ],
+)
+def test_queues_of_pbs_have_limits_too(stage: Stage, words: list[str], refused: str | None) -> None:
+    """A job that fits none of the queues behind another would vanish."""
+    command = ("submit", "--profile", "polaris", "--account", "a", "--sizes", "4K", "--dry-run", *words)
+    if refused is None:
+        assert stage.run(*command).code == 0
+        return
+    with pytest.raises(UsageError, match=refused):
+        stage.run(*command)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from slurm_stage import SUBMIT, Stage
 
-from collbench.slurm import client
-from collbench.slurm.client import Seen
+from collbench.batch import slurm as client
+from collbench.batch.system import Seen
 from collbench.slurm.submission import reopen
 
 

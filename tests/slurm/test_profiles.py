@@ -35,7 +35,7 @@ def test_every_setting_of_ours_has_its_reason_and_its_source(name: str) -> None:
 
 
 def test_the_profiles_that_are_promised() -> None:
-    machines = {"perlmutter", "vista", "clariden", "isambard-ai", "jupiter", "juwels-booster", "deltaai"}
+    machines = {"perlmutter", "vista", "clariden", "isambard-ai", "jupiter", "juwels-booster", "deltaai", "polaris"}
     assert set(names()) >= {"slingshot", "infiniband", "local", *machines}
     assert all(find(name).unsettled and find(name).gpus_per_node for name in machines), "nobody has run on them"
 

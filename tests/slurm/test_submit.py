@@ -465,3 +465,18 @@ def test_what_exists_is_not_replaced(stage: Stage) -> None:
 def test_times_that_slurm_reads(stage: Stage, text: str) -> None:
     ran = stage.run(*SUBMIT, "--nodes", "1", "--dry-run", "--time", text)
     assert f"#SBATCH --time={text}" in ran.out
+
+
+def test_jobs_are_cancelled(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1,2", "--allocations", "2")
+    stage.set("queue", "".join(f"{job}|{state}|0:10|node1|None\n" for job, state in [
+        ("101_0", "COMPLETED"), ("101_1", "RUNNING"), ("102_0", "PENDING"), ("102_1", "PENDING"),
+    ]))  # fmt: skip
+    stage.set("gone", "scancel: error: Kill job error on job id 101_1: Invalid job id specified\n")
+    ran = stage.run("submit", "--cancel", "-o", "r.csv")
+    assert ran.code == 0
+    assert {*stage.read("cancelled").strip("|\n").split("|")} == {"101_1", "102_0", "102_1"}
+    assert ran.err.startswith("cancelled: 102_")
+    stage.set("gone", "scancel: error: Unable to contact slurm controller\n")
+    with pytest.raises(UsageError, match=r"Slurm does not cancel the jobs \(scancel: error: Unable to contact"):
+        stage.run("submit", "--cancel", "-o", "r.csv")
