@@ -161,9 +161,11 @@ def _plugin(network: str, node: Node) -> list[Finding | None]:
 def examine() -> list[Finding]:
     """All findings, in the order in which a sweep would meet them; under a launcher, every rank returns rank 0's."""
     network, node, reaches = fabric.network(), probes.node(os.environ), probes.reaches()
+    libraries = traps.fabric_libraries(network, probes.fabric_libraries(network))
     mpi, vendor = _mpi()
     narrow = limits.findings(limits_of(_local_ranks()))
     soft: list[Any] = [
+        libraries,
         traps.root(os.environ, vendor, os.getuid()) if launcher.detect(os.environ) is None else None,
         traps.locked(node, network),
         _logging(os.environ),

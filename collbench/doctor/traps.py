@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from collbench.doctor.findings import Finding, bad, fine, note
-from collbench.host.probes import Node, Process, Reach
+from collbench.host.probes import FABRIC_LIBRARIES, Node, Process, Reach
 from collbench.host.transports import families
 from collbench.ranks.launcher import Launcher, split_up
 from collbench.tables import counted
@@ -111,6 +111,23 @@ def _reach(reach: Reach, host: str, container: str | None) -> Finding | None:
             reach.name, f"{reach.soname} does not load{inside} on {host}: libraries that need it use TCP", where
         )
     return None
+
+
+def fabric_libraries(network: str, loads: Mapping[str, bool]) -> Finding | None:
+    """Which libraries of the fabric this process finds and which not, in a container those of the image and of what its
+    runtime brings in; None without such a fabric. ``loads``: of ``probes.fabric_libraries``."""
+    if not loads:
+        return None
+    sides = {state: [name for name, does in loads.items() if does is wanted]
+             for state, wanted in (("found", True), ("not found", False))}  # fmt: skip
+    words = "; ".join(f"{', '.join(names)} {state}" for state, names in sides.items() if names)
+    if not set(sides["not found"]) & set(FABRIC_LIBRARIES[network][0]):
+        return fine("fabric libraries", words)
+    cure = (
+        "load the module that has them; in a container, let its runtime bring the host's (hook cxi at CSCS, --module "
+        "of shifter, --nccl of podman-hpc, --bind of apptainer), or install them in the image"
+    )
+    return note("fabric libraries", f"{words}: libraries that need them use TCP", cure)
 
 
 def node_map(ranks: Sequence[Process]) -> Finding:

@@ -8,7 +8,7 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,12 @@ THROTTLES = {
 }  # fmt: skip
 # What an MPI loads for its network, and Cray MPICH for the memory of NVIDIA's GPUs.
 LIBRARIES = ("libfabric.so", "libmpi_gtl_cuda.so")
+# What is loaded to use a fabric, by network: what it takes, then what makes it faster. An image may have a libfabric of
+# its own that loads, but without the library of Slingshot's adapter, and then knows TCP alone.
+FABRIC_LIBRARIES = {
+    "slingshot": (("libfabric.so.1", "libcxi.so.1"), ("libgdrapi.so.2",)),
+    "infiniband": (("libibverbs.so.1", "libmlx5.so.1"), ("libgdrapi.so.2",)),
+}
 _CONTAINERS = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "SHIFTER_RUNTIME")
 _CONTAINER_FILES = (".dockerenv", "run/.containerenv")
 
@@ -131,6 +137,24 @@ def _loads(library: str) -> bool:
     return False
 
 
+def _load_in_turn(libraries: Sequence[str]) -> dict[str, bool]:
+    """Whether each of these loads after those before it, which may bring it along from a folder of their own."""
+    program = (
+        "import ctypes, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: ctypes.CDLL(name)\n"
+        "    except OSError: continue\n"
+        "    print(name, flush=True)"
+    )
+    found: list[str] = []
+    if libraries:
+        with suppress(OSError, subprocess.SubprocessError):
+            command = [sys.executable, "-P", "-c", program, *libraries]
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+            found = ran.stdout.splitlines()
+    return {name: name in found for name in libraries}
+
+
 def reaches(sys_class: Path = SYS, root: Path = ROOT) -> tuple[Reach, ...]:
     """Whether this process can use each fabric of this host. Starts processes: call it before MPI_Init."""
     kinds = (
@@ -142,6 +166,13 @@ def reaches(sys_class: Path = SYS, root: Path = ROOT) -> tuple[Reach, ...]:
         for name, folder, devices, library in kinds
         if any(sys_class.glob(f"{folder}/*"))
     )
+
+
+def fabric_libraries(network: str) -> dict[str, bool]:
+    """Whether each library for a network (as in ``fabric.network``) loads in this process; {} for one that has no
+    libraries of its own. Starts processes: call it before MPI_Init."""
+    needed, faster = FABRIC_LIBRARIES.get(network, ((), ()))
+    return _load_in_turn((*needed, *faster))
 
 
 def container(variables: Mapping[str, str], root: Path = ROOT) -> str | None:

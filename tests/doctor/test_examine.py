@@ -32,8 +32,9 @@ def test_a_wrong_plugin_is_reported_before_mpi_is_started(mpich: Mpi) -> None:
 
 
 def test_a_wheel_in_a_job_of_one_node_is_a_note(mpich: Mpi) -> None:
-    ran = mpich.run("doctor", "--json", SLURM_JOB_ID="7", SLURM_NNODES="1")
+    ran = mpich.run("doctor", "--json", SLURM_JOB_ID="7", SLURM_NNODES="1", FI_PROVIDER="cxi")
     assert (ran.code, found(ran.out)["MPI wheel"]["grade"]) == (0, "note")
+    assert "libcxi.so.1" in found(ran.out)["fabric libraries"]["found"], "found or not"
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,19 @@ def test_a_fabric_within_reach_is_no_finding() -> None:
     assert traps.fabric_reach([Reach("Slingshot", True, "libfabric.so.1", True)], NODE) == []
 
 
+def test_libraries_of_a_fabric_that_are_found_and_that_are_not() -> None:
+    image = {"libfabric.so.1": True, "libcxi.so.1": False, "libgdrapi.so.2": False}
+    found = traps.fabric_libraries("slingshot", image)
+    assert grade(found) == NOTE
+    assert "libfabric.so.1 found; libcxi.so.1, libgdrapi.so.2 not found" in str(found)
+    assert "hook cxi at CSCS" in str(found)
+    whole = traps.fabric_libraries("slingshot", {**image, "libcxi.so.1": True})
+    assert grade(whole) == FINE, "GDRCopy is for speed"
+    assert "libgdrapi.so.2 not found" in str(whole)
+    assert grade(traps.fabric_libraries("infiniband", {"libibverbs.so.1": False, "libmlx5.so.1": True})) == NOTE
+    assert traps.fabric_libraries("tcp", {}) is None
+
+
 def ranks(*hosts: str, **changes: Any) -> list[Process]:
     """A rank on each of these hosts, each with a core of its own, and the hosts machines of their own."""
     return [

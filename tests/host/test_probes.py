@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from collbench.host import probes
 from collbench.host.probes import GpuState, Nic, Reach
+from collbench.kernels import host_compiler
 
 
 def put(path: Path, text: str = "") -> None:
@@ -64,6 +66,26 @@ def test_a_fabric_is_reached_through_its_devices_and_its_library(
 def test_libraries_are_tried_out_for_real() -> None:
     assert probes._loads("libc.so.6")
     assert not probes._loads("libnowhere.so.1")
+
+
+def test_libraries_of_a_fabric_are_tried_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = (("libc.so.6", "libnowhere.so.1"), ("libm.so.6",))
+    monkeypatch.setattr(probes, "FABRIC_LIBRARIES", {"slingshot": libraries})
+    assert probes.fabric_libraries("slingshot") == {"libc.so.6": True, "libnowhere.so.1": False, "libm.so.6": True}
+    assert probes.fabric_libraries("tcp") == {}
+
+
+def test_a_library_that_another_one_brings_along_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a libfabric that names the folder of its libcxi, which the loader would not search by itself."""
+    build = (*(host_compiler.compiler() or ()), "-shared", "-fPIC", "-x", "c++", "/dev/null")
+    adapter, fabric = tmp_path / "libadapter-of-test.so.1", tmp_path / "libfabric-of-test.so.1"
+    subprocess.run([*build, f"-Wl,-soname,{adapter.name}", "-o", str(adapter)], check=True)
+    brought = ("-Wl,--no-as-needed", f"-Wl,-rpath,{tmp_path}", "-x", "none", str(adapter))
+    subprocess.run([*build, *brought, "-o", str(fabric)], check=True)
+    monkeypatch.setattr(probes, "FABRIC_LIBRARIES", {"slingshot": ((adapter.name,), ())})
+    assert probes.fabric_libraries("slingshot") == {adapter.name: False}
+    monkeypatch.setattr(probes, "FABRIC_LIBRARIES", {"slingshot": ((str(fabric), adapter.name), ())})
+    assert probes.fabric_libraries("slingshot") == {str(fabric): True, adapter.name: True}
 
 
 def test_containers_leave_a_variable_or_a_file(tmp_path: Path) -> None:

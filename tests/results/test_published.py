@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from readmes import TEXTS
 
 from collbench.errors import UsageError
-from collbench.results.published import find, names
+from collbench.results.published import KEYS, find, names
 
 OWN = """\
 library = "nccl"
@@ -62,6 +64,17 @@ def test_a_site_adds_one_file(tmp_path: Path) -> None:
     site = find(own(tmp_path / "mine.toml"))
     assert (site.name, site.figures[0].world) == ("mine", "2x2")
     assert dict(site.figures[0].points) == {(8, False): 10.0, (1024, False): 12.5, (1024, True): 11.5}
+
+
+def test_the_example_for_site_engineers(tmp_path: Path) -> None:
+    section = TEXTS["jobs/README.md"].split("## Figures that a site publishes\n")[1]
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    path = tmp_path / "mine.toml"
+    path.write_text(example)
+    site = find(str(path))
+    assert (site.published[0].world, len(site.published[0].points), site.cure) == ("2x8", 3, "module load aws-ofi-nccl")
+    assert site.sockets(site.published[0]) is site.figures[1]
+    assert set(KEYS) == {*re.findall(r"^(\w+) = ", example.split("[[figures]]", 1)[1], re.MULTILINE)}
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
