@@ -149,16 +149,16 @@ def look(jobs: Sequence[str]) -> dict[str, Seen]:
         if _number(job) not in found and len(jobs) > 1:
             found |= _states([job])
     ended = {_number(job) for job in jobs if _number(job) not in found or not found[_number(job)].live}
-    return {job: _stuck(job, found[_number(job)], ended) for job in jobs if _number(job) in found}
+    return {job: _stuck(found[_number(job)], ended) for job in jobs if _number(job) in found}
 
 
-def _stuck(job: str, now: Seen, ended: Set[str]) -> Seen:
-    """The state of a job, ``STUCK`` if it is held behind one that has ended: PBS does not release it where the other
-    was rejected before it began."""
+def _stuck(now: Seen, ended: Set[str]) -> Seen:
+    """The state of a job, ``STUCK`` if it is held behind one that has ended: where the other was rejected before it
+    began, PBS does not release it, and only operators may."""
     before = _BEHIND.match(now.why)
     if now.state != "HELD" or not before or before[1] not in ended:
         return now
-    return replace(now, state="STUCK", why=f"{now.why} has ended; to let it run: qrls {job}")
+    return replace(now, state="STUCK", why=f"{now.why} ended; submit --cancel, then --resume")
 
 
 def _number(job: str) -> str:

@@ -230,7 +230,7 @@ def test_a_job_held_behind_one_that_ended_is_stuck(stage: Stage) -> None:
             stage.job(7, first)
         seen = pbs.look(["7.pbs1", "8.pbs1"])["8.pbs1"]
         assert (seen.state, seen.live) == (state, True)
-    assert seen.why == "afterany:7.pbs1@pbs1 has ended; to let it run: qrls 8.pbs1"
+    assert seen.why == "afterany:7.pbs1@pbs1 ended; submit --cancel, then --resume"
     assert pbs.look(["8.pbs1"])["8.pbs1"].state == "HELD", "nothing is known of the other"
 
 
