@@ -25,7 +25,7 @@ NAME, SUBMIT = "PBS", "qsub"
 UNSEEN = Seen("VANISHED", why="PBS does not know it: its queue may have rejected its nodes or time after submission")
 CHAINS = True
 DIRECTIVES: Mapping[str, str] = {"time": "walltime", "account": "A", "qos": "", "partition": "q"}
-INDEX = "ALLOCATION"  # the variable that tells a job the index of its allocation
+INDEX = "ALLOCATION_OF_COLLBENCH"  # the variable that tells a job the index of its allocation
 _ID = re.compile(r"\d+(\[\])?(\.[\w.-]+)?", re.ASCII)
 _BEHIND = re.compile(r"after\w+:(\d+)")
 _GONE = ("Unknown Job Id", "Job has finished")
@@ -65,8 +65,8 @@ def _asked(asked: Mapping[str, str]) -> dict[str, str]:
     """The user's directives by PBS's names. Raises UsageError for --qos."""
     if "qos" in asked:
         raise UsageError("PBS has no --qos; choose a queue with --partition.")
-    times = {"walltime": _walltime(asked["time"])} if "time" in asked else {}
-    return {DIRECTIVES[name]: value for name, value in asked.items() if name != "time"} | times
+    values = {**asked, "time": _walltime(asked["time"])} if "time" in asked else asked
+    return {DIRECTIVES[name]: value for name, value in values.items() if value}
 
 
 def _walltime(text: str) -> str:

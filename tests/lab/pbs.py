@@ -75,10 +75,12 @@ def _configure(folder: Path, home: Path) -> None:
     (folder / "pbs.conf").write_text("\n".join([*lines, ""]))
     (folder / "hosts").write_text(f"127.0.0.1 localhost\n{ADDRESS} {HOST}\n")
     settings = "\n".join(f"qmgr -c {shlex.quote(setting)}" for setting in SETTINGS)
+    # Beside its own folder it would write to these of the machine, which therefore are empty ones inside.
     (folder / "start.sh").write_text(
         f"set -e\nhostname {HOST}\nip link set lo up\nip addr add {ADDRESS}/32 dev lo\n"
-        f"mount --bind {folder}/hosts /etc/hosts\nmount -t tmpfs tmpfs /run/postgresql\nchmod 777 /run/postgresql\n"
-        "for each in /etc/profile.d /usr/lib/systemd/system; do mount -t tmpfs tmpfs $each; done\n"
+        f"mount --bind {folder}/hosts /etc/hosts\n"
+        "for each in /var/tmp /run/postgresql /etc/profile.d /usr/lib/systemd/system; do\n"
+        "  mount -t tmpfs tmpfs $each\ndone\nchmod 1777 /var/tmp /run/postgresql\n"
         f"export PBS_CONF_FILE={folder}/pbs.conf PATH={home}/bin:{home}/sbin:$PATH\n"
         f"{home}/libexec/pbs_init.d start\n{settings}\ntouch {folder}/up\nexec sleep infinity\n"
     )
