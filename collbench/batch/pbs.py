@@ -25,7 +25,7 @@ NAME, SUBMIT = "PBS", "qsub"
 UNSEEN = Seen("VANISHED", why="PBS does not know it: its queue may have rejected its nodes or time after submission")
 CHAINS = True
 DIRECTIVES: Mapping[str, str] = {"time": "walltime", "account": "A", "qos": "", "partition": "q"}
-INDEX = "ALLOCATION"  # the variable that tells a job the index of its allocation
+INDEX = "ALLOCATION_OF_COLLBENCH"  # the variable that tells a job the index of its allocation
 _ID = re.compile(r"\d+(\[\])?(\.[\w.-]+)?", re.ASCII)
 _BEHIND = re.compile(r"after\w+:(\d+)")
 _GONE = ("Unknown Job Id", "Job has finished")
@@ -65,8 +65,8 @@ def _asked(asked: Mapping[str, str]) -> dict[str, str]:
     """The user's directives by PBS's names. Raises UsageError for --qos."""
     if "qos" in asked:
         raise UsageError("PBS has no --qos; choose a queue with --partition.")
-    times = {"walltime": _walltime(asked["time"])} if "time" in asked else {}
-    return {DIRECTIVES[name]: value for name, value in asked.items() if name != "time"} | times
+    values = {**asked, "time": _walltime(asked["time"])} if "time" in asked else asked
+    return {DIRECTIVES[name]: value for name, value in values.items() if value}
 
 
 def _walltime(text: str) -> str:
@@ -149,16 +149,16 @@ def look(jobs: Sequence[str]) -> dict[str, Seen]:
         if _number(job) not in found and len(jobs) > 1:
             found |= _states([job])
     ended = {_number(job) for job in jobs if _number(job) not in found or not found[_number(job)].live}
-    return {job: _stuck(job, found[_number(job)], ended) for job in jobs if _number(job) in found}
+    return {job: _stuck(found[_number(job)], ended) for job in jobs if _number(job) in found}
 
 
-def _stuck(job: str, now: Seen, ended: Set[str]) -> Seen:
-    """The state of a job, ``STUCK`` if it is held behind one that has ended: PBS does not release it where the other
-    was rejected before it began."""
+def _stuck(now: Seen, ended: Set[str]) -> Seen:
+    """The state of a job, ``STUCK`` if it is held behind one that has ended: where the other was rejected before it
+    began, PBS does not release it, and only operators may."""
     before = _BEHIND.match(now.why)
     if now.state != "HELD" or not before or before[1] not in ended:
         return now
-    return replace(now, state="STUCK", why=f"{now.why} has ended; to let it run: qrls {job}")
+    return replace(now, state="STUCK", why=f"{now.why} ended; submit --cancel, then --resume")
 
 
 def _number(job: str) -> str:

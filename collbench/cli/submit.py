@@ -128,14 +128,15 @@ def submit(
     collbench submit --profile perlmutter --account m1234 --nodes 2,4,8 --sizes 4K:64M --launches 3 --wait
     collbench submit --wait -o results/RUN.csv       follow the jobs again, and gather
     collbench submit --resume -o results/RUN.csv     resubmit unfinished jobs
+    collbench submit --cancel -o results/RUN.csv     cancel jobs that wait or run
     """
     if origin_of(context) and (profile is None or steps.check):
         raise UsageError("--config is for a new submission of a sweep; omit it.")
     if profile is None:
         context.exit(_continue(shape, directives.given, steps, words))
     work = submit_check.work_of(context, words, shape) if steps.check else _work_of(context, words)
-    if steps.resume:
-        raise UsageError("--resume continues what was submitted; omit --profile.")
+    if steps.resume or steps.cancel:
+        raise UsageError("--resume and --cancel continue what was submitted; omit --profile.")
     context.exit(_begin(profile, shape, directives.given, steps, work))
 
 

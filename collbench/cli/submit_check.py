@@ -1,4 +1,4 @@
-"""Checks as Slurm jobs: the options of ``submit --check``, and the judgement of each allocation."""
+"""Checks as jobs: the options of ``submit --check``, and the judgement of each allocation."""
 
 from __future__ import annotations
 

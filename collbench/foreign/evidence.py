@@ -52,7 +52,7 @@ def _facts(beside: Mapping[str, Any]) -> dict[str, Any]:
     nccl = {"nccl": str(beside["nccl"])} if "nccl" in beside else {}
     names = enumerate(map(str, beside.get("devices", ())))
     return {
-        "argv": str(beside.get("command", "")).split(),
+        "argv": str(beside.get("command", "")).partition(" (")[0].split(),  # without what is said of it
         "ranks": [{"rank": rank, "gpu": {"kind": "gpu", "name": name, **nccl}} for rank, name in names],
         "variables": dict(beside.get("variables", {})),
     }

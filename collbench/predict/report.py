@@ -67,7 +67,11 @@ def _table(study: Study, batch: int) -> Table:
     ranked = [
         study.best(source.name, batch, nodes) for nodes in study.question.nodes for source in study.question.sources
     ]
-    rows = [_row(study, each, each is found[0]) for found in ranked for each in first_of_kinds(found)]
+    rows = [
+        _row(study, each, each is found[0] and len(found) > 1)  # of a single split, there is none that it beats
+        for found in ranked
+        for each in first_of_kinds(found)
+    ]
     notes = [] if rows else ["No split of this batch can be predicted."]
     return table_of(title_of(replace(study.question.spec, batch=batch)), HEADS, rows, notes)
 

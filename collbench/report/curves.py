@@ -24,12 +24,13 @@ Place = Callable[[CaseResult], float]  # of a case on the axis
 @dataclass(frozen=True)
 class Artist:
     """What all charts of a page share: looks, facts of rows, the names of two runs, whether there are so few rows that
-    every launch is drawn, and what backends are compared with, "" for the usual baseline."""
+    every launch is drawn and every ratio listed, and what backends are compared with, "" for the usual baseline."""
 
     looks: Looks
     facts: Mapping[Record, Facts]
     runs: tuple[str, str] = ("", "")
     every_launch: bool = True
+    every_ratio: bool = True
     baseline: str = ""
 
     @property

@@ -28,44 +28,51 @@ READING = (
     "Above 0 is slower. Bar: the interval over launches; shaded: the margin, within which a change does not matter."
 )
 
+# What is shown; the verdict, and whether it is bad news; None where check refuses to judge.
+Part = tuple[Html, tuple[str, bool] | None]
+
 
 def gate_section(artist: Artist, files: Sequence[Path], two: Sequence[Path], gallery: Gallery) -> list[Section]:
     """A part for each check among the ``files``, and for ``two`` runs, the first before and the second after a change;
     [] if there are none."""
-    parts = [part for path in files for part in _check(artist, path, gallery)]
-    parts += _between(artist, two, gallery) if two else []
-    return [Section("gates", "Gates", joined(parts))] if parts else []
+    found = [part for path in files for part in _check(artist, path, gallery)]
+    found += _between(artist, two, gallery) if two else []
+    verdicts = tuple(verdict for _, verdict in found if verdict)
+    return [Section("gates", "Gates", joined(part for part, _ in found), verdicts)] if found else []
 
 
-def _check(artist: Artist, path: Path, gallery: Gallery) -> Iterator[Html]:
+def _check(artist: Artist, path: Path, gallery: Gallery) -> Iterator[Part]:
     """The judgement of a file of a check; nothing for another file, and where no sidecar says that it is of one."""
     try:
         found = check_in(path) if goal_of(path) else None
     except UsageError:
         return
     if found:
-        yield _part(artist, readable(path.name), found, gallery)
+        part, verdict = _part(artist, readable(path.name), found, gallery)
+        yield part, (f"{readable(path.name)}: {verdict[0]}", verdict[1]) if verdict else None
 
 
-def _between(artist: Artist, two: Sequence[Path], gallery: Gallery) -> Iterator[Html]:
+def _between(artist: Artist, two: Sequence[Path], gallery: Gallery) -> Iterator[Part]:
     base, candidate = two
     try:
         found = judge_between([base], [candidate])
     except UsageError as error:
-        yield tag("p", f"No judgement of {readable(candidate.name)} against {readable(base.name)}: {error}")
+        yield tag("p", f"No judgement of {readable(candidate.name)} against {readable(base.name)}: {error}"), None
     else:
         name = f"{readable(candidate.name)} against {readable(base.name)}"
         yield _part(artist, name, found, gallery, other_libraries([base], [candidate]))
 
 
-def _part(artist: Artist, name: str, found: Judgement, gallery: Gallery, notes: Sequence[str] = ()) -> Html:
+def _part(artist: Artist, name: str, found: Judgement, gallery: Gallery, notes: Sequence[str] = ()) -> Part:
     page = report.page(found)
     charts = [
         gallery.add(artist, _chart(artist.looks, gallery, group, found)) for group in report.by_table(found).values()
     ]
-    result = tag("p", page.result, class_="bad" if found.code is not Exit.FINE else None)
+    is_bad = found.code is not Exit.FINE
+    result = tag("p", page.result, class_="bad" if is_bad else None)
     code = tag("p", f"collbench check exits with {int(found.code)}.", class_="note")
-    return joined([tag("h3", name), result, code, notes_html(notes_of(notes)), *charts, page_html(page)])
+    part = joined([tag("h3", name), result, code, notes_html(notes_of(notes)), *charts, page_html(page)])
+    return part, (page.result, is_bad) if found.code is not Exit.USAGE else None
 
 
 def _chart(looks: Looks, gallery: Gallery, group: Sequence[Judged], found: Judgement) -> Chart:

@@ -14,6 +14,7 @@ from collbench.predict import report
 from collbench.predict.compute import Compute
 from collbench.predict.replayed import Replayed
 from collbench.predict.study import Question, study
+from collbench.report.machines import Machines, machine_of
 from collbench.report.markup import Html, joined, tag
 from collbench.report.sections import Section
 from collbench.report.tables import page_html
@@ -21,18 +22,17 @@ from collbench.results.records import Record
 from collbench.results.replays import HEAD, LAYERS, ReplayRecord
 from collbench.views import replays
 from collbench.views.naming import readable
-from collbench.views.runs import Run
 
 Replays = Mapping[Path, Sequence[ReplayRecord]]
 
 
-def inference_section(given: Replays, runs: Sequence[Run]) -> list[Section]:
+def inference_section(given: Replays, machines: Machines) -> list[Section]:
     """Tables of all replays, then predictions for the models, splits and batches of those with matrix products, by the
-    latencies of every backend of the last run; [] without replays."""
+    latencies that every backend of the last run has on the machine of the replay; [] without replays."""
     if not given:
         return []
     parts = [_replay(path, rows) for path, rows in given.items()]
-    predicted = _predictions(given, runs[-1].records) if runs else []
+    predicted = _predictions(given, machines) if machines else []
     return [Section("inference", "LLM inference", joined([*parts, *predicted]))]
 
 
@@ -40,12 +40,24 @@ def _replay(path: Path, rows: Sequence[ReplayRecord]) -> Html:
     return joined([tag("h3", f"Replayed: {readable(path.name)}"), page_html(replays.page(rows))])
 
 
-def _predictions(given: Replays, records: Sequence[Record]) -> Iterator[Html]:
-    plain = [row for row in records if not (row.is_job or row.skew or row.pair or row.fabric.endswith(VIRTUAL))]
+def _predictions(given: Replays, machines: Machines) -> Iterator[Html]:
     for path, rows in given.items():
+        plain = [row for row in _like(path, machines) if not (row.is_job or row.skew or row.pair or _is_virtual(row))]
         products = tuple(row for row in rows if row.compute == "gemm" and row.part in (LAYERS, HEAD) and row.us_median)
         for text in dict.fromkeys(row.spec for row in products if plain):
             yield from _prediction(parse_spec(text), Replayed(products, readable(path.name)), plain)
+
+
+def _like(path: Path, machines: Machines) -> Sequence[Record]:
+    """The rows of the machine of a replay; where either is unknown, those of the only one; else none."""
+    name = machine_of(path)
+    possible = [runs for machine, runs in machines.items() if not (name and machine) or machine == name]
+    runs = machines.get(name) or (possible[0] if len(possible) == 1 else ())
+    return runs[-1].records if runs else ()
+
+
+def _is_virtual(row: Record) -> bool:
+    return row.fabric.endswith(VIRTUAL)
 
 
 def _prediction(spec: Spec, compute: Compute, records: Sequence[Record]) -> Iterator[Html]:

@@ -12,7 +12,7 @@ from collbench.results.cases import Identity
 from collbench.results.facts import Facts
 from collbench.results.footing import level
 from collbench.results.nights import Night, nights_of
-from collbench.results.records import REPLAY, SAMPLES, Record, load_all, twice, without_samples
+from collbench.results.records import REPLAY, SAMPLES, Record, load, load_all, twice, without_samples
 from collbench.results.replays import ReplayRecord
 from collbench.results.selection import select
 from collbench.views.runs import Run, known_facts, load_runs
@@ -23,8 +23,9 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was given. ``runs``: one, or two that share cases; of more files that share cases, each case as its last
-    night has it, and ``nights`` has them all. ``sources`` are the files of cases, ``replays`` those of `llm replay`."""
+    """What was given. ``runs``: one, or two that share cases; of more files that share cases, each case as the last
+    night of its machine has it, and ``nights`` has them all. ``sources`` are the files of cases, ``replays`` those of
+    `llm replay`."""
 
     runs: Sequence[Run]
     nights: Sequence[Night]
@@ -46,10 +47,10 @@ class Inputs:
 def read_inputs(paths: Sequence[Path], only: Conditions, warn: Warn) -> Inputs:
     """The rows of these files, and of the files in these folders, that match the conditions ``only``.
 
-    A sidecar that cannot be read, and a night that has to be left out, is a sentence for ``warn``. Raises UsageError
-    for a file that is neither of cases nor of a replay, and where no row is left.
+    A sidecar that cannot be read, and what has to be left out of folders and nights, is a sentence for ``warn``. Raises
+    UsageError for a file that is neither of cases nor of a replay, and where no row is left.
     """
-    given = without_samples(dict.fromkeys(file for path in paths for file in _files(path)))
+    given = without_samples(dict.fromkeys(file for path in paths for file in _files(path, warn)))
     replayed = {path: replays.load(path) for path in given if _is_replay(path)}
     sources = [path for path in given if path not in replayed]
     if not sources and not replayed:
@@ -60,11 +61,21 @@ def read_inputs(paths: Sequence[Path], only: Conditions, warn: Warn) -> Inputs:
     return Inputs(load_runs(sources, only, warn) if sources else (), (), sources, replayed)
 
 
-def _files(path: Path) -> list[Path]:
-    """The path, or of a folder its results files."""
+def _files(path: Path, warn: Warn) -> list[Path]:
+    """The path, or of a folder the results files that can be read."""
     if not path.is_dir():
         return [path]
-    return sorted(each for each in path.glob("*.csv") if not each.name.endswith(SAMPLES))
+    found = sorted(each for each in path.glob("*.csv") if not each.name.endswith(SAMPLES))
+    return [each for each in found if _is_replay(each) or _can_be_read(each, warn)]
+
+
+def _can_be_read(path: Path, warn: Warn) -> bool:
+    try:
+        load(path)
+    except UsageError as error:
+        warn(f"left out: {error}")
+        return False
+    return True
 
 
 def _is_replay(path: Path) -> bool:
@@ -82,17 +93,20 @@ def _overlap(paths: Iterable[Path]) -> bool:
 
 
 def _over_time(paths: Sequence[Path], only: Conditions, warn: Warn) -> tuple[list[Run], Sequence[Night]]:
-    """Each case as its last night has it, as one run; and all nights. Raises UsageError where no file is a night."""
+    """Each case as the last night of its machine has it, as one run; and all nights. Raises UsageError where no file is
+    a night."""
     found = nights_of(paths)
     for words in found.remarks:
         warn(words)
     if not found.nights:
         raise UsageError(f"none of {len(paths)} files is a night: {found.remarks[0]}")
-    latest: dict[Identity, tuple[Path, list[Record]]] = {}
+    known = {night.machine for night in found.nights} - {""}
+    usual = known.pop() if len(known) == 1 else ""
+    latest: dict[tuple[str, Identity], tuple[Path, list[Record]]] = {}
     for night in found.nights:
-        mine: dict[Identity, list[Record]] = {}
+        mine: dict[tuple[str, Identity], list[Record]] = {}
         for record in night.records:
-            mine.setdefault(record.identity, []).append(record)
+            mine.setdefault((night.machine or usual, record.identity), []).append(record)
         latest |= {identity: (night.path, rows) for identity, rows in mine.items()}
     paths_of = [(row, path) for path, rows in latest.values() for row in rows]
     levelled = level([row for row, _ in paths_of])

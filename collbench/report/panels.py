@@ -72,7 +72,7 @@ def _bounds(artist: Artist, sides: Sides, sizes: Sequence[int]) -> list[Line]:
 
 
 def _bound(artist: Artist, curve: Curve) -> Line:
-    points = [Point(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
+    points = [Point(x, y, words="computed, no median") for x, y in zip(curve.x, curve.y, strict=True)]
     return Line(BOUND, artist.looks.place((GREY, "_")), points)
 
 
@@ -86,7 +86,8 @@ def _speedups(artist: Artist, sides: Sides, sizes: Sequence[int]) -> tuple[list[
     shade = (1 / (1 + RUNS_DIFFER), 1 + RUNS_DIFFER) if artist.are_two else None
     interval = "95 % over launches"
     what = f"speed-up over {over}"
-    pane = Pane("speed-up", "×", what, lines, interval=interval, rules=(1,), shade=shade, tall=170)
+    label = "speed-up over before" if artist.are_two else what
+    pane = Pane(label, "×", what, lines, interval=interval, rules=(1,), shade=shade, tall=170)
     chosen = [] if artist.are_two else speedups.choices(cells[0], base)
     return ([pane] if lines else []), " ".join([speedups.reading(found), *chosen])
 

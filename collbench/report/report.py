@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from collbench.errors import UsageError
@@ -12,10 +13,20 @@ from collbench.report.gates import gate_section
 from collbench.report.inference import inference_section
 from collbench.report.inputs import Conditions, Inputs, Warn, read_inputs
 from collbench.report.looks import Looks
+from collbench.report.machines import Machines, apart
 from collbench.report.origins import data_section, machine_section
 from collbench.report.page import MARK, page_html
-from collbench.report.sections import MOST_ROWS, Gallery, Section, compared, results_section, summary_section
+from collbench.report.sections import (
+    MOST_ROWS,
+    Gallery,
+    Section,
+    compared,
+    results_section,
+    summary_section,
+    verdicts_section,
+)
 from collbench.report.timelines import history_section
+from collbench.results.best import check_name
 from collbench.results.facts import Facts
 from collbench.results.records import Record
 from collbench.results.selection import matcher, words_of
@@ -23,6 +34,7 @@ from collbench.results.series import series_of
 from collbench.results.writing import replace_text, writing
 from collbench.views.history import few
 from collbench.views.naming import readable, stem_of
+from collbench.views.runs import Run
 
 
 @dataclass(frozen=True)
@@ -65,37 +77,69 @@ def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[s
     gallery, looks = Gallery(), Looks({row.backend for run in inputs.runs for row in run.records})
     artist = _artist(inputs, looks, request.baseline)
     files, folder = inputs.files, request.output.absolute().parent
+    machines = apart(inputs.runs)
     sections = [
-        *_of_runs(inputs, artist, gallery),
+        *_of_machines(artist, machines, gallery),
         *gate_section(artist, inputs.sources, inputs.sources if len(inputs.runs) > 1 else (), gallery),
         *_history(inputs, request.only, artist, gallery),
-        *inference_section(inputs.replays, inputs.runs),
+        *inference_section(inputs.replays, machines),
         machine_section(files, warn),
         data_section(files, folder),
     ]
-    title = request.title or f"collbench: {readable(stem_of(inputs.files))}"
+    title = request.title or f"collbench: {_called(inputs.files)}"
     names = few([readable(path.name) for path in inputs.files], "file")
     origin = [f"{names}: {inputs.rows:,} row{'s' * (inputs.rows != 1)}"]
     if request.only:
         origin.append(f"Rows with {words_of(request.only)}; gates judge all rows of their files.")
-    return page_html(title, origin, [*warned], sections, [*gallery.charts.values()], looks)
+    return page_html(
+        title, origin, [*warned], [*verdicts_section(sections), *sections], [*gallery.charts.values()], looks
+    )
 
 
 def _artist(inputs: Inputs, looks: Looks, baseline: str) -> Artist:
     facts: dict[Record, Facts] = {row: each for run in inputs.runs for row, each in run.facts.items()}
-    return Artist(looks, facts, _names(inputs), inputs.rows <= MOST_ROWS, baseline)
+    shown = sum(len(run.records) for run in inputs.runs)
+    return Artist(looks, facts, _names(inputs), inputs.rows <= MOST_ROWS, shown <= MOST_ROWS, baseline)
 
 
-def _of_runs(inputs: Inputs, artist: Artist, gallery: Gallery) -> list[Section]:
-    if not inputs.runs:
-        return []
-    found = compared(artist, inputs.runs)
-    return [summary_section(artist, inputs.runs, found), results_section(artist, inputs.runs, found, gallery)]
+def _of_machines(artist: Artist, machines: Machines, gallery: Gallery) -> list[Section]:
+    """What was concluded, then what was measured, on every machine."""
+    if artist.baseline:
+        check_name(artist.baseline, {row.backend for runs in machines.values() for row in runs[-1].records})
+    found = [_sections(artist, runs, gallery) for runs in machines.values()]
+    if len(machines) > 1:
+        named = zip(found, machines, strict=True)
+        found = [[_of(each, name, place) for each in some] for place, (some, name) in enumerate(named, start=1)]
+    return [section for alike in zip(*found, strict=True) for section in alike]
+
+
+def _sections(artist: Artist, runs: Sequence[Run], gallery: Gallery) -> list[Section]:
+    """The summary and the results of one machine, by the usual baseline where it has none of the name asked for."""
+    mine = artist if _knows(runs, artist.baseline) else replace(artist, baseline="")
+    found = compared(mine, runs)
+    return [summary_section(mine, runs, found), results_section(mine, runs, found, gallery)]
+
+
+def _knows(runs: Sequence[Run], baseline: str) -> bool:
+    with suppress(UsageError):
+        check_name(baseline, {row.backend for row in runs[-1].records})
+        return True
+    return False
+
+
+def _of(section: Section, machine: str, place: int) -> Section:
+    return replace(section, anchor=f"{section.anchor}{place}", title=f"{section.title}: {machine or 'machine unknown'}")
 
 
 def _history(inputs: Inputs, only: Conditions, artist: Artist, gallery: Gallery) -> list[Section]:
     series = series_of(inputs.nights, keep=matcher(only)) if inputs.nights else []
     return [history_section(artist, series, gallery)] if series else []
+
+
+def _called(files: Sequence[Path]) -> str:
+    """The names of up to three files, of more the first and how many others there are."""
+    stems = list(dict.fromkeys(readable(path.stem) for path in files))
+    return " + ".join(stems) if len(stems) <= 3 else f"{stems[0]} and {len(stems) - 1} more files"
 
 
 def _names(inputs: Inputs) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -9,6 +10,7 @@ from typing import TypeVar
 from collbench.report.charts import Chart, figure_html
 from collbench.report.curves import Artist
 from collbench.report.late import late_chart
+from collbench.report.machines import unlike
 from collbench.report.markup import Html, joined, tag
 from collbench.report.panels import panel_chart, scaling_chart
 from collbench.report.tables import notes_html, page_html
@@ -35,11 +37,13 @@ R = TypeVar("R", Comparison, Unjudged)
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor, its heading, and what stands below."""
+    """A part of the page: its anchor, its heading, and what stands below. ``verdicts`` are sentences that belong at the
+    head of the page, each with whether it is bad news."""
 
     anchor: str
     title: str
     body: Html
+    verdicts: tuple[tuple[str, bool], ...] = ()
 
     def html(self) -> Html:
         """As a landmark."""
@@ -49,18 +53,36 @@ class Section:
 
 @dataclass
 class Gallery:
-    """The charts of the page so far, each with a name of its own."""
+    """The charts of the page so far, each with a name of its own, and how many anchors of panels begin with a word."""
 
     charts: dict[str, Chart] = field(default_factory=dict)
+    anchors: Counter[str] = field(default_factory=Counter)
 
     def name(self) -> str:
         """The name of the next chart."""
         return f"chart{len(self.charts) + 1}"
 
+    def anchor(self, word: str) -> str:
+        """An anchor that no other panel has."""
+        self.anchors[word] += 1
+        return f"{word}{self.anchors[word]}"
+
     def add(self, artist: Artist, chart: Chart) -> Html:
         """The figure of a chart, which is kept."""
         self.charts[chart.name] = chart
         return figure_html(chart, artist.looks.styles)
+
+
+def verdicts_section(sections: Sequence[Section]) -> list[Section]:
+    """The verdicts of these sections, each with a link to its own; [] without any."""
+    lines = [
+        tag(
+            "li", joined([tag("a", each.title, href=f"#{each.anchor}"), f": {words}"]), class_="bad" if is_bad else None
+        )
+        for each in sections
+        for words, is_bad in each.verdicts
+    ]
+    return [Section("verdicts", "Verdicts", tag("ul", *lines))] if lines else []
 
 
 def compared(artist: Artist, runs: Sequence[Run]) -> Comparisons:
@@ -74,14 +96,21 @@ def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> 
     """Who is faster where, by how much, and how sure that is; what did not run, and what must not be compared."""
     last = runs[-1].records
     between = [f"A: {artist.runs[1]}, B: {artist.runs[0]}."] if artist.are_two else []
-    said = [*(lines_of(found.judged) if artist.are_two else []), *conclusions(last, artist.baseline)]
+    alone = conclusions(last, artist.baseline)
+    said = [*(lines_of(found.judged) if artist.are_two else []), *(f"{_within(artist)}{line}" for line in alone)]
     surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []
-    warned = [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
+    warned = unlike(*runs) if artist.are_two else []
+    warned += [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
     ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]
     alarms = _listed([*warned, *_bad(last), *ended], "bad")
     body = joined([*alarms, *_listed(said or ["There is nothing to compare: one backend was timed, or none."])])
     notes = notes_html(notes_of(between, surely, footing.remark(last)))
     return Section("summary", "Summary", joined([body, notes]))
+
+
+def _within(artist: Artist) -> str:
+    """What precedes a conclusion about the second of two runs alone."""
+    return "within A: " if artist.are_two else ""
 
 
 def _bad(records: Sequence[Record]) -> list[str]:
@@ -106,17 +135,22 @@ def results_section(artist: Artist, runs: Sequence[Run], found: Comparisons, gal
     """A part for each panel with its chart, its table and its ratios; then ranks that are late, and pairs of hosts."""
     plain = [[row for row in run.records if not row.pair and not row.skew] for run in runs]
     charts = groups.by_panel(plain)
-    few = sum(len(run.records) for run in runs) <= MOST_ROWS
-    ratios_of = _by_panel(found) if few else {}
+    ratios_of = _by_panel(found) if artist.every_ratio else {}
     parts = []
-    for place, (panel, group) in enumerate(_panels(plain).items(), start=1):
+    for panel, group in _panels(plain).items():
         sides = charts.get(words_of(group[0].record))
         drawn = [gallery.add(artist, panel_chart(artist, gallery.name(), sides))] if sides else []
-        shown = [page_html(summary.panel_page(group)), *_ratio_tables(ratios_of.get(panel))]
-        parts.append(_panel(f"panel{place}", title_of_panel(group[0].record), [*drawn, *shown]))
+        shown = [
+            *_whose(artist, runs, group),
+            page_html(summary.panel_page(group)),
+            *_ratio_tables(ratios_of.get(panel)),
+        ]
+        parts.append(_panel(gallery.anchor("panel"), title_of_panel(group[0].record), [*drawn, *shown]))
     worlds = [_scaling(artist, sides, gallery) for sides in groups.families(charts).values()]
-    others = [*_late(artist, runs, gallery), *_pairs(runs[-1].records)]
-    notes = [] if few else [tag("p", MANY, class_="note")]
+    others = [*_late(artist, runs, gallery), *_pairs(runs[-1].records, gallery)]
+    if not [*parts, *others]:
+        parts = [tag("p", "No file has a row of a case.")]
+    notes = [] if artist.every_ratio else [tag("p", MANY, class_="note")]
     return Section("results", "Latency and bandwidth", joined([*notes, *parts, *worlds, *others]))
 
 
@@ -124,6 +158,13 @@ def _panels(runs: Sequence[Sequence[Record]]) -> dict[Panel, list[CaseResult]]:
     """The panels of the last run, then those that only the one before it has."""
     first, last = (panels(cases(rows)) for rows in (runs[0], runs[-1]))
     return last | {panel: group for panel, group in first.items() if panel not in last}
+
+
+def _whose(artist: Artist, runs: Sequence[Run], group: Sequence[CaseResult]) -> Iterator[Html]:
+    """Which of two runs the table of a panel is of."""
+    if artist.are_two:
+        place = int(group[0].record in runs[1].files)
+        yield tag("p", f"Table: {artist.runs[place]}.", class_="note")
 
 
 def _by_panel(found: Comparisons) -> dict[Panel, Comparisons]:
@@ -163,10 +204,10 @@ def _late(artist: Artist, runs: Sequence[Run], gallery: Gallery) -> list[Html]:
     drawn = [gallery.add(artist, late_chart(artist, gallery.name(), sides)) for sides in found]
     late = skews.tables(cases(row for row in runs[-1].records if row.skew))
     shown = page_html(Page(tuple(late), notes_of([skews.READING])))
-    return [_panel("late", "Late ranks", [*drawn, shown])] if late else []
+    return [_panel(gallery.anchor("late"), "Late ranks", [*drawn, shown])] if late else []
 
 
-def _pairs(records: Sequence[Record]) -> list[Html]:
+def _pairs(records: Sequence[Record], gallery: Gallery) -> list[Html]:
     """Tables of pairs of hosts."""
     found = links.tables(cases(row for row in records if row.pair))
-    return [_panel("pairs", "Pairs of hosts", [page_html(Page(tuple(found)))])] if found else []
+    return [_panel(gallery.anchor("pairs"), "Pairs of hosts", [page_html(Page(tuple(found)))])] if found else []

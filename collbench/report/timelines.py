@@ -31,8 +31,9 @@ def history_section(artist: Artist, series: Sequence[Series], gallery: Gallery) 
         groups.setdefault(history.heading(each), []).append(each)
     page = history.page(series)
     charts = [gallery.add(artist, _chart(artist, gallery.name(), group)) for group in groups.values()]
-    result = tag("p", page.result, class_="bad" if history.losses(series) else None)
-    return Section("history", "History", joined([result, *charts, page_html(page)]))
+    is_bad = bool(history.losses(series))
+    result = tag("p", page.result, class_="bad" if is_bad else None)
+    return Section("history", "History", joined([result, *charts, page_html(page)]), ((page.result, is_bad),))
 
 
 def _chart(artist: Artist, name: str, group: Sequence[Series]) -> Chart:

@@ -1,1 +1,1 @@
-"""Sweeps as Slurm jobs: profiles, job scripts, submission, monitoring and gathering; loads neither MPI nor CUDA."""
+"""Sweeps as batch jobs: profiles, job scripts, submission, monitoring and gathering; loads neither MPI nor CUDA."""

@@ -79,7 +79,7 @@ def table(looks: Sequence[Look]) -> str:
     for each in looks:
         detail = (each.seen.nodes or each.seen.why) if each.seen.live else (each.seen.why or each.seen.nodes)
         lines.append([
-            str(each.part.job.nodes), str(each.part.index), each.number or "-", each.seen.state.lower(),
+            str(each.part.job.nodes), str(each.part.index), each.number.split(".")[0] or "-", each.seen.state.lower(),
             each.seen.elapsed, str(each.rows), detail,
         ])  # fmt: skip
     return plain_table(table_of("", columns, lines))

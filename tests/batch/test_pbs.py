@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from collbench.batch.job import Job
 from collbench.batch.system import RefusedError, Seen, SilentError
 from collbench.errors import UsageError
 from collbench.results.records import load
+from collbench.slurm import follow
 from collbench.slurm.submission import reopen
 
 JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K"))
@@ -67,6 +69,7 @@ def test_directives_are_letters_or_resources() -> None:
         "#PBS -q debug",
     ]  # fmt: skip
     assert "#PBS -l select=2:mpiprocs=4" in pbs.directives(JOB, {})
+    assert pbs.options(replace(JOB, asked={"account": "", "partition": "q"}), [0], []) == ["-q", "q"]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +88,8 @@ def test_jobs_form_a_chain(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Non
     assert ran.code == 0, ran.err
     behind = ["-W", "depend=afterany:{}.pbs1"]
     assert stage.calls() == [
-        ["-A", "m1", "-v", "ALLOCATION=0", "nodes1.sh"],
-        *(["-A", "m1", "-v", f"ALLOCATION={index}", behind[0], behind[1].format(before), script]
+        ["-A", "m1", "-v", f"{pbs.INDEX}=0", "nodes1.sh"],
+        *(["-A", "m1", "-v", f"{pbs.INDEX}={index}", behind[0], behind[1].format(before), script]
           for index, before, script in [(1, 101, "nodes1.sh"), (0, 102, "nodes2.sh"), (1, 103, "nodes2.sh")]),
     ]  # fmt: skip
     assert (stage.pbs / "folder").read_text().strip() == str(stage.folder / "r.jobs")
@@ -140,6 +143,13 @@ def test_jobs_are_followed_to_their_end_and_gathered(stage: Stage) -> None:
     assert row.reason == "job 102.pbs1 of nodes2.0: TIMEOUT after 00:00:10; 1 row kept, submit --resume continues"
     parts = json.loads(Path("r.json").read_text())["submission"]["parts"]
     assert [(each["state"], each["hosts"]) for each in parts] == [("COMPLETED", "x1,x2"), ("TIMEOUT", "x1,x2")]
+
+
+def test_the_table_has_numbers_without_their_server(stage: Stage) -> None:
+    stage.run(*SUBMIT, "--nodes", "1")
+    stage.job(101, RUNS)
+    line = follow.table(follow.look(reopen(Path("r.csv")), {})).splitlines()[-1]
+    assert line.split() == ["1", "0", "101", "running", "00:00:10", "0", "x1,x2"]
 
 
 def test_what_is_submitted_again_waits_for_what_still_runs(stage: Stage) -> None:
@@ -230,7 +240,7 @@ def test_a_job_held_behind_one_that_ended_is_stuck(stage: Stage) -> None:
             stage.job(7, first)
         seen = pbs.look(["7.pbs1", "8.pbs1"])["8.pbs1"]
         assert (seen.state, seen.live) == (state, True)
-    assert seen.why == "afterany:7.pbs1@pbs1 has ended; to let it run: qrls 8.pbs1"
+    assert seen.why == "afterany:7.pbs1@pbs1 ended; submit --cancel, then --resume"
     assert pbs.look(["8.pbs1"])["8.pbs1"].state == "HELD", "nothing is known of the other"
 
 
@@ -260,8 +270,8 @@ def test_scripts_are_submitted_by_hand_as_a_chain(stage: Stage, monkeypatch: pyt
     line = ran.err.split("in that folder: ")[1].split("; once the first")[0]
     wrapped = f'qsub() {{ "{path}/qsub" "$@" | tail -n 1; }}; {line}'
     subprocess.run(["/bin/bash", "-euc", wrapped], env={"PATH": "/usr/bin:/bin"}, check=True, cwd="r.jobs")
-    assert stage.calls()[0] == ["-v", "ALLOCATION=0", "nodes1.sh"]
-    assert stage.calls()[3] == ["-W", "depend=afterany:103.pbs1", "-v", "ALLOCATION=1", "nodes2.sh"]
+    assert stage.calls()[0] == ["-v", f"{pbs.INDEX}=0", "nodes1.sh"]
+    assert stage.calls()[3] == ["-W", "depend=afterany:103.pbs1", "-v", f"{pbs.INDEX}=1", "nodes2.sh"]
 
 
 def test_pbs_has_no_quality_of_service(stage: Stage) -> None:

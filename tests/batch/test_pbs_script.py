@@ -13,9 +13,10 @@ import pytest
 from pbs_stage import POLARIS
 from running import GUARD_SECONDS
 
+from collbench.batch import pbs
 from collbench.batch.job import Job
 from collbench.errors import UsageError
-from collbench.slurm.profiles import Profile, load
+from collbench.slurm.profiles import Profile, folder, load
 from collbench.slurm.scripts import script
 
 JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K"), {"account": "a 'b' $(touch x)"})
@@ -53,7 +54,7 @@ def run_copy(folder: Path, text: str, mpiexec: str, **variables: str) -> subproc
 
 def test_a_copy_works_in_the_folder_of_its_submission(tmp_path: Path) -> None:
     job = replace(JOB, allocations=3)
-    ran = run_copy(tmp_path, script(job, profile(tmp_path)), f"{PASSES}; echo out; echo err >&2", ALLOCATION="2")
+    ran = run_copy(tmp_path, script(job, profile(tmp_path)), f"{PASSES}; echo out; echo err >&2", **{pbs.INDEX: "2"})
     folder = tmp_path / "my jobs"
     log = (folder / "nodes2.2.7.log").read_text()
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", ""), log
@@ -117,3 +118,10 @@ def test_a_profile_names_its_system(tmp_path: Path) -> None:
 def test_a_mistake_is_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         profile(tmp_path, f'launch = ["mpiexec"]\n{text}\n')
+
+
+def test_the_example_of_the_readme_is_a_profile(tmp_path: Path) -> None:
+    section = (folder() / "README.md").read_text(encoding="utf-8").split("\n## PBS\n")[1]
+    example = profile(tmp_path, section.split("```toml\n")[1].split("```")[0])
+    assert "#PBS -l select=2:system=polaris" in script(JOB, example)
+    assert "launch=(mpiexec -n 8 --ppn 4 --depth=8 --cpu-bind depth)" in script(JOB, example)

@@ -83,6 +83,7 @@ def test_our_own_table_of_nccl_tests_has_a_run_before_and_one_after() -> None:
     path = HERE / "results" / "h200x4-nccl-tests.csv"
     before, after = read_text(path.read_bytes(), path).runs
     assert [run.cases[0].latency.mean for run in (before, after)] == [8.95, 8.99]
+    assert before.facts["argv"][-2:] == ["-c", "0"]  # what follows in brackets is no word of the command
     assert (len(before.cases), before.cases[0].place, before.cases[0].mode) == (15, Place(4, 1, 4), "chain")
     assert (before.version, before.cases[0].dtype, before.facts["ranks"][3]["gpu"]["nccl"]) == (
         "2.19.6", "bfloat16", "2.28.9",

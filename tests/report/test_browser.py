@@ -13,6 +13,7 @@ from nights import a_night, launches_of
 from report.test_gates import a_check
 from report.test_inference import a_replay, a_run
 from report.test_page import PAYLOADS, hostile, rows_of
+from samples import timed, untimed
 
 from collbench.report.report import Request, write_report
 from collbench.results.records import dump
@@ -137,7 +138,26 @@ def test_tables_are_filtered_and_numbers_listed(page: Browser, tmp_path: Path) -
         "95 % over launches",
         "5 to 95 % of samples",
         "launches",
+        "remark",
     ]
+    cells = "[...document.querySelector('.numbers table').tBodies[0].rows[0].cells]"
+    sides = page.run(f"{cells}.map((cell) => getComputedStyle(cell).textAlign)")
+    assert sides == ["left", "right", "right", "right", "right", "right", "left"]
+
+
+def test_panes_share_their_axis_whatever_each_has_on_it(page: Browser, tmp_path: Path) -> None:
+    rows = [timed(2.0, backend=name, bytes=size) for name in ("mpi", "nccl") for size in (1 << 19, 1 << 24)]
+    rows += [timed(1.0, backend="nccl", bytes=1 << 14), untimed("skipped", "too small", backend="nccl", bytes=1024)]
+    (tmp_path / "r.csv").write_text(dump(rows))
+    opened(page, written(tmp_path, tmp_path / "r.csv"))
+    page.wait("document.querySelectorAll('.pane')[1]?.querySelectorAll('.mark-symbol path').length > 0")
+    centres = "(each) => { const box = each.getBoundingClientRect(); return (box.left + box.right) / 2; }"
+    upper, lower = (
+        page.run(f"[...document.querySelectorAll('.pane')[{at}].querySelectorAll('.mark-symbol path')].map({centres})")
+        for at in range(2)
+    )
+    assert min(lower) - min(upper) > 300
+    assert all(min(abs(each - other) for other in upper) < 1.5 for each in lower)
 
 
 def test_the_rows_are_unpacked_as_they_were(page: Browser, tmp_path: Path) -> None:

@@ -40,6 +40,15 @@ def test_a_check_has_its_headline_its_exit_code_and_its_changes(write: Write, tm
     assert (marks["slower"][0][1], pane["shade"][1]) == (float(f"{change.value:.5g}"), 2.0)
 
 
+def test_verdicts_of_gates_stand_first_with_a_link(write: Write, tmp_path: Path) -> None:
+    reader = read(write(a_check(tmp_path)))
+    assert [each.text for each in reader.of("h2")][:2] == ["Verdicts", "Summary"]
+    found = GATE.judge(launches(5, (1.0, 1.1, 1.0)))
+    assert found is not None
+    first = reader.of("li")[len(reader.of("h2"))]  # after the links to all sections
+    assert (first.text, first.attributes["class"]) == (f"Gates: check.csv: {report.headline(found)}", "bad")
+
+
 def test_a_sweep_and_a_file_whose_sidecar_is_damaged_have_no_gate(write: Write, tmp_path: Path) -> None:
     for goal in ({}, {"candidate": "new"}, None, 7):
         assert "Gates" not in write(a_check(tmp_path, goal))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nights import sidecar
 from pages import read
 from replayed import a_launch
 from report.conftest import Write
@@ -45,7 +46,9 @@ def test_a_replay_alone_has_its_tables(write: Write, tmp_path: Path) -> None:
 
 
 def test_rows_with_its_collectives_predict_the_replayed_model(write: Write, tmp_path: Path) -> None:
-    text = read(write(a_run(tmp_path), a_replay(tmp_path))).of("main")[0].text
+    reader = read(write(a_run(tmp_path), a_replay(tmp_path)))
+    assert "fastest" not in [each.text for each in reader.of("td")]  # a source has one split here, which beats none
+    text = reader.of("main")[0].text
     assert "Predicted: llama-3.1-8b:tp=2:batch=8" in text
     assert "matrix products replayed in replay.csv, without attention (assumed)" in text
     assert "nvrar: measured for TP 2 on 1 node: this report nvrar 64 KiB" in text
@@ -66,3 +69,11 @@ def test_a_backend_that_was_wrong_in_a_launch_predicts_nothing(write: Write, tmp
     text = read(write(path, a_replay(tmp_path))).of("main")[0].text
     assert "nvrar: measured for TP 2" in text
     assert "nccl: measured" not in text
+
+
+def test_latencies_of_another_machine_predict_nothing(write: Write, tmp_path: Path) -> None:
+    run, replay = a_run(tmp_path), a_replay(tmp_path)
+    for gpu, count in (("H200", 1), ("H100", 0)):
+        run.with_suffix(".json").write_text(sidecar("2026-11-26T00:00:00+00:00", gpu=gpu))
+        replay.with_suffix(".json").write_text(sidecar("2026-11-26T00:00:00+00:00", gpu="H200"))
+        assert write(run, replay).count("Predicted: ") == count

@@ -73,3 +73,14 @@ def test_an_empty_folder_and_a_missing_file_are_mistakes(tmp_path: Path) -> None
         read_inputs([tmp_path], (), silent)
     with pytest.raises(UsageError, match="does not exist"):
         read_inputs([tmp_path / "no.csv"], (), silent)
+
+
+def test_what_is_no_results_file_is_left_out_of_a_folder_and_refused_by_name(tmp_path: Path) -> None:
+    a_file(tmp_path, "run", 1.0)
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    said: list[str] = []
+    assert [path.name for path in read_inputs([tmp_path], (), said.append).sources] == ["run.csv"]
+    assert [words.split(":")[0] for words in said] == ["left out"] * 2
+    with pytest.raises(UsageError, match="is not a results file"):
+        read_inputs([tmp_path / "other.csv"], (), silent)

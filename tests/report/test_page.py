@@ -169,3 +169,11 @@ def test_what_was_left_out_is_said_once_at_the_head_of_the_page(tmp_path: Path, 
     ]
     assert any("n.csv has no time" in words for words in shown)
     assert [words for words in said if words not in shown] == []
+
+
+def test_the_title_names_up_to_three_files_and_counts_more(write: Write, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.csv" for name in "abcde"]
+    for path in paths:
+        path.write_text(dump([timed(1.0, backend=path.stem)]))
+    titles = [page_of(write, *paths[:count]).of("h1")[0].text for count in (1, 3, 5)]
+    assert titles == ["collbench: a", "collbench: a + b + c", "collbench: a and 4 more files"]

@@ -87,12 +87,17 @@ def test_of_two_runs_the_first_is_dashed_and_the_second_is_judged_by_it() -> Non
     assert [point.words for point in lines_of(chart, pane=1)["nccl", False].points] == ["slower than old"] * 2
     assert chart.views[LATENCY][1].shade is not None
     assert chart.strokes == ("old", "new")
+    assert [each.views[LATENCY][1].y for each in (chart, chart_of(ROWS))] == [
+        "speed-up over before",
+        "speed-up over nccl",
+    ]
 
 
 def test_the_lower_bound_is_a_line_of_its_own() -> None:
     rows = [timed(10.0, bytes=size, bound_us=bound) for size, bound in ((4096, 1.0), (8192, 2.0))]
     line = lines_of(chart_of(rows), view=ALONE)[BOUND, False]
     assert [(point.x, point.y) for point in line.points] == [(4096, 1.0), (8192, 2.0)]
+    assert {point.words for point in line.points} == {"computed, no median"}
 
 
 def test_scaling_has_a_pane_for_each_size_over_ranks() -> None:

@@ -163,3 +163,14 @@ def test_means_of_another_tool_are_called_what_they_are(write: Write, tmp_path: 
     (line,) = (line for line in chart["views"][0]["panes"][0]["lines"] if line["n"] == "theirs")
     assert [point[1] for point in line["p"]] == [12, 24]
     assert chart["views"][0]["panes"][0]["what"] == "latency"
+
+
+def test_of_two_runs_every_conclusion_and_table_says_whose_it_is(write: Write, tmp_path: Path) -> None:
+    only = [timed(3.0, backend="nccl", dtype="int32", launch=launch) for launch in range(3)]
+    reader = report_of(write, tmp_path, [*two(), *only], two(factor=0.25))
+    assert "within A: nvrar is faster than nccl at both sizes, 4.00× in the geometric mean" in listed(reader)
+    assert [each.text for each in reader.of("p") if each.text.startswith("Table: ")] == ["Table: 1.", "Table: 0."]
+
+
+def test_a_file_without_rows_says_so(write: Write, tmp_path: Path) -> None:
+    assert "No file has a row of a case." in [each.text for each in report_of(write, tmp_path, []).of("p")]

@@ -21,6 +21,7 @@ def test_nights_have_the_result_of_history_and_points_with_commits(write: Write,
     result = history.page(series_of(nights_in(tmp_path).nights)).result
     assert result.startswith("slower: 1 of 1 case")
     assert result in [each.text for each in reader.of("p")]
+    assert f"History: {result}" in [each.text for each in reader.of("li")]
     chart = reader.charts()["charts"]["chart2"]
     (pane,) = chart["views"][0]["panes"]
     points = pane["lines"][0]["p"]

@@ -67,7 +67,7 @@ def test_a_site_adds_one_file(tmp_path: Path) -> None:
 
 
 def test_the_example_for_site_engineers(tmp_path: Path) -> None:
-    section = TEXTS["jobs/README.md"].split("## Figures that a site publishes\n")[1]
+    section = TEXTS["jobs/README.md"].split("## Figures that a site publishes\n")[1].split("\n## ")[0]
     (example,) = re.findall(r"^```toml\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
     path = tmp_path / "mine.toml"
     path.write_text(example)

@@ -98,15 +98,23 @@ function yOf(pane, rows) {
   const values = pane.log ? logTicks(...ends, most) : evenTicks(...ends, most);
   const scale = pane.log ? { type: "log", nice: false, domain: ends } : { zero: false, nice: false, domain: ends };
   const axis = { minExtent: 62, maxExtent: 62, values, labelExpr: "format(datum.value, ',~r')" };
-  return { type: "quantitative", scale, title: pane.y, axis };
+  return { type: "quantitative", scale, title: pane.y, axis: { ...axis, titleLimit: pane.tall } };
 }
 
-function xOf(axis, rows, isLast) {
-  const places = rows.map((row) => row.x), isLog = axis.kind === "log";
+// The places that any pane of a chart has something at: panes share an axis, so that one is read below another.
+function placesOf(panes, axis) {
+  const cells = panes.flatMap((pane) => pane.lines.flatMap((line) => line.p));
+  const used = cells.filter((each) => (each[1] ?? null) !== null || (each[5] ?? null) !== null);
+  return (used.length ? used : cells).map((each) => axis.ticks[each[0]][0]);
+}
+
+function xOf(axis, panes, isLast) {
+  const places = placesOf(panes, axis), isLog = axis.kind === "log";
+  const longest = Math.max(...axis.ticks.map(([, label]) => label.length));
   let low = Math.min(...places), high = Math.max(...places);
   if (low === high) [low, high] = isLog ? [low / 2, high * 2] : [low - DAY, high + DAY];
   const form = isLog ? { type: "log", base: 2 } : { zero: false };
-  const scale = { ...form, nice: false, domain: [low, high], padding: 14 };
+  const scale = { ...form, nice: false, domain: [low, high], padding: 6 + 3.6 * longest }; // half a label
   const ticks = { values: axis.ticks.map(([at]) => at), labelExpr: "labels[datum.value]", labels: isLast, ticks: isLast };
   const room = { labelOverlap: "greedy", labelSeparation: 8, labelFlush: false, grid: isLog };
   return { field: "x", type: "quantitative", title: isLast ? axis.label : null, scale, axis: { ...ticks, ...room } };
@@ -157,15 +165,15 @@ function layersOf(pane, x, y, styles) {
   ];
 }
 
-// A pane as Vega-Lite; the last one of a chart has the labels of the shared axis.
-function specOf(chart, pane, isLast) {
+// A pane of these as Vega-Lite; the last one has the labels of the shared axis.
+function specOf(chart, panes, pane) {
   const axis = DATA.axes[chart.axis], rows = rowsOf(chart, pane, axis);
   const used = [...new Set(rows.map((row) => row.style))];
   const styles = {
     colours: { domain: used, range: used.map((at) => `var(--s${at})`) },
     outlines: { domain: used, range: used.map((at) => DATA.outlines[at]) },
   };
-  const x = xOf(axis, rows, isLast), y = yOf(pane, rows);
+  const x = xOf(axis, panes, pane === panes.at(-1)), y = yOf(pane, rows);
   const values = { off: [], chosen: "", labels: Object.fromEntries(axis.ticks) };
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", height: pane.tall,

@@ -38,9 +38,9 @@ async function draw(figure) {
   TURNS.set(figure, turn);
   room.replaceChildren();
   const views = [];
-  for (const [at, pane] of panes.entries()) {
+  for (const pane of panes) {
     const box = room.appendChild(paneOf(chart, pane));
-    const made = await vegaEmbed(box.lastChild, specOf(chart, pane, at === panes.length - 1), OPTIONS);
+    const made = await vegaEmbed(box.lastChild, specOf(chart, panes, pane), OPTIONS);
     if (TURNS.get(figure) !== turn) return;
     box.querySelector("svg").setAttribute("aria-hidden", "true"); // its numbers are said and listed
     views.push(made.view);

@@ -2,6 +2,7 @@
 "use strict";
 
 const FEW_ROWS = 8; // need no filter
+const NUMBER = /^[+\-−]?[\d,.]+( to [+\-−]?[\d,.]+)?( ([KMGT]i)?B)?$/; // or a range, or a size
 const UNITS = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
 function element(name, content, attributes) {
@@ -67,12 +68,14 @@ function filter(label, items, textOf) {
 function tableOf(caption, heads, rows) {
   const used = heads.map((_, at) => rows.some((row) => row[at] !== ""));
   const of = (cells) => cells.filter((_, at) => used[at]);
-  const table = element("table");
+  const shown = rows.map(of), isNumber = (at) => shown.every((row) => row[at] === "" || NUMBER.test(row[at]));
+  const right = of(heads).flatMap((_, at) => (isNumber(at) ? [`n${at + 1}`] : []));
+  const table = element("table", undefined, { class: right.join(" ") || "words" });
   table.append(element("caption", caption));
   const head = table.appendChild(element("thead")).appendChild(element("tr"));
   head.append(...of(heads).map((words) => element("th", words, { scope: "col" })));
   const body = table.appendChild(element("tbody"));
-  for (const [first, ...others] of rows.map(of)) {
+  for (const [first, ...others] of shown) {
     const row = body.appendChild(element("tr"));
     row.append(element("th", first, { scope: "row" }), ...others.map((cell) => element("td", cell)));
   }
