@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from samples import timed
+from samples import timed, untimed
 
 from collbench.results.published import Figures, find
 from collbench.results.records import Record
@@ -31,3 +31,9 @@ def like(
     means = {size: figures.points[size, False] * factor for size in sizes}
     fields = {**WORLD, **changes}
     return [timed(us * 2, bytes=size, latency_us_mean=us, **fields) for size, us in means.items()]
+
+
+def skipped(row: Record) -> Record:
+    """Another launch of the case, in which it was skipped."""
+    fields = {name: getattr(row, name) for name in (*WORLD, "bytes")}
+    return untimed("skipped", "no room", launch=row.launch + 1, latency_us_mean=None, **fields)

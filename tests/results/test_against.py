@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from published import SITE, WORLD, fabric, like, sockets
+from published import SITE, WORLD, fabric, like, skipped, sockets
 from samples import untimed
 
 from collbench.errors import UsageError
@@ -52,6 +52,12 @@ def test_the_mean_over_ranks_is_taken_where_all_launches_have_it() -> None:
     assert (slowest.by_mean, slowest.us, slowest.verdict) == (False, 2 * 17.93, Verdict.SLOWER)
 
 
+def test_a_launch_that_was_skipped_does_not_change_the_statistic() -> None:
+    first = like(fabric())[0]
+    (found,) = judge([first, skipped(first)], FABRIC).rows
+    assert (found.by_mean, found.us) == (True, 17.93)
+
+
 def test_the_median_over_launches() -> None:
     first = like(fabric())[0]
     rows = [replace(first, launch=launch, latency_us_mean=us) for launch, us in enumerate((18.0, 19.0, 99.0))]
@@ -73,9 +79,9 @@ def test_one_rank_a_node_has_no_sockets_to_be_told_from() -> None:
 def test_a_size_without_a_figure_is_listed_and_one_without_a_latency_has_no_verdict() -> None:
     row = like(fabric())[0]
     wrong = untimed("wrong", **{name: getattr(row, name) for name in WORLD}, bytes=16, latency_us_mean=None)
-    found = judge([row, wrong, replace(row, bytes=24)], FABRIC)
+    found = judge([row, wrong, replace(row, bytes=40), replace(row, bytes=24)], FABRIC)
     assert [(each.us, each.verdict) for each in found.rows][1:] == [(None, None)]
-    assert found.without == (24,)
+    assert found.without == (24, 40)
 
 
 @pytest.mark.parametrize(("changes", "words"), [
@@ -95,6 +101,15 @@ def test_what_the_site_does_not_publish_is_refused(changes: dict[str, Any], word
     with pytest.raises(UsageError) as refused:
         judge([replace(like(fabric())[0], **changes)], FABRIC)
     assert words in str(refused.value)
+
+
+def test_cases_that_cross_those_of_the_site_are_refused() -> None:
+    gathered = replace(fabric(), collective="all_gather", dtype="bfloat16")
+    site = replace(FABRIC, figures=(fabric(), gathered))
+    row = like(fabric())[0]
+    crossed = [replace(row, dtype="bfloat16"), replace(row, collective="all_gather")]
+    with pytest.raises(UsageError, match="no figures for this combination; it has all_reduce float32"):
+        judge(crossed, site)
 
 
 def test_rows_that_have_no_figure_stand_aside() -> None:
