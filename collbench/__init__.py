@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collbench.results.frames import read
     from collbench.views.frames import compare, plot
 
+    __version__: str
+
 __all__ = ["UsageError", "__version__", "compare", "plot", "read"]
-__version__ = "0.1.0"
 # Imported on first use: the command line and the ranks of a sweep need neither pandas nor matplotlib.
 _HOMES = {
     "UsageError": "collbench.errors",
@@ -27,6 +28,8 @@ _HOMES = {
 if not TYPE_CHECKING:  # type checkers see the imports above, and reject other names
 
     def __getattr__(name: str) -> object:
+        if name == "__version__":
+            return importlib.import_module("collbench.host.version").version()
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(importlib.import_module(_HOMES[name]), name)

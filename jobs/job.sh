@@ -21,8 +21,22 @@ set +u
 @before@
 set -u
 
-# Settings of the libraries.
+# Settings of the libraries. Where the environment has another value, from a module for example, COLLBENCH_CONFLICTS notes
+# both, for doctor, rows and sidecar.
+names=(@names@)
+declare -A found=()
+conflicts=()
+note() { if [[ $2 != "$3" ]]; then conflicts+=("$1"$'\t'"${2//[[:space:]]/ }"$'\t'"${3//[[:space:]]/ }"$'\t'"$4"); fi; }
+for name in "${names[@]}"; do if [[ -v $name ]]; then found[$name]=${!name}; fi; done
 @variables@
+for name in "${!found[@]}"; do note "$name" "${found[$name]}" "${!name-}" overruled; done
+COLLBENCH_CONFLICTS=$(printf '%s\n' "${conflicts[@]}")
+# What the ranks are to see, which doctor compares with what they do see.
+mapfile -t others < <(compgen -e | grep -E '^(NCCL|FI|NVSHMEM|MPICH)_')
+COLLBENCH_GIVEN=$(
+  for name in "${names[@]}" "${others[@]}"; do value=${!name-}; echo "$name"$'\t'"${value//[[:space:]]/ }"; done
+)
+export COLLBENCH_CONFLICTS COLLBENCH_GIVEN
 
 @cores@launch=(@launch@)
 collbench=(@collbench@)

@@ -106,8 +106,10 @@ def _measured_before(
     context: click.Context, files: tuple[Path, ...], sides: SideOptions, rule: RuleOptions
 ) -> tuple[Judgement, list[Path]]:
     """The judgement of earlier rows, and their files. Raises UsageError."""
+    from collbench.measure.judged import check_in
+
     if len(files) == 1 and not sides.any:
-        return _of_check(files[0]), [*files]
+        return check_in(files[0]), [*files]
     _refuse_options_of_launches(context)
     base, candidate = sides.files(files)
     return _of_files(base, candidate, sides, rule), [*base, *candidate]
@@ -172,33 +174,12 @@ def _request(
     return SweepRequest(sweep, gate, topology, path, target.resume, False, target.force, argv)
 
 
-def _of_check(path: Path) -> Judgement:
-    """The judgement of a check that was measured before. Raises UsageError."""
-    from collbench.check.gate import Gate
-    from collbench.measure.continuing import read_launches
-    from collbench.results.records import load
-
-    records = load(path)
-    try:
-        gate = Gate.of_facts(read_launches(path)[-1]["goal"])
-    except (LookupError, TypeError, ValueError):
-        raise UsageError(f"{path} is not of a check; give BASE.csv CANDIDATE.csv, or use collbench compare.") from None
-    if (found := gate.judge(records)) is None:
-        raise UsageError(f"{path} has no rows of {gate.base} and {gate.candidate}.")
-    return found
-
-
 def _of_files(base: list[Path], candidate: list[Path], sides: SideOptions, rule: RuleOptions) -> Judgement:
     """The judgement of earlier runs. Raises UsageError."""
-    from collbench.check.history import MARGIN
-    from collbench.check.judgement import judge_files
-    from collbench.check.trials import trials_between
     from collbench.measure import two_runs
-    from collbench.results.records import load
+    from collbench.measure.judged import judge_between
 
-    trials = trials_between([load(path) for path in base], [load(path) for path in candidate], sides.backends)
-    if not any(trial.base and trial.candidate for trial in trials):
-        raise UsageError("no case is on both sides; collbench list and --baseline, --candidate name backends.")
+    found = judge_between(base, candidate, sides.backends, rule.margin)
     if not sides.given_files and two_runs.are_swapped(base[0], candidate[0]):
         raise UsageError(
             f"{candidate[0]} was measured before {base[0]}; give BASE.csv CANDIDATE.csv, or name the sides with "
@@ -206,16 +187,7 @@ def _of_files(base: list[Path], candidate: list[Path], sides: SideOptions, rule:
         )
     for words in two_runs.other_libraries(base, candidate):
         click.echo(f"note: {words}", err=True)
-    names = (_named(base), _named(candidate))
-    return judge_files(trials, names, rule.margin or MARGIN, two_runs.refusals(base, candidate))
-
-
-def _named(paths: Sequence[Path]) -> str:
-    """One side in words."""
-    from collbench.views.naming import readable
-
-    first = readable(paths[0].stem)
-    return first if len(paths) == 1 else f"{first} ... ({len(paths)} runs)"
+    return found
 
 
 def _conclude(

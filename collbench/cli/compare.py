@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from collbench.cli import forms, params
 from collbench.errors import UsageError
 from collbench.printer.forms import printed
+
+if TYPE_CHECKING:
+    from collbench.results.records import Record
 
 
 @click.command(short_help="Compare two backends, or two files.")
@@ -52,4 +57,15 @@ def compare(
     for words in jobs(everything):
         click.echo(f"skipped: {words}", err=True)
     if not found.judged:
-        raise UsageError(f"{' and '.join(map(str, paths))}: no case was timed on both sides.")
+        raise UsageError(f"{' and '.join(map(str, paths))}: no case was timed on both sides.{_cure(one, *other)}")
+
+
+def _cure(one: Sequence[Record], other: Sequence[Record] = ()) -> str:
+    """What to do where an imported file has none of the names of the other file; "" elsewhere."""
+    from collbench.views.footing import has_foreign
+
+    names, others = ({record.backend: None for record in side} for side in (one, other))
+    if not (names and others) or names.keys() & others.keys() or not has_foreign([*one, *other]):
+        return ""
+    name = next(iter(names if has_foreign(other) else others))
+    return f" Two files are compared by backend: import the log under a name that both have, as in {name}=LOG."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import click
 from collbench.cli import forms, params
 from collbench.errors import Exit, UsageError, pick
 from collbench.printer.forms import printed
+from collbench.tables import counted
 
 if TYPE_CHECKING:
     from collbench.results.nights import Night
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
               help="Slower by less does not count; more is needed where nights differ more.")  # fmt: skip
 @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), metavar="DATE",
               help="Leave out nights before this date (UTC), for example after a change that is accepted.")  # fmt: skip
+@click.option("--set", "set_name", metavar="NAME",
+              help="Nights that ran this set of a configuration file.")  # fmt: skip
 @click.option("--backend", "names", help="Backends, A,B.  [default: all]", shell_complete=params.complete_backend)
 @params.only
 @click.option("--plot", "charts", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
@@ -39,6 +43,7 @@ def history(
     alarm: bool,
     margin: float,
     since: datetime | None,
+    set_name: str | None,
     names: str | None,
     only: tuple[tuple[str, str], ...],
     charts: Path | None,
@@ -60,7 +65,7 @@ def history(
     found = nights_in(folder)
     for words in found.remarks:
         click.echo(f"collbench: {words}", err=True)
-    nights = _since(found.nights, since)
+    nights = [_own(night) for night in _since(_of_set(found.nights, set_name), since)]
     series = _series(nights, names or "", only, margin)
     if charts:
         _draw(series, charts, folder)
@@ -71,6 +76,27 @@ def history(
     forms.publish(f"collbench history: {shown.result}", shown, os.environ)
     if alarm and (code := _exit_of(series)):
         raise click.exceptions.Exit(code)
+
+
+def _of_set(nights: Sequence[Night], name: str | None) -> Sequence[Night]:
+    """The nights that ran the set ``name``, all without a name. Raises UsageError if none did."""
+    if name is None:
+        return nights
+    known = {each for night in nights for each in night.sets}
+    if not known:
+        raise UsageError("no night ran a set of a configuration file, as collbench sweep --config does; omit --set.")
+    return [night for night in nights if pick("set", name, known) in night.sets]
+
+
+def _own(night: Night) -> Night:
+    """The night without the rows that another tool measured: their latencies are of other kinds. A note says so."""
+    from collbench.results.footing import TOOL
+
+    own = tuple(record for record in night.records if TOOL not in record.param)
+    if left := len(night.records) - len(own):
+        rows = f"{counted(left, 'row')} that another tool measured"
+        click.echo(f"collbench: left out: {rows}, in {night.path}; compare, plot and report take them.", err=True)
+    return replace(night, records=own)
 
 
 def _since(nights: Sequence[Night], since: datetime | None) -> list[Night]:

@@ -94,7 +94,7 @@ def _source(text: str) -> Source:
     from collbench.foreign.source import read_source
 
     name, sign, place = text.partition("=")
-    if not sign or Path(text).exists():
+    if not sign or os.path.exists(text):
         return read_source(Path(text))
     check_name(name)
     return read_source(Path(place), name)

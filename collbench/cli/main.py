@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from collbench import __version__
-
 
 class Commands(UserDict[str, Any]):
     """Commands by name, each imported when it is asked for: every rank would spend a tenth of its start on the others.
@@ -21,13 +19,23 @@ class Commands(UserDict[str, Any]):
         return command
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the version, which a checkout asks git for, and exit."""
+    if wanted and not context.resilient_parsing:
+        from collbench import __version__
+
+        click.echo(f"collbench, version {__version__}")
+        context.exit()
+
+
 COMMANDS = Commands(check="check", compare="compare", doctor="doctor", fit="fit", history="history",
-                    **{"import": "import_"}, list="list_",
-                    llm="llm", plot="plot", submit="submit", sweep="sweep", tune="tune", verify="verify")  # fmt: skip
+                    **{"import": "import_"}, list="list_", llm="llm", plot="plot", report="report",
+                    submit="submit", sweep="sweep", tune="tune", verify="verify")  # fmt: skip
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="collbench")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+              help="Show the version and exit.")  # fmt: skip
 def cli() -> None:
     """Time collectives on GPUs and CPUs, prove every answer, compare backends.
 
@@ -35,6 +43,7 @@ def cli() -> None:
     collbench sweep                      start one rank per GPU, or 4 without GPUs, and time all backends
     mpiexec -n 8 collbench sweep         the same on the ranks of a launcher
     collbench plot results/RUN.csv       draw charts
+    collbench report results/RUN.csv     write one page for a browser
     collbench import LOG -o FILE.csv     results of nccl-tests, OSU, IMB and others as rows of ours
     collbench check --candidate MINE --baseline nvrar    faster, slower or the same, with an exit code
     collbench verify                     check correctness under stress

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from collbench.batch.job import Shape, Work
 from collbench.cli import forms, params, submit_check
+from collbench.cli.config import Configured, config_option, origin_of, resolved_for, set_option
 from collbench.cli.groups import Group
 from collbench.cli.skew import modes_for
 from collbench.cli.sweep import cases, kinds, sizes, sweep
@@ -99,12 +100,19 @@ steps = Group("steps", StepOptions, [
 ])  # fmt: skip
 
 
-@click.command(short_help="Run a sweep as Slurm or PBS jobs.", context_settings={"ignore_unknown_options": True})
+@click.command(
+    cls=Configured,
+    file_of=sweep,
+    short_help="Run a sweep as Slurm or PBS jobs.",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.option("--profile", metavar="NAME|FILE", shell_complete=_complete_profile,
               help="Cluster profile: a name from `collbench list`, or your own TOML file.")  # fmt: skip
 @shape
 @directives
 @steps
+@config_option
+@set_option
 @click.argument("words", metavar="[SWEEP OPTIONS]...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def submit(
@@ -113,7 +121,8 @@ def submit(
 ) -> None:  # fmt: skip
     """Write a job script for each node count, submit it, follow the jobs, and gather all rows into one results file.
 
-    All other options are passed to `collbench sweep`, or with --check to `collbench check`.
+    All other options are passed to `collbench sweep`, or with --check to `collbench check`. Of a file of sweeps,
+    `nodes`, `launches` and `output` are those of the submission.
 
     \b
     collbench submit --profile perlmutter --account m1234 --nodes 2,4,8 --sizes 4K:64M --launches 3 --wait
@@ -121,6 +130,8 @@ def submit(
     collbench submit --resume -o results/RUN.csv     resubmit unfinished jobs
     collbench submit --cancel -o results/RUN.csv     cancel jobs that wait or run
     """
+    if origin_of(context) and (profile is None or steps.check):
+        raise UsageError("--config is for a new submission of a sweep; omit it.")
     if profile is None:
         context.exit(_continue(shape, directives.given, steps, words))
     work = submit_check.work_of(context, words, shape) if steps.check else _work_of(context, words)
@@ -133,6 +144,7 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
     """The work of a job that sweeps. Raises UsageError for options that the sweep, or a job, would refuse."""
     from collbench.ranks.variables import check_variables
 
+    words, origin = resolved_for(context, sweep, words), origin_of(context)
     asked = sweep.make_context(context.command_path, list(words))
     values = asked.params
     modes_for(asked, values["skew"], kinds.of(values).mode)
@@ -149,14 +161,18 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
     topology = worlds.pairs if values["pairs"] else worlds.topology
     if values["specs"]:
         topology = topology_of(demands_of(asked, values["specs"]))
-    return Work(topology, tuple(with_whole_paths(params.canonical_words(words))), 1 + len(chosen.variant))
+    recorded = ("--configured-by", str(origin)) if origin else ()
+    return Work(topology, (*with_whole_paths(params.canonical_words(words)), *recorded), 1 + len(chosen.variant))
 
 
 def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, work: Work) -> int:
     """Create, submit and, with --wait, follow a new submission; return the exit code."""
+    from collbench.slurm.profiles import find
     from collbench.slurm.submit import create, planned
 
     submission, texts = planned(profile, shape, asked, work, steps.output)
+    for point in find(profile).unsettled:
+        click.echo(f"collbench: open in profile {submission.profile}: {point}", err=True)
     if steps.dry_run:
         click.echo("\n".join(texts.values()), nl=False)
         return Exit.FINE

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from click.core import ParameterSource
 
 from collbench.cli import forms, params
 from collbench.cli import pairs as for_pairs
+from collbench.cli.config import Configured, config_option, origin_of, origin_option, resolved, set_option
 from collbench.cli.groups import Group
 from collbench.cli.pairs import pairs_option
 from collbench.cli.ranks import Ranks, ranks_for
@@ -110,10 +112,11 @@ class TargetOptions:
 
 sizes = Group("sizes", SizeOptions, [
     params.sizes,
-    click.option("-b", "begin", type=params.SIZE, help="First size, as in nccl-tests."),
-    click.option("-e", "end", type=params.SIZE, help="Last size, as in nccl-tests."),
-    click.option("-f", "factor", type=click.IntRange(min=2), help="Factor between sizes, as in nccl-tests."),
-    click.option("-i", "step", type=params.SIZE, help="Bytes between sizes, as in nccl-tests."),
+    click.option("-b", "--minbytes", "begin", type=params.SIZE, help="First size, as in nccl-tests."),
+    click.option("-e", "--maxbytes", "end", type=params.SIZE, help="Last size, as in nccl-tests."),
+    click.option("-f", "--stepfactor", "factor", type=click.IntRange(min=2),
+                 help="Factor between sizes, as in nccl-tests."),
+    click.option("-i", "--stepbytes", "step", type=params.SIZE, help="Bytes between sizes, as in nccl-tests."),
 ])  # fmt: skip
 cases = Group("cases", CaseOptions, [
     click.option("--backend", type=params.BACKENDS, help="Backends to time, with optional parameters "
@@ -154,7 +157,7 @@ target = Group("target", TargetOptions, [
 ])  # fmt: skip
 
 
-@click.command(short_help="Time every backend on every case.")
+@click.command(cls=Configured, short_help="Time every backend on every case.")
 @click.option("--collective", default="all_reduce", show_default=True, help="Collectives to time.",
               type=params.names("collective", lambda: list(COLLECTIVES)))  # fmt: skip
 @sizes
@@ -167,6 +170,9 @@ target = Group("target", TargetOptions, [
 @timing
 @params.ordering
 @target
+@config_option
+@set_option
+@origin_option
 @forms.form
 @click.option("--quiet", is_flag=True, help="Do not report progress.")
 @click.option("--dry-run", is_flag=True, help="Print the cases without running them.")
@@ -201,13 +207,14 @@ def sweep(
         wanted = with_demands(wanted, demands)
     ranks = ranks_for(topology)
     check_variables(wanted.variants, ranks.launcher)
+    argv = tuple(params.canonical_words(["sweep", *resolved(context)]))
+    origin = origin_of(context)
     if dry_run:
-        _preview(wanted, topology, ranks, form.chosen)
+        _preview(wanted, topology, ranks, form.chosen, argv if origin else ())
         return
     path = path_given or default_path(ranks.number)
-    argv = tuple(params.canonical_words(sys.argv[1:]))
     request = SweepRequest(
-        wanted, Fixed(wanted.launches), topology, path, target.resume, target.mixed, target.force, argv
+        wanted, Fixed(wanted.launches), topology, path, target.resume, target.mixed, target.force, argv, origin
     )
     ended = ranks.run(request, quiet)
     if ended.records is not None:
@@ -215,14 +222,17 @@ def sweep(
     context.exit(ended.code)
 
 
-def _preview(wanted: Sweep, topology: Topology, ranks: Ranks, form: Form) -> None:
-    """Print the cases, once where a launcher started several ranks."""
+def _preview(wanted: Sweep, topology: Topology, ranks: Ranks, form: Form, argv: Sequence[str]) -> None:
+    """Print the cases, once where a launcher started several ranks; on stderr the command without its file, ``argv``,
+    if it has one."""
     from collbench.measure import preview
     from collbench.ranks.start import ranks_to_start
 
     hosts = preview.hosts_of(ranks.started_by, ranks.number or ranks_to_start(topology))
     facts = preview.facts(wanted, topology, hosts)
     if not (ranks.started_by and ranks.started_by.rank):
+        if argv:
+            click.echo(shlex.join(["collbench", *(word for word in argv if word != "--dry-run")]), err=True)
         click.echo(printed(preview.page(facts, len(hosts)), facts, form))
 
 

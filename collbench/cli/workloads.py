@@ -40,7 +40,7 @@ def demands_of(context: click.Context, specs: Iterable[Spec]) -> tuple[Demand, .
     from collbench.llm.demands import demands_of
 
     given = (name for name in REPLACED if context.get_parameter_source(name) not in {None, ParameterSource.DEFAULT})
-    flags = {parameter.name: parameter.opts[-1] for parameter in context.command.params}
+    flags = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     if other := next(given, None):
         raise UsageError(f"--llm says which problems to time; omit {flags[other]}.")
     return demands_of(specs)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from collbench import registry
-from collbench.doctor import limits, traps
+from collbench.doctor import companions, limits, plugin, traps
 from collbench.doctor.findings import Finding, bad, fine, note, show
 from collbench.errors import UsageError
-from collbench.host import fabric, multicast, probes
+from collbench.host import fabric, multicast, nccl_plugin, probes
 from collbench.host.environment import machine, versions
 from collbench.host.gpus import gpu_count
 from collbench.host.limits import limits_of
@@ -52,7 +51,9 @@ def _mpi() -> tuple[Finding, str]:
     try:
         path, vendor = mpiexec.find_mpiexec()
     except UsageError as error:
-        return bad("MPI", str(error), "pip install 'collbench[mpich]', or load your cluster's MPI module"), ""
+        return bad(
+            "MPI", str(error).rpartition("; ")[0], "pip install 'collbench[mpich]', or load your cluster's MPI module"
+        ), ""
     from collbench.host.environment import mapped_path
     from collbench.ranks.world import mpi_facts
 
@@ -72,11 +73,13 @@ def _ranks(vendor: str, network: str, host: Host) -> list[Finding]:
         return [fine("launcher", "none; collbench starts its own ranks")]
     if not vendor:
         return []
-    found = [each for each in [traps.mpi_plugin(os.environ, vendor)] if each]
+    asked = traps.mpi_plugin(os.environ, vendor), companions.gpu_support(os.environ, vendor, probes.loaded())
+    found = [each for each in asked if each]
     if launch.rank == 0:
         for each in found:
             if each.cure:  # printed now, since starting MPI may end this process
-                print(f"collbench: srun --mpi={each.found}; try {each.cure}", file=sys.stderr, flush=True)
+                words = f"srun --mpi={each.found}" if each is asked[0] else each.found
+                print(f"collbench: {words}; try {each.cure}", file=sys.stderr, flush=True)
     from collbench.doctor import ranks
 
     return found + ranks.examine(launch, vendor, network, host)
@@ -144,10 +147,15 @@ def _multicast(variables: Mapping[str, str]) -> Finding | None:
     return traps.multicast(off) if off and multicast.supported(0) else None
 
 
-def _nccl_wheel() -> str:
-    """The folder of pip's NCCL, which takes precedence over any other; "" if it is not installed."""
-    found = importlib.util.find_spec("nvidia.nccl") if importlib.util.find_spec("nvidia") else None
-    return str(next(iter(found.submodule_search_locations or ()), "")) if found else ""
+def _plugin(network: str, node: Node) -> list[Finding | None]:
+    """What NCCL opens on this host, and the settings of libfabric that do not suit it."""
+    found = nccl_plugin.find(os.environ) if gpu_count() else None
+    opened = bool(found and found.opened)
+    return [
+        plugin.finding(found, network, _nodes()),
+        companions.memhooks(os.environ, opened),
+        companions.alt_read(os.environ, node),
+    ]
 
 
 def examine() -> list[Finding]:
@@ -161,7 +169,7 @@ def examine() -> list[Finding]:
         _logging(os.environ),
         _multicast(os.environ),
         _gpu_compiler(),
-        traps.nccl_plugin(_nccl_wheel(), network, probes.nccl_plugins(os.environ), os.environ) if gpu_count() else None,
+        *_plugin(network, node),
     ]
     return [
         _machine(), *narrow, mpi, _wheel(network), *_container(node), _nics(node, network),

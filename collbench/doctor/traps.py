@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from collbench.doctor.findings import Finding, bad, fine, note
 from collbench.host.probes import Node, Process, Reach
@@ -172,13 +172,20 @@ def _hosts_of(ranks: Sequence[Process]) -> str:
 
 
 def hidden_gpus(ranks: Sequence[Process]) -> Finding | None:
-    """Ranks of one host that see one GPU each: libraries may then miss the direct path between GPUs."""
+    """Ranks of one host that see one GPU each: libraries may then miss the direct path between GPUs, and JSC names it
+    as not supported for NVSHMEM (FZJ-JSC/tutorial-multi-gpu of 2025-12, 08-H_NCCL_NVSHMEM)."""
     hosts = Counter(rank.host for rank in ranks)
     alone = [rank for rank in ranks if rank.gpus == 1 and rank.visible is not None and hosts[rank.host] > 1]
     if not alone:
         return None
-    words = f"ranks on {alone[0].host} see one each (CUDA_VISIBLE_DEVICES={alone[0].visible}): p2p may be unavailable"
-    cure = "srun --gpus-per-node=N, or --gpu-bind=none, not --gpus-per-task; collbench assigns a GPU to each rank"
+    words = (
+        f"ranks on {alone[0].host} see one each (CUDA_VISIBLE_DEVICES={alone[0].visible}): p2p may be unavailable, and "
+        "NVSHMEM needs all"
+    )
+    cure = (
+        "srun --gpus-per-node=N, or --gpu-bind=none, not --gpus-per-task; where the site hides them by itself (JSC), "
+        "export CUDA_VISIBLE_DEVICES=0,1,2,3 before srun; collbench assigns a GPU to each rank"
+    )
     return note("visible GPUs", words, cure)
 
 
@@ -208,18 +215,6 @@ def multicast(off: Mapping[str, str]) -> Finding | None:
     names = " ".join(setting.split("=")[0] for setting in off.values())
     words = f"the GPUs have NVLink multicast, but {' and '.join(off.values())} keeps libraries from what may be faster"
     return note("multicast", words, f"unset {names}, unless your site has set it for a reason")
-
-
-def nccl_plugin(wheel: str, network: str, plugins: Collection[str], variables: Mapping[str, str]) -> Finding | None:
-    """NCCL on Slingshot without its network plugin. ``wheel``: the folder of pip's NCCL, or ""; ``plugins``: the files
-    named libnccl-net* that the loader would find."""
-    if network != "slingshot" or plugins or "NCCL_NET_PLUGIN" in variables:
-        return None
-    whose = "pip's NCCL, which hides the site's," if wheel else "the site's NCCL"
-    cure = (
-        "load the site's module with aws-ofi-nccl (libnccl-net*.so on LD_LIBRARY_PATH), or name it in NCCL_NET_PLUGIN"
-    )
-    return note("NCCL on Slingshot", f"{whose} finds no libfabric plugin and would use TCP sockets", cure)
 
 
 def bootstrap(node: Node, hosts: int, variables: Mapping[str, str]) -> Finding | None:

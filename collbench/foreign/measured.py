@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from collbench.foreign.source import Source
+from collbench.results.footing import OVER_RANKS, SLOWEST_RANK
 
 # Statistics of tools, each of the mean over calls.
-MEAN, SLOWEST, FASTEST, RANK_0 = "mean over ranks", "slowest rank", "fastest rank", "rank 0"
+MEAN, SLOWEST, FASTEST, RANK_0 = OVER_RANKS, SLOWEST_RANK, "fastest rank", "rank 0"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -17,6 +17,7 @@ from collbench.foreign.measured import FASTEST, MEAN, RANK_0, SLOWEST, Case, Lat
 from collbench.foreign.perf_table import Columns, Device, Row, columns_of, device_of, row_of
 from collbench.foreign.source import Line, Source
 from collbench.foreign.words import collective_of, dtype_of, positive, wrongs
+from collbench.host.environment import recorded
 
 NAME = "nccl-tests"
 _SETTINGS = re.compile(
@@ -24,7 +25,7 @@ _SETTINGS = re.compile(
     r".*warmup iters:\s*(?P<warmups>\d+)\s+iters:\s*(?P<iters>\d+)(?:\s+agg iters:\s*(?P<agg>\d+))?"
     r"(?:.*graph:\s*(?P<graph>\d+))?"
 )
-_VERSION = re.compile(r"# nccl-tests version (\S+)(?:.*nccl-library=(\d+))?")
+_VERSION = re.compile(r"# ([nr])ccl-tests version (\S+)(?:.*[nr]ccl-library=(\d+))?")
 _RCCL = re.compile(r"(?:# )?rccl-tests: Version (\S+)")
 _OF_ROCM = re.compile(r"(?:HIP version|ROCm version|Hostname|Librccl path)\s*:")
 _STARTING = re.compile(r"# Collective test starting: .*?(\w+?)_perf")
@@ -34,6 +35,8 @@ _BLOCKING = re.compile(r"(?:# )?Blocking Enabled")
 _PLAIN = re.compile(r"Using devices|\(B\)|out-of-place|in-place|Collective test")
 _HEADINGS = (_RCCL, _OF_ROCM, _SETTINGS, _BLOCKING, _PLAIN)
 _COMMAND = re.compile(rf"(?<![a-z_])({_PROGRAMS})_perf\b(.*)")
+_VARIABLE = re.compile(r"(?<!\w)([A-Z][A-Z0-9_]*)=([^\s'\"]+)")
+_OPTION = re.compile(r"\s-\w")  # which a sentence that names the program lacks
 _AVERAGE = re.compile(r"\s(?:-a|--average)[\s=]*([0-3])\b")
 _WRONG = re.compile(r"#? ?Out of bounds values\s*:\s*(\d+)")
 _AMD = re.compile(r"\b(?:AMD|Instinct|gfx\d+)\b")
@@ -54,8 +57,12 @@ def understand(source: Source) -> Understood:
 
 
 def _of_stream(source: Source, stream: Sequence[Line]) -> Understood:
-    only = _only_command(source)
-    return joined([_of_section(source, lines, _command(lines) or only) for lines in sections(stream, _BEGINS)])
+    only, found, end = _only_command(source), [], 0
+    for lines in sections(stream, _BEGINS):
+        library = source.library_between(end, lines[-1].number)
+        found.append(_of_section(library, lines, _command(lines) or only))
+        end = lines[-1].number
+    return joined(found)
 
 
 def sections(lines: Iterable[Line], begins: Sequence[re.Pattern[str]]) -> Iterator[list[Line]]:
@@ -84,9 +91,10 @@ def _only_command(source: Source) -> str:
 
 @dataclass(frozen=True)
 class Heading:
-    """What precedes a table."""
+    """What precedes a table. ``variables`` are those of its command, None without one."""
 
     program: str
+    variables: Mapping[str, str] | None
     version: str
     library: str
     settings: Mapping[str, str]
@@ -108,10 +116,11 @@ class Heading:
     @property
     def facts(self) -> dict[str, Any]:
         """The entry of the sidecar."""
-        return {"ranks": perf_table.ranks_of(self.devices, **{"rccl" if self.is_rccl else "nccl": self.library})}
+        ranks = perf_table.ranks_of(self.devices, **{"rccl" if self.is_rccl else "nccl": self.library})
+        return {"ranks": ranks} if self.variables is None else {"ranks": ranks, "variables": self.variables}
 
 
-def _heading(source: Source, lines: Sequence[Line], command: str) -> Heading:
+def _heading(library: tuple[str, str], lines: Sequence[Line], command: str) -> Heading:
     texts = [line.text for line in lines]
     settings = next((match.groupdict("") for match in map(_SETTINGS.match, texts) if match), {})
     version = next(filter(None, map(_VERSION.match, texts)), None)
@@ -120,16 +129,20 @@ def _heading(source: Source, lines: Sequence[Line], command: str) -> Heading:
     named = _COMMAND.search(command)
     devices = tuple(device for device in map(device_of, texts) if device)
     asked = _AVERAGE.search(named[2]) if named else None
-    code = (version[2] if version else "") or ""
+    code = (version[3] if version else "") or ""
     return Heading(
         program=starting or (named[1] if named else ""),
-        version=version[1] if version else rccl,
-        library=version_of(code) or source.library[1],
+        variables=recorded(dict(_VARIABLE.findall(command))) if named and _OPTION.search(named[2]) else None,
+        version=version[2] if version else rccl,
+        library=version_of(code) or library[1],
         settings=settings,
         devices=devices,
         statistic=statistic_of(asked[1] if asked else "1", devices, int(settings.get("threads") or 1)),
         mode=mode_of(settings, any(map(_BLOCKING.match, texts))),
-        is_rccl=bool(rccl) or source.library[0] == "rccl" or any(_AMD.search(device.gpu) for device in devices),
+        is_rccl=bool(rccl)
+        or (version is not None and version[1] == "r")
+        or library[0] == "rccl"
+        or any(_AMD.search(device.gpu) for device in devices),
     )
 
 
@@ -156,7 +169,7 @@ def version_of(code: str) -> str:
     return f"{number // unit}.{number % unit // 100}.{number % 100}"
 
 
-def _of_section(source: Source, lines: Sequence[Line], command: str) -> Understood:
+def _of_section(library: tuple[str, str], lines: Sequence[Line], command: str) -> Understood:
     heads = [
         (place, found)
         for place, line in enumerate(lines)
@@ -166,7 +179,7 @@ def _of_section(source: Source, lines: Sequence[Line], command: str) -> Understo
     if not heads:
         return Understood((), frozenset(known))
     place, columns = heads[0]
-    heading = _heading(source, lines, command)
+    heading = _heading(library, lines, command)
     whole = any(_FOOT.match(line.text) for line in lines)
     rows = [row for line in lines[place + 1 :] if (row := row_of(line, columns, may_lack=whole))]
     cases, damaged = ([], set()) if _ran_alone(lines) else _cases(rows, columns, heading)

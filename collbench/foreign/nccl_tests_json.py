@@ -14,7 +14,7 @@ from collbench.foreign.nccl_tests import STATISTICS, mode_of, version_of
 from collbench.foreign.perf_table import Device, ranks_of
 from collbench.foreign.source import Source
 from collbench.foreign.words import collective_of, count, dtype_of, positive, whole, wrongs
-from collbench.host.environment import is_recorded
+from collbench.host.environment import recorded
 
 NAME = "nccl-tests JSON"
 _KEYS = ('"nccl_version"', '"results"', '"args"')
@@ -83,7 +83,7 @@ def _run(content: Json, whole: bool) -> Run:
     facts = {
         "started": _time(str(content.get("start_time", ""))),
         "argv": arguments,
-        "variables": {name: value for name, value in sorted(variables.items()) if is_recorded(name)},
+        **({"variables": recorded(variables)} if "env" in content else {}),
         "ranks": ranks_of(devices, nccl=library),
     }
     if any("cpu_time" in (result.get(side) or {}) for result in content["results"] for side in _SIDES):

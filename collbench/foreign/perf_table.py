@@ -87,10 +87,11 @@ class Columns:
 
 
 def columns_of(text: str, above: str) -> Columns | None:
-    """The columns that a line heads; None for another line. ``above``, the line above it, names the sides."""
+    """The columns that a line heads; None for another line, and for two tables side by side. ``above``, the line above
+    it, names the sides."""
     words = text.lower().removeprefix("#").split()
     starts = [place for place, word in enumerate(words) if word in ("time", "cputime")]
-    if not starts or words[0] not in ("size", "bytes") or "algbw" not in words:
+    if not 0 < len(starts) <= len(SIDES) or words[0] not in ("size", "bytes") or "algbw" not in words:
         return None
     words = [word for word in words if word != "timestamp"]
     ends = [*starts[1:], len(words)]

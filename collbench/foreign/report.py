@@ -7,6 +7,7 @@ from pathlib import Path
 
 from collbench.foreign.formats import Reading, spans
 from collbench.foreign.rows import Imported
+from collbench.results.records import Record
 from collbench.tables import Page, counted, numbers, table_of, words
 
 MOST_SPANS, MOST_TEXT = 12, 60
@@ -17,7 +18,9 @@ def page(path: Path, runs: Sequence[Imported]) -> Page:
     columns = [*words("log", "tool", "backend", "latency is"), *numbers("rows", "launch")]
     table = table_of("", columns, [_row(each) for each in runs])
     readings = list({each.reading.source.sha256: each.reading for each in runs}.values())
-    notes = [[words] for words in (*_repeated(runs), *_said(readings), *map(_missed, readings)) if words]
+    notes = [
+        [words] for words in (*_at_fault(runs), *_repeated(runs), *_said(readings), *map(_missed, readings)) if words
+    ]
     rows = sum(len(each.rows) for each in runs)
     return Page((table,), tuple(tuple(note) for note in notes), f"{path}: {counted(rows, 'row')}")
 
@@ -27,7 +30,7 @@ def plain(path: Path, runs: Sequence[Imported]) -> list[dict[str, object]]:
     return [
         {"results": str(path), "log": str(each.reading.source.path), "tool": each.run.tool,
          "version": each.run.version or None, "backends": _backends(each), "statistics": _statistics(each),
-         "rows": len(each.rows), "launch": each.launch, "repeated": each.repeated,
+         "rows": len(each.rows), "launch": each.launch, "wrong": len(_faults(each)), "repeated": each.repeated,
          "not_understood": spans(each.reading.missed), "remarks": list(each.reading.remarks)}
         for each in runs
     ]  # fmt: skip
@@ -45,6 +48,22 @@ def _backends(each: Imported) -> list[str]:
 
 def _statistics(each: Imported) -> list[str]:
     return list(dict.fromkeys(case.statistic for case in each.run.cases))
+
+
+def _at_fault(runs: Sequence[Imported]) -> list[str]:
+    """The rows without a latency, by log and reason."""
+    reasons: dict[str, list[str]] = {}
+    for each in runs:
+        for record in _faults(each):
+            reasons.setdefault(str(each.reading.source.path), []).append(record.reason)
+    return [
+        f"{path}: {counted(len(found), 'row')} with status wrong and without a latency, the first because {found[0]}."
+        for path, found in reasons.items()
+    ]
+
+
+def _faults(each: Imported) -> list[Record]:
+    return [record for record, _ in each.rows if record.status != "ok"]
 
 
 def _repeated(runs: Sequence[Imported]) -> list[str]:

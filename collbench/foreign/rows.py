@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from collbench.errors import UsageError
@@ -14,8 +14,10 @@ from collbench.foreign.words import OTHERS, REDUCING, itemsize_of
 from collbench.plan.collectives import COLLECTIVES
 from collbench.results.footing import STATISTIC, TOOL
 from collbench.results.records import Record
+from collbench.tables import counted
 
 _FEWEST = 3  # cases that agree as the digits of a log do, which two runs do not
+_ASIDE = re.compile(r"NCCL_(?:DEBUG\w*|COMM_ID|HOSTID|\w+_DUMP_FILE)")  # variables of NCCL that change no time
 _BAD = re.compile(r"[^\w.@+:-]+")
 # What a file may not say: words for a message, and the option that adds it.
 _LACKS = {
@@ -107,6 +109,11 @@ def _filled(reading: Reading, cases: Iterable[Case], given: Given) -> list[Case]
     if lacking:
         words, options = zip(*(_LACKS[name] for name in _LACKS if name in lacking), strict=True)
         raise UsageError(f"{reading.source.path} does not say {_listed(words)}; add {_listed(options)}.")
+    if few := next((case.place for case in filled if (case.place.nodes or 0) > (case.place.ranks or 0)), None):
+        raise UsageError(
+            f"{reading.source.path} has cases of {counted(few.ranks or 0, 'rank')}, which cannot be on {few.nodes} "
+            "nodes; give other --ranks or --nodes, or --per-node."
+        )
     return filled
 
 
@@ -145,6 +152,7 @@ def _check_given(reading: Reading, given: Given) -> None:
         "collective": [(case.collective, given.collective) for case in cases],
         "number of ranks": [(case.place.ranks, given.ranks) for case in cases],
         "number of nodes": [(case.place.nodes, given.nodes) for case in cases],
+        "number of ranks on each node": [(case.place.per_node, given.per_node) for case in cases],
         "type": [("" if _has_any_type(case) else case.dtype, given.dtype) for case in cases],
         "mode": [(case.mode, given.mode) for case in cases],
     }
@@ -223,13 +231,17 @@ def _check_alike(one: Imported, other: Imported) -> None:
     """Raise UsageError where two runs are no launches of the same thing."""
     shared = {record.identity for record, _ in one.rows} & {record.identity for record, _ in other.rows}
     mine, theirs = _what(one, shared), _what(other, shared)
-    if differ := next((name for name in mine if mine[name] != theirs[name]), None):
+    if differ := next((name for name in mine if mine[name] != theirs.get(name, mine[name])), None):
         files = [str(each.reading.source.path) for each in (one, other)]
-        record = other.rows[0][0]
+        name = other.rows[0][0].backend
+        cure = (
+            f"name each, as in {name}-a={files[0]} {name}-b={files[1]}"
+            if files[0] != files[1]
+            else "make a file of each and name them, as in a=A.log b=B.log"
+        )
         raise UsageError(
-            f"{' and '.join(dict.fromkeys(files))} have the same cases of {record.backend}, but another {differ}: "
-            f"{mine[differ] or 'unknown'} and {theirs[differ] or 'unknown'}; name each, as in "
-            f"{record.backend}-a={files[0]} {record.backend}-b={files[1]}."
+            f"{_named(files)} have the same cases of {name}, but another {differ}: {mine[differ] or 'unknown'} and "
+            f"{theirs[differ] or 'unknown'}; {cure}."
         )
 
 
@@ -238,13 +250,16 @@ def _check_another(one: Imported, other: Imported) -> None:
     launches."""
     mine = {record.identity: _us(record) for record, _ in one.rows}
     shared = [(mine[record.identity], _us(record)) for record, _ in other.rows if record.identity in mine]
-    files = list(dict.fromkeys(str(each.reading.source.path) for each in (one, other)))
-    named = " and ".join(files) if len(files) > 1 else f"two runs in {files[0]}"
+    named = _named([str(each.reading.source.path) for each in (one, other)])
     if len(shared) >= _FEWEST and all(math.isclose(a, b, rel_tol=1e-4, abs_tol=0.0051) for a, b in shared):
         raise UsageError(
             f"{named} have the same latencies in all {len(shared)} cases that both have: they are of one run; give one "
             "of them."
         )
+
+
+def _named(files: Sequence[str]) -> str:
+    return " and ".join(files) if len(set(files)) > 1 else f"two runs in {files[0]}"
 
 
 def _us(record: Record) -> float:
@@ -260,7 +275,14 @@ def _what(each: Imported, shared: Collection[tuple[object, ...]]) -> dict[str, s
         "statistic": _joined(record.param[STATISTIC] for record, _ in each.rows if record.identity in shared),
         "version of the library": _joined(versions),
         "GPU": _joined(gpu.get("name") for gpu in gpus),
+        **({"setting": _settings(each.run.facts["variables"])} if "variables" in each.run.facts else {}),
     }
+
+
+def _settings(variables: Mapping[str, str]) -> str:
+    """The variables of NCCL that change its times, where a file says with which it ran."""
+    kept = {name: value for name, value in variables.items() if name.startswith(("NCCL_", "RCCL_"))}
+    return ", ".join(f"{name}={value}" for name, value in sorted(kept.items()) if not _ASIDE.fullmatch(name)) or "none"
 
 
 def _joined(values: Iterable[str | None]) -> str:

@@ -13,7 +13,9 @@ from pathlib import Path
 from collbench.errors import UsageError
 
 MOST_BYTES = 1 << 30
-_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Colours and titles of terminals.
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b\n]{0,999}(?:\x07|\x1b\\)")
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip"}
 _TIMES = re.compile(r"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)? ")
 # What launchers put before a line to name its rank: Open MPI and PRRTE, then Slurm and Hydra. Lengths are bounded, and
 # words begin at their first letter, since a search through a long line must not begin anew at each of its letters.
@@ -78,16 +80,22 @@ class Source:
         """The numbers of the lines that NCCL logged."""
         return frozenset(line.number for line in self._plain if _NCCL.search(line.text) or _VERSION.match(line.text))
 
+    def library_between(self, begin: int, end: int) -> tuple[str, str]:
+        """The name and version with which NCCL or RCCL announces itself after line ``begin`` and up to line ``end``;
+        without, those of the whole file where it has one alone; else ("", "")."""
+        between = [each for number, each in self._libraries if begin < number <= end]
+        everywhere = {each for _, each in self._libraries}
+        return between[0] if between else everywhere.pop() if len(everywhere) == 1 else ("", "")
+
     @cached_property
-    def library(self) -> tuple[str, str]:
-        """The name and version with which NCCL or RCCL announces itself; ("", "") without."""
-        text = (_after_nccl(line.text) for line in self._plain if "CCL version" in line.text)
-        found = next(filter(None, map(_VERSION.match, text)), None)
-        return (found[1].lower(), found[2]) if found else ("", "")
+    def _libraries(self) -> tuple[tuple[int, tuple[str, str]], ...]:
+        found = [(line.number, _VERSION.match(_after_nccl(line.text))) for line in self._plain
+                 if "CCL version" in line.text]  # fmt: skip
+        return tuple((number, (match[1].lower(), match[2])) for number, match in found if match)
 
     @cached_property
     def _plain(self) -> tuple[Line, ...]:
-        texts = [_COLOURS.sub("", text).strip() for text in re.split(r"\r\n|\n|\r", self.text)]
+        texts = [_ESCAPES.sub("", text).strip() for text in re.split(r"\r\n|\n|\r", self.text)]
         return _unlabelled(Line(number, text) for number, text in enumerate(texts, start=1) if text.strip())
 
 
@@ -145,7 +153,8 @@ def _without_nccl(lines: Sequence[Line]) -> Iterable[Line]:
 
 
 def read_source(path: Path, backend: str = "") -> Source:
-    """The content of a file. Raises UsageError for one that cannot be read, is empty, or is too large."""
+    """The content of a file. Raises UsageError for one that cannot be read, is empty, compressed, or too
+    large."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UsageError(f"{path} has more than {MOST_BYTES >> 30} GiB; give a log of a benchmark.")
@@ -154,4 +163,6 @@ def read_source(path: Path, backend: str = "") -> Source:
         raise UsageError(f"{path} cannot be read: {error.strerror}; give the path of a log.") from None
     if not content.strip():
         raise UsageError(f"{path} is empty; give a log of a benchmark.")
+    if kind := next((name for start, name in _COMPRESSED.items() if content.startswith(start)), None):
+        raise UsageError(f"{path} is compressed by {kind}; give what is in it.")
     return Source(path, content, backend)

@@ -28,6 +28,8 @@ def write(sources: Sequence[Source], given: Given, path: Path, force: bool, argv
     for source in sources:
         if (other := first.setdefault(source.sha256, source)) is not source:
             raise UsageError(f"{other.path} and {source.path} have the same content; give one of them.")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists; give another -o, or --force to replace it.")
     runs = imported([read(source) for source in sources], given)
     ResultFile.create(path, force)
     write_whole(path, [row for each in runs for row in each.rows])

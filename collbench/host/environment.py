@@ -34,7 +34,11 @@ _NAMES = frozenset({
 SETTINGS = ", ".join(f"{prefix}*" for prefix in _PREFIXES) + " and some others, such as CUDA_VISIBLE_DEVICES"
 # Launchers' internal variables: addresses, process ids and one-time keys, different in every run.
 CHILD = "COLLBENCH_CHILD"  # set for ranks that collbench starts: the process that starts them, and its variables
-_INTERNAL = ("OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", CHILD)
+# What a job's script notes (collbench/host/settings.py) holds values of other variables.
+_INTERNAL = (
+    "OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", CHILD, "COLLBENCH_CONFLICTS",
+    "COLLBENCH_GIVEN",
+)  # fmt: skip
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASS|CRED|AUTH|COOKIE", re.IGNORECASE)
 
 
@@ -44,7 +48,12 @@ def allowed_variables(variables: Mapping[str, str]) -> dict[str, str]:
     For a rank that collbench started, also those of the process that started it: ranks do not see the job's.
     """
     starter: dict[str, str] = json.loads(variables.get(CHILD, "{}")).get("variables", {})
-    return {name: value for name, value in sorted({**starter, **variables}.items()) if is_recorded(name)}
+    return recorded({**starter, **variables})
+
+
+def recorded(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those of ``variables`` that may be recorded, by name."""
+    return {name: value for name, value in sorted(variables.items()) if is_recorded(name)}
 
 
 def is_recorded(name: str) -> bool:

@@ -36,6 +36,31 @@ def git_revision(folder: Path) -> str | None:
 
 
 @dataclass(frozen=True)
+class Described:
+    """A commit by the nearest version's tag before it, "" for none, the number of commits since, and its hash;
+    ``modified``: files differ from it."""
+
+    tag: str
+    since: int
+    commit: str
+    modified: bool
+
+
+def git_described(folder: Path) -> Described | None:
+    """The commit of the tree that tracks the files in ``folder``, by its tags ``v*``; None where `git_revision` is."""
+    named = git_revision(folder)
+    if named is None:
+        return None
+    commit, modified = named.rstrip("+"), named.endswith("+")
+    try:
+        text = _git(folder, "describe", "--tags", "--long", "--match=v[0-9]*", seconds=5).decode()
+        tag, since, _ = text.rsplit("-", 2)
+        return Described(tag, int(since), commit, modified)
+    except subprocess.SubprocessError:  # no tag
+        return Described("", int(_git(folder, "rev-list", "--count", "HEAD", seconds=5)), commit, modified)
+
+
+@dataclass(frozen=True)
 class Checkout:
     """A work tree at ``top`` that tracks files of the folder ``inside`` it, "" for all of it."""
 

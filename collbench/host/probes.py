@@ -16,7 +16,9 @@ from typing import Any
 
 from collbench.host import procfs
 from collbench.host.gpus import gpu_count
+from collbench.host.maps import MAPS, mapped_files
 from collbench.host.procfs import ROOT
+from collbench.host.settings import seen
 
 SYS = Path("/sys/class")
 # Bits of nvmlDeviceGetCurrentClocksEventReasons (nvml.h) that lower the clocks under load.
@@ -24,6 +26,8 @@ THROTTLES = {
     0x08: "hardware slowdown", 0x20: "software thermal slowdown", 0x40: "hardware thermal slowdown",
     0x80: "power brake", 0x04: "software power cap",
 }  # fmt: skip
+# What an MPI loads for its network, and Cray MPICH for the memory of NVIDIA's GPUs.
+LIBRARIES = ("libfabric.so", "libmpi_gtl_cuda.so")
 _CONTAINERS = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "SHIFTER_RUNTIME")
 _CONTAINER_FILES = (".dockerenv", "run/.containerenv")
 
@@ -66,7 +70,7 @@ class Reach:
 @dataclass(frozen=True)
 class Node:
     """A host. ``locked_bytes`` is how much memory a process may lock, None if unlimited; ``container`` identifies the
-    container of this process, if any."""
+    container of this process, if any; ``rendezvous_get`` is the property of Slingshot's driver."""
 
     host: str
     cores: int
@@ -75,6 +79,7 @@ class Node:
     interfaces: tuple[str, ...]
     locked_bytes: int | None
     container: str | None
+    rendezvous_get: bool | None = None
 
 
 Host = tuple[Node, tuple[Reach, ...]]
@@ -83,7 +88,8 @@ Host = tuple[Node, tuple[Reach, ...]]
 @dataclass(frozen=True)
 class Process:
     """A rank: its host, the result of ``world.mpi_facts``, the cores it may run on, and the GPUs it may use;
-    ``machine`` is the same on hosts that share a kernel."""
+    ``machine`` is the same on hosts that share a kernel. ``settings``: its variables of communication libraries;
+    ``loaded``: which of LIBRARIES it has loaded."""
 
     host: str
     mpi: Mapping[str, Any]
@@ -91,6 +97,8 @@ class Process:
     gpus: int
     visible: str | None
     machine: str
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    loaded: frozenset[str] = frozenset()
 
 
 def nics(sys_class: Path = SYS) -> tuple[Nic, ...]:
@@ -142,10 +150,11 @@ def container(variables: Mapping[str, str], root: Path = ROOT) -> str | None:
     return by_variable or next((f"/{name}" for name in _CONTAINER_FILES if (root / name).exists()), None)
 
 
-def nccl_plugins(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Network plugins that NCCL would find by LD_LIBRARY_PATH."""
-    folders = [Path(folder) for folder in variables.get("LD_LIBRARY_PATH", "").split(":") if folder]
-    return tuple(str(path) for folder in folders for path in sorted(folder.glob("libnccl-net*.so*")))
+def rendezvous_get(sys_class: Path = SYS) -> bool | None:
+    """Whether a Slingshot adapter of this host gets messages by rendezvous in hardware, which Slurm's and PBS's option
+    disable_rdzv_get switches off for a job; None without such an adapter."""
+    found = [procfs.text(path) for path in sorted(sys_class.glob("cxi/*/device/properties/rdzv_get_en"))]
+    return any(text != "0" for text in found) if found else None
 
 
 def pbs_nodes(variables: Mapping[str, str]) -> int | None:
@@ -214,6 +223,7 @@ def node(variables: Mapping[str, str]) -> Node:
         interfaces=interfaces(),
         locked_bytes=locked_bytes(),
         container=container(variables),
+        rendezvous_get=rendezvous_get(),
     )
 
 
@@ -225,7 +235,14 @@ def plain(node: Node) -> dict[str, Any]:
 def process(variables: Mapping[str, str], mpi: Mapping[str, Any]) -> Process:
     """This process; ``mpi`` is the result of ``world.mpi_facts``."""
     cores = tuple(sorted(os.sched_getaffinity(0)))
-    return Process(platform.node(), mpi, cores, gpu_count(), variables.get("CUDA_VISIBLE_DEVICES"), machine())
+    visible = variables.get("CUDA_VISIBLE_DEVICES")
+    return Process(platform.node(), mpi, cores, gpu_count(), visible, machine(), seen(variables), loaded())
+
+
+def loaded(maps: Path = MAPS) -> frozenset[str]:
+    """Which of LIBRARIES this process has loaded."""
+    files = [Path(path).name for path in mapped_files(maps)]
+    return frozenset(name for name in LIBRARIES if any(file.startswith(name) for file in files))
 
 
 def machine(root: Path = ROOT) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collbench.measure.goal import Goal
+from collbench.plan.origin import Origin
 from collbench.plan.sweep import Sweep
 from collbench.plan.worlds import Topology
 
@@ -15,7 +16,7 @@ class SweepRequest:
     """One call of ``sweep``: the sweep, its goal, its worlds and its results file.
 
     ``resume`` continues an existing file, even under other conditions if ``mixed``; ``force`` replaces it. ``argv`` is
-    recorded in the sidecar.
+    recorded in the sidecar, and so is ``origin``, the file that its options are from.
     """
 
     sweep: Sweep
@@ -26,3 +27,4 @@ class SweepRequest:
     mixed: bool
     force: bool
     argv: tuple[str, ...]
+    origin: Origin | None = None

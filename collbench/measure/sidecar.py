@@ -15,6 +15,8 @@ from collbench.devices.device import Device
 from collbench.host import probes
 from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
 from collbench.host.git import git_revision
+from collbench.host.settings import conflicts
+from collbench.host.version import version
 from collbench.kernels import files as kernel_files
 from collbench.measure.request import SweepRequest
 from collbench.ranks.world import World, mpi_facts
@@ -48,12 +50,14 @@ def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
     return {
         **parts,
         "argv": argv,
+        "version": version(),
         "git": git_revision(Path(__file__).parent),
         "source_sha256": source_hash(),
         "kernels_sha256": kernel_hashes(),
         "versions": versions(),
         "machine": machine(),
         "variables": allowed_variables(os.environ),
+        **({"conflicts": [asdict(each) for each in found]} if (found := conflicts(os.environ)) else {}),
     }
 
 
@@ -108,6 +112,7 @@ def gather_entry(everyone: World, request: SweepRequest, devices: Mapping[str, D
         sweep=asdict(request.sweep),
         revisions=commits(request.sweep.backends),
         **({"goal": dict(request.goal.facts)} if request.goal.facts else {}),
+        **({"config": asdict(request.origin)} if request.origin else {}),
     )
 
 

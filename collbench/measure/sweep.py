@@ -18,6 +18,7 @@ from collbench.plan.sweep import Sweep
 from collbench.plan.worlds import layouts_for
 from collbench.ranks.endings import cause
 from collbench.ranks.launcher import Launcher, check_world
+from collbench.ranks.library import load_mpi
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import Child
 from collbench.results import lock
@@ -65,7 +66,8 @@ def on_own_ranks(
             print(f"collbench: {words}.", file=sys.stderr)
         held.hand_over()
         command, *rest = _repeatable(request.argv) if arguments is None else arguments
-        launches = _launches(request, ranks, [command, "-o", str(path), "--resume", *rest], progress)
+        origin = ["--configured-by", str(request.origin)] if request.origin else []
+        launches = _launches(request, ranks, [command, "-o", str(path), "--resume", *origin, *rest], progress)
         return _ended(request, launches.run(), launches)
     finally:
         held.release(remove_file=True)
@@ -104,6 +106,7 @@ def _repeatable(argv: Sequence[str]) -> list[str]:
 
 def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None, progress: Progress) -> Ended:
     """Run one launch on the ranks of a launcher; ``child`` where collbench started them. Collective."""
+    load_mpi()
     from mpi4py import MPI
 
     from collbench.measure import launch

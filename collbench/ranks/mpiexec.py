@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from collbench.errors import UsageError
+from collbench.ranks.library import load_mpi
 
 STOP_SECONDS = 8.0
 POLL_SECONDS = 0.5
@@ -37,12 +38,9 @@ def find_mpiexec() -> tuple[Path, str]:
     import mpi4py
 
     mpi4py.rc.initialize = False
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise UsageError(
-            f"mpi4py finds no MPI library ({error}); pip install 'collbench[mpich]', or load your cluster's MPI."
-        ) from None
+    load_mpi()
+    from mpi4py import MPI
+
     from collbench.host.environment import mapped_path
 
     vendor = MPI.get_vendor()[0]

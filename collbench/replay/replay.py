@@ -13,6 +13,7 @@ from collbench.errors import CANNOT_WRITE, Exit, UsageError, exit_of
 from collbench.host.load import crowding
 from collbench.ranks.endings import cause
 from collbench.ranks.launcher import Launcher, check_world
+from collbench.ranks.library import load_mpi
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import Child, launch_ranks
 from collbench.replay.checks import check_gpus, check_launch
@@ -94,6 +95,7 @@ def _code(records: Sequence[ReplayRecord]) -> Exit:
 
 def on_these_ranks(request: ReplayRequest, launcher: Launcher, child: Child | None) -> Ended:
     """Run one launch on the ranks of a launcher; ``child`` where collbench started them. Collective."""
+    load_mpi()
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +55,46 @@ def sources_of(results: Path) -> list[str]:
     """The hash of the code's source of each launch that has one, without repeats; errors as in `facts_of`."""
     hashes = _entries(results, lambda entry: _text(entry.get("source_sha256")))
     return list(dict.fromkeys(filter(None, hashes)))
+
+
+def sets_of(results: Path) -> list[str]:
+    """The sets of configuration files that the launches ran, without repeats; errors as in `facts_of`."""
+    names = _entries(results, lambda entry: _text(entry["config"]["set"]) if "config" in entry else None)
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def commands_of(results: Path) -> list[tuple[str, ...]]:
+    """The command line of each launch that has one, after ``collbench``, without repeats; errors as in `facts_of`."""
+    found = _entries(results, lambda entry: tuple(str(word) for word in entry.get("argv", ())))
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def variables_of(results: Path) -> dict[str, str]:
+    """The environment variables of all launches that the sidecar has, by name, different values joined by commas;
+    errors as in `facts_of`."""
+    found: dict[str, dict[str, None]] = {}
+    for variables in _entries(results, lambda entry: dict(entry.get("variables", {}))):
+        for name, value in variables.items():
+            found.setdefault(str(name), {})[str(value)] = None
+    return {name: ", ".join(values) for name, values in sorted(found.items())}
+
+
+def imports_of(results: Path) -> list[tuple[str, str]]:
+    """Of rows that were imported, from which file and tool, and what was not understood, in words by name, without
+    repeats; errors as in `facts_of`."""
+    found = _entries(results, lambda entry: _import(dict(entry.get("imported", {}))))
+    return list(dict.fromkeys(pair for pairs in found for pair in pairs))
+
+
+def _import(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    tool = " ".join(str(entry[name]) for name in ("tool", "version") if entry.get(name))
+    words = {
+        "imported from": ", ".join(filter(None, [str(entry.get("file") or ""), tool])),
+        "measured with": shlex.join(map(str, entry.get("command") or ())),
+        "lines not understood": ", ".join(map(str, entry.get("not_understood", ()))),
+        "remarks on the import": "; ".join(map(str, entry.get("remarks", ()))),
+    }
+    return [(name, value) for name, value in words.items() if value]
 
 
 def _entries(results: Path, read: Callable[[Mapping[str, Any]], T]) -> list[T]:

@@ -11,6 +11,7 @@ from collbench.plan.layout import VIRTUAL
 from collbench.results.records import Record
 
 TOOL, STATISTIC = "tool", "statistic"  # in the params of rows that another tool measured
+SLOWEST_RANK, OVER_RANKS = "slowest rank", "mean over ranks"  # values of statistic
 LEVELLED, JOINED = "by", "fabric"  # in those of rows that `level` changed: by=mean, fabric=unknown
 MEAN = "mean"
 
@@ -31,9 +32,16 @@ def level(records: Sequence[Record]) -> list[Record]:
 
 def kind_of(row: Record) -> str:
     """In words, what the latency of a row is and which tool measured it."""
-    if tool := row.param.get(TOOL):
-        return f"mean over calls, {row.param.get(STATISTIC, 'of an unknown kind')} ({tool})"
-    return f"{'mean over ranks' if row.param.get(LEVELLED) else 'median of the slowest rank'} (collbench)"
+    tool, by_mean = row.param.get(TOOL), bool(row.param.get(LEVELLED))
+    if not tool:
+        return f"{OVER_RANKS if by_mean else 'median of the slowest rank'} (collbench)"
+    said = row.param.get(STATISTIC, "of an unknown kind")
+    if by_mean:  # a tool that gives both has the slowest rank beside a mean over ranks
+        return f"mean over calls, {OVER_RANKS if said == SLOWEST_RANK else said} ({tool})"
+    over_calls = said != SLOWEST_RANK or row.latency_us_p95 is not None  # where a tool reports single calls
+    if row.latency_us_median is not None and over_calls:
+        return f"median over calls, {SLOWEST_RANK} ({tool})"
+    return f"mean over calls, {said} ({tool})"
 
 
 def kinds_of(rows: Iterable[Record]) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collbench.errors import UsageError
-from collbench.results.facts import Facts, facts_of, sources_of
+from collbench.results.facts import Facts, facts_of, sets_of, sources_of
 from collbench.results.files import sidecar_path
 from collbench.results.records import SAMPLES, Record, jobs, load
 
@@ -22,7 +22,7 @@ TIME = "%Y%m%dT%H%M%S"  # the beginning of a run_id
 class Night:
     """One results file. ``time`` is the start of its first launch, in UTC; ``commit`` the git revision of the code, or
     the hash of its source, "" if unknown; ``machine`` the model of its GPUs, else of its CPU, "" if unknown;
-    ``versions`` by the names in VERSIONS, {} if unknown."""
+    ``versions`` by the names in VERSIONS, {} if unknown; ``sets`` those of configuration files."""
 
     path: Path
     time: datetime
@@ -30,6 +30,7 @@ class Night:
     machine: str
     versions: Mapping[str, str]
     records: tuple[Record, ...]
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,27 +43,34 @@ class Nights:
 
 
 def nights_in(folder: Path) -> Nights:
-    """The nights of the results files in ``folder``.
-
-    A file without sidecar has the time of its run_id, taken as UTC, and no versions. Files that cannot be read, are not
-    results files, have no row of a case, no time, or launches of another file are left out. Raises UsageError if the
-    folder cannot be listed or holds no night.
-    """
+    """The nights of the results files in ``folder``, as `nights_of` has them. Raises UsageError if the folder cannot be
+    listed or holds no night."""
     try:
         paths = sorted(path for path in folder.iterdir() if not path.is_dir())
     except OSError as error:
         raise UsageError(f"{folder} cannot be listed: {error.strerror}; give a folder of results files.") from None
-    remarks = [f"left out: {path} is compressed; unpack it." for path in paths if path.name.endswith(PACKED)]
-    nights: list[Night] = []
-    seen: dict[tuple[object, ...], Path] = {}
-    for path in paths:
-        if path.suffix == ".csv" and not path.name.endswith(SAMPLES):
-            night, said = _night(path, seen)
-            nights += [night] if night else []
-            remarks += said
-    if not nights:
+    packed = [f"left out: {path} is compressed; unpack it." for path in paths if path.name.endswith(PACKED)]
+    found = nights_of(path for path in paths if path.suffix == ".csv" and not path.name.endswith(SAMPLES))
+    remarks = (*packed, *found.remarks)
+    if not found.nights:
         why = f" {remarks[0]}" if remarks else ""
         raise UsageError(f"{folder} holds no results file of a night.{why}")
+    return Nights(found.nights, remarks)
+
+
+def nights_of(paths: Iterable[Path]) -> Nights:
+    """The nights of these results files.
+
+    A file without sidecar has the time of its run_id, taken as UTC, and no versions. Files that cannot be read, are not
+    results files, have no row of a case, no time, or launches of another file are left out.
+    """
+    nights: list[Night] = []
+    remarks: list[str] = []
+    seen: dict[tuple[object, ...], Path] = {}
+    for path in paths:
+        night, said = _night(path, seen)
+        nights += [night] if night else []
+        remarks += said
     return Nights(tuple(sorted(nights, key=lambda night: (night.time, night.path))), tuple(remarks))
 
 
@@ -124,7 +132,7 @@ def _with_facts(path: Path, time: datetime, facts: Sequence[Facts], cases: tuple
     versions = {name: version for name, version in found.items() if version}
     machine = _joined(each["gpu"] or each["cpu"] for each in facts)
     commit = _joined(each["git"] for each in facts) or _joined(f"sha256:{code[:12]}" for code in _sources(path, facts))
-    return Night(path, time, commit, machine, versions, cases)
+    return Night(path, time, commit, machine, versions, cases, tuple(sets_of(path) if facts else ()))
 
 
 def _sources(path: Path, facts: Sequence[Facts]) -> Sequence[str]:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from collbench.errors import UsageError, pick
 from collbench.host.shipped import shipped
+from collbench.slurm import limits
+from collbench.slurm.limits import Limit
 
 PLACES = ("anywhere", "one node", "several nodes")
 KEYS: dict[str, type] = {
     "about": str, "like": str, "gpus_per_node": int, "ranks_per_node": int, "needs": list, "before": list,
-    "launch": list, "collbench": list, "slurm": dict, "pbs": dict, "variables": dict,
+    "launch": list, "collbench": list, "slurm": dict, "pbs": dict, "variables": dict, "open": list, "limits": list,
+    "keep": list,
 }  # fmt: skip
+NO_PROFILES = {"nightly"}  # an example of sweeps, beside the profiles
 TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
-SETTING_KEYS: dict[str, type] = {"value": str, "why": str, "source": str, "confirmed": bool, "where": str}
+SETTING_KEYS: dict[str, type] = {
+    "value": str, "why": str, "source": str, "confirmed": bool, "where": str, "keep": bool, "elsewhere": bool,
+}  # fmt: skip
 ASKED = ("time", "account", "qos", "partition")  # directives that a user may set
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # By table of a batch system: what its keys look like, and what they are.
@@ -37,7 +44,8 @@ class Setting:
     """An environment variable of the job: its value (None: the job unsets it), the reason, and the source of both.
 
     ``confirmed``: the source is a document of the vendor, the site or the library, not a script found in use.
-    ``where`` is one of PLACES.
+    ``where`` is one of PLACES; ``unset_elsewhere``: jobs to which it does not apply unset the variable. ``keep``: a
+    value that the environment has, from a module for example, stays.
     """
 
     name: str
@@ -46,6 +54,8 @@ class Setting:
     source: str
     confirmed: bool
     where: str = "anywhere"
+    keep: bool = False
+    unset_elsewhere: bool = False
 
     def applies(self, nodes: int) -> bool:
         """Whether a job on that many nodes sets or unsets it."""
@@ -58,8 +68,9 @@ class Profile:
     first (``before``), and the commands that start the ranks (``launch``) and collbench (``collbench``; () is this
     Python).
 
-    ``needs``: options that the user must give. Directives and ``launch`` may name numbers of the job, such as {gpus}
-    (``batch.job.with_numbers``); on nodes without GPUs, a directive for Slurm with {gpus} is omitted.
+    ``needs``: options that the user must give; ``unsettled``: what no document says, for the user to find out.
+    Directives and ``launch`` may name numbers of the job, such as {gpus} (``batch.job.with_numbers``); on nodes without
+    GPUs, a directive for Slurm with {gpus} is omitted.
     """
 
     name: str
@@ -73,6 +84,8 @@ class Profile:
     slurm: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
     pbs: Mapping[str, str] | None = None
+    unsettled: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
     @property
     def system(self) -> str:
@@ -92,7 +105,7 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """Names of the shipped profiles."""
-    return sorted(path.stem for path in folder().glob("*.toml"))
+    return sorted({path.stem for path in folder().glob("*.toml")} - NO_PROFILES)
 
 
 def find(name: str) -> Profile:
@@ -109,6 +122,9 @@ def load(path: Path) -> Profile:
         raise UsageError(
             f'{path}: `launch` is missing; give the command that starts the ranks, such as launch = ["srun"].'
         )
+    for pattern in content.get("keep", ()):
+        if not any(fnmatchcase(name, pattern) for name in content.get("variables", {})):
+            raise UsageError(f"{path}: keep = {pattern!r} fits none of the variables; correct it, or remove it.")
     return Profile(
         name=path.stem,
         about=content.get("about", ""),
@@ -119,9 +135,17 @@ def load(path: Path) -> Profile:
         before=tuple(content.get("before", ())),
         collbench=tuple(content.get("collbench", ())),
         slurm=_kept(content.get("slurm", {})),
-        settings=tuple(content.get("variables", {}).values()),
+        settings=tuple(_yielding(each, content.get("keep", ())) for each in content.get("variables", {}).values()),
         pbs=_kept(content["pbs"]) if "pbs" in content else None,
+        unsettled=tuple(content.get("open", ())),
+        limits=content.get("limits", ()),
     )
+
+
+def _yielding(setting: Setting, patterns: Sequence[str]) -> Setting:
+    """The setting, which gives way to the environment if its name fits one of the profile's patterns, such as FI_*."""
+    fits = setting.value is not None and any(fnmatchcase(setting.name, pattern) for pattern in patterns)
+    return replace(setting, keep=True) if fits else setting
 
 
 def _kept(directives: Mapping[str, str | None]) -> dict[str, str]:
@@ -152,7 +176,8 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise UsageError(f"profile {path} cannot be read: {error}.") from None
     for key, value in content.items():
         wanted = KEYS[pick(f"key in {path}", key, KEYS)]
-        if not isinstance(value, wanted) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
+        words = value if isinstance(value, list) and key != "limits" else []
+        if not isinstance(value, wanted) or not all(isinstance(word, str) for word in words):
             raise UsageError(f"{path}: {key} = {value!r} is not {TYPE_NAMES[wanted]}.")
     for name in content.get("needs", ()):
         pick(f"directive that {path} needs", name, ASKED)
@@ -160,6 +185,8 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} has both [slurm] and [pbs]; keep the table of the system that runs its jobs.")
     for system in SYNTAX.keys() & content.keys():
         content[system] = {name: _directive(path, system, name, each) for name, each in content[system].items()}
+    if "limits" in content:
+        content["limits"] = limits.read(path, content["limits"])
     content["variables"] = {name: _setting(path, name, each) for name, each in content.get("variables", {}).items()}
     return content
 
@@ -192,4 +219,9 @@ def _setting(path: Path, name: str, content: object) -> Setting:
             raise UsageError(f"{where}: {key} = {value!r} is not {TYPE_NAMES[wanted]}; write numbers as strings.")
     place = pick(f"place of {where}", content.get("where", "anywhere"), PLACES)
     value = None if content["value"] is False else content["value"]
-    return Setting(name, value, content["why"], content["source"], content["confirmed"], place)
+    keep, elsewhere = content.get("keep", False), content.get("elsewhere", True)
+    if "elsewhere" in content and (elsewhere or place == PLACES[0]):
+        raise UsageError(f"{where}: `elsewhere` can only be false, beside `where`; it unsets the variable; or omit it.")
+    if keep and value is None:
+        raise UsageError(f"{where}: keep = true and value = false contradict each other; omit one of them.")
+    return Setting(name, value, content["why"], content["source"], content["confirmed"], place, keep, not elsewhere)

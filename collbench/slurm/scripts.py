@@ -7,6 +7,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 
 from collbench.batch.job import Job, checked, with_numbers
 from collbench.batch.known import SYSTEMS
@@ -34,7 +35,17 @@ def _variable(setting: Setting) -> str:
     why = comment(f"{setting.why} ({setting.source}; {state})")
     if setting.value is None:
         return f"{why}\nunset {setting.name}"
-    return f"{why}\nexport {setting.name}={shlex.quote(checked(setting.value))}"
+    name, value = setting.name, shlex.quote(checked(setting.value))
+    if not setting.keep:
+        return f"{why}\nexport {name}={value}"
+    return f'{why}\nif [[ -v {name} ]]; then note {name} "${name}" {value} kept; else {name}={value}; fi; export {name}'
+
+
+def _settings(job: Job, profile: Profile) -> list[Setting]:
+    """The settings of a job; those that are for jobs on other numbers of nodes only unset their variables."""
+    there = [replace(each, value=None, keep=False) for each in profile.settings if each.unset_elsewhere]
+    here = {each.name: each for each in profile.settings if each.applies(job.nodes)}
+    return [*here.values(), *(each for each in there if each.name not in here)]
 
 
 def script(job: Job, profile: Profile) -> str:
@@ -43,7 +54,7 @@ def script(job: Job, profile: Profile) -> str:
     missing = [name for name in profile.needs if not job.asked.get(name) and not site.get(system.DIRECTIVES[name])]
     if missing:
         raise UsageError(f"profile {profile.name} needs --{missing[0]}; add it.")
-    settings = [_variable(setting) for setting in profile.settings if setting.applies(job.nodes)]
+    settings = _settings(job, profile)
     each = "node" if job.nodes == 1 else "nodes"
     filled = {
         "title": comment(f"{job.nodes} {each} of {profile.name}: {profile.about}"),
@@ -51,7 +62,8 @@ def script(job: Job, profile: Profile) -> str:
         "directives": "\n".join(system.directives(job, site)),
         **system.shell(job),
         "before": "\n".join(profile.before) or "# (nothing)",
-        "variables": "\n".join(settings) or "# (nothing)",
+        "variables": "\n".join(map(_variable, settings)) or "# (nothing)",
+        "names": " ".join(setting.name for setting in settings),
         "part": job.part,
         "launch": words([with_numbers(word, job) for word in profile.launch]),
         "collbench": words(profile.collbench or (sys.executable, "-P", "-m", "collbench")),

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from collbench.batch.job import Job, Shape, Work
+from collbench.batch.known import SYSTEMS
 from collbench.batch.system import RefusedError, SilentError
 from collbench.errors import UsageError
 from collbench.host import trust
@@ -18,9 +19,10 @@ from collbench.plan.worlds import layouts_for
 from collbench.results.files import samples_path, sidecar_path
 from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
-from collbench.slurm import profiles, scripts
+from collbench.slurm import limits, profiles, scripts
 from collbench.slurm.follow import Look, Pace, Screen, look
 from collbench.slurm.gather import gather
+from collbench.slurm.limits import Wish
 from collbench.slurm.profiles import Profile, Setting
 from collbench.slurm.submission import Part, Submission, sequence
 
@@ -62,8 +64,18 @@ def planned(
     submission = Submission(path, profile.name, jobs, table=profile.system)
     texts = {submission.script(job): scripts.script(job, profile) for job in jobs}
     for job in jobs:
+        limits.check(profile.limits, _wish(job, profile, sum(each.allocations for each in jobs)))
         layouts_for(work.topology, [f"node {node}" for node in range(job.nodes) for _ in range(job.ranks_per_node)])
     return submission, texts
+
+
+def _wish(job: Job, profile: Profile, jobs: int) -> Wish:
+    """What a job asks of the site; tasks of an array count as jobs."""
+    names, gpus = SYSTEMS[profile.system].DIRECTIVES, job.nodes * job.gpus_per_node
+    partition, qos, time = (
+        job.asked.get(name) or profile.site.get(names[name]) for name in ("partition", "qos", "time")
+    )
+    return Wish(partition, qos, time, job.nodes, gpus, jobs)
 
 
 def _with_own_kernels(profile: Profile) -> Profile:

@@ -11,6 +11,7 @@ from typing import TextIO
 from collbench.errors import Exit
 from collbench.host.streams import stdout_to_stderr
 from collbench.ranks.launcher import Launcher, check_world
+from collbench.ranks.library import load_mpi
 from collbench.ranks.mpiexec import find_mpiexec
 from collbench.ranks.start import launch_ranks
 from collbench.verify.outcomes import Outcome, append, exit_code, load
@@ -53,6 +54,7 @@ def on_these_ranks(
     ``into``: if collbench started the ranks, the file from which it reads the outcomes. Otherwise ``at_end`` is called
     with the outcomes so far and standard output before a backend ends the job.
     """
+    load_mpi()
     from mpi4py import MPI
 
     from collbench.verify import launch

@@ -160,6 +160,18 @@ def compare_backends(records: Sequence[Record], names: Sequence[str] = ()) -> Co
     return replace(found, judged=tuple(_with_choices(row, best) for row in found.judged)) if best else found
 
 
+def compare_with(records: Sequence[Record], baseline: str = "") -> Comparisons:
+    """Compare every other backend with ``baseline``, which may be the best of a family; as `compare_backends` without
+    names where it is "". Raises UsageError where there is none of this name."""
+    if not baseline:
+        return compare_backends(records)
+    check_name(baseline, _backends(records))
+    others = {case.record.backend for case in cases(records) if case.status != "skipped"} - {baseline}
+    found = [compare_backends(records, (name, baseline)) for name in sorted(others)]
+    judged, unjudged = (tuple(row for each in found for row in getattr(each, side)) for side in ("judged", "unjudged"))
+    return Comparisons(judged, unjudged)
+
+
 def _best_side(name: str, sides: Mapping[str, Side]) -> dict[Key, Best]:
     """The best of a family of backends for each problem that one of them has rows of."""
     found: dict[Key, list[CaseResult]] = {}

@@ -12,15 +12,15 @@ from collbench.results.records import Record
 from collbench.results.verdicts import FEWEST_LAUNCHES, counted_launches
 from collbench.tables import show_factor
 from collbench.views import links
-from collbench.views.comparison import Comparison, compare_backends
+from collbench.views.comparison import Comparison, compare_with
 from collbench.views.stragglers import straggler
 
 SMALL = 1 << 20  # bytes; up to here latency counts for more than bandwidth
 OPPOSITE = {"faster": "slower", "slower": "faster"}
 
 
-def conclusions(records: Sequence[Record]) -> list[str]:
-    """A line for each backend and panel that compares it with the baseline, which is that of `compare_backends`; then
+def conclusions(records: Sequence[Record], baseline: str = "") -> list[str]:
+    """A line for each backend and panel that compares it with the baseline, as `compare_with` has it; then
     one for the rank or host that is slowest far more often than chance, if there is one; then, of pairs of hosts, which
     host or pair is slow.
 
@@ -30,12 +30,12 @@ def conclusions(records: Sequence[Record]) -> list[str]:
     pairs = [record for record in records if record.pair]
     worlds = [record for record in records if not record.pair]
     together = [record for record in worlds if not record.skew]
-    return [*_comparisons(worlds), *straggler(together), *links.findings(pairs)]
+    return [*lines_of(compare_with(worlds, baseline).judged), *straggler(together), *links.findings(pairs)]
 
 
-def _comparisons(records: Sequence[Record]) -> list[str]:
-    found = sorted(compare_backends(records).judged, key=lambda row: order(row.record.skew))
-    rows = [row for row in found if not row.mismatch]
+def lines_of(found: Iterable[Comparison]) -> list[str]:
+    """A line for each pair of sides and panel of these comparisons, as `conclusions` has them."""
+    rows = [row for row in sorted(found, key=lambda row: order(row.record.skew)) if not row.mismatch]
     sure = [row for row in rows if row.ratio.launches >= FEWEST_LAUNCHES]
     if sure or not rows:
         return _lines(sure, _line)

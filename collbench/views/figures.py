@@ -156,14 +156,14 @@ def _speedups(studio: Studio, sides: Sides) -> tuple[Speedups, str]:
     return Speedups(speedups.curves(found, sizes), f"speed-up over {base}"), "\n".join(parts)
 
 
-def _latencies(sides: Sides) -> str:
+def latencies_words(sides: Sides) -> str:
     """How to read latencies; those of other tools are no medians over samples."""
     return FOREIGN if footing.has_foreign(rows_in(sides)) else LATENCIES
 
 
 def _latency_chart(studio: Studio, sides: Sides) -> Figure:
     below, words = _speedups(studio, sides)
-    frame = studio.frame(sides, "\n".join(filter(None, [_latencies(sides), words, *_flawed(sides)])))
+    frame = studio.frame(sides, "\n".join(filter(None, [latencies_words(sides), words, *_flawed(sides)])))
     bounds = numbers.bounds(rows_in(sides), sizes_of(every(sides)))
     return lines.latency_chart(frame, _lines(studio, sides, "bytes", numbers.latencies), bounds, below)
 
@@ -183,7 +183,7 @@ def _scaling_chart(studio: Studio, sides: Sides) -> Figure:
     }
     nodes = {case.record.ranks: case.record.nodes for case in every(shown)}
     differing = nodes if len(set(nodes.values())) > 1 else {}
-    frame = studio.frame(shown, "\n".join([_latencies(shown), *_flawed(shown)]))
+    frame = studio.frame(shown, "\n".join([latencies_words(shown), *_flawed(shown)]))
     return lines.scaling_chart(frame, by_size, differing)
 
 

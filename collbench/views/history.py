@@ -155,10 +155,10 @@ def _listed(series: Sequence[Series]) -> str:
     return few([name_of(each) for each in series])
 
 
-def few(names: Sequence[str]) -> str:
-    """The names, or the first ones of many and how many others there are."""
+def few(names: Sequence[str], noun: str = "case") -> str:
+    """The names, or the first ones of many and how many others there are, called by ``noun``."""
     more = len(names) - MOST_NAMES
-    return ", ".join(names) if more <= 0 else f"{', '.join(names[:MOST_NAMES])} and {counted(more, 'more case')}"
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:MOST_NAMES])} and {counted(more, f'more {noun}')}"
 
 
 def plain(series: Series) -> dict[str, object]:

@@ -58,11 +58,11 @@ def chart(frame: Frame, sides: Sides) -> Figure:
     made, not measured."""
     group = every(sides)
     places = skew_places(sorted({skew_of(case).us for case in group}))
-    by_size = {size: _lines([of_size(side, size) for side in sides], places) for size in _sizes(group)}
+    by_size = {size: _lines([of_size(side, size) for side in sides], places) for size in sizes_shown(group)}
     return lines.skew_chart(frame if len(sides) > 1 else replace(frame, runs=STYLES), by_size, places)
 
 
-def _sizes(group: Group) -> list[int]:
+def sizes_shown(group: Group) -> list[int]:
     """Of the sizes timed, all if there are few, else the smallest, the largest and two between them."""
     sizes = sizes_of(case for case in group if case.timed)
     last = len(sizes) - 1

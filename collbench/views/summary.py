@@ -69,6 +69,16 @@ def why_not(records: Iterable[Record]) -> list[str]:
     ]
 
 
+def panel_page(group: Sequence[CaseResult]) -> Page:
+    """One panel (at least one case) as its table, with the notes that concern it."""
+    rows = rows_of(group)
+    warnings = [[f"MISMATCH: {text}"] for text in mismatches([rows])]
+    reasons = [f"- {line}" for line in why_not(rows)]
+    notes = notes_of(_reading([group]), *warnings, multicast.remark(rows), reasons)
+    table = latency_table(group, title_of(group[0].record))
+    return Page((table,) if table.rows else (), notes)
+
+
 def page(records: Sequence[Record], closing: Sequence[str] = ()) -> Page:
     """Every panel as a titled table; how to read them, mismatches, reasons for missing latencies, then ``closing``."""
     found = cases(records)

@@ -174,12 +174,16 @@ def _line(axes: Axes, series: Series, style: Style) -> None:
 
 
 def _plot(axes: Axes, series: Series, points: Sequence[Point], **look: Any) -> None:
-    """Points as per cent of what the series is compared with; without a verdict, of its median."""
     if points:
-        known = [point.us for point in series.alike if point.us is not None]
-        reference = series.judgement.before_us if series.judgement else median(known)
-        changes = [100 * ((point.us or math.nan) / reference - 1) for point in points]
-        axes.plot(_days(points), changes, **look)
+        axes.plot(_days(points), changes_of(series, points), **look)
+
+
+def changes_of(series: Series, points: Iterable[Point]) -> list[float]:
+    """Points as per cent of what the series is compared with; without a verdict, of its median; NaN without a
+    latency."""
+    known = [point.us for point in series.alike if point.us is not None]
+    reference = series.judgement.before_us if series.judgement else median(known)
+    return [100 * ((point.us or math.nan) / reference - 1) for point in points]
 
 
 def _days(points: Iterable[Point]) -> list[float]:

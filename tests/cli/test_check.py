@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -84,6 +85,9 @@ def test_another_gpu_is_refused_and_other_versions_are_noted(here: Here, tmp_pat
         (["b.csv", "a.csv"], "a.csv was measured before b.csv"),
         (["a.csv", "c.csv"], "a verdict needs at least 3 launches of a size on either side"),
         (["a.csv", "d.csv"], "no case is on both sides"),
+        (["a.csv", "f.csv"], "f.csv has rows that another tool measured, which check does not judge; use compare"),
+        (["f.csv", "a.csv"], "f.csv has rows that another tool measured"),
+        (["f.csv"], "f.csv has rows that another tool measured"),
         (["a.csv", "e.csv"], "is not a results file of collbench"),
         (["a.csv", "none.csv"], "none.csv"),
         (["a.csv", "b.csv", "--margin", "0"], "a margin of 0 is not above 0"),
@@ -114,6 +118,8 @@ def test_mistakes_are_one_sentence(
     write(tmp_path / "c.csv", side("old", 1), LATER)
     write(tmp_path / "d.csv", [timed(10, launch=launch, backend="old", ranks=2) for launch in range(5)], LATER)
     (tmp_path / "e.csv").write_text("a,b\n1,2\n")
+    foreign = [replace(row, params="tool=nccl-tests;statistic=slowest rank") for row in side("old")]
+    write(tmp_path / "f.csv", foreign).with_suffix(".json").write_text('{"launches": [{"launch": 0, "imported": {}}]}')
     monkeypatch.chdir(tmp_path)
     ran = here("check", *words)
     assert ran.code == 2

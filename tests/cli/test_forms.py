@@ -17,7 +17,7 @@ from collbench.results.records import dump
 from collbench.tables import Page, table_of, words
 
 FLAGS = ("--json", "--markdown", "--latex")
-WITHOUT_TABLES = {"plot", "submit"}
+WITHOUT_TABLES = {"plot", "report", "submit"}
 SUMMARY = "GITHUB_STEP_SUMMARY"
 QUICK = ("sweep", "--sizes", "4K", "--backend", "mpi", "--samples", "2", "--max-seconds", "0.05", "-o", "r.csv")
 PAGE = Page((table_of("t", words("a"), [("b",)]),))

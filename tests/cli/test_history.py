@@ -54,6 +54,15 @@ def test_the_alarm_does_not_sound_across_versions(tmp_path: Path) -> None:
     assert (ran.exit_code, "nccl 2.28.9 → 2.29.1" in ran.stdout, "+100.0 %" in ran.stdout) == (0, True, True)
 
 
+def test_rows_of_another_tool_are_left_out_and_said(tmp_path: Path) -> None:
+    for day, us in enumerate(SLOWER):
+        foreign = launches_of(us, backend="nccl", params="tool=nccl-tests;statistic=slowest rank")
+        a_night(tmp_path, day, [*launches_of(10.0), *foreign])
+    ran = history(tmp_path, "--alarm")
+    assert (ran.exit_code, ran.stderr.count("left out: 3 rows that another tool measured, in")) == (0, len(SLOWER))
+    assert "nccl" not in ran.stdout.split("·")[0]
+
+
 def test_one_slower_case_of_many_sounds_the_alarm(tmp_path: Path) -> None:
     for day, us in enumerate(SLOWER):
         a_night(tmp_path, day, [*launches_of(5.0), *launches_of(us, bytes=8192), untimed("wrong", backend="nccl")])

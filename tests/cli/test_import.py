@@ -56,11 +56,21 @@ def test_values_for_programs(here: Here, tmp_path: Path) -> None:
     assert (run["backends"], run["rows"], run["launch"], run["statistics"]) == (["x"], 6, 0, ["mean over ranks"])
 
 
+def test_rows_that_the_tool_found_wrong_are_said(here: Here, tmp_path: Path) -> None:
+    wrong = a_log(tmp_path / "a.log", nccl_tests([row.replace("11.16    0", "11.16    7") for row in ROWS]))
+    ran = here("import", wrong, "-o", "a.csv")
+    said = "a.log: 1 row with status wrong and without a latency, the first because nccl-tests counts 7 wrong elements."
+    assert said in " ".join(ran.out.split())
+    (run,) = json.loads(here("import", wrong, "-o", "a.csv", "--force", "--json").out)
+    assert (run["rows"], run["wrong"]) == (6, 1)
+
+
 def test_an_existing_file_is_replaced_on_request_only(here: Here, tmp_path: Path) -> None:
     log = a_log(tmp_path / "a.log", nccl_tests())
     (tmp_path / "a.csv").write_text("mine")
     refused = here("import", log, "-o", "a.csv")
     assert (refused.code, (tmp_path / "a.csv").read_text()) == (2, "mine")
+    assert refused.err == "collbench: a.csv exists; give another -o, or --force to replace it.\n"
     assert here("import", log, "-o", "a.csv", "--force").code == 0
 
 
@@ -68,6 +78,7 @@ def test_an_existing_file_is_replaced_on_request_only(here: Here, tmp_path: Path
     ("arguments", "words"),
     [(["bad.log"], "bad.log is no output of a benchmark that is known"), (["none.log"], "none.log cannot be read"),
      (["a.log", "bad.log"], "bad.log is no output"), (["a.log", "a.log"], "have the same content; give one"),
+     (["x" * 5000 + "=none.log"], "none.log cannot be read"),
      (["b ad=a.log"], "'b ad' is no name"), (["a.log", "--nodes", "2", "--per-node", "4"], "both set the nodes"),
      (["ours.csv"], "ours.csv is a results file of collbench: compare, plot and fit take it as it is"),
      (["new.json"], "new.json would be replaced by new.csv or the files beside it; give another -o"),
@@ -96,6 +107,14 @@ def test_compare_takes_both_sides_by_their_means_and_says_so(here: Here, tmp_pat
     assert re.search(r" 4 KiB +6\.000 +12\.01  0\.500", ran.out)
     assert "nvrar: mean over ranks (collbench); nvrar: mean over calls, mean over ranks (nccl-tests)" in ran.out
     assert "The network of nvrar is not known" in ran.out
+
+
+def test_compare_says_how_to_name_a_log_where_no_name_is_in_both_files(here: Here, tmp_path: Path) -> None:
+    here("import", "other=" + a_log(tmp_path / "a.log", nccl_tests(SIZES)), "-o", "a.csv")
+    for files in ((ours(tmp_path / "ours.csv"), "a.csv"), ("a.csv", "ours.csv")):
+        ran = here("compare", *files)
+        assert (ran.code, "import the log under a name that both have, as in nvrar=LOG" in ran.err) == (2, True)
+    assert "import the log" not in here("compare", "a.csv").err
 
 
 def test_compare_warns_where_there_are_no_means(here: Here, tmp_path: Path) -> None:

@@ -180,6 +180,8 @@ def test_hosts_of_one_machine_are_a_lab() -> None:
 def test_ranks_of_a_host_that_see_one_gpu_each() -> None:
     alone = [replace(RANK, gpus=1, visible=str(index)) for index in range(2)]
     assert grade(traps.hidden_gpus(alone)) == NOTE
+    assert "NVSHMEM needs all" in str(traps.hidden_gpus(alone))
+    assert "export CUDA_VISIBLE_DEVICES=0,1,2,3 before srun" in str(traps.hidden_gpus(alone))
     renumbered = [replace(RANK, gpus=1, visible="0")] * 2  # as Slurm's control groups do it
     assert grade(traps.hidden_gpus(renumbered)) == NOTE
     assert traps.hidden_gpus([RANK, RANK]) is None
@@ -199,24 +201,6 @@ def test_gpus_whose_clocks_are_held_down() -> None:
     hot = replace(NODE, gpus=(GPU, replace(GPU, throttled="hardware slowdown")))
     assert "GPU 1 of nid1: hardware slowdown" in str(traps.clocks([NODE, hot]))
     assert grade(traps.clocks([hot])) == NOTE
-
-
-@pytest.mark.parametrize(
-    ("wheel", "network", "plugins", "variables", "expected"),
-    [
-        ("/venv/nvidia/nccl", "slingshot", (), {}, NOTE),
-        ("", "slingshot", (), {}, NOTE),
-        ("/venv/nvidia/nccl", "slingshot", ("/opt/ofi/libnccl-net.so",), {}, None),
-        ("/venv/nvidia/nccl", "slingshot", (), {"NCCL_NET_PLUGIN": "ofi"}, None),
-        ("/venv/nvidia/nccl", "infiniband", (), {}, None),
-    ],
-)
-def test_nccl_needs_a_plugin_on_slingshot(
-    wheel: str, network: str, plugins: tuple[str, ...], variables: dict[str, str], expected: str | None
-) -> None:
-    found = traps.nccl_plugin(wheel, network, plugins, variables)
-    assert grade(found) == expected
-    assert found is None or ("pip's" in found.found) == bool(wheel)
 
 
 def test_where_libraries_meet_on_slingshot() -> None:

@@ -109,6 +109,22 @@ def test_rccl_tests_in_place_alone() -> None:
     assert [(case.in_place, case.latency.mean) for case in run.cases] == [(True, 76.26)]
 
 
+def test_the_heading_of_rccl_tests_of_2025_names_the_library_where_no_device_does() -> None:
+    heading = "# rccl-tests version 2.17.9-develop:4a65e8d rccl-headers=22803 rccl-library=22707\n"
+    log = nccl_tests(before=heading).replace("NVIDIA H100 80GB HBM3", "").replace("NCCL version 2.27.5+cuda12.9\n", "")
+    (run,) = read_text(log).runs
+    assert (run.tool, run.version, run.cases[0].backend) == ("rccl-tests", "2.17.9-develop:4a65e8d", "rccl")
+    assert run.facts["ranks"][0]["gpu"]["rccl"] == "2.27.7"
+
+
+def test_runs_in_one_log_have_the_library_that_each_announces() -> None:
+    later = nccl_tests(ROWS[1:]).replace("NCCL version 2.27.5+cuda12.9", "RCCL version 2.30.3+hip7.1")
+    runs = read_text(nccl_tests(ROWS[:1]) + later).runs
+    assert [(run.cases[0].backend, run.facts["ranks"][0]["gpu"].get(run.cases[0].backend)) for run in runs] == [
+        ("nccl", "2.27.5"), ("rccl", "2.30.3"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("option", "statistic"), [("-a 0", RANK_0), ("-a1", MEAN), ("--average=2", FASTEST), ("-a 3", SLOWEST)]
 )
@@ -171,6 +187,12 @@ def test_a_truncated_log_gives_the_rows_that_are_whole() -> None:
     assert [case.size for case in found.runs[0].cases] == [4096, 4096, 1048576, 1048576]
     assert found.missed == (cut.count("\n") + 1,)
     assert found.remarks == ("has no foot: it is truncated",)
+
+
+def test_two_tables_side_by_side_are_no_table() -> None:
+    both = "".join(f"{line}  |  {line}\n" for line in nccl_tests().splitlines())
+    with pytest.raises(UsageError, match="is no output of a benchmark that is known"):
+        read_text(both)
 
 
 def test_several_runs_in_one_log_are_told_apart() -> None:

@@ -133,6 +133,43 @@ def test_the_log_and_the_json_of_one_run_do_not_pass_for_launches() -> None:
 def test_other_versions_and_gpus_do_not_pass_for_launches(changed: tuple[str, str], what: str) -> None:
     with pytest.raises(UsageError, match=re.escape(f"but another {what}; name each, as in nccl-a=0.log nccl-b=1.log")):
         rows_of(nccl_tests(), SLOWER.replace(*changed))
+    with pytest.raises(UsageError, match=re.escape(f"but another {what}; make a file of each and name them")):
+        rows_of(nccl_tests() + SLOWER.replace(*changed))
+
+
+@pytest.mark.parametrize("other", ["NCCL_ALGO=Tree ", ""])
+def test_runs_under_other_variables_do_not_pass_for_launches(other: str) -> None:
+    command = "$ mpirun -np 8 {}./build/all_reduce_perf -b 8 -g 1\n"
+    ring = nccl_tests(before=command.format("-x NCCL_ALGO=Ring -x NCCL_DEBUG=INFO "))
+    seen = f"another setting: NCCL_ALGO=Ring and {other.strip() or 'none'}; make a file of each and name them"
+    with pytest.raises(UsageError, match=f"two runs in 0.log have the same cases of nccl, but {seen}"):
+        rows_of(ring + command.format(other) + SLOWER)
+    assert {row.launch for row in rows_of(ring + command.format("-x NCCL_ALGO=Ring ") + SLOWER)} == {0, 1}
+    for silent in ("", "This is all_reduce_perf:\n"):
+        assert {row.launch for row in rows_of(ring, silent + SLOWER)} == {0, 1}
+
+
+def test_files_of_other_variables_do_not_pass_for_launches() -> None:
+    ring, us = nccl_json([a_result(64, 3.0)]), nccl_json([a_result(64, 3.5)])
+    with pytest.raises(UsageError, match="another setting: NCCL_ALGO=Ring and NCCL_ALGO=Tree; name each"):
+        rows_of(ring, us.replace("NCCL_ALGO=Ring", "NCCL_ALGO=Tree"))
+    assert {row.launch for row in rows_of(ring, us)} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"ranks": 3, "nodes": 5}, "cases of 3 ranks, which cannot be on 5 nodes; give other --ranks or --nodes"),
+     ({"ranks": 1, "nodes": 2}, "cases of 1 rank, which cannot be on 2 nodes")],
+)  # fmt: skip
+def test_fewer_ranks_than_nodes_are_refused(given: dict[str, int], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        rows_of(OSU, **given)
+
+
+def test_ranks_on_each_node_that_the_log_says_otherwise_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"number of ranks on each node in 0\.log is 4, not 8; omit that option"):
+        rows_of(nccl_tests(), per_node=8)
+    assert rows_of(nccl_tests(), per_node=4)[0].nodes == 2
 
 
 IMB = """\

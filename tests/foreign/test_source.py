@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
+import gzip
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ PREFIXES = {
     "prrte": "[prterun-vm-1@1,0]<stdout>:", "detailed": "[1,0][vm:29106]<stdout>: ", "rank": "[0]<stdout>: ",
     "time and tag": "[Thu Nov 26 16:51:50 2026][1,0]<stdout>: ", "hydra": "[0] ",
     "kubernetes": "2026-11-26T16:51:50.123456Z ", "markdown": "    ", "colour": "\x1b[0;32m",
+    "title": "\x1b]0;me@host: ~\x07", "link": "\x1b]8;;\x1b\\",
 }  # fmt: skip
 
 
@@ -97,6 +102,15 @@ def test_an_empty_file_is_refused(content: str, tmp_path: Path) -> None:
         read_source(tmp_path / "a.log")
 
 
+@pytest.mark.parametrize(
+    ("compress", "kind"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
+)
+def test_a_compressed_file_is_refused_as_one(compress: Callable[[bytes], bytes], kind: str, tmp_path: Path) -> None:
+    (tmp_path / "a.log.x").write_bytes(compress(LOG.encode()))
+    with pytest.raises(UsageError, match=rf"a\.log\.x is compressed by {kind}; give what is in it"):
+        read_source(tmp_path / "a.log.x")
+
+
 def test_a_missing_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.log cannot be read: No such file or directory; give"):
         read_source(tmp_path / "none.log")
@@ -108,4 +122,11 @@ def test_a_missing_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
      ("a:1:2 [0] NCCL INFO NCCL version 2.30.3+cuda13.0", ("nccl", "2.30.3")), ("no version", ("", ""))],
 )  # fmt: skip
 def test_the_library_announces_itself_in_its_log_or_before_it(text: str, library: tuple[str, str]) -> None:
-    assert Source(Path("a"), f"noise\n{text}\n".encode()).library == library
+    source = Source(Path("a"), f"noise\n{text}\n".encode())
+    assert (source.library_between(0, 9), source.library_between(2, 9)) == (library, library)
+
+
+def test_of_two_libraries_in_a_file_each_counts_for_its_own_lines() -> None:
+    source = Source(Path("a"), b"NCCL version 2.27.3+cuda12.9\nrow\nNCCL version 2.30.3+cuda13.0\nrow\nrow\n")
+    found = [source.library_between(*lines)[1] for lines in ((0, 2), (2, 4), (4, 5))]
+    assert found == ["2.27.3", "2.30.3", ""]

@@ -81,10 +81,22 @@ def test_locked_memory_is_in_bytes_or_any_amount(
     assert probes.locked_bytes() == found
 
 
-def test_plugins_of_nccl_are_looked_for_where_the_loader_looks(tmp_path: Path) -> None:
-    put(tmp_path / "libnccl-net.so")
-    assert probes.nccl_plugins({"LD_LIBRARY_PATH": f"/nowhere::{tmp_path}"}) == (f"{tmp_path}/libnccl-net.so",)
-    assert probes.nccl_plugins({}) == ()
+@pytest.mark.parametrize(
+    ("values", "found"), [((), None), (("1\n", "1\n"), True), (("0\n",), False), (("0", "1"), True)]
+)
+def test_the_rendezvous_of_slingshots_driver(tmp_path: Path, values: tuple[str, ...], found: bool | None) -> None:
+    for number, value in enumerate(values):
+        put(tmp_path / f"cxi/cxi{number}/device/properties/rdzv_get_en", value)
+    assert probes.rendezvous_get(tmp_path) == found
+
+
+def test_a_process_tells_which_libraries_of_an_mpi_it_has(tmp_path: Path) -> None:
+    lines = [
+        f"7f0-7f1 r-xp 0 00:00 1 {path}" for path in ("/opt/libfabric.so.1.2", "/usr/libmpi.so", "/x/libmpi_gtl.so")
+    ]
+    put(tmp_path / "maps", "\n".join(lines))
+    assert probes.loaded(tmp_path / "maps") == {"libfabric.so"}
+    assert probes.process({"NCCL_NET": "x", "HOME": "y"}, {}).settings == {"NCCL_NET": "x"}
 
 
 class NvmlError(Exception):

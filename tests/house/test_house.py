@@ -22,13 +22,13 @@ PACKAGE = Path(collbench.__file__).parent
 FLOORS = (
     "errors", "tables", "printer", "plan", "llm", "host", "ranks", "results", "foreign", "views", "tune", "check",
     "fit", "predict", "devices", "kernels", "backends", "registry", "proof", "batch", "slurm", "doctor", "verify",
-    "measure", "replay", "cli", "__main__",
+    "measure", "replay", "report", "cli", "__main__",
 )  # fmt: skip
 # Modules that are imported only where a GPU or MPI is; no other module of a pure package loads them on import.
 BEYOND_THE_WALL = {"kernels.gpu_communicator", "kernels.cpu_communicator"}
 PURE = (
     "errors", "tables", "printer", "plan", "llm", "host", "results", "foreign", "views", "tune", "check", "fit",
-    "predict", "kernels", "slurm", "backends", "registry",
+    "predict", "kernels", "slurm", "backends", "registry", "report",
 )  # fmt: skip
 WALL = ("mpi4py.MPI", "cupy", "cuda", "nccl", "nvshmem", "pynvml", "torch", "flashinfer")
 

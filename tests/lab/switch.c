@@ -24,7 +24,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,14 +34,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOSTS = 16, ROOM = 8192, LONGEST = 70000, VNET = 10, TSO4 = 1 };
+#include "frames.h"
 
-typedef struct {
-  int64_t due;
-  uint64_t number;  // of two that are due at once, the one that came first goes first
-  int from, size;
-  unsigned char* data;
-} Frame;
+enum { VNET = 10, TSO4 = 1 };
+
 typedef struct {
   uint64_t frames, packets, bytes, dropped, stalled, overtaken, overflowed;
 } Traffic;
@@ -55,10 +50,6 @@ typedef struct {
 } Faults;
 
 static int hosts, cable[HOSTS], control, client = -1;
-static atomic_flag taken = ATOMIC_FLAG_INIT;   // the lock of all that follows; not held while the system reads or writes
-static Frame under_way[HOSTS][ROOM];  // for each target a heap, the frame that is due first on top
-static int waiting[HOSTS];
-static _Atomic int64_t first_due[HOSTS];  // of that heap; may be read without the lock
 static int64_t left[HOSTS], entered[HOSTS], stalled_until[HOSTS][HOSTS], crossed;
 static int is_cut[HOSTS];
 static Traffic traffic[HOSTS][HOSTS];
@@ -66,77 +57,12 @@ static Link carried;
 static Faults faults;
 static uint64_t frames_so_far;
 
-static const int64_t NEVER = INT64_MAX;
-
 static int64_t now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
-
-static void lock(void) {
-  while (atomic_flag_test_and_set_explicit(&taken, memory_order_acquire)) sched_yield();
-}
-static void unlock(void) { atomic_flag_clear_explicit(&taken, memory_order_release); }
-
-// ---- Memory ----
-
-enum { SHORT = 4096, KEPT = 1024 };  // short frames, acknowledgements for instance, may be many at a time
-static unsigned char* kept[KEPT];    // for long frames, whose memory would come from the system anew each time
-static int kept_count;
-
-static unsigned char* room_for(int size) {
-  unsigned char* data = NULL;
-  if (size > SHORT) {
-    lock();
-    if (kept_count) data = kept[--kept_count];
-    unlock();
-  }
-  if (!data) data = malloc(size > SHORT ? LONGEST : size);
-  if (!data) { perror("switch"); exit(1); }
-  return data;
-}
-
-static void give_back(unsigned char* data, int size) {
-  if (size > SHORT) {
-    lock();
-    if (kept_count < KEPT) kept[kept_count++] = data, data = NULL;
-    unlock();
-  }
-  free(data);
-}
-
-// ---- Frames under way: a heap for each target ----
-
-static int before(const Frame* a, const Frame* b) { return a->due != b->due ? a->due < b->due : a->number < b->number; }
-
-static void swap(Frame* a, Frame* b) {
-  const Frame kept = *a;
-  *a = *b, *b = kept;
-}
-
-static void push(int target, Frame frame) {
-  Frame* heap = under_way[target];
-  int at = waiting[target]++;
-  heap[at] = frame;
-  for (int up; at && before(&heap[at], &heap[up = (at - 1) / 2]); at = up) swap(&heap[at], &heap[up]);
-  first_due[target] = heap[0].due;
-}
-
-static Frame pop(int target) {
-  Frame* heap = under_way[target];
-  const Frame first = heap[0];
-  const int count = --waiting[target];
-  heap[0] = heap[count];
-  for (int at = 0, child; (child = 2 * at + 1) < count; at = child) {
-    if (child + 1 < count && before(&heap[child + 1], &heap[child])) child++;
-    if (!before(&heap[child], &heap[at])) break;
-    swap(&heap[child], &heap[at]);
-  }
-  first_due[target] = count ? heap[0].due : NEVER;
-  return first;
-}
 
 // ---- What a frame meets on its way ----
 

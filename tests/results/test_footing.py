@@ -86,3 +86,18 @@ def test_what_a_latency_is_in_words() -> None:
     assert kind_of(ours) == "mean over ranks (collbench)"
     assert kind_of(theirs) == "mean over calls, mean over ranks (nccl-tests)"
     assert (foreign_kind(ours), foreign_kind(theirs)) == ("", f" [{kind_of(theirs)}]")
+
+
+def test_of_a_tool_that_gives_both_the_words_are_those_of_the_latency_that_is_shown() -> None:
+    both = timed(9.0, backend="OSU", latency_us_mean=7.0, latency_us_p95=None, params="tool=osu;statistic=slowest rank")
+    shown, _ = level([both, by_mean(12.0)])
+    assert (both.latency_us_median, kind_of(both)) == (9.0, "mean over calls, slowest rank (osu)")
+    assert (shown.latency_us_median, kind_of(shown)) == (7.0, "mean over calls, mean over ranks (osu)")
+
+
+@pytest.mark.parametrize("statistic", ["mean over ranks", "slowest rank"])
+def test_a_report_over_single_calls_has_their_median(statistic: str) -> None:
+    row = timed(9.0, latency_us_p95=9.9, latency_us_mean=8.0, params=f"tool=nccl-tests;statistic={statistic}")
+    assert kind_of(row) == "median over calls, slowest rank (nccl-tests)"
+    fastest = by_mean(8.0, params="tool=nccl-tests;statistic=fastest rank")
+    assert kind_of(level([fastest])[0]) == "mean over calls, fastest rank (nccl-tests)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,11 +15,13 @@ from click.testing import CliRunner
 from lab import slurm as lab
 from running import GUARD_SECONDS, Ran, clean_environment
 
+from collbench.batch.job import Job
 from collbench.batch.slurm import look, submit
 from collbench.batch.system import RefusedError
 from collbench.cli.main import cli
 from collbench.results.records import Record, load
-from collbench.slurm import follow
+from collbench.slurm import follow, profiles
+from collbench.slurm.scripts import script
 from collbench.slurm.submission import reopen
 
 pytestmark = pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing()))
@@ -105,6 +108,14 @@ def test_a_sweep_over_nodes_from_submission_to_charts(cluster: lab.Cluster) -> N
     assert {"plots/r-scaling.png", "plots/r-latency-8r-4n-tcp.png"} <= set(ran.out.split())
 
 
+def test_slurms_own_parser_takes_the_script_of_every_profile(cluster: lab.Cluster) -> None:
+    for name in (name for name in profiles.names() if profiles.find(name).system == "slurm"):
+        job = Job("r", 2, 4, 4, 1, 3, False, ("--sizes", "4K"), {"account": NASTY, "partition": "debug"})
+        Path(f"{name}.sh").write_text(script(job, profiles.find(name)))
+        ran = subprocess.run(["sbatch", "--test-only", f"{name}.sh"], capture_output=True, text=True, check=False)
+        assert "to start at" in ran.stderr, (name, ran.stderr)
+
+
 def test_a_cancelled_job_keeps_its_rows_and_is_resumed(cluster: lab.Cluster) -> None:
     run("submit", "--profile", "local", "--nodes", "2", "--sizes", "4K:64K", "--backend", "mpi", "--samples", "200",
         "--max-seconds", "1", "-o", "r.csv")  # fmt: skip
@@ -134,6 +145,24 @@ def test_an_array_of_allocations(cluster: lab.Cluster) -> None:
     ended, began = ((Path("r.jobs") / name).stat().st_mtime for name in ("nodes1.0.ended", "nodes1.1.job"))
     assert began >= ended, "two of an array at a time would share the network"
     assert [number.split("_")[1] for ids in reopen(RESULTS).ids.values() for number in ids] == ["0", "1"]
+
+
+def test_a_set_of_a_file_is_what_the_jobs_run_though_the_file_changes(cluster: lab.Cluster) -> None:
+    file = Path("s.toml")
+    file.write_text(
+        'warmup = 1\nmax-seconds = 0.05\n[nightly]\nbackend = "mpi"\nsizes = ["4K", "8K"]\nnodes = [1, 2]\n'
+    )
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    ran = run("submit", "--profile", "local", "--config", "s.toml", "--set", "nightly", "--sizes", "8K", "-o", "r.csv")
+    assert ran.code == 0, ran.err
+    file.unlink()
+    assert run("submit", "--wait", "-o", "r.csv").code == 0, logs()
+    assert {(row.nodes, row.backend, row.bytes) for row in rows()} == {(1, "mpi", 8192), (2, "mpi", 8192)}
+    launches = json.loads(Path("r.json").read_text())["launches"]
+    assert [each["config"] for each in launches] == [{"file": "s.toml", "sha256": sha256, "set": "nightly"}] * 2
+    assert [each["sweep"]["warmup"] for each in launches] == [1, 1]
+    ran = run("history", ".", "--set", "nightly")
+    assert ran.code == 0, ran.err
 
 
 def test_a_check_is_judged_in_one_allocation(cluster: lab.Cluster) -> None:

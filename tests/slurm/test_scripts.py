@@ -119,15 +119,16 @@ def test_no_value_gets_out_of_its_place(tmp_path_factory: pytest.TempPathFactory
     assert made == {"bin", "reported", "nodes2.0.ended", "nodes2.0.job", "nodes2.0.doctor.json"}
 
 
-@pytest.mark.parametrize("nodes", [1, 4])
 @pytest.mark.parametrize("name", profiles.names())
-def test_shellcheck_has_nothing_to_say(tmp_path: Path, name: str, nodes: int) -> None:
+def test_shellcheck_has_nothing_to_say(tmp_path: Path, name: str) -> None:
     shellcheck = shutil.which("shellcheck", path=sysconfig.get_path("scripts"))
     assert shellcheck, "the group dev brings shellcheck"
     asked = {"account": "a $(touch x)", "partition": "p"}
-    path = tmp_path / "job.sh"
-    path.write_text(script(replace(JOB, nodes=nodes, allocations=nodes, asked=asked), profiles.find(name)))
-    said = subprocess.run([shellcheck, str(path)], capture_output=True, text=True, check=False)
+    paths = [tmp_path / f"{nodes}.sh" for nodes in (1, 2, 8)]
+    for path in paths:
+        nodes = int(path.stem)
+        path.write_text(script(replace(JOB, nodes=nodes, allocations=nodes, asked=asked), profiles.find(name)))
+    said = subprocess.run([shellcheck, *map(str, paths)], capture_output=True, text=True, check=False)
     assert (said.returncode, said.stdout) == (0, "")
 
 
@@ -235,6 +236,51 @@ def test_what_depends_on_the_number_of_nodes() -> None:
     text = script(JOB, profile)
     assert "export ONE" not in text
     assert "# w (s; confirmed)\nexport SEVERAL=1\n# w (s; not confirmed)\nunset GONE" in text
+
+
+def noted(folder: Path, settings: tuple[Setting, ...], before: str, nodes: int = 2) -> tuple[str, ...]:
+    """What a job's script leaves in NAME and in its notes, where the environment has run ``before``."""
+    text = script(replace(JOB, nodes=nodes), replace(PLAIN, settings=settings, before=(before,)))
+    shown = 'printf "%s\\0" "${NAME-none}" "$COLLBENCH_CONFLICTS" "$COLLBENCH_GIVEN" > reported; rm -f *.doing'
+    ran = run_script(folder, text, shown)
+    assert ran.returncode == 0, ran.stderr
+    return tuple((folder / "reported").read_text().split("\0")[:-1])
+
+
+@pytest.mark.parametrize(
+    ("value", "keep", "before", "left", "conflict"),
+    [
+        ("a b", False, "true", "a b", ""),
+        ("a b", True, "true", "a b", ""),
+        ("a b", False, "export NAME='a b'", "a b", ""),
+        ("a b", True, "export NAME='a b'", "a b", ""),
+        ("a b", False, "export NAME=c", "a b", "NAME\tc\ta b\toverruled"),
+        ("a b", True, "export NAME=$'c\\td\\n'", "c\td\n", "NAME\tc d \ta b\tkept"),
+        ("a b", True, "NAME=c", "c", "NAME\tc\ta b\tkept"),  # not exported by the module
+        ("'$(touch x)", True, "true", "'$(touch x)", ""),
+        (None, False, "export NAME=c", "none", "NAME\tc\t\toverruled"),
+        (None, False, "true", "none", ""),
+    ],
+)
+def test_a_value_that_the_environment_has_wins_or_loses_openly(
+    tmp_path: Path, value: str | None, keep: bool, before: str, left: str, conflict: str
+) -> None:
+    setting = Setting("NAME", value, "why", "source", True, keep=keep)
+    assert noted(tmp_path, (setting,), before)[:2] == (left, conflict)
+
+
+def test_the_script_notes_what_ranks_are_to_see(tmp_path: Path) -> None:
+    setting = Setting("NCCL_NET", "AWS Libfabric", "why", "source", True)
+    *_, given = noted(tmp_path, (setting,), "export FI_PROVIDER=cxi MPICH_X=$'a\\nb' OTHER=1 NCCL_UNSEEN=")
+    assert set(given.splitlines()) == {
+        "NCCL_NET\tAWS Libfabric", "FI_PROVIDER\tcxi", "MPICH_X\ta b", "NCCL_UNSEEN\t",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "left"), [(1, "none"), (2, "x")])
+def test_a_variable_can_be_unset_where_it_does_not_apply(tmp_path: Path, nodes: int, left: str) -> None:
+    setting = Setting("NAME", "x", "why", "source", True, "several nodes", unset_elsewhere=True)
+    assert noted(tmp_path, (setting,), "export NAME=x", nodes)[0] == left
 
 
 def test_directives() -> None:

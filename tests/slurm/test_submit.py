@@ -47,6 +47,13 @@ def test_a_dry_run_leaves_nothing_behind(stage: Stage) -> None:
     assert not list(stage.folder.iterdir())
 
 
+def test_open_points_of_a_profile_are_printed(stage: Stage) -> None:
+    Path("mine.toml").write_text('like = "local"\nopen = ["its network", "its queues"]\n')
+    ran = stage.run("submit", "--profile", "./mine.toml", "--nodes", "1", "--dry-run")
+    assert ran.err == "collbench: open in profile mine: its network\ncollbench: open in profile mine: its queues\n"
+    assert "open" not in stage.run(*SUBMIT, "--nodes", "1", "--dry-run").err
+
+
 def test_without_slurm_the_scripts_are_written(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     ran = stage.run(*SUBMIT, "--nodes", "2", "--wait")

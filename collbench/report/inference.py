@@ -1,0 +1,66 @@
+"""The section of LLM inference: replays among the files, and what latencies of the run predict for their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from collbench.errors import UsageError
+from collbench.fit.measured import Measured, timed_cases
+from collbench.llm.spec import Spec, parse_spec
+from collbench.plan.layout import VIRTUAL
+from collbench.predict import report
+from collbench.predict.compute import Compute
+from collbench.predict.replayed import Replayed
+from collbench.predict.study import Question, study
+from collbench.report.markup import Html, joined, tag
+from collbench.report.sections import Section
+from collbench.report.tables import page_html
+from collbench.results.records import Record
+from collbench.results.replays import HEAD, LAYERS, ReplayRecord
+from collbench.views import replays
+from collbench.views.naming import readable
+from collbench.views.runs import Run
+
+Replays = Mapping[Path, Sequence[ReplayRecord]]
+
+
+def inference_section(given: Replays, runs: Sequence[Run]) -> list[Section]:
+    """Tables of all replays, then predictions for the models, splits and batches of those with matrix products, by the
+    latencies of every backend of the last run; [] without replays."""
+    if not given:
+        return []
+    parts = [_replay(path, rows) for path, rows in given.items()]
+    predicted = _predictions(given, runs[-1].records) if runs else []
+    return [Section("inference", "LLM inference", joined([*parts, *predicted]))]
+
+
+def _replay(path: Path, rows: Sequence[ReplayRecord]) -> Html:
+    return joined([tag("h3", f"Replayed: {readable(path.name)}"), page_html(replays.page(rows))])
+
+
+def _predictions(given: Replays, records: Sequence[Record]) -> Iterator[Html]:
+    plain = [row for row in records if not (row.is_job or row.skew or row.pair or row.fabric.endswith(VIRTUAL))]
+    for path, rows in given.items():
+        products = tuple(row for row in rows if row.compute == "gemm" and row.part in (LAYERS, HEAD) and row.us_median)
+        for text in dict.fromkeys(row.spec for row in products if plain):
+            yield from _prediction(parse_spec(text), Replayed(products, readable(path.name)), plain)
+
+
+def _prediction(spec: Spec, compute: Compute, records: Sequence[Record]) -> Iterator[Html]:
+    """What the backends that have all collectives of ``spec`` predict; why, where none has."""
+    gpus = spec.tp * spec.pp * spec.dp
+    whole = replace(spec, gpus_per_node=min(gpus, spec.gpus_per_node))
+    nodes = -(-gpus // whole.gpus_per_node)
+    names = [name for name in sorted({row.backend for row in records}) if timed_cases(records, name)]
+    sources = [Measured(tuple(row for row in records if row.backend == name), name, "this report") for name in names]
+    if not sources:
+        yield tag("p", f"No prediction for {spec}: no backend has a latency.", class_="note")
+        return
+    try:
+        found = study(Question(whole, [nodes], [whole.batch], sources, compute))
+    except UsageError as error:
+        yield tag("p", f"No prediction for {spec}: {error}", class_="note")
+    else:
+        yield joined([tag("h3", f"Predicted: {spec}"), page_html(report.page(found))])

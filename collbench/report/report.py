@@ -1,0 +1,108 @@
+"""A report from files: reads them, and writes one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from collbench.errors import UsageError
+from collbench.report.curves import Artist
+from collbench.report.gates import gate_section
+from collbench.report.inference import inference_section
+from collbench.report.inputs import Conditions, Inputs, Warn, read_inputs
+from collbench.report.looks import Looks
+from collbench.report.origins import data_section, machine_section
+from collbench.report.page import MARK, page_html
+from collbench.report.sections import MOST_ROWS, Gallery, Section, compared, results_section, summary_section
+from collbench.report.timelines import history_section
+from collbench.results.facts import Facts
+from collbench.results.records import Record
+from collbench.results.selection import matcher, words_of
+from collbench.results.series import series_of
+from collbench.results.writing import replace_text, writing
+from collbench.views.history import few
+from collbench.views.naming import readable, stem_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: the files, the rows of them, the page, its title, and the backend that others are compared
+    with; "" for the usual ones."""
+
+    paths: Sequence[Path]
+    only: Conditions
+    output: Path
+    title: str = ""
+    baseline: str = ""
+
+
+def write_report(request: Request, warn: Warn) -> None:
+    """Write the page. Raises UsageError as `read_inputs` does, where no charting library is installed, and where
+    another file would be replaced; OutputError on a full disk."""
+    _check_target(request.output)
+    heard: dict[str, None] = {}
+
+    def once(words: str) -> None:
+        if words not in heard:
+            heard[words] = None
+            warn(words)
+
+    inputs = read_inputs(request.paths, request.only, once)
+    replace_text(request.output, report_html(inputs, request, once, heard))
+
+
+def _check_target(path: Path) -> None:
+    """Raise UsageError where ``path`` is something else than a report."""
+    with writing(path):
+        head = path.read_bytes()[:1000] if path.exists() else MARK.encode()
+    if MARK.encode() not in head:
+        raise UsageError(f"{path} exists and is not a report; give another path.")
+
+
+def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[str] = ()) -> str:
+    """The page of these inputs, which begins with what was ``warned`` of until it is whole."""
+    gallery, looks = Gallery(), Looks({row.backend for run in inputs.runs for row in run.records})
+    artist = _artist(inputs, looks, request.baseline)
+    files, folder = inputs.files, request.output.absolute().parent
+    sections = [
+        *_of_runs(inputs, artist, gallery),
+        *gate_section(artist, inputs.sources, inputs.sources if len(inputs.runs) > 1 else (), gallery),
+        *_history(inputs, request.only, artist, gallery),
+        *inference_section(inputs.replays, inputs.runs),
+        machine_section(files, warn),
+        data_section(files, folder),
+    ]
+    title = request.title or f"collbench: {readable(stem_of(inputs.files))}"
+    names = few([readable(path.name) for path in inputs.files], "file")
+    origin = [f"{names}: {inputs.rows:,} row{'s' * (inputs.rows != 1)}"]
+    if request.only:
+        origin.append(f"Rows with {words_of(request.only)}; gates judge all rows of their files.")
+    return page_html(title, origin, [*warned], sections, [*gallery.charts.values()], looks)
+
+
+def _artist(inputs: Inputs, looks: Looks, baseline: str) -> Artist:
+    facts: dict[Record, Facts] = {row: each for run in inputs.runs for row, each in run.facts.items()}
+    return Artist(looks, facts, _names(inputs), inputs.rows <= MOST_ROWS, baseline)
+
+
+def _of_runs(inputs: Inputs, artist: Artist, gallery: Gallery) -> list[Section]:
+    if not inputs.runs:
+        return []
+    found = compared(artist, inputs.runs)
+    return [summary_section(artist, inputs.runs, found), results_section(artist, inputs.runs, found, gallery)]
+
+
+def _history(inputs: Inputs, only: Conditions, artist: Artist, gallery: Gallery) -> list[Section]:
+    series = series_of(inputs.nights, keep=matcher(only)) if inputs.nights else []
+    return [history_section(artist, series, gallery)] if series else []
+
+
+def _names(inputs: Inputs) -> tuple[str, str]:
+    """The names of two runs: those of their files, with their order where these are alike; empty for one."""
+    if len(inputs.runs) < 2:
+        return "", ""
+    before, after = (
+        readable(stem_of(run.files[row] for row in run.records if row in run.files)) for run in inputs.runs
+    )
+    return (before, after) if before != after else (f"{before} (before)", f"{after} (after)")
