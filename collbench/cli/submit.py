@@ -214,9 +214,9 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
 
 def _show(submission: Submission, todo: Sequence[Part]) -> None:
     """Print the commands that would submit these parts."""
-    from collbench.slurm.submit import groups, options_of
+    from collbench.slurm.submit import before, groups, options_of
 
-    after: list[str] = []
+    after = before(submission)
     for job, parts in groups(submission, todo):
         words = [*options_of(submission, job, parts, after), submission.script(job).name]
         click.echo(f"{submission.system.SUBMIT} {shlex.join(words)}")

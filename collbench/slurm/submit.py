@@ -132,8 +132,8 @@ def submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, Re
     refusals: dict[str, RefusedError] = {}
     for job, parts in groups(submission, todo):
         try:
-            after = _live_ids(submission)[:1] if system.CHAINS else []
-            number = system.submit(submission.script(job), *options_of(submission, job, parts, after))
+            options = options_of(submission, job, parts, before(submission))
+            number = system.submit(submission.script(job), *options)
         except (RefusedError, SilentError) as refusal:
             refusals |= {part.name: _refused(refusal) for part in parts}
             continue
@@ -147,6 +147,13 @@ def submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, Re
 def _refused(error: RefusedError | SilentError) -> RefusedError:
     """The refusal of a job; a silent system may answer later."""
     return error if isinstance(error, RefusedError) else RefusedError(str(error), full=True)
+
+
+def before(submission: Submission) -> list[str]:
+    """The id of the job behind which the next one of a chain begins; [] if there is none, or nobody here to ask. Raises
+    SilentError."""
+    system = submission.system
+    return _live_ids(submission)[:1] if system.CHAINS and system.is_available() else []
 
 
 def _live_ids(submission: Submission) -> list[str]:
