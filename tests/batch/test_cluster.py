@@ -17,9 +17,9 @@ from running import GUARD_SECONDS, Ran, clean_environment
 from collbench.batch import pbs
 from collbench.batch.job import Job
 from collbench.cli.main import cli
+from collbench.jobs import follow, profiles, scripts
+from collbench.jobs.submission import reopen
 from collbench.results.records import Record, load
-from collbench.slurm import follow, profiles, scripts
-from collbench.slurm.submission import reopen
 
 pytestmark = pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing()))
 RESULTS = Path("r.csv")

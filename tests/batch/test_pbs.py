@@ -18,9 +18,9 @@ from collbench.batch import pbs
 from collbench.batch.job import Job
 from collbench.batch.system import RefusedError, Seen, SilentError
 from collbench.errors import UsageError
+from collbench.jobs import follow
+from collbench.jobs.submission import reopen
 from collbench.results.records import load
-from collbench.slurm import follow
-from collbench.slurm.submission import reopen
 
 JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K"))
 FULL = "nodes1.sh\nqsub: would exceed queue generic's per-user limit of jobs in 'Q' state\n"

@@ -14,17 +14,17 @@ from collbench.batch.known import SYSTEMS
 from collbench.batch.system import RefusedError, SilentError
 from collbench.errors import UsageError
 from collbench.host import trust
+from collbench.jobs import limits, profiles, scripts
+from collbench.jobs.follow import Look, Pace, Screen, look
+from collbench.jobs.gather import gather
+from collbench.jobs.limits import Wish
+from collbench.jobs.profiles import Profile, Setting
+from collbench.jobs.submission import Part, Submission, sequence
 from collbench.kernels import files as kernel_files
 from collbench.plan.worlds import layouts_for
 from collbench.results.files import samples_path, sidecar_path
 from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
-from collbench.slurm import limits, profiles, scripts
-from collbench.slurm.follow import Look, Pace, Screen, look
-from collbench.slurm.gather import gather
-from collbench.slurm.limits import Wish
-from collbench.slurm.profiles import Profile, Setting
-from collbench.slurm.submission import Part, Submission, sequence
 
 Refusals = Mapping[str, RefusedError]
 LATE_LOOKS = 5  # queries after all jobs ended: a shared file system may show the last rows with a delay of a minute
