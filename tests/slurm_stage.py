@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from running import Ran
 
 from collbench.cli.main import cli
+from collbench.jobs.submission import Part, reopen
 from collbench.results.files import ResultFile, sidecar_path
 from collbench.results.records import Record
-from collbench.slurm.submission import Part, reopen
 
 # Each does what files in its folder say, and writes down how it was called.
 SBATCH = """

@@ -25,8 +25,8 @@ from collbench.printer.forms import Form
 from collbench.printer.plain import plain_page
 
 if TYPE_CHECKING:
-    from collbench.slurm.submission import Part, Submission
-    from collbench.slurm.submit import Refusals
+    from collbench.jobs.submission import Part, Submission
+    from collbench.jobs.submit import Refusals
 
 _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
 
@@ -65,7 +65,7 @@ def _time(text: str) -> str:
 
 
 def _complete_profile(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from collbench.slurm.profiles import names
+    from collbench.jobs.profiles import names
 
     return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
 
@@ -167,8 +167,8 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
 
 def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, work: Work) -> int:
     """Create, submit and, with --wait, follow a new submission; return the exit code."""
-    from collbench.slurm.profiles import find
-    from collbench.slurm.submit import create, planned
+    from collbench.jobs.profiles import find
+    from collbench.jobs.submit import create, planned
 
     submission, texts = planned(profile, shape, asked, work, steps.output)
     for point in find(profile).unsettled:
@@ -182,8 +182,8 @@ def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOpti
 
 def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str]) -> int:
     """Follow an earlier submission, or resubmit its unfinished jobs; return the exit code."""
-    from collbench.slurm.submission import reopen
-    from collbench.slurm.submit import cancel, check_scripts, unfinished
+    from collbench.jobs.submission import reopen
+    from collbench.jobs.submit import cancel, check_scripts, unfinished
 
     if not steps.output or not (steps.wait or steps.resume or steps.cancel):
         raise UsageError(
@@ -214,9 +214,9 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
 
 def _show(submission: Submission, todo: Sequence[Part]) -> None:
     """Print the commands that would submit these parts."""
-    from collbench.slurm.submit import groups, options_of
+    from collbench.jobs.submit import before, groups, options_of
 
-    after: list[str] = []
+    after = before(submission)
     for job, parts in groups(submission, todo):
         words = [*options_of(submission, job, parts, after), submission.script(job).name]
         click.echo(f"{submission.system.SUBMIT} {shlex.join(words)}")
@@ -232,7 +232,7 @@ def _follow_known(submission: Submission) -> int:
 
 
 def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool) -> int:
-    from collbench.slurm.submit import submit as submit_parts
+    from collbench.jobs.submit import submit as submit_parts
 
     system = submission.system
     if not system.is_available():
@@ -257,8 +257,8 @@ def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool)
 
 def _follow(submission: Submission, refusals: Refusals) -> int:
     """Follow all jobs until they end, and print their rows; return the exit code."""
+    from collbench.jobs.submit import follow
     from collbench.results.files import sidecar_path
-    from collbench.slurm.submit import follow
     from collbench.views import links, summary
 
     try:

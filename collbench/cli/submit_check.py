@@ -18,7 +18,7 @@ from collbench.printer.plain import plain_page
 
 if TYPE_CHECKING:
     from collbench.check.gate import Gate
-    from collbench.slurm.submission import Part, Submission
+    from collbench.jobs.submission import Part, Submission
 
 GRAVEST_FIRST = (
     Exit.USAGE, Exit.TIMEOUT, Exit.WRONG, Exit.REGRESSION, Exit.NO_VERDICT, Exit.FAILED, Exit.FINE,

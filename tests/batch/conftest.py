@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pbs_stage import POLARIS, QDEL, QSTAT, QSUB, QUEUED, Stage
 
-from collbench.slurm import follow
+from collbench.jobs import follow
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from lab import pbs as lab
 from running import GUARD_SECONDS, Ran, clean_environment
 
 from collbench.batch import pbs
+from collbench.batch.job import Job
 from collbench.cli.main import cli
+from collbench.jobs import follow, profiles, scripts
+from collbench.jobs.submission import reopen
 from collbench.results.records import Record, load
-from collbench.slurm import follow
-from collbench.slurm.submission import reopen
 
 pytestmark = pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing()))
 RESULTS = Path("r.csv")
@@ -110,6 +111,19 @@ def test_a_chain_of_allocations_from_submission_to_results(cluster: lab.Cluster)
     assert not list(Path().rglob("x"))
     ended, began = ((Path("r.jobs") / name).stat().st_mtime for name in ("nodes1.0.ended", "nodes1.1.job"))
     assert began >= ended, "two jobs at a time would share the network"
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 8])
+@pytest.mark.parametrize("name", [name for name in profiles.names() if profiles.find(name).system == "pbs"])
+def test_qsub_takes_the_script_of_every_profile(cluster: lab.Cluster, name: str, nodes: int) -> None:
+    job = Job("collbench-r", nodes, 4, 4, 1, 1, False, ("--sizes", "4K"), {"account": NASTY, "time": "30"})
+    script = Path("job.sh").resolve()
+    script.write_text(scripts.script(job, profiles.find(name)))
+    number = pbs.submit(script, "-h", "-q", "workq")
+    (found,) = json.loads(cluster.ask("qstat", "-f", "-F", "json", number))["Jobs"].values()
+    pbs.cancel([number])
+    assert (found["job_state"], found["Job_Name"], found["Account_Name"]) == ("H", "collbench-r", NASTY)
+    assert (found["Resource_List"]["nodect"], found["Resource_List"]["walltime"]) == (nodes, "00:30:00")
 
 
 def test_a_deleted_job_keeps_its_rows_and_is_resumed(cluster: lab.Cluster) -> None:

@@ -18,9 +18,9 @@ from collbench.batch import pbs
 from collbench.batch.job import Job
 from collbench.batch.system import RefusedError, Seen, SilentError
 from collbench.errors import UsageError
+from collbench.jobs import follow
+from collbench.jobs.submission import reopen
 from collbench.results.records import load
-from collbench.slurm import follow
-from collbench.slurm.submission import reopen
 
 JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K"))
 FULL = "nodes1.sh\nqsub: would exceed queue generic's per-user limit of jobs in 'Q' state\n"
@@ -126,6 +126,7 @@ def test_a_job_that_began_has_not_vanished(stage: Stage) -> None:
 def test_nothing_is_said_of_jobs_where_there_is_no_pbs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.run(*SUBMIT, "--nodes", "1")
     monkeypatch.setenv("PATH", "/nowhere")
+    assert stage.run("submit", "--resume", "--dry-run", "-o", "r.csv").out == "qsub -A m1 nodes1.sh\n"
     stage.run("submit", "--wait", "-o", "r.csv")
     assert "job 101.pbs1 of nodes1.0: ENDED;" in load(Path("r.csv"))[0].reason
 
@@ -159,7 +160,8 @@ def test_what_is_submitted_again_waits_for_what_still_runs(stage: Stage) -> None
     stage.job(103, {"job_state": "F", "substate": 92, "depend": "afterany:101.pbs1@pbs1"})
     ran = stage.run("submit", "--resume", "--dry-run", "--time", "60", "-o", "r.csv")
     asked = "qsub -A m1 -l walltime=01:00:00"
-    assert ran.out == f"{asked} nodes1.sh\n{asked} -W depend=afterany:PREVIOUS nodes3.sh\n"
+    behind = f"{asked} -W depend=afterany"
+    assert ran.out == f"{behind}:102.pbs1 nodes1.sh\n{behind}:PREVIOUS nodes3.sh\n"
     stage.run("submit", "--resume", "-o", "r.csv", "--queue", "debug")
     assert stage.calls()[3:] == [
         ["-A", "m1", "-q", "debug", "-W", f"depend=afterany:{before}.pbs1", script]

@@ -16,8 +16,8 @@ from running import GUARD_SECONDS
 from collbench.batch import pbs
 from collbench.batch.job import Job
 from collbench.errors import UsageError
-from collbench.slurm.profiles import Profile, folder, load
-from collbench.slurm.scripts import script
+from collbench.jobs.profiles import Profile, folder, load
+from collbench.jobs.scripts import script
 
 JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K"), {"account": "a 'b' $(touch x)"})
 PASSES = 'rm -f *.doing; echo "$PWD $*" >> reported'

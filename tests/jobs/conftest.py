@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from slurm_stage import SACCT, SBATCH, SCANCEL, SQUEUE, Stage
 
-from collbench.slurm import follow
+from collbench.jobs import follow
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from slurm_stage import SUBMIT, Stage
 
 from collbench.batch import slurm as client
 from collbench.batch.system import Seen
-from collbench.slurm.submission import reopen
+from collbench.jobs.submission import reopen
 
 
 def test_variants_reach_the_sweep_as_they_were_written(stage: Stage) -> None:

@@ -14,8 +14,8 @@ from slurm_stage import Stage, measured
 
 from collbench.cli.sweep import sweep
 from collbench.errors import UsageError
+from collbench.jobs.submission import reopen
 from collbench.results.files import sidecar_path
-from collbench.slurm.submission import reopen
 
 FILE = """
 backend = ["mpi", "mpi-ring"]

@@ -10,11 +10,11 @@ from typing import Any
 
 from collbench.batch.system import Seen
 from collbench.errors import UsageError
+from collbench.jobs.follow import NOT_SUBMITTED
+from collbench.jobs.submission import Part, Submission, facts
 from collbench.results.files import SCHEMA, load_samples, sidecar_path, write_whole
 from collbench.results.records import JOB, Record
 from collbench.results.writing import replace_text
-from collbench.slurm.follow import NOT_SUBMITTED
-from collbench.slurm.submission import Part, Submission, facts
 
 
 def job_row(part: Part, run_id: str, launch: int, number: str, seen: Seen) -> Record:

@@ -9,8 +9,8 @@ import pytest
 
 from collbench.errors import UsageError
 from collbench.host import transports
-from collbench.slurm import profiles
-from collbench.slurm.profiles import find, folder, load, names
+from collbench.jobs import profiles
+from collbench.jobs.profiles import find, folder, load, names
 
 GOOD = 'launch = ["srun"]\n'
 SETTING = '[variables.NAME]\nvalue = "1"\nwhy = "w"\nsource = "s"\nconfirmed = true\n'

@@ -12,8 +12,8 @@ from typing import Any
 
 from collbench.errors import UsageError, pick
 from collbench.host.shipped import shipped
-from collbench.slurm import limits
-from collbench.slurm.limits import Limit
+from collbench.jobs import limits
+from collbench.jobs.limits import Limit
 
 PLACES = ("anywhere", "one node", "several nodes")
 KEYS: dict[str, type] = {

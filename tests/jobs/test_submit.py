@@ -22,11 +22,11 @@ from strangers import give_away
 
 from collbench.cli.main import cli
 from collbench.errors import OutputError, UsageError
+from collbench.jobs import follow
+from collbench.jobs.submission import reopen
 from collbench.llm.models import CONFIGS
 from collbench.results.files import load_samples
 from collbench.results.records import Record, load
-from collbench.slurm import follow
-from collbench.slurm.submission import reopen
 
 
 def test_scripts_are_written_and_submitted_in_their_folder(stage: Stage) -> None:

@@ -19,10 +19,10 @@ from collbench.batch.job import Job
 from collbench.batch.slurm import look, submit
 from collbench.batch.system import RefusedError
 from collbench.cli.main import cli
+from collbench.jobs import follow, profiles
+from collbench.jobs.scripts import script
+from collbench.jobs.submission import reopen
 from collbench.results.records import Record, load
-from collbench.slurm import follow, profiles
-from collbench.slurm.scripts import script
-from collbench.slurm.submission import reopen
 
 pytestmark = pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing()))
 RESULTS = Path("r.csv")

@@ -14,17 +14,17 @@ from collbench.batch.known import SYSTEMS
 from collbench.batch.system import RefusedError, SilentError
 from collbench.errors import UsageError
 from collbench.host import trust
+from collbench.jobs import limits, profiles, scripts
+from collbench.jobs.follow import Look, Pace, Screen, look
+from collbench.jobs.gather import gather
+from collbench.jobs.limits import Wish
+from collbench.jobs.profiles import Profile, Setting
+from collbench.jobs.submission import Part, Submission, sequence
 from collbench.kernels import files as kernel_files
 from collbench.plan.worlds import layouts_for
 from collbench.results.files import samples_path, sidecar_path
 from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
-from collbench.slurm import limits, profiles, scripts
-from collbench.slurm.follow import Look, Pace, Screen, look
-from collbench.slurm.gather import gather
-from collbench.slurm.limits import Wish
-from collbench.slurm.profiles import Profile, Setting
-from collbench.slurm.submission import Part, Submission, sequence
 
 Refusals = Mapping[str, RefusedError]
 LATE_LOOKS = 5  # queries after all jobs ended: a shared file system may show the last rows with a delay of a minute
@@ -132,8 +132,8 @@ def submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, Re
     refusals: dict[str, RefusedError] = {}
     for job, parts in groups(submission, todo):
         try:
-            after = _live_ids(submission)[:1] if system.CHAINS else []
-            number = system.submit(submission.script(job), *options_of(submission, job, parts, after))
+            options = options_of(submission, job, parts, before(submission))
+            number = system.submit(submission.script(job), *options)
         except (RefusedError, SilentError) as refusal:
             refusals |= {part.name: _refused(refusal) for part in parts}
             continue
@@ -147,6 +147,13 @@ def submit(submission: Submission, todo: Sequence[Part]) -> tuple[Submission, Re
 def _refused(error: RefusedError | SilentError) -> RefusedError:
     """The refusal of a job; a silent system may answer later."""
     return error if isinstance(error, RefusedError) else RefusedError(str(error), full=True)
+
+
+def before(submission: Submission) -> list[str]:
+    """The id of the job behind which the next one of a chain begins; [] if there is none, or nobody here to ask. Raises
+    SilentError."""
+    system = submission.system
+    return _live_ids(submission)[:1] if system.CHAINS and system.is_available() else []
 
 
 def _live_ids(submission: Submission) -> list[str]:

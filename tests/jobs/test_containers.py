@@ -14,8 +14,8 @@ from readmes import TEXTS
 from running import GUARD_SECONDS
 
 from collbench.batch.job import Job
-from collbench.slurm.profiles import Profile, load
-from collbench.slurm.scripts import script
+from collbench.jobs.profiles import Profile, load
+from collbench.jobs.scripts import script
 
 SECTION = TEXTS["jobs/README.md"].split("## In a container\n")[1].split("\n## ")[0]
 NAMES = ("environment", "shifter", "podman-hpc", "apptainer")

@@ -9,8 +9,8 @@ import pytest
 from slurm_stage import Stage
 
 from collbench.errors import UsageError
-from collbench.slurm.limits import Limit, Wish, check, clock, read, seconds_of
-from collbench.slurm.profiles import find, load
+from collbench.jobs.limits import Limit, Wish, check, clock, read, seconds_of
+from collbench.jobs.profiles import find, load
 
 DEV = Limit("handbook", partition="dev", nodes=8, min_nodes=2, seconds=7200, min_seconds=300, node_minutes=480, gpus=16,
             jobs=3)  # fmt: skip

@@ -13,8 +13,8 @@ import click
 from collbench.batch.system import Seen
 from collbench.errors import UsageError
 from collbench.host.terminal import can_redraw
+from collbench.jobs.submission import Part, Submission, sequence
 from collbench.printer.plain import plain_table
-from collbench.slurm.submission import Part, Submission, sequence
 from collbench.tables import numbers, table_of, words
 
 NOT_SUBMITTED, FORGOTTEN = "NOT SUBMITTED", "ENDED"

@@ -12,8 +12,8 @@ from dataclasses import replace
 from collbench.batch.job import Job, checked, with_numbers
 from collbench.batch.known import SYSTEMS
 from collbench.errors import UsageError
-from collbench.slurm import profiles
-from collbench.slurm.profiles import Profile, Setting
+from collbench.jobs import profiles
+from collbench.jobs.profiles import Profile, Setting
 
 TEMPLATE = "job.sh"
 _HOLE = re.compile(r"@([a-z]+)@")

@@ -18,9 +18,9 @@ from running import GUARD_SECONDS
 from collbench.batch.job import Job
 from collbench.batch.slurm import sbatch_quote
 from collbench.errors import UsageError
-from collbench.slurm import profiles
-from collbench.slurm.profiles import Profile, Setting
-from collbench.slurm.scripts import script
+from collbench.jobs import profiles
+from collbench.jobs.profiles import Profile, Setting
+from collbench.jobs.scripts import script
 
 JOB = Job("collbench-r", 2, 4, 4, 1, 1, False, ("--sizes", "4K:64M", "--backend", "mpi,nvrar"))
 PLAIN = Profile("plain", "a cluster", ("srun",), 4)

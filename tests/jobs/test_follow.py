@@ -10,10 +10,10 @@ from slurm_stage import SUBMIT, Stage, part
 
 from collbench.batch.system import Seen
 from collbench.errors import UsageError
+from collbench.jobs import follow
+from collbench.jobs.follow import Look, Screen, table
+from collbench.jobs.submission import Part, reopen
 from collbench.results.records import load
-from collbench.slurm import follow
-from collbench.slurm.follow import Look, Screen, table
-from collbench.slurm.submission import Part, reopen
 
 
 def test_the_user_who_cancelled_a_job_is_not_part_of_its_state(stage: Stage) -> None:
