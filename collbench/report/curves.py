@@ -17,6 +17,7 @@ from collbench.views import footing
 from collbench.views.groups import Sides, every
 from collbench.views.origins import origin_of
 
+CROSS = "×: no latency, as pointing at it says; its height has no meaning."
 BAND = "5 to 95 % of samples"
 Place = Callable[[CaseResult], float]  # of a case on the axis
 
@@ -99,8 +100,9 @@ def _are_several(group: Iterable[CaseResult]) -> bool:
 
 
 def sources_of(artist: Artist, sides: Sides) -> list[str]:
-    """Where the numbers of each run come from, a sentence for each; of other tools, what they are."""
+    """Where the numbers of each run come from, a sentence for each; of other tools, what they are; of crosses, too."""
     names = [f"{name}: " for name in artist.runs] if artist.are_two else [""]
     known = ((name, rows_of(side)) for name, side in zip(names, sides, strict=True) if side)
     said = footing.remark([row for side in sides for row in rows_of(side)])
-    return [*(f"{name}{origin_of(rows, artist.facts)}." for name, rows in known), *said]
+    crosses = [CROSS] if any(case.is_bad for case in every(sides)) else []
+    return [*crosses, *(f"{name}{origin_of(rows, artist.facts)}." for name, rows in known), *said]

@@ -13,7 +13,7 @@ from collbench.measure.judged import check_in, goal_of, judge_between
 from collbench.measure.two_runs import other_libraries
 from collbench.plan.sizes import format_size
 from collbench.report.charts import Axis, Chart, Line, Pane, Point
-from collbench.report.curves import Artist
+from collbench.report.curves import CROSS, Artist
 from collbench.report.looks import Looks
 from collbench.report.markup import Html, joined, tag
 from collbench.report.sections import Gallery, Section
@@ -82,8 +82,9 @@ def _chart(looks: Looks, gallery: Gallery, group: Sequence[Judged], found: Judge
     margin = _margin(group)
     pane = Pane("change of latency (%)", "%", "change", _lines(looks, group), interval="interval", bars=True, log=False,
                 rules=(0,), shade=(below(margin), margin), least=(-1.5 * margin, 1.5 * margin))  # fmt: skip
+    crosses = f" {CROSS}" if any(each.finding.change is None for each in group) else ""
     axis = Axis("size of the message", "log", tuple((size, format_size(size)) for size in _sizes(group)))
-    return Chart(gallery.name(), title, axis, {"": [pane]}, READING)
+    return Chart(gallery.name(), title, axis, {"": [pane]}, f"{READING}{crosses}")
 
 
 def _margin(group: Sequence[Judged]) -> float:

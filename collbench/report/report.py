@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from collbench.errors import UsageError
+from collbench.measure.judged import goal_of
 from collbench.report.curves import Artist
 from collbench.report.gates import gate_section
 from collbench.report.inference import inference_section
@@ -32,6 +33,7 @@ from collbench.results.records import Record
 from collbench.results.selection import matcher, words_of
 from collbench.results.series import series_of
 from collbench.results.writing import replace_text, writing
+from collbench.views.comparison import BASELINES, default_baseline
 from collbench.views.history import few
 from collbench.views.naming import readable, stem_of
 from collbench.views.runs import Run
@@ -75,7 +77,7 @@ def _check_target(path: Path) -> None:
 def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[str] = ()) -> str:
     """The page of these inputs, which begins with what was ``warned`` of until it is whole."""
     gallery, looks = Gallery(), Looks({row.backend for run in inputs.runs for row in run.records})
-    artist = _artist(inputs, looks, request.baseline)
+    artist = _artist(inputs, looks, request.baseline or _base_of_check(inputs))
     files, folder = inputs.files, request.output.absolute().parent
     machines = apart(inputs.runs)
     sections = [
@@ -94,6 +96,16 @@ def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[s
     return page_html(
         title, origin, [*warned], [*verdicts_section(sections), *sections], [*gallery.charts.values()], looks
     )
+
+
+def _base_of_check(inputs: Inputs) -> str:
+    """The base of the only file, where that is of a check without one of the usual baselines; else ""."""
+    names = {row.backend for run in inputs.runs for row in run.records}
+    if len(inputs.sources) != 1 or default_baseline(names) in BASELINES:
+        return ""
+    with suppress(UsageError):
+        return next((str(base) for base in [goal_of(inputs.sources[0]).get("baseline")] if base in names), "")
+    return ""
 
 
 def _artist(inputs: Inputs, looks: Looks, baseline: str) -> Artist:

@@ -117,7 +117,8 @@ def _bad(records: Sequence[Record]) -> list[str]:
     """How many cases were wrong, failed or timed out, in a sentence."""
     found = [case for case in cases(records) if case.is_bad]
     kinds = sorted({case.status for case in found})
-    parts = [f"{sum(case.status == kind for case in found)} {kind}" for kind in kinds]
+    called = {"timeout": "timed out"}
+    parts = [f"{sum(case.status == kind for case in found)} {called.get(kind, kind)}" for kind in kinds]
     return [f"Cases without a latency: {', '.join(parts)}; the tables have the reasons."] if found else []
 
 

@@ -8,7 +8,7 @@ from datetime import UTC
 
 from collbench.plan.sizes import format_size
 from collbench.report.charts import Axis, Chart, Line, Pane, Point
-from collbench.report.curves import Artist
+from collbench.report.curves import CROSS, Artist
 from collbench.report.markup import joined, tag
 from collbench.report.sections import Gallery, Section
 from collbench.report.tables import page_html
@@ -40,9 +40,9 @@ def _chart(artist: Artist, name: str, group: Sequence[Series]) -> Chart:
     sizes = timelines.sizes_shown(group)
     panes = [_pane(artist, size, [each for each in group if each.record.bytes == size]) for size in sizes]
     dates = {_milliseconds(point): date_of(point) for each in group for point in each.points}
-    return Chart(
-        name, history.heading(group[0]), Axis("night", "time", tuple(sorted(dates.items()))), {"": panes}, READING
-    )
+    crosses = f" {CROSS}" if any(each.untimed for each in group) else ""
+    axis = Axis("night", "time", tuple(sorted(dates.items())))
+    return Chart(name, history.heading(group[0]), axis, {"": panes}, f"{READING}{crosses}")
 
 
 def _milliseconds(point: nightly.Point) -> float:

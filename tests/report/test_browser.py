@@ -107,6 +107,11 @@ def test_backends_are_switched_off_and_views_chosen(page: Browser, tmp_path: Pat
 
 def test_the_keyboard_reaches_every_point_and_sorts_tables(page: Browser, tmp_path: Path) -> None:
     opened(page, a_report(tmp_path))
+    page.wait("document.querySelector('.pane svg').ariaHidden === 'true'")
+    named = page.run("['role', 'aria-label'].map((each) => document.querySelector('.pane').getAttribute(each))")
+    assert named[0] == "application"
+    assert named[1].startswith("all-reduce of ")
+    assert "latency (µs). Arrow keys move" in named[1]
     page.run("document.querySelector('.pane[tabindex]').focus()")
     page.press("ArrowRight")
     page.wait("!document.getElementById('hover').hidden")
@@ -158,6 +163,21 @@ def test_panes_share_their_axis_whatever_each_has_on_it(page: Browser, tmp_path:
     )
     assert min(lower) - min(upper) > 300
     assert all(min(abs(each - other) for other in upper) < 1.5 for each in lower)
+
+
+def test_a_cross_stands_below_all_numbers(page: Browser, tmp_path: Path) -> None:
+    bad = untimed("wrong", "rank 1", backend="nccl", bytes=8192)
+    (tmp_path / "r.csv").write_text(dump([*(timed(2.0, backend=name) for name in ("mpi", "nccl")), bad]))
+    check = a_check(tmp_path)
+    rows = [row for row in check.read_text().splitlines(keepends=True) if ",old," not in row or ",4096," not in row]
+    check.write_text("".join(rows))
+    for path, chart in ((tmp_path / "r.csv", 1), (check, 2)):
+        opened(page, written(tmp_path, path))
+        chosen = f"DATA.charts.chart{chart}, DATA.charts.chart{chart}.views[0].panes[0]"
+        rows_of_pane = page.run(f"((chart, pane) => rowsOf(chart, pane, DATA.axes[chart.axis]))({chosen})")
+        crosses = [row["at"] for row in rows_of_pane if row["bad"]]
+        assert len(crosses) == 1
+        assert crosses[0] < min(row[end] for row in rows_of_pane for end in ("y", "low") if row[end] is not None)
 
 
 def test_the_rows_are_unpacked_as_they_were(page: Browser, tmp_path: Path) -> None:

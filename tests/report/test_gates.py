@@ -49,6 +49,15 @@ def test_verdicts_of_gates_stand_first_with_a_link(write: Write, tmp_path: Path)
     assert (first.text, first.attributes["class"]) == (f"Gates: check.csv: {report.headline(found)}", "bad")
 
 
+def test_the_summary_of_a_check_has_its_base_as_baseline(write: Write, tmp_path: Path) -> None:
+    path = a_check(tmp_path)
+    assert "speed-up over new" in write(a_check(tmp_path, goal={}))
+    page = write(a_check(tmp_path))
+    assert "speed-up over old" in page
+    assert "speed-up over new" not in page
+    assert "speed-up over new" in write(path, baseline="new")
+
+
 def test_a_sweep_and_a_file_whose_sidecar_is_damaged_have_no_gate(write: Write, tmp_path: Path) -> None:
     for goal in ({}, {"candidate": "new"}, None, 7):
         assert "Gates" not in write(a_check(tmp_path, goal))
@@ -71,3 +80,5 @@ def test_a_size_without_a_base_is_missing_in_the_chart_too(write: Write, tmp_pat
     (pane,) = read(write(path)).charts()["charts"]["chart2"]["views"][0]["panes"]
     assert {line["n"]: len(line["p"]) for line in pane["lines"]} == {"missing": 1, "same": 2}
     assert "missing: no row of base" in pane["words"]
+    assert "×: no latency" in write(path)
+    assert "×: no latency" not in write(a_check(tmp_path))

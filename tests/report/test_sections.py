@@ -174,3 +174,8 @@ def test_of_two_runs_every_conclusion_and_table_says_whose_it_is(write: Write, t
 
 def test_a_file_without_rows_says_so(write: Write, tmp_path: Path) -> None:
     assert "No file has a row of a case." in [each.text for each in report_of(write, tmp_path, []).of("p")]
+
+
+def test_cases_that_timed_out_are_counted_in_plain_words(write: Write, tmp_path: Path) -> None:
+    reader = report_of(write, tmp_path, [*two(), untimed("timeout", "rank 3", backend="mine")])
+    assert "Cases without a latency: 1 timed out; the tables have the reasons." in listed(reader)

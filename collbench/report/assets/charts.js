@@ -51,14 +51,23 @@ function said(chart, pane, line, point) {
 
 const keyOf = (line, point) => `${line.s} ${line.n} ${line.d} ${point.x}`;
 
+// Where a mark without a number stands: below all that has one, so that it passes for none.
+function footOf(pane, points) {
+  const numbers = points.flatMap((point) => [point.y, point.low, point.high, ...(point.each || [])]);
+  const all = [...numbers, ...pane.rules, ...(pane.shade || []), ...(pane.least || [])].filter((each) => each !== null);
+  if (!all.length) return 1;
+  const low = Math.min(...all), high = Math.max(...all);
+  return pane.log ? low / (1.1 * (high / low) ** 0.06) : low;
+}
+
 // The rows that Vega draws. A point without a number has its mark at the foot of the pane.
 function rowsOf(chart, pane, axis) {
   const points = pane.lines.flatMap((line) => pointsOf(pane, axis, line).map((point) => [line, point]));
-  const foot = pane.log ? Math.min(...points.map(([, point]) => point.y ?? Infinity)) : 0;
+  const foot = footOf(pane, points.map(([, point]) => point));
   return points.map(([line, point]) => ({
     ...point, name: line.n, style: String(line.s), dashed: line.d, line: `${line.s} ${line.n} ${line.d}`,
     key: keyOf(line, point), said: said(chart, pane, line, point), bad: point.y === null && point.words !== "",
-    at: point.y ?? (Number.isFinite(foot) ? foot : 1),
+    at: point.y ?? (point.words ? foot : null),
   }));
 }
 

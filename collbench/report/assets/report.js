@@ -43,6 +43,7 @@ async function draw(figure) {
     const made = await vegaEmbed(box.lastChild, specOf(chart, panes, pane), OPTIONS);
     if (TURNS.get(figure) !== turn) return;
     box.querySelector("svg").setAttribute("aria-hidden", "true"); // its numbers are said and listed
+    label(box.lastChild, chart, pane); // anew: Vega calls every chart a Vega visualization
     views.push(made.view);
     steer(figure, pane, box.lastChild, made.view);
   }
@@ -53,11 +54,17 @@ async function draw(figure) {
 // The place of a pane, below its title.
 function paneOf(chart, pane) {
   const made = element("div");
-  const what = [chart.title, pane.title, pane.y].filter(Boolean).join(", ");
-  const words = `${what}. Arrow keys move from point to point; its numbers are also a table.`;
   if (pane.title) made.append(element("div", pane.title, { class: "note" }));
-  made.append(element("div", undefined, { class: "pane", role: "application", "aria-label": words, tabindex: "0" }));
+  label(made.appendChild(element("div", undefined, { class: "pane", tabindex: "0" })), chart, pane);
   return made;
+}
+
+// What a screen reader says of a pane.
+function label(box, chart, pane) {
+  const what = [chart.title, pane.title, pane.y].filter(Boolean).join(", ");
+  box.setAttribute("role", "application");
+  box.setAttribute("aria-label", `${what}. Arrow keys move from point to point; its numbers are also a table.`);
+  box.removeAttribute("aria-roledescription");
 }
 
 async function toggle(figure) {
