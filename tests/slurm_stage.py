@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from running import Ran
 
 from collbench.cli.main import cli
+from collbench.jobs.submission import Part, reopen
 from collbench.results.files import ResultFile, sidecar_path
 from collbench.results.records import Record
-from collbench.slurm.submission import Part, reopen
 
 # Each does what files in its folder say, and writes down how it was called.
 SBATCH = """
@@ -32,6 +32,9 @@ SBATCH = """
     echo x >> taken; echo "$((100 + $(wc -l < taken)))\""""
 SQUEUE = "if [ -e silent ]; then cat silent >&2; rm silent; exit 1; fi; cat queue 2>/dev/null; exit 0"
 SACCT = "cat books 2>/dev/null || exit 1"
+SCANCEL = """
+    printf '%s|' "$@" >> cancelled; echo >> cancelled
+    if [ -e gone ]; then cat gone >&2; exit 1; fi"""
 SUBMIT = ("submit", "--profile", "local", "--sizes", "4K", "-o", "r.csv")
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from collbench.cli import forms, params
+from collbench.cli.against import against, complete_site
 from collbench.errors import UsageError
 from collbench.printer.forms import printed
+from collbench.results.published import names as sites
 
 if TYPE_CHECKING:
     from collbench.results.records import Record
@@ -24,17 +26,34 @@ if TYPE_CHECKING:
               help="With one file: the two backends to compare, A,B; best(A) is the fastest of A, A-... and A@....  "
               "[default: all against nccl, or mpi without it]  With two files: the backends to compare.  "
               "[default: all]")  # fmt: skip
+@click.option("--against", "site", metavar="NAME|FILE", shell_complete=complete_site,
+              help="Compare one file with the figures that a site publishes of its machine; in FILE.toml, your own.  "
+              f"[known: {', '.join(sites())}]")  # fmt: skip
 @params.only
 @forms.form
+@click.pass_context
 def compare(
-    a: Path, b: Path | None, names: str | None, only: tuple[tuple[str, str], ...], form: forms.FormOptions
-) -> None:
+    context: click.Context, a: Path, b: Path | None, names: str | None, site: str | None,
+    only: tuple[tuple[str, str], ...], form: forms.FormOptions,
+) -> None:  # fmt: skip
     """Print how many times slower A is than B, with an interval over launches, for every case that both have.
 
     A verdict needs three launches, and holds for launches like these; two files may differ more than their launches do.
     Cases that were wrong, failed or timed out in any launch are listed with the reason and without a verdict; of two
     files, also the cases that only one of them has.
+
+    With --against, each size is as published, faster, slower, or looks like sockets, and the exit code is that of
+    check: 0 nothing is slower · 3 wrong results · 4 slower, or like sockets · 5 hang · 6 a size has no latency.
+
+    \b
+    collbench compare OLD.csv NEW.csv
+    collbench sweep --backend nccl --dtype float32 --mode throughput --sizes 8:128M -o RUN.csv
+    collbench compare RUN.csv --against cscs-alps
     """
+    if site is not None:
+        if b:
+            raise UsageError(f"--against compares one file with a site's figures; omit {b}.")
+        context.exit(against(a, site, names or "", only, form))
     from collbench.registry import form_in
     from collbench.results.footing import level_sides
     from collbench.results.records import jobs, load, without_samples

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 import click
 
 from collbench.cli import forms
+from collbench.jobs import profiles
 from collbench.plan.collectives import COLLECTIVES, OPS
 from collbench.plan.dtypes import DTYPES
 from collbench.plan.problem import MODES
 from collbench.printer.forms import Form, printed
-from collbench.slurm import profiles
 from collbench.tables import Page, notes_of, table_of, words
 
 

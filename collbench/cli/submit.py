@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from collbench.batch.job import Shape, Work
 from collbench.cli import forms, params, submit_check
 from collbench.cli.config import Configured, config_option, origin_of, resolved_for, set_option
 from collbench.cli.groups import Group
@@ -22,18 +23,17 @@ from collbench.errors import INTERRUPTED, Exit, UsageError, exit_of
 from collbench.plan.variants import check_names
 from collbench.printer.forms import Form
 from collbench.printer.plain import plain_page
-from collbench.slurm.scripts import Shape, Work
 
 if TYPE_CHECKING:
-    from collbench.slurm.submission import Part, Submission
-    from collbench.slurm.submit import Refusals
+    from collbench.jobs.submission import Part, Submission
+    from collbench.jobs.submit import Refusals
 
 _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
 
 
 @dataclass(frozen=True)
 class DirectiveOptions:
-    """Directives for sbatch, by name; None for those not given."""
+    """Directives of a job, by name; None for those not given."""
 
     time: str | None
     account: str | None
@@ -54,6 +54,7 @@ class StepOptions:
     dry_run: bool
     wait: bool
     resume: bool
+    cancel: bool
     check: bool
 
 
@@ -64,7 +65,7 @@ def _time(text: str) -> str:
 
 
 def _complete_profile(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from collbench.slurm.profiles import names
+    from collbench.jobs.profiles import names
 
     return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
 
@@ -76,15 +77,15 @@ shape = Group("shape", Shape, [
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
                  help="Independent launches in each allocation."),
     click.option("--allocations", default=1, show_default=True, type=click.IntRange(min=1),
-                 help="Allocations of each node count, as a job array; each may get other nodes, elsewhere on the "
-                 "network."),
+                 help="Allocations of each node count, as a job array or jobs; each may get other nodes, elsewhere on "
+                 "the network."),
     click.option("--at-once", is_flag=True, help="Let jobs run concurrently, although they may disturb each other."),
 ])  # fmt: skip
 directives = Group("directives", DirectiveOptions, [
     click.option("--time", type=params.Parsed("time", _time), help="Time limit of each job.  [default: the profile's]"),
     click.option("--account", help="Account to charge."),
-    click.option("--qos", help="Quality of service to request."),
-    click.option("--partition", help="Partition to use."),
+    click.option("--qos", help="Quality of service to request (Slurm)."),
+    click.option("--partition", "--queue", "partition", help="Partition of Slurm, or queue of PBS, to use."),
 ])  # fmt: skip
 steps = Group("steps", StepOptions, [
     click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
@@ -94,6 +95,7 @@ steps = Group("steps", StepOptions, [
     click.option("--wait", is_flag=True, help="Follow the jobs until they end, then gather and print their "
                  "rows. With -o and no --profile: follow an earlier submission."),
     click.option("--resume", is_flag=True, help="With -o: resubmit jobs that failed, were cancelled or timed out."),
+    click.option("--cancel", is_flag=True, help="With -o: cancel the jobs that are pending or running."),
     click.option("--check", is_flag=True, help="Run `collbench check`, to which all other options then go."),
 ])  # fmt: skip
 
@@ -101,7 +103,7 @@ steps = Group("steps", StepOptions, [
 @click.command(
     cls=Configured,
     file_of=sweep,
-    short_help="Run a sweep as Slurm jobs.",
+    short_help="Run a sweep as Slurm or PBS jobs.",
     context_settings={"ignore_unknown_options": True},
 )
 @click.option("--profile", metavar="NAME|FILE", shell_complete=_complete_profile,
@@ -126,14 +128,15 @@ def submit(
     collbench submit --profile perlmutter --account m1234 --nodes 2,4,8 --sizes 4K:64M --launches 3 --wait
     collbench submit --wait -o results/RUN.csv       follow the jobs again, and gather
     collbench submit --resume -o results/RUN.csv     resubmit unfinished jobs
+    collbench submit --cancel -o results/RUN.csv     cancel jobs that wait or run
     """
     if origin_of(context) and (profile is None or steps.check):
         raise UsageError("--config is for a new submission of a sweep; omit it.")
     if profile is None:
         context.exit(_continue(shape, directives.given, steps, words))
     work = submit_check.work_of(context, words, shape) if steps.check else _work_of(context, words)
-    if steps.resume:
-        raise UsageError("--resume continues what was submitted; omit --profile.")
+    if steps.resume or steps.cancel:
+        raise UsageError("--resume and --cancel continue what was submitted; omit --profile.")
     context.exit(_begin(profile, shape, directives.given, steps, work))
 
 
@@ -164,9 +167,12 @@ def _work_of(context: click.Context, words: Sequence[str]) -> Work:
 
 def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOptions, work: Work) -> int:
     """Create, submit and, with --wait, follow a new submission; return the exit code."""
-    from collbench.slurm.submit import create, planned
+    from collbench.jobs.profiles import find
+    from collbench.jobs.submit import create, planned
 
     submission, texts = planned(profile, shape, asked, work, steps.output)
+    for point in find(profile).unsettled:
+        click.echo(f"collbench: open in profile {submission.profile}: {point}", err=True)
     if steps.dry_run:
         click.echo("\n".join(texts.values()), nl=False)
         return Exit.FINE
@@ -176,11 +182,10 @@ def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOpti
 
 def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str]) -> int:
     """Follow an earlier submission, or resubmit its unfinished jobs; return the exit code."""
-    from collbench.slurm import client
-    from collbench.slurm.submission import reopen
-    from collbench.slurm.submit import by_job, check_scripts, options_of, unfinished
+    from collbench.jobs.submission import reopen
+    from collbench.jobs.submit import cancel, check_scripts, unfinished
 
-    if not steps.output or not (steps.wait or steps.resume):
+    if not steps.output or not (steps.wait or steps.resume or steps.cancel):
         raise UsageError(
             "--profile is missing; give submit --profile NAME --nodes 2,4, or continue with submit --resume -o FILE."
         )
@@ -189,18 +194,33 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
             "a submission keeps its options; only --resume takes new ones: --time, --account, --qos, --partition."
         )
     submission = reopen(steps.output)
+    if steps.cancel:
+        click.echo(
+            f"cancelled: {', '.join(cancel(submission)) or 'nothing, since no job is pending or running'}", err=True
+        )
+        return Exit.FINE
     if not steps.resume:
         return _follow_known(submission)
     check_scripts(submission)
     submission = submission.with_directives(asked)
     todo = unfinished(submission)
     if steps.dry_run:
-        for job, parts in by_job(todo):
-            click.echo(f"sbatch {shlex.join([*options_of(job, parts), submission.script(job).name])}")
+        _show(submission, todo)
         return Exit.FINE
-    if client.is_available() and not todo:
+    if submission.system.is_available() and not todo:
         click.echo("Nothing to resubmit: every part is complete, or its job is pending or running.", err=True)
     return _submit_and_follow(submission, todo, steps.wait)
+
+
+def _show(submission: Submission, todo: Sequence[Part]) -> None:
+    """Print the commands that would submit these parts."""
+    from collbench.jobs.submit import before, groups, options_of
+
+    after = before(submission)
+    for job, parts in groups(submission, todo):
+        words = [*options_of(submission, job, parts, after), submission.script(job).name]
+        click.echo(f"{submission.system.SUBMIT} {shlex.join(words)}")
+        after = ["PREVIOUS"]
 
 
 def _follow_known(submission: Submission) -> int:
@@ -212,14 +232,13 @@ def _follow_known(submission: Submission) -> int:
 
 
 def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool) -> int:
-    from collbench.slurm import client
-    from collbench.slurm.submit import submit as submit_parts
+    from collbench.jobs.submit import submit as submit_parts
 
-    if not client.is_available():
-        names = " ".join(submission.script(job).name for job in submission.jobs)
+    system = submission.system
+    if not system.is_available():
         click.echo(
-            f"sbatch was not found here. The scripts are in {submission.folder}; on the cluster, run in that folder: "
-            f"for job in {names}; do sbatch $job; done; once the first job has started, run: "
+            f"{system.SUBMIT} was not found here. The scripts are in {submission.folder}; on the cluster, run in that "
+            f"folder: {system.by_hand(submission.jobs)}; once the first job has started, run: "
             f"collbench submit --wait -o {submission.path}",
             err=True,
         )
@@ -238,8 +257,8 @@ def _submit_and_follow(submission: Submission, todo: Sequence[Part], wait: bool)
 
 def _follow(submission: Submission, refusals: Refusals) -> int:
     """Follow all jobs until they end, and print their rows; return the exit code."""
+    from collbench.jobs.submit import follow
     from collbench.results.files import sidecar_path
-    from collbench.slurm.submit import follow
     from collbench.views import links, summary
 
     try:

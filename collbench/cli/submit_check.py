@@ -1,4 +1,4 @@
-"""Checks as Slurm jobs: the options of ``submit --check``, and the judgement of each allocation."""
+"""Checks as jobs: the options of ``submit --check``, and the judgement of each allocation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collbench.batch.job import Shape, Work
 from collbench.cli import forms, params
 from collbench.cli.check import check, gate_of
 from collbench.cli.check_options import fixed_words, rule, sides, target
@@ -14,11 +15,10 @@ from collbench.cli.sweep import kinds, sizes
 from collbench.errors import Exit, UsageError
 from collbench.printer.forms import Form
 from collbench.printer.plain import plain_page
-from collbench.slurm.scripts import Shape, Work
 
 if TYPE_CHECKING:
     from collbench.check.gate import Gate
-    from collbench.slurm.submission import Part, Submission
+    from collbench.jobs.submission import Part, Submission
 
 GRAVEST_FIRST = (
     Exit.USAGE, Exit.TIMEOUT, Exit.WRONG, Exit.REGRESSION, Exit.NO_VERDICT, Exit.FAILED, Exit.FINE,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from collbench import registry
-from collbench.doctor import limits, traps
+from collbench.doctor import companions, limits, plugin, traps
 from collbench.doctor.findings import Finding, bad, fine, note, show
 from collbench.errors import UsageError
-from collbench.host import fabric, multicast, probes
+from collbench.host import fabric, multicast, nccl_plugin, probes
 from collbench.host.environment import machine, versions
 from collbench.host.gpus import gpu_count
 from collbench.host.limits import limits_of
@@ -39,7 +38,12 @@ def _local_ranks() -> int:
     launch = launcher.detect(os.environ)
     if launch is None or launch.size is None:
         return ranks_to_start(Topology())
-    return -(-launch.size // (traps.nodes_of(os.environ) or 1))
+    return -(-launch.size // (_nodes() or 1))
+
+
+def _nodes() -> int | None:
+    """Number of nodes of this job, None outside one."""
+    return traps.nodes_of(os.environ) or probes.pbs_nodes(os.environ)
 
 
 def _mpi() -> tuple[Finding, str]:
@@ -59,7 +63,7 @@ def _mpi() -> tuple[Finding, str]:
 
 def _wheel(network: str) -> Finding:
     found = versions()
-    return traps.wheel([name for name in WHEELS if name in found], os.environ, traps.nodes_of(os.environ), network)
+    return traps.wheel([name for name in WHEELS if name in found], os.environ, _nodes(), network)
 
 
 def _ranks(vendor: str, network: str, host: Host) -> list[Finding]:
@@ -69,11 +73,13 @@ def _ranks(vendor: str, network: str, host: Host) -> list[Finding]:
         return [fine("launcher", "none; collbench starts its own ranks")]
     if not vendor:
         return []
-    found = [each for each in [traps.mpi_plugin(os.environ, vendor)] if each]
+    asked = traps.mpi_plugin(os.environ, vendor), companions.gpu_support(os.environ, vendor, probes.loaded())
+    found = [each for each in asked if each]
     if launch.rank == 0:
         for each in found:
             if each.cure:  # printed now, since starting MPI may end this process
-                print(f"collbench: srun --mpi={each.found}; try {each.cure}", file=sys.stderr, flush=True)
+                words = f"srun --mpi={each.found}" if each is asked[0] else each.found
+                print(f"collbench: {words}; try {each.cure}", file=sys.stderr, flush=True)
     from collbench.doctor import ranks
 
     return found + ranks.examine(launch, vendor, network, host)
@@ -141,24 +147,31 @@ def _multicast(variables: Mapping[str, str]) -> Finding | None:
     return traps.multicast(off) if off and multicast.supported(0) else None
 
 
-def _nccl_wheel() -> str:
-    """The folder of pip's NCCL, which takes precedence over any other; "" if it is not installed."""
-    found = importlib.util.find_spec("nvidia.nccl") if importlib.util.find_spec("nvidia") else None
-    return str(next(iter(found.submodule_search_locations or ()), "")) if found else ""
+def _plugin(network: str, node: Node) -> list[Finding | None]:
+    """What NCCL opens on this host, and the settings of libfabric that do not suit it."""
+    found = nccl_plugin.find(os.environ) if gpu_count() else None
+    opened = bool(found and found.opened)
+    return [
+        plugin.finding(found, network, _nodes()),
+        companions.memhooks(os.environ, opened),
+        companions.alt_read(os.environ, node),
+    ]
 
 
 def examine() -> list[Finding]:
     """All findings, in the order in which a sweep would meet them; under a launcher, every rank returns rank 0's."""
     network, node, reaches = fabric.network(), probes.node(os.environ), probes.reaches()
+    libraries = traps.fabric_libraries(network, probes.fabric_libraries(network))
     mpi, vendor = _mpi()
     narrow = limits.findings(limits_of(_local_ranks()))
     soft: list[Any] = [
+        libraries,
         traps.root(os.environ, vendor, os.getuid()) if launcher.detect(os.environ) is None else None,
         traps.locked(node, network),
         _logging(os.environ),
         _multicast(os.environ),
         _gpu_compiler(),
-        traps.nccl_plugin(_nccl_wheel(), network, probes.nccl_plugins(os.environ), os.environ) if gpu_count() else None,
+        *_plugin(network, node),
     ]
     return [
         _machine(), *narrow, mpi, _wheel(network), *_container(node), _nics(node, network),

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 from mpi4py import MPI
 
-from collbench.doctor import traps
+from collbench.doctor import companions, places, settings, traps
 from collbench.doctor.findings import Finding, bad, fine, note, show
-from collbench.host import probes
+from collbench.doctor.places import Seat
+from collbench.host import numa, probes
 from collbench.host.environment import loaded_libraries
 from collbench.host.gpus import gpu_missing
 from collbench.host.probes import Host, Process
+from collbench.host.settings import conflicts, given
 from collbench.host.transports import UNKNOWN, merged
 from collbench.printer.forms import Form
 from collbench.ranks.watchdog import AtEnd, Watchdog
@@ -74,13 +76,20 @@ def _together(everyone: World, network: str, host: Host) -> list[Finding]:
     ranks: list[Process] = everyone.comm.allgather(probes.process(os.environ, mpi_facts()))
     gathered: list[Host | None] = everyone.comm.allgather(host if everyone.local_rank == 0 else None)
     hosts = [each for each in gathered if each is not None]
-    soft = [traps.lab(ranks), traps.hidden_gpus(ranks)]
+    nodes = [node for node, _ in hosts]
+    soft = [
+        traps.lab(ranks), traps.hidden_gpus(ranks), settings.disagreement(conflicts(os.environ)),
+        companions.too_late(ranks, network), companions.ll128(nodes, os.environ, network), places.unlike_gpus(nodes),
+    ]  # fmt: skip
     if gpu_missing() is None:
         soft.append(traps.bootstrap(host[0], len(hosts), os.environ))
     for node, reaches in hosts[1:]:  # examine() has checked the host of rank 0
         soft += [traps.locked(node, network), *traps.fabric_reach(reaches, node), traps.clocks([node])]
+        soft.append(companions.alt_read(os.environ, node))
     wrong = [finding for finding in soft if finding and finding.cure]
-    return [traps.node_map(ranks), traps.agreement(ranks), traps.cores(ranks), *wrong]
+    arrived = settings.arrival(ranks, given(os.environ))
+    found = [traps.node_map(ranks), traps.agreement(ranks), traps.cores(ranks), *([arrived] if arrived else [])]
+    return [*found, *wrong]
 
 
 class _Trial:
@@ -124,16 +133,24 @@ def _try_libraries(everyone: World, network: str, trial: _Trial) -> list[Finding
     device = trial("opening the GPUs", lambda: open_device("gpu", everyone))
     if isinstance(device, str):
         return [bad("GPU of each rank", device, "check nvidia-smi and CUDA_VISIBLE_DEVICES")]
-    places = everyone.comm.allgather((everyone.hosts[everyone.rank], device.facts()["pci"]))
-    shared = traps.shared_gpu(places)
+    seats = everyone.comm.allgather(_seat(everyone, device.facts()["pci"]))
+    shared = traps.shared_gpu([(seat.host, seat.pci) for seat in seats])
     if shared:
         return [shared]
-    found, took = [], {}
+    far, took = places.far_cores(seats), dict[str, str]()
+    found = [far] if far else []
     for name, probe in (("NCCL", _nccl), ("NVSHMEM", _nvshmem)):
         finding, took[name] = _open(name, probe, everyone, device, trial)
         found.append(finding)
     machines = len(set(everyone.comm.allgather(probes.machine())))
     return [*found, *_judge(took, network, len(set(everyone.hosts)), machines)]
+
+
+def _seat(everyone: World, pci: str) -> Seat:
+    """Where this rank runs, and what is near its GPU."""
+    cores = frozenset(os.sched_getaffinity(0))
+    host = everyone.hosts[everyone.rank]
+    return Seat(everyone.rank, host, cores, pci, numa.near_cores(pci), numa.near_nics(pci))
 
 
 def _open(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from collbench.doctor.findings import Finding, bad, fine, note
-from collbench.host.probes import Node, Process, Reach
+from collbench.host.probes import FABRIC_LIBRARIES, Node, Process, Reach
 from collbench.host.transports import families
 from collbench.ranks.launcher import Launcher, split_up
 from collbench.tables import counted
@@ -55,7 +55,7 @@ def wheel(wheels: Sequence[str], variables: Mapping[str, str], nodes: int | None
     one node that is only a note. ``nodes`` is None while unknown."""
     if not wheels:
         return fine("MPI wheel", "none")
-    if "SLURM_JOB_ID" not in variables and "LOADEDMODULES" not in variables:
+    if not {"SLURM_JOB_ID", "PBS_JOBID", "LOADEDMODULES"} & variables.keys():
         return fine("MPI wheel", wheels[0])
     words = f"the {wheels[0]} wheel hides this cluster's MPI"
     cure = f"pip uninstall {wheels[0]}; mpi4py then loads the cluster's MPI, without a rebuild"
@@ -111,6 +111,23 @@ def _reach(reach: Reach, host: str, container: str | None) -> Finding | None:
             reach.name, f"{reach.soname} does not load{inside} on {host}: libraries that need it use TCP", where
         )
     return None
+
+
+def fabric_libraries(network: str, loads: Mapping[str, bool]) -> Finding | None:
+    """Which libraries of the fabric this process finds and which not, in a container those of the image and of what its
+    runtime brings in; None without such a fabric. ``loads``: of ``probes.fabric_libraries``."""
+    if not loads:
+        return None
+    sides = {state: [name for name, does in loads.items() if does is wanted]
+             for state, wanted in (("found", True), ("not found", False))}  # fmt: skip
+    words = "; ".join(f"{', '.join(names)} {state}" for state, names in sides.items() if names)
+    if not set(sides["not found"]) & set(FABRIC_LIBRARIES[network][0]):
+        return fine("fabric libraries", words)
+    cure = (
+        "load the module that has them; in a container, let its runtime bring the host's (hook cxi at CSCS, --module "
+        "of shifter, --nccl of podman-hpc, --bind of apptainer), or install them in the image"
+    )
+    return note("fabric libraries", f"{words}: libraries that need them use TCP", cure)
 
 
 def node_map(ranks: Sequence[Process]) -> Finding:
@@ -172,13 +189,20 @@ def _hosts_of(ranks: Sequence[Process]) -> str:
 
 
 def hidden_gpus(ranks: Sequence[Process]) -> Finding | None:
-    """Ranks of one host that see one GPU each: libraries may then miss the direct path between GPUs."""
+    """Ranks of one host that see one GPU each: libraries may then miss the direct path between GPUs, and JSC names it
+    as not supported for NVSHMEM (FZJ-JSC/tutorial-multi-gpu of 2025-12, 08-H_NCCL_NVSHMEM)."""
     hosts = Counter(rank.host for rank in ranks)
     alone = [rank for rank in ranks if rank.gpus == 1 and rank.visible is not None and hosts[rank.host] > 1]
     if not alone:
         return None
-    words = f"ranks on {alone[0].host} see one each (CUDA_VISIBLE_DEVICES={alone[0].visible}): p2p may be unavailable"
-    cure = "srun --gpus-per-node=N, or --gpu-bind=none, not --gpus-per-task; collbench assigns a GPU to each rank"
+    words = (
+        f"ranks on {alone[0].host} see one each (CUDA_VISIBLE_DEVICES={alone[0].visible}): p2p may be unavailable, and "
+        "NVSHMEM needs all"
+    )
+    cure = (
+        "srun --gpus-per-node=N, or --gpu-bind=none, not --gpus-per-task; where the site hides them by itself (JSC), "
+        "export CUDA_VISIBLE_DEVICES=0,1,2,3 before srun; collbench assigns a GPU to each rank"
+    )
     return note("visible GPUs", words, cure)
 
 
@@ -208,18 +232,6 @@ def multicast(off: Mapping[str, str]) -> Finding | None:
     names = " ".join(setting.split("=")[0] for setting in off.values())
     words = f"the GPUs have NVLink multicast, but {' and '.join(off.values())} keeps libraries from what may be faster"
     return note("multicast", words, f"unset {names}, unless your site has set it for a reason")
-
-
-def nccl_plugin(wheel: str, network: str, plugins: Collection[str], variables: Mapping[str, str]) -> Finding | None:
-    """NCCL on Slingshot without its network plugin. ``wheel``: the folder of pip's NCCL, or ""; ``plugins``: the files
-    named libnccl-net* that the loader would find."""
-    if network != "slingshot" or plugins or "NCCL_NET_PLUGIN" in variables:
-        return None
-    whose = "pip's NCCL, which hides the site's," if wheel else "the site's NCCL"
-    cure = (
-        "load the site's module with aws-ofi-nccl (libnccl-net*.so on LD_LIBRARY_PATH), or name it in NCCL_NET_PLUGIN"
-    )
-    return note("NCCL on Slingshot", f"{whose} finds no libfabric plugin and would use TCP sockets", cure)
 
 
 def bootstrap(node: Node, hosts: int, variables: Mapping[str, str]) -> Finding | None:

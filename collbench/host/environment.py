@@ -29,12 +29,16 @@ _PREFIXES = (
 _NAMES = frozenset({
     "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_MAX_CONNECTIONS", "CUDA_MODULE_LOADING", "OMP_NUM_THREADS", "LOADEDMODULES",
     "MPI4PY_LIBMPI", "SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION", "SLURM_NNODES", "SLURM_NTASKS",
-    "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
+    "SLURM_CPU_BIND", "SLURM_MPI_TYPE", "PBS_JOBID", "PBS_QUEUE", "TORCH_SYMM_MEM_DISABLE_MULTICAST",
 })  # fmt: skip
 SETTINGS = ", ".join(f"{prefix}*" for prefix in _PREFIXES) + " and some others, such as CUDA_VISIBLE_DEVICES"
 # Launchers' internal variables: addresses, process ids and one-time keys, different in every run.
 CHILD = "COLLBENCH_CHILD"  # set for ranks that collbench starts: the process that starts them, and its variables
-_INTERNAL = ("OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", CHILD)
+# What a job's script notes (collbench/host/settings.py) holds values of other variables.
+_INTERNAL = (
+    "OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_initial_wdir", "OMPI_MCA_plm", CHILD, "COLLBENCH_CONFLICTS",
+    "COLLBENCH_GIVEN",
+)  # fmt: skip
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASS|CRED|AUTH|COOKIE", re.IGNORECASE)
 
 

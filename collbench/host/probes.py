@@ -8,7 +8,7 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,9 @@ from typing import Any
 
 from collbench.host import procfs
 from collbench.host.gpus import gpu_count
+from collbench.host.maps import MAPS, mapped_files
 from collbench.host.procfs import ROOT
+from collbench.host.settings import seen
 
 SYS = Path("/sys/class")
 # Bits of nvmlDeviceGetCurrentClocksEventReasons (nvml.h) that lower the clocks under load.
@@ -24,6 +26,14 @@ THROTTLES = {
     0x08: "hardware slowdown", 0x20: "software thermal slowdown", 0x40: "hardware thermal slowdown",
     0x80: "power brake", 0x04: "software power cap",
 }  # fmt: skip
+# What an MPI loads for its network, and Cray MPICH for the memory of NVIDIA's GPUs.
+LIBRARIES = ("libfabric.so", "libmpi_gtl_cuda.so")
+# What is loaded to use a fabric, by network: what it takes, then what makes it faster. An image may have a libfabric of
+# its own that loads, but without the library of Slingshot's adapter, and then knows TCP alone.
+FABRIC_LIBRARIES = {
+    "slingshot": (("libfabric.so.1", "libcxi.so.1"), ("libgdrapi.so.2",)),
+    "infiniband": (("libibverbs.so.1", "libmlx5.so.1"), ("libgdrapi.so.2",)),
+}
 _CONTAINERS = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "SHIFTER_RUNTIME")
 _CONTAINER_FILES = (".dockerenv", "run/.containerenv")
 
@@ -66,7 +76,7 @@ class Reach:
 @dataclass(frozen=True)
 class Node:
     """A host. ``locked_bytes`` is how much memory a process may lock, None if unlimited; ``container`` identifies the
-    container of this process, if any."""
+    container of this process, if any; ``rendezvous_get`` is the property of Slingshot's driver."""
 
     host: str
     cores: int
@@ -75,6 +85,7 @@ class Node:
     interfaces: tuple[str, ...]
     locked_bytes: int | None
     container: str | None
+    rendezvous_get: bool | None = None
 
 
 Host = tuple[Node, tuple[Reach, ...]]
@@ -83,7 +94,8 @@ Host = tuple[Node, tuple[Reach, ...]]
 @dataclass(frozen=True)
 class Process:
     """A rank: its host, the result of ``world.mpi_facts``, the cores it may run on, and the GPUs it may use;
-    ``machine`` is the same on hosts that share a kernel."""
+    ``machine`` is the same on hosts that share a kernel. ``settings``: its variables of communication libraries;
+    ``loaded``: which of LIBRARIES it has loaded."""
 
     host: str
     mpi: Mapping[str, Any]
@@ -91,6 +103,8 @@ class Process:
     gpus: int
     visible: str | None
     machine: str
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    loaded: frozenset[str] = frozenset()
 
 
 def nics(sys_class: Path = SYS) -> tuple[Nic, ...]:
@@ -123,6 +137,24 @@ def _loads(library: str) -> bool:
     return False
 
 
+def _load_in_turn(libraries: Sequence[str]) -> dict[str, bool]:
+    """Whether each of these loads after those before it, which may bring it along from a folder of their own."""
+    program = (
+        "import ctypes, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: ctypes.CDLL(name)\n"
+        "    except OSError: continue\n"
+        "    print(name, flush=True)"
+    )
+    found: list[str] = []
+    if libraries:
+        with suppress(OSError, subprocess.SubprocessError):
+            command = [sys.executable, "-P", "-c", program, *libraries]
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+            found = ran.stdout.splitlines()
+    return {name: name in found for name in libraries}
+
+
 def reaches(sys_class: Path = SYS, root: Path = ROOT) -> tuple[Reach, ...]:
     """Whether this process can use each fabric of this host. Starts processes: call it before MPI_Init."""
     kinds = (
@@ -136,16 +168,33 @@ def reaches(sys_class: Path = SYS, root: Path = ROOT) -> tuple[Reach, ...]:
     )
 
 
+def fabric_libraries(network: str) -> dict[str, bool]:
+    """Whether each library for a network (as in ``fabric.network``) loads in this process; {} for one that has no
+    libraries of its own. Starts processes: call it before MPI_Init."""
+    needed, faster = FABRIC_LIBRARIES.get(network, ((), ()))
+    return _load_in_turn((*needed, *faster))
+
+
 def container(variables: Mapping[str, str], root: Path = ROOT) -> str | None:
     """The variable or file by which a container runtime marks this process; None outside a container."""
     by_variable = next((name for name in _CONTAINERS if variables.get(name)), None)
     return by_variable or next((f"/{name}" for name in _CONTAINER_FILES if (root / name).exists()), None)
 
 
-def nccl_plugins(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Network plugins that NCCL would find by LD_LIBRARY_PATH."""
-    folders = [Path(folder) for folder in variables.get("LD_LIBRARY_PATH", "").split(":") if folder]
-    return tuple(str(path) for folder in folders for path in sorted(folder.glob("libnccl-net*.so*")))
+def rendezvous_get(sys_class: Path = SYS) -> bool | None:
+    """Whether a Slingshot adapter of this host gets messages by rendezvous in hardware, which Slurm's and PBS's option
+    disable_rdzv_get switches off for a job; None without such an adapter."""
+    found = [procfs.text(path) for path in sorted(sys_class.glob("cxi/*/device/properties/rdzv_get_en"))]
+    return any(text != "0" for text in found) if found else None
+
+
+def pbs_nodes(variables: Mapping[str, str]) -> int | None:
+    """Number of nodes of the PBS job that this process belongs to, from its list, which has a line per process; None
+    outside PBS, and on nodes that do not have the list."""
+    try:
+        return len(set(Path(variables["PBS_NODEFILE"]).read_text(encoding="utf-8").split()))
+    except (KeyError, OSError):
+        return None
 
 
 def locked_bytes() -> int | None:
@@ -205,6 +254,7 @@ def node(variables: Mapping[str, str]) -> Node:
         interfaces=interfaces(),
         locked_bytes=locked_bytes(),
         container=container(variables),
+        rendezvous_get=rendezvous_get(),
     )
 
 
@@ -216,7 +266,14 @@ def plain(node: Node) -> dict[str, Any]:
 def process(variables: Mapping[str, str], mpi: Mapping[str, Any]) -> Process:
     """This process; ``mpi`` is the result of ``world.mpi_facts``."""
     cores = tuple(sorted(os.sched_getaffinity(0)))
-    return Process(platform.node(), mpi, cores, gpu_count(), variables.get("CUDA_VISIBLE_DEVICES"), machine())
+    visible = variables.get("CUDA_VISIBLE_DEVICES")
+    return Process(platform.node(), mpi, cores, gpu_count(), visible, machine(), seen(variables), loaded())
+
+
+def loaded(maps: Path = MAPS) -> frozenset[str]:
+    """Which of LIBRARIES this process has loaded."""
+    files = [Path(path).name for path in mapped_files(maps)]
+    return frozenset(name for name in LIBRARIES if any(file.startswith(name) for file in files))
 
 
 def machine(root: Path = ROOT) -> str:

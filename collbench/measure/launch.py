@@ -19,6 +19,7 @@ from collbench.errors import CANNOT_WRITE, Exit, OutputError, UsageError
 from collbench.host import fabric
 from collbench.host.load import crowding
 from collbench.host.multicast import unused_by
+from collbench.host.settings import conflicts
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure import conditions, sidecar
 from collbench.measure.continuing import RefusedError, check_options, read_launches, refuse, worlds_of
@@ -247,7 +248,8 @@ def _row_maker(planned: PlannedLaunch, everyone: World, finished: tuple[Record, 
     names = {kind: device.name for kind, device in planned.devices.items()}
     run_id = finished[0].run_id if finished else everyone.bcast(new_run_id())
     unused = everyone.bcast(unused_by(planned.entry["ranks"] if planned.entry else ()))
-    return RowMaker(run_id, planned.number, names, fabric_of, everyone.hosts, unused)
+    disputed = everyone.bcast(tuple(each.name for each in conflicts(os.environ)))
+    return RowMaker(run_id, planned.number, names, fabric_of, everyone.hosts, unused, disputed)
 
 
 def new_run_id() -> str:

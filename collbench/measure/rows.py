@@ -36,7 +36,8 @@ class Row:
 class RowMaker:
     """Makes the rows of one launch. ``fabric`` returns the name of the interconnect of a layout for a kind of device;
     ``devices`` maps each kind to the name of its processor, ``hosts`` each rank of the launch to its host;
-    ``multicast_off`` are the libraries that were kept from NVLink multicast on GPUs that have it."""
+    ``multicast_off`` are the libraries that were kept from NVLink multicast on GPUs that have it; ``conflicts`` the
+    variables for which the job's profile and its environment had different values."""
 
     run_id: str
     launch: int
@@ -44,6 +45,7 @@ class RowMaker:
     fabric: Callable[[str, Layout], str]
     hosts: tuple[str, ...]
     multicast_off: frozenset[str] = frozenset()
+    conflicts: tuple[str, ...] = ()
 
     def _blank(self, case: Case, status: str, reason: str) -> Record:
         problem = case.problem
@@ -107,6 +109,7 @@ class RowMaker:
             **({"late": str(track.late)} if track.late else {}),
             **own,
             **({"multicast": "off"} if self._lacks_multicast(case.backend, own) else {}),
+            **({"conflicts": "+".join(self.conflicts)} if self.conflicts else {}),
         }
         record = replace(
             self._blank(case, "ok", "; ".join(remark for remark in remarks if remark)),

@@ -15,6 +15,7 @@ from collbench.devices.device import Device
 from collbench.host import probes
 from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
 from collbench.host.git import git_revision
+from collbench.host.settings import conflicts
 from collbench.host.version import version
 from collbench.kernels import files as kernel_files
 from collbench.measure.request import SweepRequest
@@ -56,6 +57,7 @@ def launch_facts(argv: list[str], **parts: Any) -> dict[str, Any]:
         "versions": versions(),
         "machine": machine(),
         "variables": allowed_variables(os.environ),
+        **({"conflicts": [asdict(each) for each in found]} if (found := conflicts(os.environ)) else {}),
     }
 
 

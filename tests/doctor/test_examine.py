@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +13,10 @@ from running import Mpi
 from collbench import registry
 from collbench.doctor import examine
 from collbench.doctor.findings import Finding
-from collbench.host import multicast, probes
+from collbench.host import multicast, nccl_plugin, probes
 from collbench.kernels import nvrtc
+from collbench.ranks import launcher
+from collbench.ranks.launcher import Launcher
 
 
 def found(text: str) -> dict[str, dict[str, Any]]:
@@ -29,8 +32,9 @@ def test_a_wrong_plugin_is_reported_before_mpi_is_started(mpich: Mpi) -> None:
 
 
 def test_a_wheel_in_a_job_of_one_node_is_a_note(mpich: Mpi) -> None:
-    ran = mpich.run("doctor", "--json", SLURM_JOB_ID="7", SLURM_NNODES="1")
+    ran = mpich.run("doctor", "--json", SLURM_JOB_ID="7", SLURM_NNODES="1", FI_PROVIDER="cxi")
     assert (ran.code, found(ran.out)["MPI wheel"]["grade"]) == (0, "note")
+    assert "libcxi.so.1" in found(ran.out)["fabric libraries"]["found"], "found or not"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,40 @@ def test_a_backend_on_request_that_is_not_installed_is_nothing_bad(
     monkeypatch.setattr(registry, "find", lambda name: SimpleNamespace(missing=lambda: "not installed", **member))
     finding = examine._backend("peer")
     assert (finding.grade, finding.found) == (grade, "not installed")
+
+
+def test_what_nccl_opens_and_what_does_not_suit_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(examine, "gpu_count", lambda: 4)
+    opened = nccl_plugin.Plugin({}, (nccl_plugin.Attempt("libnccl-net.so", "Libfabric", ""),), ())
+    monkeypatch.setattr(nccl_plugin, "find", lambda variables: opened)
+    monkeypatch.setenv("FI_MR_CACHE_MONITOR", "memhooks")
+    monkeypatch.setenv("FI_CXI_RDZV_PROTO", "alt_read")
+    node = probes.Node("nid1", 64, (), (), (), None, None, rendezvous_get=True)
+    found = examine._plugin("slingshot", node)
+    assert [(each.what, each.grade) for each in found if each] == [
+        ("NCCL's plugin", "fine"), ("memory monitor", "note"), ("rendezvous", "note"),
+    ]  # fmt: skip
+    lost = nccl_plugin.Attempt("libnccl-net.so", "", "libnccl-net.so: cannot open shared object file")
+    monkeypatch.setattr(nccl_plugin, "find", lambda variables: nccl_plugin.Plugin({}, (lost,), ()))
+    (tmp_path / "nodes").write_text("a\nb\n")
+    monkeypatch.setenv("PBS_NODEFILE", str(tmp_path / "nodes"))
+    missing = examine._plugin("slingshot", node)[0]
+    assert (missing and missing.grade) == "bad", "the job has two nodes"
+    monkeypatch.setattr(examine, "gpu_count", lambda: 0)
+    assert [each.what for each in examine._plugin("slingshot", node) if each] == ["rendezvous"]
+
+
+def test_gpu_support_without_its_library_is_reported_before_mpi_is_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from collbench.doctor import ranks
+
+    monkeypatch.setenv("MPICH_GPU_SUPPORT_ENABLED", "1")
+    monkeypatch.setattr(launcher, "detect", lambda variables: Launcher("srun", 0, 2))
+    monkeypatch.setattr(ranks, "examine", lambda *_: [])
+    (found,) = examine._ranks("Cray MPICH", "slingshot", (probes.node({}), ()))
+    assert (found.what, found.grade) == ("GPU support of MPI", "bad")
+    assert capsys.readouterr().err.startswith("collbench: MPICH_GPU_SUPPORT_ENABLED=1, but libmpi_gtl_cuda.so is not")
 
 
 def test_gpus_are_listed_with_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,7 @@ def test_the_plugin_of_srun_fits_the_mpi(variables: dict[str, str], vendor: str,
         (["mpich"], {"SLURM_JOB_ID": "1"}, 2, "tcp", NOTE),
         (["mpich"], {"SLURM_JOB_ID": "1"}, 2, "slingshot", BAD),
         (["openmpi"], {"SLURM_JOB_ID": "1"}, 2, "infiniband", BAD),
+        (["mpich"], {"PBS_JOBID": "1.pbs1"}, 2, "slingshot", BAD),
         (["mpich"], {"LOADEDMODULES": "gcc"}, None, "slingshot", NOTE),
     ],
 )
@@ -131,6 +132,19 @@ def test_a_fabric_within_reach_is_no_finding() -> None:
     assert traps.fabric_reach([Reach("Slingshot", True, "libfabric.so.1", True)], NODE) == []
 
 
+def test_libraries_of_a_fabric_that_are_found_and_that_are_not() -> None:
+    image = {"libfabric.so.1": True, "libcxi.so.1": False, "libgdrapi.so.2": False}
+    found = traps.fabric_libraries("slingshot", image)
+    assert grade(found) == NOTE
+    assert "libfabric.so.1 found; libcxi.so.1, libgdrapi.so.2 not found" in str(found)
+    assert "hook cxi at CSCS" in str(found)
+    whole = traps.fabric_libraries("slingshot", {**image, "libcxi.so.1": True})
+    assert grade(whole) == FINE, "GDRCopy is for speed"
+    assert "libgdrapi.so.2 not found" in str(whole)
+    assert grade(traps.fabric_libraries("infiniband", {"libibverbs.so.1": False, "libmlx5.so.1": True})) == NOTE
+    assert traps.fabric_libraries("tcp", {}) is None
+
+
 def ranks(*hosts: str, **changes: Any) -> list[Process]:
     """A rank on each of these hosts, each with a core of its own, and the hosts machines of their own."""
     return [
@@ -179,6 +193,8 @@ def test_hosts_of_one_machine_are_a_lab() -> None:
 def test_ranks_of_a_host_that_see_one_gpu_each() -> None:
     alone = [replace(RANK, gpus=1, visible=str(index)) for index in range(2)]
     assert grade(traps.hidden_gpus(alone)) == NOTE
+    assert "NVSHMEM needs all" in str(traps.hidden_gpus(alone))
+    assert "export CUDA_VISIBLE_DEVICES=0,1,2,3 before srun" in str(traps.hidden_gpus(alone))
     renumbered = [replace(RANK, gpus=1, visible="0")] * 2  # as Slurm's control groups do it
     assert grade(traps.hidden_gpus(renumbered)) == NOTE
     assert traps.hidden_gpus([RANK, RANK]) is None
@@ -198,24 +214,6 @@ def test_gpus_whose_clocks_are_held_down() -> None:
     hot = replace(NODE, gpus=(GPU, replace(GPU, throttled="hardware slowdown")))
     assert "GPU 1 of nid1: hardware slowdown" in str(traps.clocks([NODE, hot]))
     assert grade(traps.clocks([hot])) == NOTE
-
-
-@pytest.mark.parametrize(
-    ("wheel", "network", "plugins", "variables", "expected"),
-    [
-        ("/venv/nvidia/nccl", "slingshot", (), {}, NOTE),
-        ("", "slingshot", (), {}, NOTE),
-        ("/venv/nvidia/nccl", "slingshot", ("/opt/ofi/libnccl-net.so",), {}, None),
-        ("/venv/nvidia/nccl", "slingshot", (), {"NCCL_NET_PLUGIN": "ofi"}, None),
-        ("/venv/nvidia/nccl", "infiniband", (), {}, None),
-    ],
-)
-def test_nccl_needs_a_plugin_on_slingshot(
-    wheel: str, network: str, plugins: tuple[str, ...], variables: dict[str, str], expected: str | None
-) -> None:
-    found = traps.nccl_plugin(wheel, network, plugins, variables)
-    assert grade(found) == expected
-    assert found is None or ("pip's" in found.found) == bool(wheel)
 
 
 def test_where_libraries_meet_on_slingshot() -> None:

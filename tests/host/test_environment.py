@@ -30,6 +30,8 @@ SECRETS = {
     "HOME": "planted-7",
     "MY_NCCL_DEBUG": "planted-8",
     "nccl_debug": "planted-9",
+    "COLLBENCH_GIVEN": "FI_Api_Key\tplanted-12",
+    "COLLBENCH_CONFLICTS": "FI_Api_Key\tplanted-13\tx\tkept",
     "OMPI_MCA_orte_hnp_uri": "planted-10",  # a launcher's own address, other in every run
     "COLLBENCH_CHILD": '{"variables": {"AWS_SECRET_ACCESS_KEY": "planted-11"}}',
 }
@@ -63,6 +65,14 @@ def test_no_secret_gets_into_the_sidecar(monkeypatch: pytest.MonkeyPatch) -> Non
     content = launch_facts(["sweep", "--sizes", "4K"])
     assert "planted" not in json.dumps(content)
     assert content["variables"].items() >= SETTINGS.items()
+
+
+def test_conflicts_of_profile_and_environment_are_in_the_sidecar(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "conflicts" not in launch_facts([])
+    monkeypatch.setenv("COLLBENCH_CONFLICTS", "NCCL_X\t0\t1\tkept")
+    content = launch_facts([])
+    assert content["conflicts"] == [{"name": "NCCL_X", "environment": "0", "profile": "1", "kept": True}]
+    assert "COLLBENCH_CONFLICTS" not in content["variables"]
 
 
 def test_versions_are_of_what_is_installed() -> None:

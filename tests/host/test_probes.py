@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from collbench.host import probes
 from collbench.host.probes import GpuState, Nic, Reach
+from collbench.kernels import host_compiler
 
 
 def put(path: Path, text: str = "") -> None:
@@ -66,6 +68,26 @@ def test_libraries_are_tried_out_for_real() -> None:
     assert not probes._loads("libnowhere.so.1")
 
 
+def test_libraries_of_a_fabric_are_tried_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = (("libc.so.6", "libnowhere.so.1"), ("libm.so.6",))
+    monkeypatch.setattr(probes, "FABRIC_LIBRARIES", {"slingshot": libraries})
+    assert probes.fabric_libraries("slingshot") == {"libc.so.6": True, "libnowhere.so.1": False, "libm.so.6": True}
+    assert probes.fabric_libraries("tcp") == {}
+
+
+def test_a_library_that_another_one_brings_along_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a libfabric that names the folder of its libcxi, which the loader would not search by itself."""
+    build = (*(host_compiler.compiler() or ()), "-shared", "-fPIC", "-x", "c++", "/dev/null")
+    adapter, fabric = tmp_path / "libadapter-of-test.so.1", tmp_path / "libfabric-of-test.so.1"
+    subprocess.run([*build, f"-Wl,-soname,{adapter.name}", "-o", str(adapter)], check=True)
+    brought = ("-Wl,--no-as-needed", f"-Wl,-rpath,{tmp_path}", "-x", "none", str(adapter))
+    subprocess.run([*build, *brought, "-o", str(fabric)], check=True)
+    monkeypatch.setattr(probes, "FABRIC_LIBRARIES", {"slingshot": ((adapter.name,), ())})
+    assert probes.fabric_libraries("slingshot") == {adapter.name: False}
+    monkeypatch.setattr(probes, "FABRIC_LIBRARIES", {"slingshot": ((str(fabric), adapter.name), ())})
+    assert probes.fabric_libraries("slingshot") == {str(fabric): True, adapter.name: True}
+
+
 def test_containers_leave_a_variable_or_a_file(tmp_path: Path) -> None:
     assert probes.container({}, tmp_path) is None
     put(tmp_path / "run/.containerenv")
@@ -81,10 +103,22 @@ def test_locked_memory_is_in_bytes_or_any_amount(
     assert probes.locked_bytes() == found
 
 
-def test_plugins_of_nccl_are_looked_for_where_the_loader_looks(tmp_path: Path) -> None:
-    put(tmp_path / "libnccl-net.so")
-    assert probes.nccl_plugins({"LD_LIBRARY_PATH": f"/nowhere::{tmp_path}"}) == (f"{tmp_path}/libnccl-net.so",)
-    assert probes.nccl_plugins({}) == ()
+@pytest.mark.parametrize(
+    ("values", "found"), [((), None), (("1\n", "1\n"), True), (("0\n",), False), (("0", "1"), True)]
+)
+def test_the_rendezvous_of_slingshots_driver(tmp_path: Path, values: tuple[str, ...], found: bool | None) -> None:
+    for number, value in enumerate(values):
+        put(tmp_path / f"cxi/cxi{number}/device/properties/rdzv_get_en", value)
+    assert probes.rendezvous_get(tmp_path) == found
+
+
+def test_a_process_tells_which_libraries_of_an_mpi_it_has(tmp_path: Path) -> None:
+    lines = [
+        f"7f0-7f1 r-xp 0 00:00 1 {path}" for path in ("/opt/libfabric.so.1.2", "/usr/libmpi.so", "/x/libmpi_gtl.so")
+    ]
+    put(tmp_path / "maps", "\n".join(lines))
+    assert probes.loaded(tmp_path / "maps") == {"libfabric.so"}
+    assert probes.process({"NCCL_NET": "x", "HOME": "y"}, {}).settings == {"NCCL_NET": "x"}
 
 
 class NvmlError(Exception):
@@ -147,3 +181,10 @@ def test_a_machine_is_told_by_its_boot_and_without_one_by_its_name(tmp_path: Pat
 def test_this_host_is_json() -> None:
     there = json.loads(json.dumps(probes.plain(probes.node({}))))
     assert there["host"] == probes.process({}, {}).host
+
+
+def test_nodes_of_a_pbs_job_are_counted_once_each(tmp_path: Path) -> None:
+    put(tmp_path / "nodes", "x3006\nx3006\nx3007\nx3007\n")
+    assert probes.pbs_nodes({"PBS_NODEFILE": f"{tmp_path}/nodes"}) == 2
+    assert probes.pbs_nodes({"PBS_NODEFILE": f"{tmp_path}/elsewhere"}) is None
+    assert probes.pbs_nodes({}) is None

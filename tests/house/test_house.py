@@ -21,14 +21,14 @@ PACKAGE = Path(collbench.__file__).parent
 # Packages and single modules, from the ground up.
 FLOORS = (
     "errors", "tables", "printer", "plan", "llm", "host", "ranks", "results", "foreign", "views", "tune", "check",
-    "fit", "predict", "devices", "kernels", "backends", "registry", "proof", "slurm", "doctor", "verify", "measure",
-    "replay", "report", "cli", "__main__",
+    "fit", "predict", "devices", "kernels", "backends", "registry", "proof", "batch", "jobs", "doctor", "verify",
+    "measure", "replay", "report", "cli", "__main__",
 )  # fmt: skip
 # Modules that are imported only where a GPU or MPI is; no other module of a pure package loads them on import.
 BEYOND_THE_WALL = {"kernels.gpu_communicator", "kernels.cpu_communicator"}
 PURE = (
     "errors", "tables", "printer", "plan", "llm", "host", "results", "foreign", "views", "tune", "check", "fit",
-    "predict", "kernels", "slurm", "backends", "registry", "report",
+    "predict", "kernels", "jobs", "backends", "registry", "report",
 )  # fmt: skip
 WALL = ("mpi4py.MPI", "cupy", "cuda", "nccl", "nvshmem", "pynvml", "torch", "flashinfer")
 
@@ -137,7 +137,7 @@ print(json.dumps([name for name in sys.modules if name.startswith("collbench.cli
 for command in (["sweep"], ["fit"], ["llm", "steps"], ["llm", "predict"], ["llm", "replay"]):
     cli.main([*command, "--help"], standalone_mode=False)
     if command == ["sweep"]:
-        others = ("collbench.cli.check", "collbench.llm", "collbench.slurm", "collbench.verify")
+        others = ("collbench.cli.check", "collbench.llm", "collbench.jobs", "collbench.verify")
         print(json.dumps([name for name in others if name in sys.modules]))
 print(json.dumps([name for name in ("numpy", "matplotlib", "pandas", "ml_dtypes") if name in sys.modules]))
 """

@@ -54,6 +54,11 @@ def test_a_row_says_that_its_library_was_kept_from_multicast() -> None:
     assert "multicast" not in row("nccl", own={"transport": "nvls"}, multicast_off=off).params
 
 
+def test_a_row_names_the_settings_in_which_profile_and_environment_disagreed() -> None:
+    assert row("nccl", conflicts=("FI_PROVIDER", "NCCL_NET")).param["conflicts"] == "FI_PROVIDER+NCCL_NET"
+    assert "conflicts" not in row("nccl").params
+
+
 def test_a_row_of_late_ranks_has_both_latencies_and_nothing_that_is_of_ranks_together() -> None:
     together, late = row("mpi", (1e-6, 3e-6)), row("mpi", (1e-6, 3e-6), skew=Skew(20_000, 1))
     assert (together.skew, together.first_us_median) == ("", None)

@@ -110,12 +110,14 @@ def test_modes_hot_and_cold(mpich: Mpi) -> None:
 
 
 def test_it_starts_its_own_ranks(mpi: Mpi) -> None:
-    ran = mpi.run("sweep", "--sizes", "4K", "--backend", "mpi", *QUICK)
+    noted = "NCCL_X\t0\t1\tkept"  # by a job's script
+    ran = mpi.run("sweep", "--sizes", "4K", "--backend", "mpi", *QUICK, COLLBENCH_CONFLICTS=noted)
     assert ran.code == 0, ran.err
-    assert {row.ranks for row in mpi.rows()} == {4}
+    assert {(row.ranks, row.param["conflicts"]) for row in mpi.rows()} == {(4, "NCCL_X")}
     (launch,) = json.loads((mpi.folder / "r.json").read_text())["launches"]
     assert {"mpich": "MPICH", "openmpi": "Open MPI"}[mpi.name] in launch["mpi"]["library"]
     assert [rank["rank"] for rank in launch["ranks"]] == [0, 1, 2, 3]
+    assert [each["name"] for each in launch["conflicts"]] == ["NCCL_X"]
 
 
 def test_all_that_can_run_here_is_timed_by_default(mpich: Mpi) -> None:

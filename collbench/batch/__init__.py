@@ -1,0 +1,1 @@
+"""Batch systems behind one protocol: Slurm and PBS Pro, each a module; loads neither MPI nor CUDA."""

@@ -1,1 +1,0 @@
-"""Sweeps as Slurm jobs: profiles, job scripts, submission, monitoring and gathering; loads neither MPI nor CUDA."""
