@@ -106,7 +106,7 @@ def _repeatable(argv: Sequence[str]) -> list[str]:
 
 def on_these_ranks(request: SweepRequest, launcher: Launcher, child: Child | None, progress: Progress) -> Ended:
     """Run one launch on the ranks of a launcher; ``child`` where collbench started them. Collective."""
-    load_mpi()
+    load_mpi(own_rank=child is not None)
     from mpi4py import MPI
 
     from collbench.measure import launch

@@ -9,12 +9,16 @@ from collbench.errors import UsageError
 _TRIED = re.compile(r"libmpi\.so[.\d]*: cannot open shared object file: No such file")  # a line for each name
 
 
-def load_mpi() -> None:
-    """Load the MPI library, and start MPI unless ``mpi4py.rc`` says otherwise. Raises UsageError without a library."""
+def load_mpi(own_rank: bool = False) -> None:
+    """Load the MPI library, and start MPI unless ``mpi4py.rc`` says otherwise.
+
+    Raises UsageError without a library, and RuntimeError on a rank that collbench has started, and that fails alone:
+    the process that started it has found one.
+    """
     try:
         from mpi4py import MPI  # noqa: F401
     except (ImportError, RuntimeError) as error:
-        raise UsageError(
+        raise (RuntimeError if own_rank else UsageError)(
             f"mpi4py finds no MPI library ({_why(str(error))}); pip install 'collbench[mpich]', or load your cluster's "
             "MPI."
         ) from None

@@ -95,7 +95,7 @@ def _code(records: Sequence[ReplayRecord]) -> Exit:
 
 def on_these_ranks(request: ReplayRequest, launcher: Launcher, child: Child | None) -> Ended:
     """Run one launch on the ranks of a launcher; ``child`` where collbench started them. Collective."""
-    load_mpi()
+    load_mpi(own_rank=child is not None)
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD

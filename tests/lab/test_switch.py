@@ -172,10 +172,11 @@ def test_a_frame_that_waits_alone_is_overtaken_and_one_that_stalls_is_not(bench:
 
 
 def test_a_cut_drops_what_is_under_way_and_a_mended_link_carries(bench: Bench) -> None:
-    bench.switch.set_link(Link(delay_us=200_000))
+    bench.switch.set_link(Link(delay_us=1e9))
     bench.send(0, 1, 1)
     bench.until_counted((1, 2), 1)
     bench.switch.cut(2)
+    bench.switch.set_link(Link(delay_us=0))
     bench.send(2, 1, 2)
     bench.send(0, 2, 3)
     assert bench.received(2, 1) == [3], "the others are not cut"
