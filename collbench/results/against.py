@@ -17,7 +17,7 @@ from collbench.results.records import Record
 # A published figure is one run, whose noise nobody states. Those of CSCS, out of place and in place, differ by up to
 # 17 % (but for one size), and runs of the same code on one machine by 4 %.
 MARGIN = 1.25
-APART = 2.0  # from this ratio on, the fabric and sockets can be told from each other
+APART = 2.0  # from this ratio on, the fabric and sockets can be distinguished
 MEAN = "latency_us_mean"
 
 
