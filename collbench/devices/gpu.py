@@ -213,7 +213,7 @@ class GpuSampler:
         check(cudart.cudaEventRecord(self._start, stream))
         self._run()
         check(cudart.cudaEventRecord(self._stop, stream))
-        late = self._begin.release(cudart.cudaEventQuery(first)[0] == cudart.cudaError_t.cudaSuccess)
+        late = self._begin.release(lambda: bool(cudart.cudaEventQuery(first)[0] == cudart.cudaError_t.cudaSuccess))
         with self._gpu.listening():
             check(cudart.cudaEventSynchronize(self._stop))
         return late

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import cupy
@@ -22,8 +23,8 @@ class Start(Protocol):
     def hold(self) -> None:
         """Let what is enqueued from now on wait."""
 
-    def release(self, begun: bool) -> bool:
-        """Everything is enqueued; ``begun``: the stream was faster. Returns whether this rank was late."""
+    def release(self, begun: Callable[[], bool]) -> bool:
+        """Everything is enqueued; ``begun()``: the stream was faster. Returns whether this rank was late."""
 
 
 class Aligner:
@@ -58,10 +59,11 @@ class AfterBarrier:
         self._patterns.delay(self._delay)
         self._align()
 
-    def release(self, begun: bool) -> bool:
-        if begun:
+    def release(self, begun: Callable[[], bool]) -> bool:
+        late = begun()
+        if late:
             self._delay = min(2 * self._delay, LONGEST_DELAY_NS)
-        return begun
+        return late
 
 
 class AtAgreedTime:
@@ -81,11 +83,12 @@ class AtAgreedTime:
         self._sample += 1
         self._patterns.await_word(self._memory.ptr, self._sample)
 
-    def release(self, begun: bool) -> bool:
+    def release(self, begun: Callable[[], bool]) -> bool:
         start = self._agreement.start()
         passed = time.perf_counter() > start
         wait_until(start)
+        late = begun()  # only now: while ranks agreed, the kernel may have waited for its longest
         self._word[0] = self._sample
         if passed:
             self._agreement.allow_more()
-        return begun or passed
+        return late or passed

@@ -178,6 +178,18 @@ def test_a_host_that_misses_the_agreed_time_is_late_and_asks_for_more(
     assert int.from_bytes(word, sys.byteorder) == 1, "the others wait for its calls"
 
 
+def test_a_stream_that_went_on_while_ranks_agreed_is_late(
+    gpu: ModuleType, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Agreed):
+        def start(self) -> float:
+            stream.late = True
+            return super().start()
+
+    start, _ = agreed_start(gpu, monkeypatch, Slow(seconds=1e-3))
+    assert sampler_on(gpu, stream, start=start).sample()[1]
+
+
 @pytest.mark.parametrize(("local", "kind"), [(True, "AfterBarrier"), (False, "AtAgreedTime")])
 def test_ranks_of_one_host_start_behind_a_barrier_and_those_of_several_by_their_clocks(
     gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, local: bool, kind: str

@@ -11,7 +11,7 @@
 // pieces of CHUNK bytes, a multiple of 16, which land in order; within a piece, bytes land in any order, but aligned
 // words of 8 bytes land whole: what is staged, sent and received keeps its alignment to 16 bytes (shorter things are
 // padded on the wire), and a copy engine writes such words whole (assumed, as NVSHMEM and NCCL assume it of adapters).
-// After quiet, all that was sent before lies in the target's memory. The source of a put is free after quiet, or at
+// After quiet, all that was sent before is in the target's memory. The source of a put is free after quiet, or at
 // once if the put is not "nbi".
 //
 // Nothing is allocated or loaded after connect, since kernels may spin, and behind them the driver waits. No wait here
