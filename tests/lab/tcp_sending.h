@@ -45,16 +45,17 @@ static bool write_items(const Peer& peer, Item* items, int count) {
   return write_all(peer.data, parts, 2 * count);
 }
 
-// Sends the first items of the queue: those that are staged and for one peer share a call of the system, up to the bytes
-// of a piece, and the last goes in packets. False: none is staged yet. Only the sender takes items, and the lock is not
-// held while the system sends.
+// Sends the first items of the queue: those that are staged and for one peer share a call of the system, up to BATCH
+// bytes, since TCP then leaves few short frames between them; but a last piece goes by itself, in packets. False: none is
+// staged yet. Only the sender takes items, and the lock is not held while the system sends.
 static bool send_some(State* s, Held& held) {
   Item items[MOST];
   int count = 0;
   size_t bytes = 0;
   while (count < MOST && !s->queue.empty()) {
     const Item& next = s->queue.front();
-    if ((count && (next.pe != items[0].pe || bytes + next.head.bytes > CHUNK)) || !is_ready(s, next)) break;
+    const bool is_last = next.staged && s->queue.size() == 1;
+    if ((count && (is_last || next.pe != items[0].pe || bytes + next.head.bytes > BATCH)) || !is_ready(s, next)) break;
     bytes += next.head.bytes;
     items[count++] = next;
     s->queue.pop_front();
