@@ -12,7 +12,8 @@
 #include "tcp_state.h"
 
 struct Name { in_addr_t address; in_port_t port; };
-struct Hello { int32_t pe, is_answers; };
+enum Kind : int32_t { DATA_OF_CALLER, DATA_OF_CALLED, ANSWERS, KINDS };
+struct Hello { int32_t pe, kind; };
 
 static in_addr_t own_address(const char* interface) {
   in_addr_t found = INADDR_NONE;
@@ -33,13 +34,15 @@ static int call_up(const Name& name, Hello hello) {
   return send(connection, &hello, sizeof hello, MSG_NOSIGNAL) == sizeof hello ? connection : -1;
 }
 
-static void keep(State* s, int connection, Hello hello) {
+static void keep(State* s, int connection, Hello hello, bool is_called) {
   const int on = 1;
   setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  (hello.is_answers ? s->peers[hello.pe].answers : s->peers[hello.pe].data) = connection;
+  Peer& peer = s->peers[hello.pe];
+  (hello.kind == ANSWERS ? peer.answers : (hello.kind == DATA_OF_CALLED) == is_called ? peer.out : peer.in) = connection;
 }
 
-// Two connections with each PE: this one calls those before it and is called by those behind it.
+// Three connections with each PE, since one for data of both directions would have one lock in the kernel, for which the
+// sender and the receiver would wait. This PE calls those before it and is called by those behind it.
 static int connect_peers(Transport* t, State* s) {
   const char* named = getenv("LAB_INTERFACE");
   const char* interface = named ? named : "eth0";
@@ -49,22 +52,22 @@ static int connect_peers(Transport* t, State* s) {
   own.sin_family = AF_INET, own.sin_addr.s_addr = own_address(interface);
   if (own.sin_addr.s_addr == INADDR_NONE) return SAY("interface %s has no address", interface);
   sockaddr* const address = (sockaddr*)&own;
-  if (bind(listener, address, length) || listen(listener, 2 * t->pes) || getsockname(listener, address, &length))
+  if (bind(listener, address, length) || listen(listener, KINDS * t->pes) || getsockname(listener, address, &length))
     return SAY("cannot listen: %s", strerror(errno));
   const Name mine{own.sin_addr.s_addr, own.sin_port};
   std::vector<Name> all(t->pes);
   TRY(t->bootstrap->allgather(&mine, all.data(), sizeof mine, t->bootstrap));
-  for (int pe = 0; pe < t->pe; pe++) for (int kind : {0, 1}) {
+  for (int pe = 0; pe < t->pe; pe++) for (int kind = 0; kind < KINDS; kind++) {
     const int connection = call_up(all[pe], {t->pe, kind});
     if (connection < 0) return SAY("cannot reach PE %d: %s", pe, strerror(errno));
-    keep(s, connection, {pe, kind});
+    keep(s, connection, {pe, kind}, false);
   }
-  for (int calls = 2 * (t->pes - 1 - t->pe); calls; calls--) {
+  for (int calls = KINDS * (t->pes - 1 - t->pe); calls; calls--) {
     Hello hello;
     const int connection = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0 || recv(connection, &hello, sizeof hello, MSG_WAITALL) != sizeof hello)
       return SAY("a PE did not call: %s", strerror(errno));
-    keep(s, connection, hello);
+    keep(s, connection, hello, true);
   }
   close(listener);
   return 0;
@@ -79,7 +82,7 @@ static int allocate(State* s) {
   CUDA(find(&s->add8, s->module, "add8"));
   CUDA(make_pinned((void**)&s->copied, sizeof *s->copied, PORTABLE));
   *s->copied = 0;
-  for (Peer& peer : s->peers) if (peer.data >= 0) {
+  for (Peer& peer : s->peers) if (peer.in >= 0) {
     CUDA(make_stream(&peer.stream, NON_BLOCKING, HIGHEST_PRIORITY));
     CUDA(make_pinned((void**)&peer.ring, RECEIVING, PORTABLE));
   }

@@ -36,7 +36,7 @@ static bool receive(State* s, Peer& peer) {
   if (checked(cuda.set_context(s->context), "the context of NVSHMEM")) return false;
   for (size_t filled = 0, at = 0;;) {
     const size_t room = RECEIVING - filled;
-    const ssize_t got = take(peer.data, peer.ring + filled, room < AT_ONCE ? room : AT_ONCE);
+    const ssize_t got = take(peer.in, peer.ring + filled, room < AT_ONCE ? room : AT_ONCE);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     filled += got;

@@ -31,7 +31,7 @@ static bool write_packets(const Peer& peer, const Item& item) {
     const size_t bytes = item.head.bytes - at < PACKET ? item.head.bytes - at : PACKET;
     Head head{PUT, (uint32_t)bytes, item.head.at + at};
     iovec parts[] = {{&head, sizeof head}, {(void*)(item.staged + at), padded(bytes)}};
-    if (!write_all(peer.data, parts, 2)) return false;
+    if (!write_all(peer.out, parts, 2)) return false;
   }
   return true;
 }
@@ -42,7 +42,7 @@ static bool write_items(const Peer& peer, Item* items, int count) {
     parts[2 * n] = {&items[n].head, sizeof items[n].head};
     parts[2 * n + 1] = {items[n].staged ? (void*)items[n].staged : items[n].value, padded(items[n].head.bytes)};
   }
-  return write_all(peer.data, parts, 2 * count);
+  return write_all(peer.out, parts, 2 * count);
 }
 
 // Sends the first items of the queue: those that are staged and for one peer share a call of the system, up to BATCH

@@ -31,7 +31,7 @@ struct Lock {
 using Held = std::unique_lock<Lock>;
 
 struct Peer {
-  int data = -1, answers = -1;
+  int out = -1, in = -1, answers = -1;  // connections
   std::thread receiver;
   std::atomic<bool> lost{false};
   bool unanswered = false;           // something was sent since the last question

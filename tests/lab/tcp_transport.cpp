@@ -136,9 +136,9 @@ static int finalize(Transport* t) {  // errors of the driver no longer matter: a
     }
     s->sender.join();
   }
-  for (Peer& peer : s->peers) if (peer.data >= 0) {
+  for (Peer& peer : s->peers) if (peer.in >= 0) {
     if (peer.receiver.joinable()) peer.receiver.join();  // connect may have failed; answers go out until the peer ends
-    close(peer.data), close(peer.answers);
+    close(peer.out), close(peer.in), close(peer.answers);
     if (!peer.stream) continue;
     cuda.free_stream(peer.stream);
     cuda.free_pinned(peer.ring);
