@@ -7,7 +7,9 @@
 //
 // A frame leaves its host when those before it have left, crosses the trunk that all frames share when those before it
 // have crossed, and enters the other host when those before it have entered, all three at once as far as the rates let
-// it; then the delay passes. Frames of a pair of hosts stay in order, unless a fault lets them overtake.
+// it; then the delay passes. Frames of a pair of hosts stay in order, unless a fault lets them overtake; but an
+// acknowledgement without data does not wait for data, as behind a fair queue: the queue of a host has no end here, since
+// a TAP device takes whatever TCP has, and behind megabytes each window would stand still for two delays.
 //
 // A client of CONTROL sends words and receives "ok", or what it asked for, or "error: ...". One client at a time:
 //   link DELAY_NS PS_PER_BYTE TRUNK_PS_PER_BYTE    picoseconds a byte, 0 for no limit; for frames that come from now on
@@ -35,8 +37,7 @@
 #include <unistd.h>
 
 #include "frames.h"
-
-enum { VNET = 10, TSO4 = 1 };
+#include "headers.h"
 
 typedef struct {
   uint64_t frames, packets, bytes, dropped, stalled, overtaken, overflowed;
@@ -66,41 +67,19 @@ static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // ---- What a frame meets on its way ----
 
-// Packets and bytes that a link carries for a frame: an adapter would cut what is longer than gso_size into segments
-// that repeat the headers, which end csum_start and the TCP header's own length (its offset 12, in words) behind.
-static void count_segments(const unsigned char* frame, int size, uint64_t* packets, uint64_t* bytes) {
-  uint16_t segment, tcp;
-  memcpy(&segment, frame + 4, 2), memcpy(&tcp, frame + 6, 2);
-  const int whole = size - VNET;
-  *packets = 1, *bytes = whole;
-  if (frame[1] != TSO4 || !segment || tcp + 12 >= whole) return;
-  const int header = tcp + (frame[VNET + tcp + 12] >> 4) * 4;
-  if (header >= whole) return;
-  *packets = (whole - header + segment - 1) / segment;
-  *bytes = whole - header + *packets * header;
-}
-
-static int64_t due_at(int source, int target, uint64_t bytes) {
+static int64_t due_at(int source, int target, uint64_t bytes, int waits) {
   const int64_t wire = bytes * carried.wire_ps / 1000, trunk = bytes * carried.trunk_ps / 1000;
   left[source] = later(now(), left[source]) + wire;
   int64_t end = left[source];
   if (trunk) end = crossed = later(end, later(end - wire, crossed) + trunk);
   entered[target] = later(end, entered[target] + wire);
-  return entered[target] + carried.delay;
+  return (waits ? entered[target] : now() + wire + trunk) + carried.delay;
 }
 
 static int chance(uint64_t millionths) {  // xorshift64*: the same frames and seed, the same faults
   if (!millionths) return 0;
   faults.state ^= faults.state >> 12, faults.state ^= faults.state << 25, faults.state ^= faults.state >> 27;
   return (faults.state * 0x2545f4914f6cdd1dull >> 32) % 1000000 < millionths;
-}
-
-// The host that a frame is for, or -1.
-static int target_of(const unsigned char* data, int size) {
-  static const unsigned char prefix[5] = {2, 0, 0, 0, 77};
-  if (size < VNET + 14 || memcmp(data + VNET, prefix, 5)) return -1;
-  const int target = data[VNET + 5] - 1;
-  return target < hosts ? target : -1;
 }
 
 // Whether the frame is under way now, so that its memory is no longer the caller's.
@@ -112,7 +91,7 @@ static int carry(int source, int target, unsigned char* data, int size) {
   count_segments(data, size, &packets, &bytes);
   seen->frames++, seen->packets += packets, seen->bytes += bytes;
   int64_t* behind = &stalled_until[source][target];
-  int64_t due = later(due_at(source, target, bytes), *behind);
+  int64_t due = later(due_at(source, target, bytes, !is_acknowledgement(data, size)), *behind);
   if (chance(faults.stall)) seen->stalled++, *behind = due += faults.stall_ns;
   if (chance(faults.overtake)) seen->overtaken++, due += faults.overtake_ns;
   push(target, (Frame){due, frames_so_far++, source, size, data});
@@ -125,8 +104,8 @@ static void take(int source) {
   unsigned char** room = &rooms[source];
   if (!*room) *room = room_for(LONGEST);
   const int size = read(cable[source], *room, LONGEST);
-  const int target = size > 0 ? target_of(*room, size) : -1;
-  if (target < 0) return;
+  const int target = target_of(*room, size);
+  if (target < 0 || target >= hosts) return;
   unsigned char* data = size > SHORT ? *room : memcpy(room_for(size), *room, size);
   lock();
   const int is_under_way = carry(source, target, data, size);

@@ -110,6 +110,22 @@ def test_hosts_do_not_wait_for_each_other(bench: Bench) -> None:
         bench.received(target, 1)
 
 
+def test_an_acknowledgement_does_not_wait_for_data_but_what_carries_data_or_ends_a_connection_does(
+    bench: Bench,
+) -> None:
+    def segment(flags: int, data: int) -> bytes:
+        ip = struct.pack(">BBHIBBHII", 0x45, 0, IPV4 + TCP + data, 0, 64, 6, 0, 0, 0)
+        tcp = struct.pack(">HHIIBBHI", 1, 2, 3, 4, TCP // 4 << 4, flags, 5, 6).ljust(TCP, b"\0")
+        return bytes(VNET) + hardware_address(1) + hardware_address(0) + b"\x08\x00" + ip + tcp + bytes(data)
+
+    acknowledges, ends = 0x10, 0x11
+    bench.switch.set_link(Link(delay_us=1000, rate_mbit=0.008))  # a minute for the first, 66 ms without data
+    for flags, data in ((acknowledges, 60_000), (acknowledges, 1), (ends, 0), (acknowledges, 0)):
+        bench.hosts[0].send(segment(flags, data))
+    assert bench.hosts[1].recv(1 << 17) == segment(acknowledges, 0)
+    assert bench.switch.counts()[1, 2].frames == 4
+
+
 def test_packets_and_bytes_are_counted_for_each_pair_and_direction(bench: Bench) -> None:
     for number in range(5):
         bench.send(0, 1, number, size=100)
