@@ -93,6 +93,11 @@ class System(Protocol):
         """The states of these jobs, by id, without jobs that the system does not know. Raises SilentError."""
         ...
 
+    def mine(self, partition: str | None, qos: str | None) -> int:
+        """The number of this user's jobs that wait or run in a partition and of a quality of service (None: in any,
+        of any). Elements of an array are jobs. Raises SilentError."""
+        ...
+
     def cancel(self, jobs: Sequence[str]) -> None:
         """Cancel these jobs, in this order; those that have ended are no error. Raises SilentError."""
         ...

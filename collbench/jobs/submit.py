@@ -14,10 +14,9 @@ from collbench.batch.known import SYSTEMS
 from collbench.batch.system import RefusedError, SilentError
 from collbench.errors import UsageError
 from collbench.host import trust
-from collbench.jobs import limits, profiles, scripts
+from collbench.jobs import profiles, room, scripts
 from collbench.jobs.follow import Look, Pace, Screen, look
 from collbench.jobs.gather import gather
-from collbench.jobs.limits import Wish
 from collbench.jobs.profiles import Profile, Setting
 from collbench.jobs.submission import Part, Submission, sequence
 from collbench.kernels import files as kernel_files
@@ -61,21 +60,14 @@ def planned(
             work.words, dict(asked), work.legs, work.check)
         for nodes in shape.nodes
     )  # fmt: skip
-    submission = Submission(path, profile.name, jobs, table=profile.system)
+    names = SYSTEMS[profile.system].DIRECTIVES
+    usual = {option: profile.site[name] for option, name in names.items() if name in profile.site}
+    submission = Submission(path, profile.name, jobs, table=profile.system, limits=profile.limits, usual=usual)
     texts = {submission.script(job): scripts.script(job, profile) for job in jobs}
+    room.check(submission, submission.parts())
     for job in jobs:
-        limits.check(profile.limits, _wish(job, profile, sum(each.allocations for each in jobs)))
         layouts_for(work.topology, [f"node {node}" for node in range(job.nodes) for _ in range(job.ranks_per_node)])
     return submission, texts
-
-
-def _wish(job: Job, profile: Profile, jobs: int) -> Wish:
-    """What a job asks of the site; tasks of an array count as jobs."""
-    names, gpus = SYSTEMS[profile.system].DIRECTIVES, job.nodes * job.gpus_per_node
-    partition, qos, time = (
-        job.asked.get(name) or profile.site.get(names[name]) for name in ("partition", "qos", "time")
-    )
-    return Wish(partition, qos, time, job.nodes, gpus, jobs)
 
 
 def _with_own_kernels(profile: Profile) -> Profile:
