@@ -98,8 +98,8 @@ def test_jobs_that_wait_or_run_count(site: Stage) -> None:
     with pytest.raises(UsageError) as refused:
         site.run(*SUBMIT)
     assert str(refused.value) == (
-        "2 jobs of yours wait or run; with 2 more they are more than the site takes: up to 3 in partition gh (handbook); "
-        "submit when others have ended, or use another --partition or --qos."
+        "2 jobs of yours wait or run; with 2 more they are more than the site takes: up to 3 in partition gh "
+        "(handbook); submit when others have ended, or use another --partition or --qos."
     )
     assert not Path("r.jobs").exists()
     site.set("held", "RUNNING|gh|normal\n")
