@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from readmes import TEXTS
 
+from collbench.batch.job import Job
 from collbench.errors import UsageError
 from collbench.host import transports
 from collbench.jobs import profiles
 from collbench.jobs.profiles import find, folder, load, names
+from collbench.jobs.scripts import script
 
 GOOD = 'launch = ["srun"]\n'
 SETTING = '[variables.NAME]\nvalue = "1"\nwhy = "w"\nsource = "s"\nconfirmed = true\n'
@@ -129,6 +133,22 @@ def test_a_profile_of_the_user(tmp_path: Path) -> None:
     )
     (setting,) = (each for each in profile.settings if each.name == "NAME")
     assert (setting.value, setting.applies(1), setting.applies(2)) == (None, True, False)
+
+
+def test_the_annotated_example_is_a_profile(tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text(TEXTS["jobs/README.md"].split("\n## Another cluster\n")[1].split("```toml\n")[1].split("```")[0])
+    ours = load(path)
+    (limit,) = ours.limits
+    assert (limit.partition, limit.nodes, limit.seconds, limit.jobs) == ("gpu", 64, 86400, 10)
+    assert ours.unsettled == ("is NCCL_IB_HCA needed?",)
+    asked = Job("r", 2, 8, 8, 1, 1, False, (), {"account": "a"})
+    lines = script(asked, ours).splitlines()
+    assert {"#SBATCH --partition=gpu", "#SBATCH --gres=gpu:8", "module load openmpi"} <= set(lines)
+    assert not [line for line in lines if "--gpus-per-node" in line]
+    (kept,) = [line for line in lines if line.startswith("if [[ -v NCCL_IB_HCA ]]")]
+    assert kept.endswith("NCCL_IB_HCA=mlx5; fi; export NCCL_IB_HCA")
+    assert "export NCCL_IB_HCA" not in script(replace(asked, nodes=1), ours)
 
 
 def test_names_of_variables_that_give_way_to_the_environment(tmp_path: Path) -> None:
