@@ -26,6 +26,7 @@ NAME, SUBMIT = "PBS", "qsub"
 UNSEEN = Seen("VANISHED", why="PBS does not know it: its queue may have rejected its nodes or time after submission")
 CHAINS = True
 DIRECTIVES: Mapping[str, str] = {"time": "walltime", "account": "A", "qos": "", "partition": "q"}
+TIME_UNIT = 1
 INDEX = "ALLOCATION_OF_COLLBENCH"  # the variable that holds the index of a job's allocation
 _ID = re.compile(r"\d+(\[\])?(\.[\w.-]+)?", re.ASCII)
 _BEHIND = re.compile(r"after\w+:(\d+)")

@@ -17,6 +17,7 @@ NAME, SUBMIT = "Slurm", "sbatch"
 UNSEEN = Seen("ENDED")  # Slurm purges jobs some minutes after their end, also those that never began
 CHAINS = False  # the allocations of a job are an array, and the jobs of one name wait for each other
 DIRECTIVES: Mapping[str, str] = {name: name for name in ("time", "account", "qos", "partition")}
+TIME_UNIT = 60
 _RETRYING = "retrying"  # what sbatch prints before it sleeps and retries
 _FULL = (_RETRYING, "MaxSubmitJob", "GrpSubmitJob")  # temporary, unlike other limits on submission
 # Inside a job, sbatch takes SLURM_* variables as options of the new job, so only these are passed on. The variables in

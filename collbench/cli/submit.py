@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collbench.jobs.submission import Part, Submission
     from collbench.jobs.submit import Refusals
 
+MOST_ALLOCATIONS = 1000  # elements of an array that Slurm takes by default
 _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
 
 
@@ -76,7 +77,7 @@ shape = Group("shape", Shape, [
     click.option("--ranks-per-node", type=click.IntRange(min=1), help="Ranks per node.  [default: one per GPU]"),
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
                  help="Independent launches in each allocation."),
-    click.option("--allocations", default=1, show_default=True, type=click.IntRange(min=1),
+    click.option("--allocations", default=1, show_default=True, type=click.IntRange(1, MOST_ALLOCATIONS),
                  help="Allocations of each node count, as a job array or jobs; each may get other nodes, elsewhere on "
                  "the network."),
     click.option("--at-once", is_flag=True, help="Let jobs run concurrently, although they may disturb each other."),

@@ -15,7 +15,7 @@ KEYS: dict[str, type] = {
     "partition": str, "qos": str, "source": str, "nodes": int, "min_nodes": int, "time": str, "min_time": str,
     "node_minutes": int, "gpus": int, "jobs": int, "up_to_nodes": int,
 }  # fmt: skip
-_KINDS = {str: "a string", int: "a positive integer"}
+_KINDS = {str: "a string of at least one character", int: "a positive integer"}
 _TIMES = {"time": "seconds", "min_time": "min_seconds"}
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
@@ -67,7 +67,7 @@ def _limit(where: str, content: object) -> Limit:
     values: dict[str, Any] = {key: value for key, value in content.items() if key not in _TIMES}
     for key in _TIMES.keys() & content.keys():
         values[_TIMES[key]] = seconds_of(content[key])
-        if values[_TIMES[key]] is None:
+        if not values[_TIMES[key]]:
             raise UsageError(f"{where}: {key} = {content[key]!r} is not a time; write HH:MM:SS.")
     return Limit(**values)
 

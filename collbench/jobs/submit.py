@@ -17,6 +17,7 @@ from collbench.host import trust
 from collbench.jobs import profiles, room, scripts
 from collbench.jobs.follow import Look, Pace, Screen, look
 from collbench.jobs.gather import gather
+from collbench.jobs.limits import clock
 from collbench.jobs.profiles import Profile, Setting
 from collbench.jobs.submission import Part, Submission, sequence
 from collbench.kernels import files as kernel_files
@@ -26,6 +27,7 @@ from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
 
 Refusals = Mapping[str, RefusedError]
+MOST_RANKS = 1 << 17  # of a job
 LATE_LOOKS = 5  # queries after all jobs ended: a shared file system may show the last rows with a delay of a minute
 
 
@@ -50,6 +52,8 @@ def planned(
         raise UsageError(
             f"profile {profile.name} sets no number of GPUs; give --gpus-per-node, or --ranks-per-node for CPU ranks."
         )
+    if max(shape.nodes) * ranks > MOST_RANKS:
+        raise UsageError(f"{max(shape.nodes)} nodes of {ranks} ranks are more than {MOST_RANKS} ranks; give fewer.")
     path = path or Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{profile.name}.csv"
     if path.suffix != ".csv":
         raise UsageError(
@@ -60,14 +64,23 @@ def planned(
             work.words, dict(asked), work.legs, work.check)
         for nodes in shape.nodes
     )  # fmt: skip
-    names = SYSTEMS[profile.system].DIRECTIVES
-    usual = {option: profile.site[name] for option, name in names.items() if name in profile.site}
-    submission = Submission(path, profile.name, jobs, table=profile.system, limits=profile.limits, usual=usual)
+    submission = Submission(
+        path, profile.name, jobs, table=profile.system, limits=profile.limits, usual=_usual(profile)
+    )
     texts = {submission.script(job): scripts.script(job, profile) for job in jobs}
     room.check(submission, submission.parts())
     for job in jobs:
         layouts_for(work.topology, [f"node {node}" for node in range(job.nodes) for _ in range(job.ranks_per_node)])
     return submission, texts
+
+
+def _usual(profile: Profile) -> dict[str, str]:
+    """The profile's values of the options that a user may give, a time as that option takes it."""
+    system = SYSTEMS[profile.system]
+    found = {option: profile.site[name] for option, name in system.DIRECTIVES.items() if name in profile.site}
+    if found.get("time", "").isdecimal():
+        found["time"] = clock(int(found["time"]) * system.TIME_UNIT)
+    return found
 
 
 def _with_own_kernels(profile: Profile) -> Profile:
