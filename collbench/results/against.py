@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from collbench.errors import UsageError, pick
@@ -33,7 +33,8 @@ class Verdict(StrEnum):
 @dataclass(frozen=True)
 class Against:
     """One case beside its published latency, in microseconds; ``us`` is the median over launches, None if the case has
-    no latency; ``by_mean``: of the mean over ranks, else of the slowest rank. ``sockets_us``: None if unknown."""
+    no latency; ``by_mean``: of the mean over ranks, else of the slowest rank. ``sockets_us``: None if unknown;
+    ``by_sockets``: whether the run as a whole is nearer to them, without which no size of it looks like them."""
 
     case: CaseResult
     figures: Figures
@@ -41,6 +42,7 @@ class Against:
     by_mean: bool
     published_us: float
     sockets_us: float | None
+    by_sockets: bool = True
 
     @property
     def factor(self) -> float | None:
@@ -50,7 +52,16 @@ class Against:
     @property
     def verdict(self) -> Verdict | None:
         """None without a latency."""
-        return None if self.us is None else verdict_of(self.us, self.published_us, self.sockets_us)
+        sockets_us = self.sockets_us if self.by_sockets else None
+        return None if self.us is None else verdict_of(self.us, self.published_us, sockets_us)
+
+    @property
+    def leaning(self) -> float:
+        """By how much it is nearer to sockets than to the fabric, as a logarithm: negative if it is not, and 0 where it
+        has no latency or the two cannot be distinguished."""
+        if not self.us or not _are_apart(self.published_us, self.sockets_us):
+            return 0.0
+        return 2 * math.log(self.us) - math.log(self.published_us) - math.log(self.sockets_us or math.inf)
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,15 @@ class Judged:
 
 def verdict_of(us: float, published_us: float, sockets_us: float | None) -> Verdict:
     """The verdict on ``us``: like sockets where it is nearer to them, in ratio, and they are far from the fabric."""
-    if sockets_us and sockets_us >= APART * published_us and us > math.sqrt(published_us * sockets_us):
+    if sockets_us and _are_apart(published_us, sockets_us) and us > math.sqrt(published_us * sockets_us):
         return Verdict.SOCKETS
     if us > published_us * MARGIN:
         return Verdict.SLOWER
     return Verdict.FASTER if us * MARGIN < published_us else Verdict.AS_PUBLISHED
+
+
+def _are_apart(published_us: float, sockets_us: float | None) -> bool:
+    return sockets_us is not None and sockets_us >= APART * published_us
 
 
 def judge(records: Iterable[Record], site: Site, backend: str = "") -> Judged:
@@ -88,7 +103,15 @@ def judge(records: Iterable[Record], site: Site, backend: str = "") -> Judged:
     without = {case.record.bytes for case, figures in found if _place(case.record) not in figures.points}
     if not held:
         raise UsageError(f"{site.name} has no figures for the sizes {_sizes(without)}; {_holds(site)}.")
-    return Judged(site, backend, tuple(held), tuple(sorted(without)))
+    return Judged(site, backend, tuple(_by_run(held)), tuple(sorted(without)))
+
+
+def _by_run(rows: Sequence[Against]) -> list[Against]:
+    """The rows, of which none looks like sockets unless all sizes of its kind together do: a run crosses one network,
+    and is nearer to sockets at small sizes also where it is only slow."""
+    kinds = {row.figures.kind for row in rows}
+    leaning = {kind: sum(row.leaning for row in rows if row.figures.kind == kind) for kind in kinds}
+    return [replace(row, by_sockets=leaning[row.figures.kind] > 0) for row in rows]
 
 
 def _backend(rows: Sequence[Record], site: Site, named: str) -> str:

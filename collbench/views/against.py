@@ -73,7 +73,10 @@ def _without(judged: Judged) -> list[str]:
 def _reading(rows: Sequence[Against]) -> str:
     reading = f"as published: within a factor of {MARGIN}, since a published figure is one run"
     if any(row.sockets_us for row in rows):
-        reading += f"; looks like sockets: nearer to them, where they take {APART:g} times as long or more"
+        reading += (
+            f"; looks like sockets: nearer to them, as all sizes together are, where they take {APART:g} times as long "
+            "or more"
+        )
     return f"{reading}."
 
 

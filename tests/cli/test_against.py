@@ -77,4 +77,4 @@ def test_a_file_of_ones_own(here: Here, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(text.replace("[8, 17.93, 17.72]", "[8, 1.0]"))
     ran = here("compare", a_file(tmp_path / "a.csv", *like(fabric())), "--against", "mine.toml")
     assert ran.code == 4
-    assert "nccl against mine: as published at 2, looks like sockets at 1 of 3 cases" in ran.out
+    assert "nccl against mine: as published at 2, slower at 1 of 3 cases" in ran.out

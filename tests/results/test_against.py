@@ -44,6 +44,16 @@ def test_runs_like_those_published() -> None:
     assert verdicts(like(sockets())) == [Verdict.SOCKETS] * 3
 
 
+def test_a_slow_run_does_not_look_like_sockets_at_small_sizes() -> None:
+    sizes = [size for size, in_place in fabric().points if not in_place]
+    assert set(verdicts(like(fabric(), 1.8, sizes))) == {Verdict.SLOWER}
+    assert verdicts(like(fabric(), 1.8, [16])) == [Verdict.SOCKETS], "nothing else is known of this run"
+    over_sockets = verdicts(like(sockets(), 0.8, sizes))
+    assert over_sockets.count(Verdict.SOCKETS) > 20
+    one_late = [*like(sockets(), 1.0, [8]), *like(fabric(), 1.0, [1 << 20, 1 << 27])]
+    assert verdicts(one_late) == [Verdict.SLOWER, Verdict.AS_PUBLISHED, Verdict.AS_PUBLISHED]
+
+
 def test_the_mean_over_ranks_is_taken_where_all_launches_have_it() -> None:
     first = like(fabric())[0]
     second = replace(first, launch=1, latency_us_mean=None)
