@@ -124,7 +124,7 @@ class Record:
 
 # Columns that collbench.read adds to those of the file: derived ones, and facts from the sidecar.
 ADDED = ("cache", "case_status", "source")
-FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvshmem", "git")
+FACTS = ("started", "host", "gpu", "cpu", "driver", "cuda", "mpi", "nccl", "nvshmem", "git", "note")
 INDEX = ("", "Unnamed: 0")  # the header of the index that DataFrame.to_csv writes by default
 REPLAY = "pass_kind"  # a column of the files of llm replay alone
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))

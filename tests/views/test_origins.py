@@ -27,6 +27,12 @@ def test_versions_date_and_launches_replace_the_name_of_the_run() -> None:
     )
 
 
+def test_a_note_on_the_run_comes_first_and_may_be_broken_into_lines() -> None:
+    rows = [row("nccl", 64, 9.0, launch=launch) for launch in range(2)]
+    found = origin_of(rows, dict.fromkeys(rows, {**H200, "note": "link: 200 us one way"}))
+    assert found.startswith("link: 200 us one way · NCCL\N{NO-BREAK SPACE}2.28.9 · ")
+
+
 def test_libraries_for_gpus_are_not_named_without_gpus_nor_what_is_not_known() -> None:
     rows = [row("mpi", 64, 9.0)]
     facts: Facts = {**H200, "gpu": None, "mpi": "MPICH Version: 5.0.2", "git": None}
