@@ -1,0 +1,66 @@
+"""What READMEs say of GPUs on several hosts is what the committed file and its sidecar hold."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from statistics import median
+
+from readmes import LINES, PROSE, ROOT, line_that_begins
+
+from collbench.plan.sizes import parse_size
+from collbench.results.records import load
+
+NAME = "h100x2-hosts-200us"
+HEADERS, SEGMENT = 66, 1448  # bytes of a packet: Ethernet, IPv4 and TCP, and what it carries
+
+
+@cache
+def middles() -> dict[tuple[str, int], float]:
+    """Medians of three launches, in microseconds."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for row in load(ROOT / "results" / f"{NAME}.csv"):
+        assert row.status == "ok"
+        assert row.latency_us_median
+        found.setdefault((row.backend, row.bytes), []).append(row.latency_us_median)
+    assert {len(each) for each in found.values()} == {3}
+    return {case: median(each) for case, each in found.items()}
+
+
+def ahead(size: int) -> float:
+    """The best NCCL over nvrar."""
+    best = min(us for (name, at), us in middles().items() if at == size and name.startswith("nccl"))
+    return best / middles()["nvrar", size]
+
+
+def test_the_table() -> None:
+    (at,) = [number for number, line in enumerate(LINES) if f"`results/{NAME}.csv` |" in line]
+    sizes = [parse_size(cell) for cell in LINES[at].split("|")[2:-1]]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES[at + 2 : at + 7]]
+    assert [row[0].strip("`") for row in rows[:-1]] == ["nvrar", "nvrar-put", "nvrar-put-halving", "nccl"]
+    for name, *shown in rows[:-1]:
+        assert shown == [f"{middles()[name.strip('`'), size]:.0f}" for size in sizes]
+    assert rows[-1] == ["best of five NCCL ÷ `nvrar`", *(f"{ahead(size):.2f}" for size in sizes)]
+
+
+def test_sentences() -> None:
+    four, large, wide = ahead(4096), ahead(1 << 20), ahead(2 << 20)
+    words = f"the best NCCL takes {four:.2f} times as long as `nvrar` at 4 KiB, {wide:.2f} times at 2 MiB"
+    assert words in line_that_begins("| [Does it hold between hosts?]")
+    ends = [ahead(128 << 10), ahead(512 << 10)]
+    words = "takes {:.2f} times as long as `nvrar` at 4 KiB, {:.2f} at 128 KiB, {:.2f} at 512 KiB and {:.2f} at 2 MiB"
+    assert words.format(four, *ends, wide) in PROSE
+    bound = 200 + (1 << 20) * (1 + HEADERS / SEGMENT) * 8 / 10_000
+    assert f"4.6 %, are {bound:.0f} µs at 1 MiB" in PROSE
+    assert f"more than {large * middles()['nvrar', 1 << 20] / bound:.2f} times as fast as the best NCCL there" in PROSE
+
+
+def test_the_kernel_and_the_link_are_those_of_the_file() -> None:
+    chosen = {row.param["kernel"] for row in load(ROOT / "results" / f"{NAME}.csv") if row.backend == "nvrar"}
+    assert chosen == {"nvrar_put_lamport"}
+    launches = json.loads((ROOT / "results" / f"{NAME}.json").read_text())["launches"]
+    notes = {launch["variables"]["COLLBENCH_NOTE"] for launch in launches}
+    assert len(launches) == 15
+    assert notes == {
+        "hosts are network namespaces of one machine; link: 200 us one way, 10000 Mbit/s out of and into each host"
+    }
