@@ -8,6 +8,7 @@ from statistics import median
 
 from readmes import LINES, PROSE, ROOT, line_that_begins
 
+from collbench.fit.files import fit_file, predictions
 from collbench.plan.sizes import parse_size
 from collbench.results.records import load
 
@@ -64,3 +65,17 @@ def test_the_kernel_and_the_link_are_those_of_the_file() -> None:
     assert notes == {
         "hosts are network namespaces of one machine; link: 200 us one way, 10000 Mbit/s out of and into each host"
     }
+
+
+def test_what_is_predicted_for_more_hosts() -> None:
+    rows = [row for row in load(ROOT / "results" / f"{NAME}.csv") if row.backend in ("nccl", "nvrar")]
+    cases = [(size, nodes, nodes) for nodes in (4, 8) for size in (4 << 10, 64 << 10, 1 << 20)]
+    shown: dict[tuple[int, str], list[str]] = {}
+    for each in predictions(fit_file(ROOT / "results" / f"{NAME}.csv", rows), cases):
+        assert each.estimate
+        assert each.estimate.basis == "assumed"
+        us, low, high = (f"{value:.0f}" for value in (each.estimate.us, each.estimate.low, each.estimate.high))
+        shown.setdefault((each.case[1], each.fit.curve.backend), []).append(f"{us} ({low} to {high})")
+    assert [name for _, name in shown] == ["nccl", "nvrar", "nccl", "nvrar"], "in the order of the fits"
+    for (nodes, name), cells in shown.items():
+        assert line_that_begins(f"| {nodes} hosts, `{name}`") == f"| {nodes} hosts, `{name}` | {' | '.join(cells)} |"
