@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from statistics import median
 
+import pytest
 from readmes import LINES, PROSE, ROOT, line_that_begins
 
+from collbench.backends._between_nodes import SCHEDULES
 from collbench.fit.files import fit_file, predictions
 from collbench.plan.sizes import parse_size
 from collbench.results.records import load
 
 NAME = "h100x2-hosts-200us"
+WIRE = re.compile(r"^(mpi-\S+) +(\d+ [KM]iB) +(\d+) +[\d.]+ +(\d+) ", re.MULTILINE)
 HEADERS, SEGMENT = 66, 1448  # bytes of a packet: Ethernet, IPv4 and TCP, and what it carries
 
 
@@ -79,3 +83,17 @@ def test_what_is_predicted_for_more_hosts() -> None:
     assert [name for _, name in shown] == ["nccl", "nvrar", "nccl", "nvrar"], "in the order of the fits"
     for (nodes, name), cells in shown.items():
         assert line_that_begins(f"| {nodes} hosts, `{name}`") == f"| {nodes} hosts, `{name}` | {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("hosts", [4, 8])
+def test_bytes_that_the_switch_counted(hosts: int) -> None:
+    text = (ROOT / "results" / f"cpu-{hosts}hosts-wire.txt").read_text(encoding="utf-8")
+    counted = {(name, size): (float(sent), float(stated)) for name, size, sent, stated in WIRE.findall(text)}
+    assert len(counted) == 10
+    assert all(sent < 1.06 * stated for sent, stated in counted.values())
+    for (name, size), (sent, stated) in counted.items():
+        way = {"mpi-nvrar": "doubling", "mpi-ring": "two-shot"}.get(name, name.split("=")[-1])  # a ring has these bytes
+        assert stated == SCHEDULES[way].cost(hosts).shards * parse_size(size.replace(" ", ""))
+        if size == "1 MiB":
+            rest = "".join(line for line in LINES if line.startswith((f"| `{name}` | ", f"| `{name}`: ")))
+            assert f" {sent:,.0f} ÷ {stated:,.0f} = {sent / stated:.3f} |" in rest
