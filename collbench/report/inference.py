@@ -14,13 +14,13 @@ from collbench.predict import report
 from collbench.predict.compute import Compute
 from collbench.predict.replayed import Replayed
 from collbench.predict.study import Question, study
-from collbench.report.machines import Machines, machine_of
 from collbench.report.markup import Html, joined, tag
 from collbench.report.sections import Section
 from collbench.report.tables import page_html
 from collbench.results.records import Record
 from collbench.results.replays import HEAD, LAYERS, ReplayRecord
 from collbench.views import replays
+from collbench.views.machines import Machines, machine_of
 from collbench.views.naming import readable
 
 Replays = Mapping[Path, Sequence[ReplayRecord]]

@@ -14,7 +14,6 @@ from collbench.report.gates import gate_section
 from collbench.report.inference import inference_section
 from collbench.report.inputs import Conditions, Inputs, Warn, read_inputs
 from collbench.report.looks import Looks
-from collbench.report.machines import Machines, apart
 from collbench.report.origins import data_section, machine_section
 from collbench.report.page import MARK, page_html
 from collbench.report.sections import (
@@ -35,6 +34,7 @@ from collbench.results.series import series_of
 from collbench.results.writing import replace_text, writing
 from collbench.views.comparison import BASELINES, default_baseline
 from collbench.views.history import few
+from collbench.views.machines import Machines, apart
 from collbench.views.naming import readable, stem_of
 from collbench.views.runs import Run
 
