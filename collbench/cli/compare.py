@@ -83,10 +83,11 @@ def compare(
 
 def _cure(one: Sequence[Record], other: Sequence[Record] = ()) -> str:
     """What to do where an imported file has none of the names of the other file; "" elsewhere."""
+    from collbench.views.comparison import default_baseline
     from collbench.views.footing import has_foreign
 
     names, others = ({record.backend: None for record in side} for side in (one, other))
     if not (names and others) or names.keys() & others.keys() or not has_foreign([*one, *other]):
         return ""
-    name = next(iter(names if has_foreign(other) else others))
+    name = default_baseline(names if has_foreign(other) else others)
     return f" Two files are compared by backend: import the log under a name that both have, as in {name}=LOG."
