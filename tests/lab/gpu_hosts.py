@@ -8,12 +8,14 @@ Needs two GPUs and what ``lab.launch --gpus`` needs; a link with three launches 
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.launch import options, run
+from lab.network import missing
 
 VARIANTS = ("LL=nccl NCCL_PROTO=LL", "Simple=nccl NCCL_PROTO=Simple", "Ring=nccl NCCL_ALGO=Ring",
             "Tree=nccl NCCL_ALGO=Tree")  # fmt: skip
@@ -76,10 +78,20 @@ def measure(path: Path, link: list[str], plan: Plan) -> None:
 
 def main() -> None:
     """Measure over the links that are named."""
-    prefix, *names = sys.argv[1:]
     known = links()
-    for name in names or known:
-        measure(Path(f"{prefix}-{name}.csv"), known[name], FULL if name in IN_FULL else BRIEF)
+    parser = argparse.ArgumentParser(prog="python -m lab.gpu_hosts", description="kernels that put, beside NCCL")
+    parser.add_argument("prefix", help="of the results files, as in results/h100x2-hosts")
+    parser.add_argument("links", nargs="*", help=f"of {', '.join(known)}; all without any", metavar="LINK")
+    given = parser.parse_args()
+    if unknown := [name for name in given.links if name not in known]:
+        parser.error(f"there is no link {unknown[0]}")
+    if reason := missing():
+        sys.exit(f"No hosts here: {reason}.")
+    try:
+        for name in given.links or known:
+            measure(Path(f"{given.prefix}-{name}.csv"), known[name], FULL if name in IN_FULL else BRIEF)
+    except RuntimeError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
