@@ -83,8 +83,9 @@ class Prediction:
 
 
 def predictions(fitting: Fitting, cases: Iterable[Case]) -> list[Prediction]:
-    """What each fit predicts for each case."""
-    return [_prediction(fit, case) for case in cases for fit in fitting.fits]
+    """What each fit predicts for each case, in the order of ``grouped``."""
+    fits = [fit for group in grouped(fitting.fits).values() for fit in group]
+    return [_prediction(fit, case) for case in cases for fit in fits]
 
 
 def _prediction(fit: Fit, case: Case) -> Prediction:

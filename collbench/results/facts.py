@@ -1,4 +1,4 @@
-"""Facts of each launch from a sidecar: start time, host, hardware and library versions."""
+"""Facts of each launch from a sidecar: start time, host, hardware, library versions, and a note on the run."""
 
 from __future__ import annotations
 
@@ -122,6 +122,7 @@ def _facts(entry: Mapping[str, Any]) -> Facts:
         "nccl": _joined(gpu.get("nccl") for gpu in gpus) or _text(versions.get("nvidia-nccl-cu13")),
         "nvshmem": _text(versions.get("nvidia-nvshmem-cu13")),
         "git": _text(entry.get("git")),
+        "note": _text(entry.get("variables", {}).get("COLLBENCH_NOTE")),
     }
 
 

@@ -1,4 +1,4 @@
-"""Where the numbers of a chart come from, for its foot: versions of libraries, date and launches."""
+"""Where the numbers of a chart come from, for its foot: the note on the run, versions of libraries, date, launches."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _MPI = re.compile(r"(Open MPI|CRAY MPICH|MPICH|MVAPICH\d*|Intel\(R\) MPI Library
 
 
 def origin_of(rows: Sequence[Record], facts: Mapping[Record, Facts]) -> str:
-    """Versions, date and number of launches of these rows, in one line; without any facts, the runs' names."""
+    """Notes, versions, date and number of launches of these rows, in one line; without any facts, the runs' names."""
     known = [facts[row] for row in rows if row in facts]
     launches = counted_launches(len({(row.run_id, row.launch) for row in rows}))
-    parts = [*(_facts(known) or [_runs(rows)]), launches]
-    return " · ".join(part.replace(" ", KEPT) for part in parts)
+    parts = [part.replace(" ", KEPT) for part in (*(_facts(known) or [_runs(rows)]), launches)]
+    return " · ".join([*_values(known, "note"), *parts])  # a note may be longer than a line
 
 
 def _facts(known: Sequence[Facts]) -> list[str]:

@@ -70,9 +70,12 @@ def options(argv: list[str]) -> set[str]:
 
 
 def test_versions_are_those_of_the_sidecars() -> None:
-    (on_gpus,) = {versions(each) for each in EVERY if "gpu" in each["ranks"][0]}
+    on_gpus = [each for each in EVERY if "gpu" in each["ranks"][0]]
+    (libraries,) = {versions(each) for each in on_gpus}
+    one_host, hosts = ({mpi(each) for each in on_gpus if is_on_several_hosts(each) == many} for many in (False, True))
     (on_cpus,) = {mpi(each) for each in EVERY if "gpu" not in each["ranks"][0]}
-    assert f"on GPUs {on_gpus}, and where they are timed" in PROSE
+    words = f"on GPUs {libraries}, {', '.join(one_host)} (between hosts {', '.join(hosts)}), and where they are timed"
+    assert words in PROSE
     assert f"on processors {on_cpus}." in PROSE
     torch, flashinfer = (
         {each["versions"][package] for each in EVERY if package in each["versions"]}
@@ -82,12 +85,16 @@ def test_versions_are_those_of_the_sidecars() -> None:
     assert "PyTorch 2.11.0 and FlashInfer 0.7.2;" in PROSE
 
 
+def is_on_several_hosts(launch: dict[str, Any]) -> bool:
+    return len({rank["host"] for rank in launch["ranks"]}) > 1
+
+
 def versions(launch: dict[str, Any]) -> str:
     """Libraries of a launch on GPUs in words."""
     gpu, packages = launch["ranks"][0]["gpu"], launch["versions"]
     driver, runtime = (f"{gpu[key] // 1000}.{gpu[key] % 1000 // 10}" for key in ("driver", "runtime"))
     nvshmem = packages["nvidia-nvshmem-cu13"]
-    return f"NCCL {gpu['nccl']}, NVSHMEM {nvshmem}, CUDA {driver} (driver) and {runtime} (runtime), {mpi(launch)}"
+    return f"NCCL {gpu['nccl']}, NVSHMEM {nvshmem}, CUDA {driver} (driver) and {runtime} (runtime)"
 
 
 def mpi(launch: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <algorithm>
 
 #include "tcp_state.h"
 
@@ -24,11 +25,16 @@ static bool is_ready(State* s, const Item& item) {  // without the driver, whose
   return !item.staged || (int32_t)(__atomic_load_n(s->copied, __ATOMIC_ACQUIRE) - item.copy) >= 0;
 }
 
-// Sends a piece in packets, as an adapter would: so its first bytes are on their way while the rest is still copied, and
-// its last ones wait for no more than a packet.
-static bool write_packets(const Peer& peer, const Item& item) {
-  for (size_t at = 0; at < item.head.bytes; at += PACKET) {
-    const size_t bytes = item.head.bytes - at < PACKET ? item.head.bytes - at : PACKET;
+// Of a piece with `left` bytes behind `at`: a packet is as long as what came before, and as what comes behind, so that the
+// first bytes after a pause, and the last ones, wait for no more than SHORTEST.
+static size_t packet(size_t at, size_t left, bool begins, bool ends) {
+  const size_t grown = begins ? SHORTEST + at : PACKET, shrunk = ends ? padded(left / 2) : PACKET;
+  return std::min(left, std::max(SHORTEST, std::min(PACKET, std::min(grown, shrunk))));
+}
+
+static bool write_packets(const Peer& peer, const Item& item, bool ends) {
+  for (size_t at = 0, bytes; at < item.head.bytes; at += bytes) {
+    bytes = packet(at, item.head.bytes - at, item.begins, ends);
     Head head{PUT, (uint32_t)bytes, item.head.at + at};
     iovec parts[] = {{&head, sizeof head}, {(void*)(item.staged + at), padded(bytes)}};
     if (!write_all(peer.out, parts, 2)) return false;
@@ -46,28 +52,30 @@ static bool write_items(const Peer& peer, Item* items, int count) {
 }
 
 // Sends the first items of the queue: those that are staged and for one peer share a call of the system, up to BATCH
-// bytes, since TCP then leaves few short frames between them; but a last piece goes by itself, in packets. False: none is
-// staged yet. Only the sender takes items, and the lock is not held while the system sends.
+// bytes, since TCP then leaves few short frames between them; but a piece after a pause, and a last one, goes by itself, in
+// packets. False: none is staged yet. Only the sender takes items, and the lock is not held while the system sends.
 static bool send_some(State* s, Held& held) {
   Item items[MOST];
   int count = 0;
   size_t bytes = 0;
   while (count < MOST && !s->queue.empty()) {
     const Item& next = s->queue.front();
-    const bool is_last = next.staged && s->queue.size() == 1;
-    if ((count && (is_last || next.pe != items[0].pe || bytes + next.head.bytes > BATCH)) || !is_ready(s, next)) break;
+    const bool by_itself = next.begins || (next.staged && s->queue.size() == 1);
+    const bool joins = !count || (!by_itself && !items[0].begins && next.pe == items[0].pe);
+    if (!joins || (count && bytes + next.head.bytes > BATCH) || !is_ready(s, next)) break;
     bytes += next.head.bytes;
     items[count++] = next;
     s->queue.pop_front();
   }
   if (!count) return false;
-  const bool cut = count == 1 && items[0].staged && s->queue.empty();
+  const Item& first = items[0];
+  const bool ends = s->queue.empty(), in_packets = count == 1 && first.staged && (first.begins || ends);
   s->bytes += bytes;
   s->is_sending = true, s->writes++;
   held.unlock();
-  const int pe = items[0].pe;
-  Peer& peer = s->peers[pe];
-  if (!peer.lost && !(cut ? write_packets(peer, items[0]) : write_items(peer, items, count))) lose(peer, pe);
+  Peer& peer = s->peers[first.pe];
+  const auto write = [&] { return in_packets ? write_packets(peer, first, ends) : write_items(peer, items, count); };
+  if (!peer.lost && !write()) lose(peer, first.pe);
   held.lock();
   s->is_sending = false;
   if (s->queue.empty()) s->staged = 0;  // all of it is free again
@@ -111,10 +119,10 @@ static void post(State* s, const Item& item) {
   if (s->queue.size() == 1) s->more.notify_one();
 }
 
-static void post_head(State* s, int pe, uint32_t what) { post(s, {pe, {what, 0, 0}, nullptr, 0, {}}); }
+static void post_head(State* s, int pe, uint32_t what) { post(s, {pe, {what, 0, 0}, nullptr, 0, false, {}}); }
 
 static int post_value(State* s, int pe, uint32_t what, void* target, const void* value, size_t bytes) {
-  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, 0, {}};
+  Item item{pe, {what, (uint32_t)bytes, (uint64_t)target}, nullptr, 0, false, {}};
   memcpy(item.value, value, bytes);
   post(s, item);
   return s->failed;
@@ -122,8 +130,8 @@ static int post_value(State* s, int pe, uint32_t what, void* target, const void*
 
 // The item is queued before it is copied, since others wait for the lock while the driver is called; it is sent when the
 // count of ended copies has come to it.
-static int post_piece(State* s, int pe, char* target, const char* source, size_t bytes) {
-  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, nullptr, 0, {}};
+static int post_piece(State* s, int pe, char* target, const char* source, size_t bytes, bool begins) {
+  Item item{pe, {PUT, (uint32_t)bytes, (uint64_t)target}, nullptr, 0, begins, {}};
   {
     Held held(s->lock);
     if (s->staged + padded(bytes) > STAGING) drain(s, held);

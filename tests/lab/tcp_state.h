@@ -12,12 +12,20 @@
 
 #include "cuda_driver.h"
 
-constexpr size_t CHUNK = 64 << 10, PACKET = 16 << 10, BATCH = 256 << 10, STAGING = 16 << 20, RECEIVING = 4 << 20;
+constexpr size_t CHUNK = 64 << 10, PACKET = 16 << 10, SHORTEST = 4 << 10, BATCH = 256 << 10;
+constexpr size_t STAGING = 16 << 20, RECEIVING = 4 << 20;
 constexpr int SPINS = 20000;  // some milliseconds
 constexpr int MOST = 16;      // items that share a call of the system
 enum : uint32_t { PUT, ADD, ASK, BYE };
 struct Head { uint32_t what, bytes; uint64_t at; };
-struct Item { int pe; Head head; const char* staged; uint32_t copy; uint64_t value[2]; };  // not staged: the value
+struct Item {
+  int pe;
+  Head head;
+  const char* staged;  // null: the value
+  uint32_t copy;
+  bool begins;  // after a pause
+  uint64_t value[2];
+};
 constexpr size_t padded(size_t bytes) { return (bytes + 15) / 16 * 16; }
 static_assert(sizeof(Head) == 16 && CHUNK % 16 == 0, "what is behind it stays aligned");
 constexpr size_t AT_ONCE = CHUNK + sizeof(Head);  // received, so that the copy of a piece overlaps with receiving the next

@@ -61,7 +61,7 @@ static int put(State* s, int pe, char* target, const char* source, size_t size) 
   }
   for (size_t at = 0, most = idle ? PACKET : CHUNK; at < size; at += most, most = CHUNK) {
     if (most > size - at) most = size - at;
-    TRY(post_piece(s, pe, target + at, source + at, most));
+    TRY(post_piece(s, pe, target + at, source + at, most, idle && !at));
   }
   return 0;
 }

@@ -12,6 +12,7 @@ H200: Facts = {
     "started": "2026-11-21T17:06:48+0000", "gpu": "NVIDIA H200", "driver": "13.0", "cuda": "13.2", "nccl": "2.28.9",
     "nvshmem": "3.4.5", "mpi": "Open MPI v4.1.6, package: Debian OpenMPI", "git": "5fb1df351590+", "host": "vm",
 }  # fmt: skip
+NOTED: Facts = {**H200, "note": "link: 200 us one way"}
 
 
 def plain(text: str) -> str:
@@ -25,6 +26,12 @@ def test_versions_date_and_launches_replace_the_name_of_the_run() -> None:
         "NCCL 2.28.9 · NVSHMEM 3.4.5 · CUDA driver 13.0 · CUDA runtime 13.2 · Open MPI 4.1.6 · "
         "collbench 5fb1df351590+ · 2026-11-21 · 3 launches"
     )
+
+
+def test_a_note_on_the_run_comes_first_and_may_be_broken_into_lines() -> None:
+    rows = [row("nccl", 64, 9.0, launch=launch) for launch in range(2)]
+    found = origin_of(rows, dict.fromkeys(rows, NOTED))
+    assert found.startswith("link: 200 us one way · NCCL\N{NO-BREAK SPACE}2.28.9 · ")
 
 
 def test_libraries_for_gpus_are_not_named_without_gpus_nor_what_is_not_known() -> None:

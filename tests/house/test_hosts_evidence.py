@@ -1,0 +1,112 @@
+"""What READMEs say of GPUs on several hosts is what the committed file and its sidecar hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from statistics import median
+
+import pytest
+from lab.slopes import delay_us
+from lab.slopes import middles as medians_of
+from readmes import LINES, PROSE, ROOT, line_that_begins
+
+from collbench.backends._between_nodes import SCHEDULES
+from collbench.fit.files import fit_file, predictions
+from collbench.plan.sizes import parse_size
+from collbench.results.records import load
+
+NAME = "h100x2-hosts-200us"
+WIRE = re.compile(r"^(mpi-\S+) +(\d+ [KM]iB) +(\d+) +[\d.]+ +(\d+) ", re.MULTILINE)
+HEADERS, SEGMENT = 66, 1448  # bytes of a packet: Ethernet, IPv4 and TCP, and what it carries
+
+
+@cache
+def middles() -> dict[tuple[str, int], float]:
+    """Medians of three launches, in microseconds."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for row in load(ROOT / "results" / f"{NAME}.csv"):
+        assert row.status == "ok"
+        assert row.latency_us_median
+        found.setdefault((row.backend, row.bytes), []).append(row.latency_us_median)
+    assert {len(each) for each in found.values()} == {3}
+    return {case: median(each) for case, each in found.items()}
+
+
+def ahead(size: int) -> float:
+    """The best NCCL over nvrar."""
+    best = min(us for (name, at), us in middles().items() if at == size and name.startswith("nccl"))
+    return best / middles()["nvrar", size]
+
+
+def test_the_table() -> None:
+    (at,) = [number for number, line in enumerate(LINES) if f"`results/{NAME}.csv` |" in line]
+    sizes = [parse_size(cell) for cell in LINES[at].split("|")[2:-1]]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES[at + 2 : at + 7]]
+    assert [row[0].strip("`") for row in rows[:-1]] == ["nvrar", "nvrar-put", "nvrar-put-halving", "nccl"]
+    for name, *shown in rows[:-1]:
+        assert shown == [f"{middles()[name.strip('`'), size]:.0f}" for size in sizes]
+    assert rows[-1] == ["best of five NCCL ÷ `nvrar`", *(f"{ahead(size):.2f}" for size in sizes)]
+
+
+def test_sentences() -> None:
+    four, large, wide = ahead(4096), ahead(1 << 20), ahead(2 << 20)
+    words = f"the best NCCL takes {four:.2f} times as long as `nvrar` at 4 KiB, {wide:.2f} times at 2 MiB"
+    assert words in line_that_begins("| [Does it hold between hosts?]")
+    ends = [ahead(128 << 10), ahead(512 << 10)]
+    words = "takes {:.2f} times as long as `nvrar` at 4 KiB, {:.2f} at 128 KiB, {:.2f} at 512 KiB and {:.2f} at 2 MiB"
+    assert words.format(four, *ends, wide) in PROSE
+    bound = 200 + (1 << 20) * (1 + HEADERS / SEGMENT) * 8 / 10_000
+    assert f"4.6 %, are {bound:.0f} µs at 1 MiB" in PROSE
+    assert f"more than {large * middles()['nvrar', 1 << 20] / bound:.2f} times as fast as the best NCCL there" in PROSE
+
+
+def test_the_kernel_and_the_link_are_those_of_the_file() -> None:
+    chosen = {row.param["kernel"] for row in load(ROOT / "results" / f"{NAME}.csv") if row.backend == "nvrar"}
+    assert chosen == {"nvrar_put_lamport"}
+    launches = json.loads((ROOT / "results" / f"{NAME}.json").read_text())["launches"]
+    notes = {launch["variables"]["COLLBENCH_NOTE"] for launch in launches}
+    assert len(launches) == 15
+    assert notes == {
+        "hosts are network namespaces of one machine; link: 200 us one way, 10000 Mbit/s out of and into each host"
+    }
+
+
+def test_what_is_predicted_for_more_hosts() -> None:
+    rows = [row for row in load(ROOT / "results" / f"{NAME}.csv") if row.backend in ("nccl", "nvrar")]
+    cases = [(size, nodes, nodes) for nodes in (4, 8) for size in (4 << 10, 64 << 10, 1 << 20)]
+    shown: dict[tuple[int, str], list[str]] = {}
+    for each in predictions(fit_file(ROOT / "results" / f"{NAME}.csv", rows), cases):
+        assert each.estimate
+        assert each.estimate.basis == "assumed"
+        us, low, high = (f"{value:.0f}" for value in (each.estimate.us, each.estimate.low, each.estimate.high))
+        shown.setdefault((each.case[1], each.fit.curve.backend), []).append(f"{us} ({low} to {high})")
+    assert [name for _, name in shown] == ["nccl", "nvrar", "nccl", "nvrar"], "in the order of the fits"
+    for (nodes, name), cells in shown.items():
+        assert line_that_begins(f"| {nodes} hosts, `{name}`") == f"| {nodes} hosts, `{name}` | {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("hosts", [4, 8])
+def test_bytes_that_the_switch_counted(hosts: int) -> None:
+    text = (ROOT / "results" / f"cpu-{hosts}hosts-wire.txt").read_text(encoding="utf-8")
+    counted = {(name, size): (float(sent), float(stated)) for name, size, sent, stated in WIRE.findall(text)}
+    assert len(counted) == 10
+    assert all(sent < 1.06 * stated for sent, stated in counted.values())
+    for (name, size), (sent, stated) in counted.items():
+        way = {"mpi-nvrar": "doubling", "mpi-ring": "two-shot"}.get(name, name.split("=")[-1])  # a ring has these bytes
+        assert stated == SCHEDULES[way].cost(hosts).shards * parse_size(size.replace(" ", ""))
+        if size == "1 MiB":
+            rest = "".join(line for line in LINES if line.startswith((f"| `{name}` | ", f"| `{name}`: ")))
+            assert f" {sent:,.0f} ÷ {stated:,.0f} = {sent / stated:.3f} |" in rest
+
+
+def test_slopes() -> None:
+    near, far = (ROOT / "results" / f"{name}.csv" for name in ("h100x2-hosts-50us", NAME))
+    before, after, further = medians_of(load(near)), medians_of(load(far)), delay_us(far) - delay_us(near)
+    heads = [number for number, line in enumerate(LINES) if line.strip().startswith("| slope, trips |")]
+    sizes = [parse_size(cell) for cell in LINES[heads[0]].split("|")[2:-1]]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES[heads[0] + 2 : heads[0] + 5]]
+    for name, *shown in rows:
+        cases = [(2, size, name.strip("`")) for size in sizes]
+        assert shown == [f"{(after[case] - before[case]) / further:.2f}" for case in cases]
