@@ -128,7 +128,7 @@ def _origin(limit: Limit) -> str:
 def _excess(limit: Limit, wish: Wish) -> str | None:
     """What the jobs ask too much or too little of."""
     seconds = seconds_of(wish.time) if wish.time else None
-    minutes = None if seconds is None else wish.nodes * seconds // 60
+    minutes = None if seconds is None else -(-wish.nodes * seconds // 60)
     job = f"a job of {counted(wish.nodes, 'node')}"
     asked = (
         (job, wish.nodes, limit.min_nodes, limit.nodes),

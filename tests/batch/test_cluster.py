@@ -176,6 +176,15 @@ def test_a_job_behind_one_that_no_queue_takes_is_stuck(cluster: lab.Cluster) -> 
     until(lambda: state(second) == "NEVER RAN")
 
 
+def test_jobs_that_wait_count_with_each_task_of_an_array(cluster: lab.Cluster) -> None:
+    before = pbs.mine(None, None)
+    Path("wait.sh").write_text("#!/bin/bash\ntrue\n")
+    number = cluster.ask("qsub", "-h", "-J", "0-3", "wait.sh").strip()
+    assert (pbs.mine("workq", None), pbs.mine("small", None)) == (before + 4, 0)
+    cluster.ask("qdel", number)
+    until(lambda: pbs.mine(None, None) == before)
+
+
 def test_a_queue_that_is_full(cluster: lab.Cluster) -> None:
     cluster.ask("qmgr", "-c", "set queue workq max_queued = [u:PBS_GENERIC=1]")
     ran = submit("--allocations", "2", "--sizes", "4K", *QUICK, "--wait")

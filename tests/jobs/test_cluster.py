@@ -16,9 +16,10 @@ from lab import slurm as lab
 from running import GUARD_SECONDS, Ran, clean_environment
 
 from collbench.batch.job import Job
-from collbench.batch.slurm import look, submit
+from collbench.batch.slurm import look, mine, submit
 from collbench.batch.system import RefusedError
 from collbench.cli.main import cli
+from collbench.errors import UsageError
 from collbench.jobs import follow, profiles
 from collbench.jobs.scripts import script
 from collbench.jobs.submission import reopen
@@ -208,6 +209,20 @@ def test_a_busy_cluster_is_waited_for(cluster: lab.Cluster) -> None:
     assert "pending" in follow.table(follow.look(submission, {}))
     cluster.ask("scancel", busy)
     assert run("submit", "--wait", "-o", "r.csv").code == 0
+
+
+def test_jobs_that_wait_count_with_each_task_of_an_array(cluster: lab.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = mine(None, None)
+    number = cluster.ask("sbatch", "--parsable", "--hold", "--array=0-3", "--wrap=true").strip()
+    monkeypatch.setenv("SQUEUE_PARTITION", "nowhere")
+    assert (mine("debug", None), mine("debug", "high"), mine("nowhere", None)) == (before + 4, 0, 0)
+    Path("mine.toml").write_text(
+        f'like = "local"\n[slurm]\npartition = "debug"\n[[limits]]\nsource = "s"\njobs = {before + 4}\n'
+    )
+    with pytest.raises(UsageError, match=f"^{before + 4} jobs of yours wait or run; with 1 more"):
+        run("submit", "--profile", "./mine.toml", "--nodes", "1", "-o", "r.csv")
+    cluster.ask("scancel", number)
+    until(lambda: mine("debug", None) == before)
 
 
 def test_a_queue_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ def test_a_clock_shows_more_than_a_day() -> None:
             {"time": "01:01:00"},
             "for 01:01:00, 488 node-minutes, is more than the site takes: up to 480",
         ),
+        ({"time": "01:00:01"}, "481 node-minutes, is more than the site takes: up to 480"),
         ({"gpus": 32}, "a job of 32 GPUs is more than the site takes: up to 16"),
         ({"jobs": 4}, r"submitting 4 jobs at once is more than the site takes: up to 3 in partition dev \(handbook\)"),
     ],
