@@ -62,11 +62,13 @@ class Work:
     check: int = 0
 
 
+NUMBERS = ("nodes", "ranks", "gpus", "total")
+
+
 def with_numbers(text: str, job: Job) -> str:
     """The text with the numbers of a job: {nodes}; {ranks} and {gpus} of a node; {total}, the ranks of all nodes."""
-    numbers = {"nodes": job.nodes, "ranks": job.ranks_per_node, "gpus": job.gpus_per_node,
-               "total": job.nodes * job.ranks_per_node}  # fmt: skip
-    for name, number in numbers.items():
+    numbers = (job.nodes, job.ranks_per_node, job.gpus_per_node, job.nodes * job.ranks_per_node)
+    for name, number in zip(NUMBERS, numbers, strict=True):
         text = text.replace(f"{{{name}}}", str(number))
     return text
 

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from collbench.batch.job import NUMBERS
 from collbench.errors import UsageError, pick
 from collbench.host.shipped import shipped
 from collbench.jobs import limits
@@ -28,6 +29,7 @@ SETTING_KEYS: dict[str, type] = {
     "value": str, "why": str, "source": str, "confirmed": bool, "where": str, "keep": bool, "elsewhere": bool,
 }  # fmt: skip
 ASKED = ("time", "account", "qos", "partition")  # directives that a user may set
+_NUMBER = re.compile(r"\{([a-z_]+)\}")  # of a job
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # By table of a batch system: what its keys look like, and what they are.
 SYNTAX = {
@@ -131,6 +133,9 @@ def load(path: Path) -> Profile:
         )
     if content.get("collbench", ())[:1] == [""]:
         raise UsageError(f"{path}: the first word of `collbench` is empty; give a command, or omit it.")
+    directives = _kept({**content.get("slurm", {}), **content.get("pbs", {})})
+    for name in _NUMBER.findall(" ".join([*content["launch"], *directives.values()])):
+        pick(f"number of a job in {path}", name, NUMBERS)
     for pattern in content.get("keep", ()):
         if not any(fnmatchcase(name, pattern) for name in content.get("variables", {})):
             raise UsageError(f"{path}: keep = {pattern!r} fits none of the variables; correct it, or remove it.")

@@ -195,6 +195,8 @@ def test_it_is_found_by_its_path(tmp_path: Path) -> None:
         (f'{GOOD}[[limits]]\nsource = "\\u001b[2J"', "limits has .* non-printable"),
         (f'{GOOD}[variables."\\u001b[2J"]', "variables has .* non-printable"),
         (f"{GOOD}[slurm]\nnodes = 7", "nodes is set by collbench for each job; omit it"),
+        ("launch = ['mpiexec', '-n', '{tasks}']", "'tasks'; did you mean 'ranks'"),
+        (f"{GOOD}[pbs]\nselect = '{{node}}:x=1'", "'node'; did you mean 'nodes'"),
         (f"{GOOD}[slurm]\nchdir = '/x'", "chdir is set by collbench"),
         (
             f"{GOOD}[slurm]\nntasks-per-node = 7",
