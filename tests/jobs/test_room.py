@@ -157,3 +157,9 @@ def test_variables_of_squeue_hide_no_job(stage: Stage, monkeypatch: pytest.Monke
     stage.set("queue", "7|RUNNING|0:10|n1|None\n")
     assert slurm.look(["7"])["7"].live
     assert len(stage.calls("looks")) == 1, "a variable is passed on"
+
+
+def test_variables_of_scancel_spare_no_job(site: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCANCEL_STATE", "PENDING")
+    assert site.run(*SUBMIT).code == 0
+    assert "SCANCEL_STATE" not in site.read("environment"), "the same for all of Slurm's commands"
