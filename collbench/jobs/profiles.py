@@ -186,7 +186,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"profile {path} does not exist; known: {', '.join(names())}.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"profile {path} cannot be read: {error}.") from None
     for key, value in content.items():
         _check(path, key, value)

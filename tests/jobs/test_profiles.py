@@ -189,6 +189,7 @@ def test_it_is_found_by_its_path(tmp_path: Path) -> None:
         (f"ranks_per_node = 0\n{GOOD}", "ranks_per_node = 0 is less than 1"),
         ("launch = ['']", "`launch` is missing"),
         (f"collbench = ['']\n{GOOD}", "the first word of `collbench` is empty"),
+        (f"gpus_per_node = {'9' * 5000}\n{GOOD}", "cannot be read: Exceeds the limit"),
         (f"open = {'[' * 3000}{']' * 3000}\n{GOOD}", "cannot be read: maximum recursion depth"),
         (f'open = ["\\u001b[2J"]\n{GOOD}', r"open has '\\x1b\[2J', with a non-printable character"),
         (f'before = ["true \\u0000"]\n{GOOD}', "before has .* non-printable"),
