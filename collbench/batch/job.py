@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from collbench.errors import UsageError
 from collbench.plan.worlds import Topology
 
+NUMBERS = ("nodes", "ranks", "gpus", "total")  # of a job
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -60,9 +62,6 @@ class Work:
     words: tuple[str, ...]
     legs: int = 1
     check: int = 0
-
-
-NUMBERS = ("nodes", "ranks", "gpus", "total")
 
 
 def with_numbers(text: str, job: Job) -> str:

@@ -182,10 +182,8 @@ def mine(partition: str | None, qos: str | None) -> int:
     """The number of this user's jobs and tasks of arrays that wait or run in a partition (also among several) and of a
     quality of service. Raises SilentError."""
     rows = _query("squeue", "-h", "-r", "-t", "all", "-u", str(os.getuid()), "-o", "%T|%P|%q")
-    return sum(
-        state in _HELD and partition in (None, *partitions.split(",")) and qos in (None, held)
-        for state, partitions, held in rows
-    )
+    held = [cells for cells in rows if cells[0] in _HELD]  # not the banner of a site
+    return sum(partition in (None, *cells[1].split(",")) and qos in (None, cells[-1]) for cells in held)
 
 
 def cancel(jobs: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ source = "handbook"
 """
 SUBMIT = ("submit", "--profile", "./mine.toml", "--sizes", "4K", "-o", "r.csv", "--nodes", "1,2")
 RESUME = ("submit", "--resume", "-o", "r.csv")
-HELD = "RUNNING|gh|normal\nPENDING|dev,gh|(null)\nCOMPLETING|gh|(null)\nCOMPLETED|gh|(null)\nRUNNING|dev|x\n"
+HELD = "Welcome | to all\nRUNNING|gh|normal\nPENDING|dev,gh|(null)\nCOMPLETING|gh|(null)\nCOMPLETED|gh|(null)\nRUNNING|dev|x\n"
 
 
 @pytest.fixture
