@@ -171,6 +171,7 @@ def look(jobs: Sequence[str]) -> dict[str, Seen]:
     found = {
         cells[0]: Seen(cells[1], cells[2], cells[3], "|".join(cells[4:]).removeprefix("None"))
         for cells in _queue(numbers)
+        if len(cells) > 4  # not the banner of a site
     }
     if any(job not in found for job in jobs):
         for cells in _accounting(numbers):

@@ -40,7 +40,13 @@ source = "handbook"
 """
 SUBMIT = ("submit", "--profile", "./mine.toml", "--sizes", "4K", "-o", "r.csv", "--nodes", "1,2")
 RESUME = ("submit", "--resume", "-o", "r.csv")
-HELD = "Welcome | to all\nRUNNING|gh|normal\nPENDING|dev,gh|(null)\nCOMPLETING|gh|(null)\nCOMPLETED|gh|(null)\nRUNNING|dev|x\n"
+HELD = """Welcome | to all
+RUNNING|gh|normal
+PENDING|dev,gh|(null)
+COMPLETING|gh|(null)
+COMPLETED|gh|(null)
+RUNNING|dev|x
+"""
 
 
 @pytest.fixture
@@ -154,7 +160,7 @@ def test_jobs_are_counted_by_partition_and_quality_of_service(
 
 def test_variables_of_squeue_hide_no_job(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQUEUE_PARTITION", "nowhere")
-    stage.set("queue", "7|RUNNING|0:10|n1|None\n")
+    stage.set("queue", "Welcome | to all\n7|RUNNING|0:10|n1|None\n")
     assert slurm.look(["7"])["7"].live
     assert len(stage.calls("looks")) == 1, "a variable is passed on"
 
