@@ -127,6 +127,7 @@ def test_submit_refuses_at_once(stage: Stage, words: list[str], refused: str | N
         (["--nodes", "12", "--partition", "prod", "--time", "4:00:00"], "up to 03:00:00 in partition prod"),
         (["--nodes", "2", "--partition", "prod"], "a job of 2 nodes is less than the site takes: from 10"),
         (["--nodes", "2", "--time", "4"], "from 00:05:00 in partition debug-scaling"),
+        (["--nodes", "2", "--partition", "capacity", "--time", "4"], "from 00:05:00 in partition capacity"),
         (["--nodes", "25", "--partition", "prod", "--time", "6:00:00"], None),
         (["--nodes", "10"], None),
     ],
