@@ -1,4 +1,4 @@
-// Sending: those who post put items into the queue, from which one thread sends them in order.
+// Sending: callers append items to the queue, from which one thread sends them in order.
 #pragma once
 #include <errno.h>
 #include <string.h>

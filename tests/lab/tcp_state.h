@@ -1,4 +1,4 @@
-// What a PE has to do with its peers: connections, what is to be sent, and the memory through which it goes.
+// The state of a PE towards its peers: connections, the queue of items to send, and the memory that they pass through.
 #pragma once
 #include <sched.h>
 #include <stddef.h>
