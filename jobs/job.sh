@@ -50,7 +50,7 @@ timeout -k 30 300 "${launch[@]}" "${collbench[@]}" doctor --json > "$part.doctor
 # Each launch starts new ranks for all plain backends and for each variant, one after another; they remove $part.doing
 # when they are done. If they are not (a case crashed them, or they did not start), they are started again with --resume,
 # which skips finished cases. A check has as many launches as it needs: once it is decided, another adds no row.
-rows() { wc -l < "$part.csv" 2>/dev/null || echo 0; }
+rows() { if [[ -e $part.csv ]]; then wc -l < "$part.csv"; else echo 0; fi; }
 left=@starts@ again=9 worst=0
 while ((left > 0)); do
   code=0 before=$(rows)

@@ -41,6 +41,10 @@ QSTAT = """
     done
     if [[ $between == , ]]; then echo '}}'; else echo '"Jobs":{}}'; fi
     exit $code"""
+QSELECT = """
+    printf '%s|' "$@" >> selections; echo >> selections
+    if [ -e silent ]; then cat silent >&2; rm silent; exit 160; fi
+    cat held 2>/dev/null; exit 0"""
 QDEL = """
     printf '%s|' "$@" >> deleted; echo >> deleted
     [ -e gone ] && { cat gone >&2; exit 35; }
@@ -83,7 +87,8 @@ class Stage:
         path.unlink() if attributes is None else path.write_text(json.dumps(attributes))
 
     def calls(self, name: str = "calls") -> list[list[str]]:
-        """How qsub was called; ``looks`` are the calls of qstat, ``deleted`` those of qdel."""
+        """How qsub was called; ``looks`` are the calls of qstat, ``selections`` those of qselect,
+        ``deleted`` those of qdel."""
         path = self.pbs / name
         return [line.strip("|").split("|") for line in path.read_text().splitlines()] if path.exists() else []
 

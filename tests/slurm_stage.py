@@ -30,7 +30,11 @@ SBATCH = """
         exit 1
     fi
     echo x >> taken; echo "$((100 + $(wc -l < taken)))\""""
-SQUEUE = "if [ -e silent ]; then cat silent >&2; rm silent; exit 1; fi; cat queue 2>/dev/null; exit 0"
+SQUEUE = """
+    printf '%s|' "$@" >> looks; echo >> looks; env | grep ^SQUEUE_ >> looks
+    if [ -e silent ]; then cat silent >&2; rm silent; exit 1; fi
+    if [[ " $* " == *" -u "* ]]; then cat held 2>/dev/null; else cat queue 2>/dev/null; fi
+    exit 0"""
 SACCT = "cat books 2>/dev/null || exit 1"
 SCANCEL = """
     printf '%s|' "$@" >> cancelled; echo >> cancelled
@@ -53,9 +57,10 @@ class Stage:
         """What a stand-in wrote down."""
         return (self.slurm / name).read_text()
 
-    def calls(self) -> list[list[str]]:
-        """How sbatch was called."""
-        return [line.strip("|").split("|") for line in self.read("calls").splitlines()]
+    def calls(self, name: str = "calls") -> list[list[str]]:
+        """How sbatch was called; ``looks`` are the calls of squeue."""
+        path = self.slurm / name
+        return [line.strip("|").split("|") for line in path.read_text().splitlines()] if path.exists() else []
 
     def run(self, *arguments: str) -> Ran:
         """Run the command line."""

@@ -1,4 +1,4 @@
-"""PBS Professional and OpenPBS: directives for qsub, and a client for qsub, qstat and qdel.
+"""PBS Professional and OpenPBS: directives for qsub, and a client for qsub, qstat, qselect and qdel.
 
 Each allocation is a job, since PBS has no arrays of chosen indices; jobs that must not run at once form a chain.
 """
@@ -6,6 +6,7 @@ Each allocation is a job, since PBS has no arrays of chosen indices; jobs that m
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -25,6 +26,7 @@ NAME, SUBMIT = "PBS", "qsub"
 UNSEEN = Seen("VANISHED", why="PBS does not know it: its queue may have rejected its nodes or time after submission")
 CHAINS = True
 DIRECTIVES: Mapping[str, str] = {"time": "walltime", "account": "A", "qos": "", "partition": "q"}
+TIME_UNIT = 1
 INDEX = "ALLOCATION_OF_COLLBENCH"  # the variable that holds the index of a job's allocation
 _ID = re.compile(r"\d+(\[\])?(\.[\w.-]+)?", re.ASCII)
 _BEHIND = re.compile(r"after\w+:(\d+)")
@@ -190,6 +192,25 @@ def _check(complaints: Iterable[str]) -> None:
     others = [words for words in complaints if not words.startswith(_GONE)]
     if others:
         raise SilentError("; ".join(others))
+
+
+def mine(partition: str | None, qos: str | None) -> int:
+    """The number of this user's jobs and subjobs that wait or run in a queue; PBS has no quality of service. Raises
+    SilentError."""
+    # Of arrays their subjobs, without those that have ended (state X); qstat would print the jobs of all users.
+    done = ask(
+        ["qselect", "-T", "-s", "EHQRSTUW", "-u", _user(), *(["-q", partition] if partition else [])], _environment()
+    )
+    if done.returncode:
+        raise SilentError("; ".join(_complaints("qselect", done.stderr)) or f"qselect: exit code {done.returncode}")
+    return len(done.stdout.split())
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        raise SilentError(f"user {os.getuid()} has no name here") from None
 
 
 def cancel(jobs: Sequence[str]) -> None:

@@ -11,18 +11,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from collbench.batch.job import Job, checked, with_numbers
-from collbench.batch.system import RefusedError, Seen, SilentError, ask
+from collbench.batch.system import LIVE, RefusedError, Seen, SilentError, ask
 
 NAME, SUBMIT = "Slurm", "sbatch"
 UNSEEN = Seen("ENDED")  # Slurm purges jobs some minutes after their end, also those that never began
 CHAINS = False  # the allocations of a job are an array, and the jobs of one name wait for each other
 DIRECTIVES: Mapping[str, str] = {name: name for name in ("time", "account", "qos", "partition")}
+TIME_UNIT = 60
 _RETRYING = "retrying"  # what sbatch prints before it sleeps and retries
 _FULL = (_RETRYING, "MaxSubmitJob", "GrpSubmitJob")  # temporary, unlike other limits on submission
 # Inside a job, sbatch takes SLURM_* variables as options of the new job, so only these are passed on. The variables in
-# _DROPPED are the user's own and would override what the script relies on.
+# _DROPPED are the user's own and would override what the script relies on, or hide jobs from squeue and scancel.
 _KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS")
-_DROPPED = ("SBATCH_JOB_NAME", "SBATCH_ARRAY_INX", "SBATCH_DEPENDENCY")
+_DROPPED = ("SBATCH_JOB_NAME", "SBATCH_ARRAY_INX", "SBATCH_DEPENDENCY", "SQUEUE_", "SCANCEL_")
+_HELD = LIVE - {"COMPLETING"}  # states of jobs that count against the limits of their user
 _ID = re.compile(r"(\d+)(;\S+)?")
 _PLAIN = re.compile(r"[\w.,:/=+@%*-]+", re.ASCII)  # safe without quotes for Slurm and for a shell
 
@@ -36,7 +38,7 @@ def _environment() -> dict[str, str]:
     """The environment of Slurm's commands; SLURM_CLUSTERS directs all of them to the cluster that sbatch uses."""
     clusters = {"SLURM_CLUSTERS": os.environ["SBATCH_CLUSTERS"]} if "SBATCH_CLUSTERS" in os.environ else {}
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith("SLURM_")}
-    return {name: value for name, value in {**clusters, **kept}.items() if name not in _DROPPED}
+    return {name: value for name, value in {**clusters, **kept}.items() if not name.startswith(_DROPPED)}
 
 
 def sbatch_quote(value: str) -> str:
@@ -174,6 +176,16 @@ def look(jobs: Sequence[str]) -> dict[str, Seen]:
         for cells in _accounting(numbers):
             found.setdefault(cells[0], Seen(cells[1].split(" ")[0], *cells[2:4]))  # "CANCELLED by 1000"
     return {job: found[job] for job in jobs if job in found}
+
+
+def mine(partition: str | None, qos: str | None) -> int:
+    """The number of this user's jobs and tasks of arrays that wait or run in a partition (also among several) and of a
+    quality of service. Raises SilentError."""
+    rows = _query("squeue", "-h", "-r", "-t", "all", "-u", str(os.getuid()), "-o", "%T|%P|%q")
+    return sum(
+        state in _HELD and partition in (None, *partitions.split(",")) and qos in (None, held)
+        for state, partitions, held in rows
+    )
 
 
 def cancel(jobs: Sequence[str]) -> None:

@@ -55,13 +55,15 @@ class System(Protocol):
     """A batch system. ``NAME`` is for messages, ``SUBMIT`` the command that submits a script, and ``UNSEEN`` what a job
     is that the system does not know and that never began. ``CHAINS``: each allocation is a job, and names the one that
     it waits for; otherwise the allocations of a node count are a job array, and jobs of one name wait for each other.
-    ``DIRECTIVES``: by option of ``collbench submit``, the name of its directive."""
+    ``DIRECTIVES``: by option of ``collbench submit``, the name of its directive. ``TIME_UNIT``: how many seconds the
+    unit of a directive for the time has that is a number alone."""
 
     NAME: str
     SUBMIT: str
     UNSEEN: Seen
     CHAINS: bool
     DIRECTIVES: Mapping[str, str]
+    TIME_UNIT: int
 
     def is_available(self) -> bool:
         """Whether its commands are installed."""
@@ -91,6 +93,11 @@ class System(Protocol):
 
     def look(self, jobs: Sequence[str]) -> dict[str, Seen]:
         """The states of these jobs, by id, without jobs that the system does not know. Raises SilentError."""
+        ...
+
+    def mine(self, partition: str | None, qos: str | None) -> int:
+        """The number of this user's jobs that wait or run in a partition and of a quality of service (None: in any,
+        of any). Elements of an array are jobs. Raises SilentError."""
         ...
 
     def cancel(self, jobs: Sequence[str]) -> None:

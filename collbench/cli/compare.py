@@ -60,6 +60,7 @@ def compare(
     from collbench.results.selection import select
     from collbench.views import footing
     from collbench.views.comparison import compare_backends, compare_files, names_of
+    from collbench.views.machines import machine_of, unlike
     from collbench.views.multicast import remark
     from collbench.views.ratios import page, plain
 
@@ -69,9 +70,10 @@ def compare(
     known = {record.backend for record in everything}
     chosen = tuple(form_in(name, known) for name in names_of(names or ""))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
+    warned = unlike({"A": machine_of(a), "B": machine_of(b)}) if b and found.judged else []
     if found.judged or found.unjudged or found.alone:
-        shown = page(found, [*footing.statement(found.records), *remark(everything)])
-        click.echo(printed(shown, plain(found), form.chosen))
+        shown = page(found, [*warned, *footing.statement(found.records), *remark(everything)])
+        click.echo(printed(shown, plain(found, warned), form.chosen))
         forms.publish(f"collbench compare: {', '.join(map(str, paths))}", shown, os.environ)
     for words in jobs(everything):
         click.echo(f"skipped: {words}", err=True)
@@ -81,10 +83,11 @@ def compare(
 
 def _cure(one: Sequence[Record], other: Sequence[Record] = ()) -> str:
     """What to do where an imported file has none of the names of the other file; "" elsewhere."""
+    from collbench.views.comparison import default_baseline
     from collbench.views.footing import has_foreign
 
     names, others = ({record.backend: None for record in side} for side in (one, other))
     if not (names and others) or names.keys() & others.keys() or not has_foreign([*one, *other]):
         return ""
-    name = next(iter(names if has_foreign(other) else others))
+    name = default_baseline(names if has_foreign(other) else others)
     return f" Two files are compared by backend: import the log under a name that both have, as in {name}=LOG."

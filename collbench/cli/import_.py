@@ -72,9 +72,9 @@ def import_(logs: tuple[str, ...], output: Path, force: bool, given: GivenOption
     """Write the latencies in LOGs into a results file, which compare, plot, fit and llm predict read.
 
     A LOG is what nccl-tests or rccl-tests print or write with -J, the output of OSU micro-benchmarks, IMB-MPI1, PARAM's
-    comms or MSCCL++, or a table of AIConfigurator (Parquet needs the extra parquet); its content decides which. Rows
-    get the name of the library that was timed, or NAME. Several logs of the same cases are launches; logs of different
-    versions need different NAMEs.
+    comms or MSCCL++, or a table of AIConfigurator (Parquet needs the extra parquet), also in gzip, bzip2 or xz; its
+    content decides which. Rows get the name of the library that was timed, or NAME. Several logs of the same cases are
+    launches; logs of different versions need different NAMEs.
 
     The other options say what a log does not, and are an error where it says otherwise. OSU's never has the number of
     ranks and nodes. What is not understood is listed by its lines.

@@ -37,8 +37,9 @@ def plot(
     """Draw latency with speed-up, bus bandwidth, scaling over ranks, a map of the best backends, latency against skew,
     and the matrix of all pairs of hosts.
 
-    Several files that share no case are drawn as one run. Two files that share cases are drawn as two runs, BEFORE
-    dashed and AFTER solid, with speed-ups of AFTER over BEFORE and without a map.
+    Several files that share no case are drawn as one run, those of unlike machines in charts of their own. Two files
+    that share cases are drawn as two runs, BEFORE dashed and AFTER solid, with speed-ups of AFTER over BEFORE and
+    without a map.
 
     Each chart is named after the results files of its rows. Samples files beside their results file are ignored.
     """

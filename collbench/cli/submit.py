@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collbench.jobs.submission import Part, Submission
     from collbench.jobs.submit import Refusals
 
+MOST_ALLOCATIONS = 1000  # elements of an array that Slurm takes by default
 _TIME = re.compile(r"\d+(-\d+(:\d\d){0,2})?|\d+:\d\d(:\d\d)?")
 
 
@@ -76,7 +77,7 @@ shape = Group("shape", Shape, [
     click.option("--ranks-per-node", type=click.IntRange(min=1), help="Ranks per node.  [default: one per GPU]"),
     click.option("--launches", default=1, show_default=True, type=click.IntRange(min=1),
                  help="Independent launches in each allocation."),
-    click.option("--allocations", default=1, show_default=True, type=click.IntRange(min=1),
+    click.option("--allocations", default=1, show_default=True, type=click.IntRange(1, MOST_ALLOCATIONS),
                  help="Allocations of each node count, as a job array or jobs; each may get other nodes, elsewhere on "
                  "the network."),
     click.option("--at-once", is_flag=True, help="Let jobs run concurrently, although they may disturb each other."),
@@ -176,12 +177,14 @@ def _begin(profile: str, shape: Shape, asked: Mapping[str, str], steps: StepOpti
     if steps.dry_run:
         click.echo("\n".join(texts.values()), nl=False)
         return Exit.FINE
+    _check_room(submission, submission.parts(), steps.wait)
     create(submission, texts)
     return _submit_and_follow(submission, submission.parts(), steps.wait)
 
 
 def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words: Sequence[str]) -> int:
     """Follow an earlier submission, or resubmit its unfinished jobs; return the exit code."""
+    from collbench.jobs import room
     from collbench.jobs.submission import reopen
     from collbench.jobs.submit import cancel, check_scripts, unfinished
 
@@ -204,12 +207,33 @@ def _continue(shape: Shape, asked: Mapping[str, str], steps: StepOptions, words:
     check_scripts(submission)
     submission = submission.with_directives(asked)
     todo = unfinished(submission)
+    room.check(submission, todo)
     if steps.dry_run:
         _show(submission, todo)
         return Exit.FINE
     if submission.system.is_available() and not todo:
         click.echo("Nothing to resubmit: every part is complete, or its job is pending or running.", err=True)
+    _check_room(submission, todo, steps.wait)
     return _submit_and_follow(submission, todo, steps.wait)
+
+
+def _check_room(submission: Submission, todo: Sequence[Part], wait: bool) -> None:
+    """Raise UsageError if the site takes no more jobs of this user; with --wait only say so, since then what is refused
+    is submitted later."""
+    from collbench.batch.system import SilentError
+    from collbench.jobs.room import crowd
+
+    system = submission.system
+    if not system.is_available():
+        return
+    try:
+        words = crowd(submission, todo)
+    except SilentError as silence:
+        words, wait = f"{system.NAME} does not report how many jobs of yours wait or run ({silence})", True
+    if words and not wait:
+        raise UsageError(f"{words}; submit when others have ended, or use another --partition or --qos.")
+    if words:
+        click.echo(f"collbench: {words}.", err=True)
 
 
 def _show(submission: Submission, todo: Sequence[Part]) -> None:

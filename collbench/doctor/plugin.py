@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from collbench.doctor.findings import Finding, bad, fine, note
+from collbench.doctor.traps import FABRICS
 from collbench.host.nccl_plugin import DEFAULT, Attempt, Plugin
 
 WHAT = "NCCL's plugin"
@@ -19,16 +20,29 @@ def finding(plugin: Plugin | None, network: str, nodes: int | None) -> Finding |
     if plugin is None:
         return None
     wanted = plugin.variables.get("NCCL_NET", "")
+    if wanted.lower() in INTERNAL:
+        return _internal(wanted, network, nodes)
     names = [each.network for each in plugin.opened]
-    if wanted and wanted.lower() not in (*map(str.lower, names), *INTERNAL):
+    if wanted and wanted.lower() not in map(str.lower, names):
         words = f"{_state(plugin)}: with NCCL_NET={wanted}, NCCL ends, since it has no such network"
         return bad(WHAT, words, _cure(plugin))
     if not names or (network == "slingshot" and not any(map(_is_for_slingshot, names))):
         return _without(plugin, network, nodes)
-    if wanted and nodes == 1 and network == "slingshot" and wanted.lower() not in INTERNAL:
+    if wanted and nodes == 1 and network == "slingshot":
         words = f"NCCL_NET={wanted} in a job of one node, for which Slingshot need not be set up"
         return note(WHAT, words, "unset NCCL_NET there (HPE, shs-ccl-docs)")
     return fine(WHAT, _state(plugin))
+
+
+def _internal(wanted: str, network: str, nodes: int | None) -> Finding | None:
+    """NCCL is to use one of its own networks, whatever plugin it opens."""
+    if wanted.lower() == "ib":
+        words = f"NCCL_NET={wanted}, but Slingshot has no verbs: NCCL ends"
+        return bad(WHAT, words, "NCCL_NET='AWS Libfabric', or unset it") if network == "slingshot" else None
+    if network not in FABRICS or nodes == 1:
+        return None
+    words = f"NCCL_NET={wanted}: NCCL uses TCP although the hosts have {network}"
+    return (bad if nodes else note)(WHAT, words, "unset NCCL_NET")
 
 
 def _is_for_slingshot(name: str) -> bool:
@@ -77,6 +91,8 @@ def _cure(plugin: Plugin) -> str:
         return f"NCCL_NET={plugin.opened[0].network}, or unset it"
     tried = {each.name for each in plugin.attempts}
     other = next((path for path in plugin.files if not tried & {path, Path(path).name}), None)
+    if other and Path(other).name == DEFAULT:
+        return f"unset NCCL_NET_PLUGIN: NCCL then opens {other}"
     if other:
         return f"NCCL_NET_PLUGIN={other}, since NCCL opens no other name by itself than {DEFAULT}"
     return "load the site's module with aws-ofi-nccl, or give the full path of its library in NCCL_NET_PLUGIN"

@@ -19,7 +19,7 @@ from collbench.foreign import (
 )
 from collbench.foreign.measured import Format, Run, joined
 from collbench.foreign.source import Source
-from collbench.foreign.tabular import header_of
+from collbench.foreign.tabular import PARQUET, header_of
 from collbench.plan.collectives import COLLECTIVES
 
 FORMATS: tuple[Format, ...] = (
@@ -47,25 +47,21 @@ def read(source: Source) -> Reading:
         raise UsageError(f"{source.path} is no output of a benchmark that is known: {KNOWN}.")
     all_of_it = joined([form.understand(source) for form in found])
     said = [words for run in all_of_it.runs for words in (*run.remarks, *_others(run))]
-    remarks = tuple(dict.fromkeys(said))
+    remarks = tuple(dict.fromkeys([*filter(None, [source.remark]), *said]))
     runs = tuple(run for run in all_of_it.runs if run.cases)
     if not runs:
         names = " and ".join(form.NAME for form in found)
         why = f": it {'; it '.join(remarks)}" if remarks else ""
         raise UsageError(f"{source.path} has the format of {names}, but no row that is understood{why}.")
     known = all_of_it.lines | source.of_nccl
-    missed = () if _is_binary(source) else tuple(line.number for line in source.lines if line.number not in known)
-    return Reading(source, runs, missed, remarks)
+    lines = () if source.content.startswith(PARQUET) else source.lines
+    return Reading(source, runs, tuple(line.number for line in lines if line.number not in known), remarks)
 
 
 def _others(run: Run) -> list[str]:
     """That a run has collectives that are none of ours."""
     names = dict.fromkeys(case.collective for case in run.cases if case.collective not in ("", *COLLECTIVES))
     return [f"has rows of {', '.join(names)}, which are left out: no collective of ours"] if names else []
-
-
-def _is_binary(source: Source) -> bool:
-    return b"\0" in source.content[:4096]
 
 
 def spans(numbers: Iterable[int]) -> list[str]:

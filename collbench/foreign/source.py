@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 from collbench.errors import UsageError
+from collbench.foreign.unpacking import unpacked
 
-MOST_BYTES = 1 << 30
-# Colours and titles of terminals.
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b\n]{0,999}(?:\x07|\x1b\\)")
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip"}
+MOST_BYTES, MOST_LINES = 1 << 30, 4_000_000
+# Colours and titles of terminals, and what network file systems leave where two hosts write to a file at once.
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b\n]{0,999}(?:\x07|\x1b\\)|\0+")
 _TIMES = re.compile(r"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)? ")
 # What launchers put before a line to name its rank: Open MPI and PRRTE, then Slurm and Hydra. Lengths are bounded, and
 # words begin at their first letter, since a search through a long line must not begin anew at each of its letters.
@@ -42,11 +42,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Source:
-    """A file: its path, its bytes, and the name that its backends get, "" for that of the library."""
+    """A file: its path, its bytes out of any compression, the name that its backends get, "" for that of the library,
+    and what there is to remark on the file, if anything."""
 
     path: Path
     content: bytes
     backend: str = ""
+    remark: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -95,7 +97,7 @@ class Source:
 
     @cached_property
     def _plain(self) -> tuple[Line, ...]:
-        texts = [_ESCAPES.sub("", text).strip() for text in re.split(r"\r\n|\n|\r", self.text)]
+        texts = (_ESCAPES.sub("", text).strip() for text in re.split(r"\r\n|\n|\r", self.text))
         return _unlabelled(Line(number, text) for number, text in enumerate(texts, start=1) if text.strip())
 
 
@@ -153,16 +155,18 @@ def _without_nccl(lines: Sequence[Line]) -> Iterable[Line]:
 
 
 def read_source(path: Path, backend: str = "") -> Source:
-    """The content of a file. Raises UsageError for one that cannot be read, is empty, compressed, or too
-    large."""
+    """The content of a file, out of any compression. Raises UsageError for one that cannot be read, is empty or too
+    large, and as `unpacked` does."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{path} has more than {MOST_BYTES >> 30} GiB; give a log of a benchmark.")
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            found = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; give the path of a log.") from None
+    if len(found) > MOST_BYTES:
+        raise UsageError(f"{path} has more than {MOST_BYTES >> 30} GiB; give a log of a benchmark.")
+    content, remark = unpacked(path, found)
     if not content.strip():
         raise UsageError(f"{path} is empty; give a log of a benchmark.")
-    if kind := next((name for start, name in _COMPRESSED.items() if content.startswith(start)), None):
-        raise UsageError(f"{path} is compressed by {kind}; give what is in it.")
-    return Source(path, content, backend)
+    if max(map(content.count, (b"\n", b"\r"))) > MOST_LINES:
+        raise UsageError(f"{path} has more than {MOST_LINES:,} lines; give the part that has the tables.")
+    return Source(path, content, backend, remark)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ KEYS: dict[str, type] = {
     "partition": str, "qos": str, "source": str, "nodes": int, "min_nodes": int, "time": str, "min_time": str,
     "node_minutes": int, "gpus": int, "jobs": int, "up_to_nodes": int,
 }  # fmt: skip
-_KINDS = {str: "a string", int: "a positive integer"}
+_KINDS = {str: "a string of at least one character", int: "a positive integer"}
 _TIMES = {"time": "seconds", "min_time": "min_seconds"}
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
@@ -67,7 +67,7 @@ def _limit(where: str, content: object) -> Limit:
     values: dict[str, Any] = {key: value for key, value in content.items() if key not in _TIMES}
     for key in _TIMES.keys() & content.keys():
         values[_TIMES[key]] = seconds_of(content[key])
-        if values[_TIMES[key]] is None:
+        if not values[_TIMES[key]]:
             raise UsageError(f"{where}: {key} = {content[key]!r} is not a time; write HH:MM:SS.")
     return Limit(**values)
 
@@ -90,8 +90,22 @@ def check(limits: Sequence[Limit], wish: Wish) -> None:
     """Raise UsageError, with the limit and its source, if the site would refuse such jobs, or never run them."""
     for limit in limits:
         if _concerns(limit, wish) and (words := _excess(limit, wish)):
-            where = f" in {_place(limit)}" if _place(limit) else ""
-            raise UsageError(f"{words}{where} ({limit.source}); change it, or use another --partition or --qos.")
+            raise UsageError(f"{words}{_origin(limit)}; change it, or use another --partition or --qos.")
+
+
+def crowd(limits: Sequence[Limit], wish: Wish, mine: Callable[[str | None, str | None], int]) -> str | None:
+    """The limit, with its source, that such jobs exceed together with the user's jobs that wait or run, None if there
+    is none; ``mine`` returns the number of those in a partition and of a quality of service."""
+    for limit in limits:
+        if limit.jobs is None or not _concerns(limit, wish):
+            continue
+        held = mine(limit.partition, limit.qos)
+        if held + wish.jobs > limit.jobs:
+            jobs = f"{counted(held, 'job')} of yours {'waits or runs' if held == 1 else 'wait or run'}"
+            return (
+                f"{jobs}; with {wish.jobs} more they are more than the site takes: up to {limit.jobs}{_origin(limit)}"
+            )
+    return None
 
 
 def _concerns(limit: Limit, wish: Wish) -> bool:
@@ -104,9 +118,11 @@ def _more(one: int, other: int | None) -> bool:
     return other is not None and one > other
 
 
-def _place(limit: Limit) -> str:
+def _origin(limit: Limit) -> str:
+    """Where the limit holds, and its source."""
     named: Mapping[str, str | None] = {"partition": limit.partition, "qos": limit.qos}
-    return " and ".join(f"{name} {value}" for name, value in named.items() if value)
+    place = " and ".join(f"{name} {value}" for name, value in named.items() if value)
+    return f"{' in ' if place else ''}{place} ({limit.source})"
 
 
 def _excess(limit: Limit, wish: Wish) -> str | None:

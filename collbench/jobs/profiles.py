@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,6 +22,7 @@ KEYS: dict[str, type] = {
     "keep": list,
 }  # fmt: skip
 NO_PROFILES = {"nightly"}  # an example of sweeps, beside the profiles
+LEAST = {"gpus_per_node": 0, "ranks_per_node": 1}
 TYPE_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list of strings", dict: "a table"}
 SETTING_KEYS: dict[str, type] = {
     "value": str, "why": str, "source": str, "confirmed": bool, "where": str, "keep": bool, "elsewhere": bool,
@@ -37,6 +38,12 @@ SYNTAX = {
     ),
 }
 TABLES = (*SYNTAX, "variables")
+# By table: options that collbench sets for each job, or that lead its files astray, and what to write instead.
+OWN = {
+    "slurm": dict.fromkeys(("array", "chdir", "dependency", "nodes", "output", "wrap"), "omit it")
+    | {"ntasks-per-node": "give ranks_per_node"},
+    "pbs": dict.fromkeys("vJ", "give variables as [variables.NAME]"),
+}
 
 
 @dataclass(frozen=True)
@@ -118,10 +125,12 @@ def find(name: str) -> Profile:
 def load(path: Path) -> Profile:
     """The profile in a file, including what it inherits by ``like``. Raises UsageError."""
     content = _read(path, ())
-    if not content.get("launch"):
+    if not any(content.get("launch", ())[:1]):
         raise UsageError(
             f'{path}: `launch` is missing; give the command that starts the ranks, such as launch = ["srun"].'
         )
+    if content.get("collbench", ())[:1] == [""]:
+        raise UsageError(f"{path}: the first word of `collbench` is empty; give a command, or omit it.")
     for pattern in content.get("keep", ()):
         if not any(fnmatchcase(name, pattern) for name in content.get("variables", {})):
             raise UsageError(f"{path}: keep = {pattern!r} fits none of the variables; correct it, or remove it.")
@@ -172,13 +181,10 @@ def _parsed(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"profile {path} does not exist; known: {', '.join(names())}.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"profile {path} cannot be read: {error}.") from None
     for key, value in content.items():
-        wanted = KEYS[pick(f"key in {path}", key, KEYS)]
-        words = value if isinstance(value, list) and key != "limits" else []
-        if not isinstance(value, wanted) or not all(isinstance(word, str) for word in words):
-            raise UsageError(f"{path}: {key} = {value!r} is not {TYPE_NAMES[wanted]}.")
+        _check(path, key, value)
     for name in content.get("needs", ()):
         pick(f"directive that {path} needs", name, ASKED)
     if "slurm" in content and "pbs" in content:
@@ -191,6 +197,30 @@ def _parsed(path: Path) -> dict[str, Any]:
     return content
 
 
+def _check(path: Path, key: str, value: object) -> None:
+    """Raise UsageError for a key that is unknown, or whose value is of another type or cannot be shown."""
+    wanted = KEYS[pick(f"key in {path}", key, KEYS)]
+    words = value if isinstance(value, list) and key != "limits" else []
+    if type(value) is not wanted or not all(isinstance(word, str) for word in words):
+        name = "a list of tables; write [[limits]]" if key == "limits" else TYPE_NAMES[wanted]
+        raise UsageError(f"{path}: {key} = {value!r} is not {name}.")
+    if isinstance(value, int) and value < LEAST[key]:
+        raise UsageError(f"{path}: {key} = {value} is less than {LEAST[key]}.")
+    for text in _texts(value):
+        if not "".join(text.split()).isprintable():
+            raise UsageError(f"{path}: {key} has {text!r}, with a non-printable character; remove it.")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All strings in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for each in value.items() for part in each for text in _texts(part))
+    elif isinstance(value, list):
+        yield from (text for each in value for text in _texts(each))
+
+
 def _directive(path: Path, system: str, name: str, value: object) -> str | None:
     """The value of a directive: "" for a flag, None to drop an inherited directive. Raises UsageError."""
     pattern, what = SYNTAX[system]
@@ -200,8 +230,10 @@ def _directive(path: Path, system: str, name: str, value: object) -> str | None:
         raise UsageError(
             f"{path}: {name} affects only sbatch; export SLURM_CLUSTERS, which all of Slurm's commands read."
         )
-    if system == "pbs" and name in ("v", "J"):
-        raise UsageError(f"{path}: {name} is set by collbench for each allocation; give variables as [variables.NAME].")
+    if name in OWN[system]:
+        raise UsageError(f"{path}: {name} is set by collbench for each job; {OWN[system][name]}.")
+    if isinstance(value, dict | list):
+        raise UsageError(f"{path}: {name} = {value!r} is not one value.")
     if isinstance(value, bool):
         return "" if value else None
     return str(value)
@@ -211,6 +243,8 @@ def _setting(path: Path, name: str, content: object) -> Setting:
     where = f"{path}: variable {name}"
     if not _VARIABLE.fullmatch(name):
         raise UsageError(f"{where} is not a valid name; use letters, digits and underscores.")
+    if name.islower():
+        raise UsageError(f"{where}: names in lower case are those of the script itself; export it in `before`.")
     if not isinstance(content, dict) or not content.keys() >= {"value", "why", "source", "confirmed"}:
         raise UsageError(f"{where}: give value, why, source and confirmed.")
     for key, value in content.items():

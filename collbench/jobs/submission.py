@@ -15,6 +15,7 @@ from collbench.batch.job import Job
 from collbench.batch.known import SYSTEMS
 from collbench.batch.system import System
 from collbench.errors import UsageError
+from collbench.jobs.limits import Limit
 from collbench.results.files import doing_path, sidecar_path
 from collbench.results.records import Record, load
 from collbench.results.writing import replace_text
@@ -103,13 +104,16 @@ def facts(path: Path) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Submission:
     """A submission: its jobs, the name of their profile, by part the ids of the jobs that were submitted for it, newest
-    last, and the table of its batch system in a profile. ``path`` is the results file."""
+    last, and the table of its batch system in a profile. ``path`` is the results file. ``limits`` are those of the
+    profile, and ``usual`` its values of the options that a user may give."""
 
     path: Path
     profile: str
     jobs: tuple[Job, ...]
     ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     table: str = "slurm"
+    limits: tuple[Limit, ...] = ()
+    usual: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def system(self) -> System:
@@ -155,7 +159,8 @@ class Submission:
     def save(self) -> None:
         """Write ``submission.json`` atomically."""
         content = {"schema": SCHEMA, "profile": self.profile, "jobs": [dataclasses.asdict(job) for job in self.jobs],
-                   "ids": self.ids, "system": self.table}  # fmt: skip
+                   "ids": self.ids, "system": self.table,
+                   "limits": [dataclasses.asdict(limit) for limit in self.limits], "usual": self.usual}  # fmt: skip
         replace_text(self.note, json.dumps(content, indent=1) + "\n")
 
 
@@ -196,4 +201,6 @@ def _submission(path: Path, content: Mapping[str, Any]) -> Submission:
     jobs = tuple(Job(**{**job, "sweep": tuple(job["sweep"])}) for job in content["jobs"])
     table = content.get("system", "slurm")
     _ = SYSTEMS[table]
-    return Submission(path, content["profile"], jobs, {name: tuple(ids) for name, ids in content["ids"].items()}, table)
+    ids = {name: tuple(each) for name, each in content["ids"].items()}
+    limits = tuple(Limit(**limit) for limit in content.get("limits", ()))
+    return Submission(path, content["profile"], jobs, ids, table, limits, content.get("usual", {}))

@@ -14,10 +14,10 @@ from collbench.batch.known import SYSTEMS
 from collbench.batch.system import RefusedError, SilentError
 from collbench.errors import UsageError
 from collbench.host import trust
-from collbench.jobs import limits, profiles, scripts
+from collbench.jobs import profiles, room, scripts
 from collbench.jobs.follow import Look, Pace, Screen, look
 from collbench.jobs.gather import gather
-from collbench.jobs.limits import Wish
+from collbench.jobs.limits import clock
 from collbench.jobs.profiles import Profile, Setting
 from collbench.jobs.submission import Part, Submission, sequence
 from collbench.kernels import files as kernel_files
@@ -27,6 +27,7 @@ from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
 
 Refusals = Mapping[str, RefusedError]
+MOST_RANKS = 1 << 17  # of a job
 LATE_LOOKS = 5  # queries after all jobs ended: a shared file system may show the last rows with a delay of a minute
 
 
@@ -51,6 +52,8 @@ def planned(
         raise UsageError(
             f"profile {profile.name} sets no number of GPUs; give --gpus-per-node, or --ranks-per-node for CPU ranks."
         )
+    if max(shape.nodes) * ranks > MOST_RANKS:
+        raise UsageError(f"{max(shape.nodes)} nodes of {ranks} ranks are more than {MOST_RANKS} ranks; give fewer.")
     path = path or Path("results") / f"{time.strftime('%Y%m%dT%H%M%S')}-{profile.name}.csv"
     if path.suffix != ".csv":
         raise UsageError(
@@ -61,21 +64,23 @@ def planned(
             work.words, dict(asked), work.legs, work.check)
         for nodes in shape.nodes
     )  # fmt: skip
-    submission = Submission(path, profile.name, jobs, table=profile.system)
+    submission = Submission(
+        path, profile.name, jobs, table=profile.system, limits=profile.limits, usual=_usual(profile)
+    )
     texts = {submission.script(job): scripts.script(job, profile) for job in jobs}
+    room.check(submission, submission.parts())
     for job in jobs:
-        limits.check(profile.limits, _wish(job, profile, sum(each.allocations for each in jobs)))
         layouts_for(work.topology, [f"node {node}" for node in range(job.nodes) for _ in range(job.ranks_per_node)])
     return submission, texts
 
 
-def _wish(job: Job, profile: Profile, jobs: int) -> Wish:
-    """What a job asks of the site; tasks of an array count as jobs."""
-    names, gpus = SYSTEMS[profile.system].DIRECTIVES, job.nodes * job.gpus_per_node
-    partition, qos, time = (
-        job.asked.get(name) or profile.site.get(names[name]) for name in ("partition", "qos", "time")
-    )
-    return Wish(partition, qos, time, job.nodes, gpus, jobs)
+def _usual(profile: Profile) -> dict[str, str]:
+    """The profile's values of the options that a user may give, a time as that option takes it."""
+    system = SYSTEMS[profile.system]
+    found = {option: profile.site[name] for option, name in system.DIRECTIVES.items() if name in profile.site}
+    if found.get("time", "").isdecimal():
+        found["time"] = clock(int(found["time"]) * system.TIME_UNIT)
+    return found
 
 
 def _with_own_kernels(profile: Profile) -> Profile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -15,6 +16,7 @@ from collbench.devices.device import Device
 from collbench.devices.opening import open_device
 from collbench.errors import CANNOT_WRITE, Exit, UsageError
 from collbench.host import fabric
+from collbench.host.settings import conflicts
 from collbench.host.streams import stdout_to_stderr
 from collbench.measure.launch import new_run_id
 from collbench.measure.sidecar import Sidecar, gather_facts, gather_late
@@ -68,7 +70,8 @@ def _run(request: ReplayRequest, everyone: World, dog: Watchdog) -> None:
     entry = gather_facts(everyone, request.argv, {device.kind: device}, replay=_facts(request), compute=compute.words)
     notes = Sidecar(request.path, [])
     run_id, launch = everyone.led(partial(_begin, request, notes, entry))
-    rows = RowMaker(request, run_id, launch, *_place(opened))
+    disputed = everyone.bcast(tuple(each.name for each in conflicts(os.environ)))
+    rows = RowMaker(request, run_id, launch, *_place(opened), disputed)
     Runner(request, plan, spaces, compute, opened, rows, dog, partial(_append, request)).run()
     late = gather_late(everyone, {})
     if late is not None:

@@ -20,13 +20,15 @@ MICRO = 1e6
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Makes the rows of one launch; ``nodes`` are those of the launch, virtual or not."""
+    """Makes the rows of one launch; ``nodes`` are those of the launch, virtual or not. ``conflicts`` are the variables
+    for which profile and environment of the job disagree, in ``params`` of every row with communication and a time."""
 
     request: ReplayRequest
     run_id: str
     launch: int
     nodes: int
     fabric: str
+    conflicts: tuple[str, ...] = ()
 
     def blank(self, backend: str, part: str, status: str, reason: str = "") -> ReplayRecord:
         """A row without a time."""
@@ -77,7 +79,9 @@ class RowMaker:
             return replace(row, status="failed", reason="the host was late for every sample")
         held = f"{THROTTLED}: {track.throttled}" if track.throttled else ""
         reason = "; ".join(filter(None, (row.reason, held)))
-        return self.timed(replace(row, reason=reason), track.seconds)
+        disputed = f"conflicts={'+'.join(self.conflicts)}" if self.conflicts else ""
+        params = ";".join(filter(None, (row.params, disputed)))
+        return self.timed(replace(row, reason=reason, params=params), track.seconds)
 
     def of_voice(self, backend: str, part: str, voice: Voice, plan: Plan, answers: int | None) -> ReplayRecord:
         """The row of a part that concerns one collective, without its time."""

@@ -14,30 +14,53 @@ from collbench.predict import report
 from collbench.predict.compute import Compute
 from collbench.predict.replayed import Replayed
 from collbench.predict.study import Question, study
-from collbench.report.machines import Machines, machine_of
 from collbench.report.markup import Html, joined, tag
 from collbench.report.sections import Section
-from collbench.report.tables import page_html
+from collbench.report.tables import notes_html, page_html
 from collbench.results.records import Record
 from collbench.results.replays import HEAD, LAYERS, ReplayRecord
+from collbench.tables import notes_of
 from collbench.views import replays
+from collbench.views.machines import Machines, machine_of
 from collbench.views.naming import readable
+from collbench.views.replay_conclusions import compared, conclusions, reading
+from collbench.views.replay_sums import summaries
 
 Replays = Mapping[Path, Sequence[ReplayRecord]]
 
 
-def inference_section(given: Replays, machines: Machines) -> list[Section]:
+def inference_section(given: Replays, machines: Machines, baseline: str) -> list[Section]:
     """Tables of all replays, then predictions for the models, splits and batches of those with matrix products, by the
     latencies that every backend of the last run has on the machine of the replay; [] without replays."""
     if not given:
         return []
-    parts = [_replay(path, rows) for path, rows in given.items()]
+    parts = [_replay(path, rows, baseline) for path, rows in given.items()]
     predicted = _predictions(given, machines) if machines else []
     return [Section("inference", "LLM inference", joined([*parts, *predicted]))]
 
 
-def _replay(path: Path, rows: Sequence[ReplayRecord]) -> Html:
-    return joined([tag("h3", f"Replayed: {readable(path.name)}"), page_html(replays.page(rows))])
+def replays_section(given: Replays, baseline: str, alone: bool) -> list[Section]:
+    """Of every replay, which backend's pass is shorter, by how much, and how sure that is; [] without replays.
+    ``alone``: the page has no other summary."""
+    parts = [part for path, rows in given.items() for part in _concluded(path, rows, baseline, len(given) > 1)]
+    judged = [each for rows in given.values() for some in replays.settings(rows) for each in compared(some, baseline)]
+    body = joined([*parts, notes_html(notes_of(reading(judged)))])
+    title = "Summary" if alone else "Summary: LLM inference"
+    return [Section("replays", title, body)] if parts else []
+
+
+def _concluded(path: Path, rows: Sequence[ReplayRecord], baseline: str, with_name: bool) -> Iterator[Html]:
+    name, machine = f"{readable(path.name)}: " if with_name else "", machine_of(path)
+    for some in replays.settings(rows):
+        where = f"{replays.title_of(some[0])}{f', on {machine}' if machine else ''}"
+        faults = [f"{each.backend} has no time: {each.problem}" for each in summaries(some) if each.problem]
+        lists = ((faults, "bad"), (conclusions(some, baseline), None))
+        lines = (tag("ul", *(tag("li", line) for line in said), class_=kind) for said, kind in lists if said)
+        yield joined([tag("h3", f"{name}{where}"), *lines])
+
+
+def _replay(path: Path, rows: Sequence[ReplayRecord], baseline: str) -> Html:
+    return joined([tag("h3", f"Replayed: {readable(path.name)}"), page_html(replays.page(rows, baseline))])
 
 
 def _predictions(given: Replays, machines: Machines) -> Iterator[Html]:

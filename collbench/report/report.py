@@ -11,10 +11,9 @@ from collbench.errors import UsageError
 from collbench.measure.judged import goal_of
 from collbench.report.curves import Artist
 from collbench.report.gates import gate_section
-from collbench.report.inference import inference_section
+from collbench.report.inference import inference_section, replays_section
 from collbench.report.inputs import Conditions, Inputs, Warn, read_inputs
 from collbench.report.looks import Looks
-from collbench.report.machines import Machines, apart
 from collbench.report.origins import data_section, machine_section
 from collbench.report.page import MARK, page_html
 from collbench.report.sections import (
@@ -35,6 +34,7 @@ from collbench.results.series import series_of
 from collbench.results.writing import replace_text, writing
 from collbench.views.comparison import BASELINES, default_baseline
 from collbench.views.history import few
+from collbench.views.machines import Machines, apart
 from collbench.views.naming import readable, stem_of
 from collbench.views.runs import Run
 
@@ -80,11 +80,15 @@ def report_html(inputs: Inputs, request: Request, warn: Warn, warned: Iterable[s
     artist = _artist(inputs, looks, request.baseline or _base_of_check(inputs))
     files, folder = inputs.files, request.output.absolute().parent
     machines = apart(inputs.runs)
+    _check_baseline(inputs, artist.baseline)
+    summaries, results = _of_machines(artist, machines, gallery)
     sections = [
-        *_of_machines(artist, machines, gallery),
+        *summaries,
+        *replays_section(inputs.replays, artist.baseline, alone=not summaries),
+        *results,
         *gate_section(artist, inputs.sources, inputs.sources if len(inputs.runs) > 1 else (), gallery),
         *_history(inputs, request.only, artist, gallery),
-        *inference_section(inputs.replays, machines),
+        *inference_section(inputs.replays, machines, artist.baseline),
         machine_section(files, warn),
         data_section(files, folder),
     ]
@@ -114,15 +118,20 @@ def _artist(inputs: Inputs, looks: Looks, baseline: str) -> Artist:
     return Artist(looks, facts, _names(inputs), inputs.rows <= MOST_ROWS, shown <= MOST_ROWS, baseline)
 
 
-def _of_machines(artist: Artist, machines: Machines, gallery: Gallery) -> list[Section]:
-    """What was concluded, then what was measured, on every machine."""
-    if artist.baseline:
-        check_name(artist.baseline, {row.backend for runs in machines.values() for row in runs[-1].records})
+def _check_baseline(inputs: Inputs, baseline: str) -> None:
+    """Raise UsageError for a baseline that neither the last run nor a replay has."""
+    replayed = {row.backend for rows in inputs.replays.values() for row in rows} - {""}
+    if baseline and baseline not in replayed:
+        check_name(baseline, {row.backend for run in inputs.runs[-1:] for row in run.records} | replayed)
+
+
+def _of_machines(artist: Artist, machines: Machines, gallery: Gallery) -> tuple[list[Section], list[Section]]:
+    """What was concluded on every machine, and what was measured there."""
     found = [_sections(artist, runs, gallery) for runs in machines.values()]
     if len(machines) > 1:
         named = zip(found, machines, strict=True)
         found = [[_of(each, name, place) for each in some] for place, (some, name) in enumerate(named, start=1)]
-    return [section for alike in zip(*found, strict=True) for section in alike]
+    return [first for first, _ in found], [second for _, second in found]
 
 
 def _sections(artist: Artist, runs: Sequence[Run], gallery: Gallery) -> list[Section]:

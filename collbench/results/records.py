@@ -20,6 +20,7 @@ from collbench.plan.skew import skew_words
 from collbench.results.limits import flaw
 from collbench.results.lines import Line, lines_of, other_separator, value_of
 
+COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\3\4")  # gzip, bzip2, xz, zstd, zip
 SAMPLES = ".samples.csv"  # the end of the name of the file of samples beside a results file
 THROTTLED = "clocks throttled"  # in the reason of a row whose clocks were
 JOB = "(job)"  # the backend of a row that describes a job, not a case
@@ -269,6 +270,8 @@ def read(path: Path) -> str:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; give the path of a results file.") from None
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, UnicodeDecodeError) and error.object.startswith(COMPRESSED):
+            raise UsageError(f"{path} is compressed; unpack it.") from None
         raise UsageError(f"{path} cannot be read as a results file: {error}.") from None
 
 

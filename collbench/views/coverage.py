@@ -52,13 +52,13 @@ def _launches(counts: Sequence[int]) -> str:
     return counted_launches(counts[0]) if len(set(counts)) == 1 else f"{_span(counts)} launches"
 
 
-def reading(ratios: Sequence[Ratio], fewest: int = FEWEST_LAUNCHES) -> list[str]:
+def reading(ratios: Sequence[Ratio], fewest: int = FEWEST_LAUNCHES, judged: str = "sizes of a table") -> list[str]:
     """How to read a table of at least one ratio: what they are, what their intervals cover, and what is missing;
-    ``fewest`` launches give all ratios an interval."""
+    ``fewest`` launches give all ratios an interval, and ``judged`` is what is judged at once."""
     few = no_verdict(ratios)
     return [
         f"Ratio: geometric mean over {_launches([ratio.launches for ratio in ratios])}.",
-        *(f"Interval: {words}." for words in intervals(ratios, "sizes of a table")),
+        *(f"Interval: {words}." for words in intervals(ratios, judged)),
         *([f"{few}, and no interval over launches; --launches {fewest} or more give both."] if few else []),
         *([OTHER_RUNS] if not all(ratio.paired for ratio in ratios) else []),
     ]

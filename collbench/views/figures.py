@@ -35,6 +35,7 @@ from collbench.views.comparison import default_baseline
 from collbench.views.curves import Curve, Flaw
 from collbench.views.groups import Groups, Sides, every, rows_in
 from collbench.views.lines import Lines, Speedups
+from collbench.views.machines import apart, machine_of_run, unlike
 from collbench.views.multicast import remark
 from collbench.views.naming import readable, stem_of, suffixes
 from collbench.views.numbers import Cells, Group, cells_of, names_of_cells, of_size, sizes_of
@@ -53,6 +54,7 @@ PEAKS = "Peak: data sheet, out of one GPU; reduction in the switch may exceed it
 FLAWED = "Marks of cases without a latency: size and backend; their height has no meaning."
 LEAD = "Number: time of the next best over that of the best; only: no other; -: none was timed."
 COLOURS = "Grey: none was timed."
+ORDER = ("before", "after")  # what two runs are called
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,13 @@ class Dress:
 
 @dataclass(frozen=True)
 class Studio:
-    """What all charts of a call share: runs, dress, and the looks of backends."""
+    """What all charts of a machine share: runs, dress, the looks of backends, and where there are charts of others, the
+    machine in words."""
 
     runs: Sequence[Run]
     dress: Dress
     styles: Mapping[str, Style]
+    machine: str = ""
 
     @property
     def are_two(self) -> bool:
@@ -82,6 +86,16 @@ class Studio:
         """The facts of the rows of all runs."""
         return {row: facts for run in self.runs for row, facts in run.facts.items()}
 
+    @functools.cached_property
+    def panels(self) -> Groups:
+        """The cases of each panel, without those of late ranks and of pairs of hosts."""
+        return groups.by_panel([[row for row in run.records if not row.pair and not row.skew] for run in self.runs])
+
+    @functools.cached_property
+    def unlike(self) -> list[str]:
+        """That two runs are of different machines, if they are."""
+        return unlike(dict(zip(ORDER, map(machine_of_run, self.runs), strict=True))) if self.are_two else []
+
     def dashed(self, place: int) -> bool:
         """Whether the lines of the run at ``place`` are dashed: those of the first of two."""
         return self.are_two and place == 0
@@ -90,6 +104,7 @@ class Studio:
         """The frame around these cases; ``reading`` says how to read them, ``heading`` is put before the title."""
         title = heading + title_of(rows_in(sides), self.facts)
         said = [f"{title}."] if self.dress.title else []
+        said += [f"Measured on {self.machine}; unlike machines have charts of their own."] if self.machine else []
         named = [(name, side) for name, side in zip(self._names(sides), sides, strict=True) if side]
         foot = [
             *said,
@@ -100,7 +115,8 @@ class Studio:
         ]
         whole = self.dress.title or title
         words = "\n".join(foot).replace("'s t,", f"'s{page.KEPT}t,")
-        return Frame(whole, words, self.styles, _warning(sides), self.dress.page, self._names_of_runs(sides))
+        warning = " ".join([*self.unlike, *_warnings(sides)])
+        return Frame(whole, words, self.styles, warning, self.dress.page, self._names_of_runs(sides))
 
     def _names_of_runs(self, sides: Sides) -> tuple[str, ...]:
         return tuple(name.removesuffix(": ") for name in self._names(sides)) if self.are_two else ()
@@ -111,7 +127,7 @@ class Studio:
             return [""]
         stems = [stem_of(run.files[row] for row in run.records if row in run.files) for run in self.runs]
         files = [f" ({readable(stem)})" if stem and stems[0] != stems[1] else "" for stem in stems]
-        return [f"{when}{file}: " for when, file in zip(("before", "after"), files, strict=True)]
+        return [f"{when}{file}: " for when, file in zip(ORDER, files, strict=True)]
 
 
 def _source(side: Group, facts: Mapping[Record, Facts]) -> str:
@@ -125,10 +141,9 @@ def _flawed(sides: Sides) -> list[str]:
     return [FLAWED] if any(case.is_bad for case in every(sides)) else []
 
 
-def _warning(sides: Sides) -> str:
-    """Why a comparison of these cases is not meaningful, or ""."""
-    parts = [rows_of(panel) for side in sides for panel in panels(side).values()]
-    return " ".join(mismatches(parts))
+def _warnings(sides: Sides) -> list[str]:
+    """Why a comparison of these cases is not meaningful."""
+    return mismatches(rows_of(panel) for side in sides for panel in panels(side).values())
 
 
 def _lines(studio: Studio, sides: Sides, x: str, draw: Callable[[Cells, Sequence[int], bool], list[Curve]]) -> Lines:
@@ -231,9 +246,10 @@ def _skew_chart(studio: Studio, sides: Sides) -> Figure:
     return skew_chart.chart(frame, sides)
 
 
-def _kinds(studio: Studio, shown: Groups) -> Iterator[tuple[str, Groups, Callable[[Studio, Sides], Figure]]]:
+def _kinds(studio: Studio) -> Iterator[tuple[str, Groups, Callable[[Studio, Sides], Figure]]]:
     """Every kind of chart: its name, the cases of each chart, and the function that draws one. There is no map of two
     runs: it would show who is the fastest in each, not what changed."""
+    shown = studio.panels
     wide = {key: sides for key, sides in shown.items() if _lines(studio, sides, "bytes", numbers.bandwidths).curves}
     yield "latency", shown, _latency_chart
     yield "bandwidth", wide, _bandwidth_chart
@@ -254,23 +270,36 @@ class Chart:
 
 
 def charts(runs: Sequence[Run], dress: Dress = Dress()) -> Iterator[Chart]:
-    """Every chart of a run, or of two: the first before and the second after a change.
+    """Every chart of a run, or of two: the first before and the second after a change. Unlike machines in a run have
+    charts of their own.
 
     Speed-ups are over the baseline, which is NCCL, else MPI, else the first backend by name, or of two runs over the
     first one. Raises UsageError if nothing was timed, and for a baseline without records. Consume it within
     ``page.look()``, which sets the style.
     """
-    records = [run.records for run in runs]
-    shown = groups.by_panel([[row for row in rows if not row.pair and not row.skew] for rows in records])
-    if not (shown or link_chart.groups(records) or skew_chart.groups(records)):
-        raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     names = {record.backend for run in runs for record in run.records if not record.is_job}
+    studios = _studios(runs, dress, names)
+    if not any(of_kind for studio in studios.values() for _, of_kind, _ in _kinds(studio)):
+        raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
     if dress.baseline:
         check_name(dress.baseline, names)
-    studio = Studio(runs, dress, styles(names))
-    for kind, of_kind, draw in _kinds(studio, shown):
-        for suffix, sides in zip(suffixes(list(of_kind)), of_kind.values(), strict=True):
-            yield Chart(f"{kind}{suffix}", draw(studio, sides), tuple(tuple(rows_of(side)) for side in sides))
+    for machine, studio in studios.items():
+        for kind, of_kind, draw in _kinds(studio):
+            for suffix, sides in zip(suffixes(list(of_kind)), of_kind.values(), strict=True):
+                rows = tuple(tuple(rows_of(side)) for side in sides)
+                yield Chart(f"{kind}{suffix}{machine}", draw(studio, sides), rows)
+
+
+def _studios(runs: Sequence[Run], dress: Dress, names: Iterable[str]) -> dict[str, Studio]:
+    """The studio of each machine, by the end of the names of its charts."""
+    machines, looks = apart(runs), styles(names)
+    if len(machines) == 1:
+        return {"": Studio(runs, dress, looks)}
+    ends = suffixes([(machine or "unknown",) for machine in machines])
+    return {
+        end: Studio(some, dress, looks, machine or "a machine that is not known")
+        for end, (machine, some) in zip(ends, machines.items(), strict=True)
+    }
 
 
 def draw_all(runs: Sequence[Run], folder: Path, dress: Dress, formats: Sequence[str] = ("png", "svg")) -> list[Path]:

@@ -16,6 +16,7 @@ from collbench.results.frames import records_of
 from collbench.results.records import FACTS, Record
 from collbench.views.comparison import compare_backends, compare_files, names_of
 from collbench.views.figures import Dress, charts
+from collbench.views.machines import machine_of_run, unlike
 from collbench.views.page import COLUMNS, SCREEN, look
 from collbench.views.ratios import plain
 from collbench.views.runs import Run, known_facts
@@ -64,9 +65,11 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         [[2.251, 9.311, 0.242, 'faster']]
     """
     names = names_of(backends)
-    one, *other = level_sides([records_of(each) for each in (a, b) if each is not None])
+    given = [each for each in (a, b) if each is not None]
+    one, *other = sides = level_sides([records_of(each) for each in given])
     found = compare_files(one, other[0], names) if other else compare_backends(one, names)
-    rows = plain(found)
+    machines = [machine_of_run(run_of(each, rows)) for each, rows in zip(given, sides, strict=True)]
+    rows = plain(found, unlike(dict(zip("AB", machines, strict=False))))
     if not (found.judged or found.unjudged):
         raise UsageError("no case was timed on both sides; compare rows that differ only in backend or run.")
     return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=DTYPES[name]) for name in rows[0]})

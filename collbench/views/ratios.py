@@ -93,15 +93,17 @@ def _reading(rows: Sequence[Comparison]) -> list[str]:
     return [*reading(best), *coverage.reading([row.ratio for row in rows], needed)] if rows else []
 
 
-def plain(found: Comparisons) -> list[dict[str, object]]:
+def plain(found: Comparisons, unlike: Sequence[str] = ()) -> list[dict[str, object]]:
     """A row for each case, those with a verdict first: its columns, both sides and the ratio; missing values are None.
+    ``unlike``: why no ratio is meaningful.
 
     ``a_us`` and ``b_us`` are medians over launches in microseconds, ``low`` and ``high`` the interval of the ratio
     ``value`` at ``confidence``, ``covers`` what it holds for, ``together`` the number of sizes that are judged at once,
     ``a_status`` and ``b_status`` the status of the case on each side, ``a_latency`` and ``b_latency`` what the latency
     of each is, such as a mean over ranks.
     """
-    return [*map(_judged, found.judged), *map(_unjudged, [*found.unjudged, *found.alone])]
+    judged = (_judged(row, " ".join(filter(None, [row.mismatch, *unlike]))) for row in found.judged)
+    return [*judged, *map(_unjudged, [*found.unjudged, *found.alone])]
 
 
 def _what(record: Record) -> dict[str, object]:
@@ -110,13 +112,13 @@ def _what(record: Record) -> dict[str, object]:
     return {**{name: getattr(record, name) for name in names}, "cache": record.cache}
 
 
-def _judged(row: Comparison) -> dict[str, object]:
+def _judged(row: Comparison, mismatch: str) -> dict[str, object]:
     sides = {"a": row.a, "b": row.b, "a_us": row.a_us, "b_us": row.b_us}
     chosen = "; ".join(f"{each.case.reason}{each.exceptions}" for each in row.best)
     ends = {"a_status": "ok", "b_status": "ok", "reason": chosen or None}
     found = {name: getattr(row.ratio, name) for name in RATIO}
     return {**_what(row.record), **sides, **found, "covers": row.ratio.covers or None,
-            "mismatch": row.mismatch or None, **ends, **_kinds(*row.kinds)}  # fmt: skip
+            "mismatch": mismatch or None, **ends, **_kinds(*row.kinds)}  # fmt: skip
 
 
 def _unjudged(row: Unjudged) -> dict[str, object]:

@@ -72,17 +72,29 @@ def summaries(records: Sequence[ReplayRecord]) -> list[Summary]:
     return [_summary(name, [record for record in records if record.backend in (name, "")]) for name in names]
 
 
-def _summary(name: str, records: Sequence[ReplayRecord]) -> Summary:
-    by_launch: dict[int, list[ReplayRecord]] = {}
+def figures_of(name: str, records: Iterable[ReplayRecord]) -> dict[int, Figures]:
+    """The figures of a backend by the number of each launch that it ran in."""
+    return {
+        launch: Figures.of(rows, name)
+        for launch, rows in _by_launch(records).items()
+        if any(record.backend == name for record in rows)
+    }
+
+
+def _by_launch(records: Iterable[ReplayRecord]) -> dict[int, list[ReplayRecord]]:
+    found: dict[int, list[ReplayRecord]] = {}
     for record in records:
-        by_launch.setdefault(record.launch, []).append(record)
-    mine = [[record for record in rows if record.backend == name] for rows in by_launch.values()]
+        found.setdefault(record.launch, []).append(record)
+    return found
+
+
+def _summary(name: str, records: Sequence[ReplayRecord]) -> Summary:
+    mine = [[record for record in rows if record.backend == name] for rows in _by_launch(records).values()]
     flaw = next((record for rows in mine for record in rows if record.status != "ok"), None)
-    whole = [rows for rows in by_launch.values() if any(record.backend == name for record in rows)] if not flaw else []
-    figures = [_Figures.of(rows, name) for rows in whole]
+    figures = [*figures_of(name, records).values()] if not flaw else []
     return Summary(
         backend=name,
-        launches=len(whole),
+        launches=len(figures),
         communication_us=_middle(each.communication for each in figures),
         sum_us=_middle(each.sum for each in figures),
         step_us=_middle(each.step for each in figures),
@@ -95,7 +107,7 @@ def _summary(name: str, records: Sequence[ReplayRecord]) -> Summary:
 
 
 @dataclass(frozen=True)
-class _Figures:
+class Figures:
     """The figures of one launch, in microseconds."""
 
     communication: float | None
@@ -104,7 +116,7 @@ class _Figures:
     compute: float | None
 
     @classmethod
-    def of(cls, rows: Iterable[ReplayRecord], backend: str) -> _Figures:
+    def of(cls, rows: Iterable[ReplayRecord], backend: str) -> Figures:
         """From the rows of a backend, and those of compute, of one launch."""
         found: dict[str, list[float]] = {}
         for row in rows:

@@ -8,29 +8,36 @@ from dataclasses import asdict
 from collbench.plan.sizes import format_size
 from collbench.results.replays import CHAIN, LAYERS, SKEWED, STEP, WITHOUT, ReplayRecord
 from collbench.tables import Page, Table, counted, notes_of, numbers, show_us, table_of, words
+from collbench.views.ratios import RATIO
+from collbench.views.replay_conclusions import PassRatio, compared, conclusions, noun, reading
 from collbench.views.replay_sums import PartSummary, SkewSummary, Summary, summaries
 
 AGREES = 0.1  # of the sum of latencies
 
 
-def _settings(records: Sequence[ReplayRecord]) -> list[list[ReplayRecord]]:
+def settings(records: Sequence[ReplayRecord]) -> list[list[ReplayRecord]]:
+    """The rows of each setting, in the order of the settings."""
     found: dict[tuple[object, ...], list[ReplayRecord]] = {}
     for record in records:
         found.setdefault(record.setting, []).append(record)
     return list(found.values())
 
 
-def page(records: Sequence[ReplayRecord]) -> Page:
-    """Two tables for each setting, of passes and of their collectives, and notes."""
-    tables = [table for rows in _settings(records) for table in _tables(rows)]
-    return Page(tuple(tables), notes_of(list(_notes(records))))
+def page(records: Sequence[ReplayRecord], baseline: str = "") -> Page:
+    """Two tables for each setting, of passes and of their collectives, what they say in words, and notes."""
+    parts = settings(records)
+    judged = [each for rows in parts for each in compared(rows, baseline)]
+    tables = [table for rows in parts for table in _tables(rows, baseline)]
+    return Page(tuple(tables), notes_of(reading(judged), list(_notes(records))))
 
 
-def _tables(rows: Sequence[ReplayRecord]) -> Iterator[Table]:
+def _tables(rows: Sequence[ReplayRecord], baseline: str) -> Iterator[Table]:
     found, with_compute = summaries(rows), any(row.part == STEP for row in rows)
     heads = [*words("backend"), *numbers("communication", "sum of single latencies", "difference")]
     heads += numbers("with compute", "compute alone", "beyond both") if with_compute else []
-    yield table_of(_title(rows[0]), heads, (_row(each, with_compute) for each in found), list(_remarks(found)))
+    said = [f"- {words}" for words in conclusions(rows, baseline)]
+    shown = (_row(each, with_compute) for each in found)
+    yield table_of(f"{title_of(rows[0])}, in µs", heads, shown, said, list(_remarks(found)))
     columns = (*words("backend", "collective"), *numbers("bytes", "ranks", "times", "µs each", "µs in all", "adds"))
     parts = [(each.backend, part) for each in found for part in each.parts]
     late = [_skew_row(each, one) for each in found for one in each.skews]
@@ -41,9 +48,9 @@ def _tables(rows: Sequence[ReplayRecord]) -> Iterator[Table]:
         yield table_of("Its collectives", (*columns, *words("run by")), (_part_row(*each) for each in parts))
 
 
-def _title(row: ReplayRecord) -> str:
-    noun = "pass" if row.pass_kind == "prefill" else "step"
-    what = f"One {row.pass_kind} {noun} of {counted(row.tokens, 'token')}, in µs: {row.spec}"
+def title_of(row: ReplayRecord) -> str:
+    """What is replayed, where, and what stands between the collectives."""
+    what = f"One {row.pass_kind} {noun(row)} of {counted(row.tokens, 'token')}: {row.spec}"
     spin = f" of {row.spin_us:g} µs" if row.spin_us is not None else ""
     compute = {"none": "", "spin": f", spins{spin}", "gemm": ", matrix products"}[row.compute]
     return f"{what}, {counted(row.ranks, 'rank')} on {counted(row.nodes, 'node')} ({row.fabric}){compute}"
@@ -120,9 +127,18 @@ def data(records: Sequence[ReplayRecord]) -> list[dict[str, object]]:
     """Everything for JSON, in microseconds and bytes."""
     names = ("spec", "pass_kind", "tokens", "ranks", "nodes", "fabric", "compute", "spin_us")
     return [
-        {**{name: getattr(rows[0], name) for name in names}, "backends": [_plain(each) for each in summaries(rows)]}
-        for rows in _settings(records)
+        {
+            **{name: getattr(rows[0], name) for name in names},
+            "backends": [_plain(each) for each in summaries(rows)],
+            "comparisons": [_comparison(each) for each in compared(rows)],
+        }
+        for rows in settings(records)
     ]
+
+
+def _comparison(each: PassRatio) -> dict[str, object]:
+    sides = {"figure": each.figure, "a": each.a, "b": each.b, "a_us": each.a_us, "b_us": each.b_us}
+    return {**sides, **{name: getattr(each.ratio, name) for name in RATIO}}
 
 
 def _plain(each: Summary) -> dict[str, object]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pbs_stage import POLARIS, QDEL, QSTAT, QSUB, QUEUED, Stage
+from pbs_stage import POLARIS, QDEL, QSELECT, QSTAT, QSUB, QUEUED, Stage
 
 from collbench.jobs import follow
 
@@ -18,7 +18,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     found = Stage(tmp_path / "here", tmp_path / "pbs")
     for folder in (found.folder, found.pbs, tmp_path / "bin"):
         folder.mkdir()
-    for name, text in (("qsub", QSUB), ("qstat", QSTAT), ("qdel", QDEL)):
+    for name, text in (("qsub", QSUB), ("qstat", QSTAT), ("qselect", QSELECT), ("qdel", QDEL)):
         path = tmp_path / "bin" / name
         path.write_text(f"#!/bin/bash\ncd '{found.pbs}' || exit\n{text}\n")
         path.chmod(0o755)

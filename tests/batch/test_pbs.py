@@ -285,3 +285,22 @@ def test_pbs_has_no_quality_of_service(stage: Stage) -> None:
 def test_a_project_must_be_given(stage: Stage) -> None:
     with pytest.raises(UsageError, match="profile polaris needs --account"):
         stage.run(*SUBMIT[:3], *SUBMIT[5:], "--nodes", "1")
+
+
+def test_jobs_of_the_user_in_a_queue_count(stage: Stage) -> None:
+    limit = '\n[[limits]]\npartition = "prod"\njobs = 2\nsource = "handbook"\n'
+    Path("polaris.toml").write_text(Path("polaris.toml").read_text() + limit)
+    stage.set("held", "7[1].pbs1\n8.pbs1\n")
+    with pytest.raises(
+        UsageError, match="2 jobs of yours wait or run; with 1 more they are more than the site takes: up to 2"
+    ):
+        stage.run(*SUBMIT, "--nodes", "1")
+    assert not stage.calls()
+    (call,) = stage.calls("selections")
+    assert call[:4] == ["-T", "-s", "EHQRSTUW", "-u"]
+    assert call[5:] == ["-q", "prod"]
+    stage.set("silent", "qselect: cannot connect to server pbs1 (errno=15010)\n")
+    ran = stage.run(*SUBMIT, "--nodes", "1")
+    assert ran.code == 0
+    assert "PBS does not report how many jobs of yours wait or run (cannot connect to server pbs1" in ran.err
+    assert pbs.mine(None, None) == 2

@@ -110,7 +110,7 @@ def test_a_profile_names_its_system(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[pbs]\n'l select' = 1", "'l select' is not an option of qsub, which is one letter, or a resource"),
-        ("[pbs]\nv = 'A=1'", "v is set by collbench for each allocation; give variables as"),
+        ("[pbs]\nv = 'A=1'", "v is set by collbench for each job; give variables as"),
         ("[pbs]\nJ = '0-3'", "J is set by collbench"),
         ("[pbs]\n[slurm]\n", r"has both \[slurm\] and \[pbs\]"),
     ],

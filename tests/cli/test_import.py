@@ -117,6 +117,13 @@ def test_compare_says_how_to_name_a_log_where_no_name_is_in_both_files(here: Her
     assert "import the log" not in here("compare", "a.csv").err
 
 
+def test_the_name_is_that_of_nccl_where_the_other_file_has_it(here: Here, tmp_path: Path) -> None:
+    here("import", "other=" + a_log(tmp_path / "a.log", nccl_tests(SIZES)), "-o", "a.csv")
+    rows = load(Path(ours(tmp_path / "ours.csv")))
+    (tmp_path / "ours.csv").write_text(dump([*rows, *(replace(row, backend="nccl") for row in rows)]))
+    assert "as in nccl=LOG" in here("compare", "ours.csv", "a.csv").err
+
+
 def test_compare_warns_where_there_are_no_means(here: Here, tmp_path: Path) -> None:
     here("import", "nvrar=" + a_log(tmp_path / "a.log", nccl_tests(SIZES)), "-o", "a.csv")
     rows = [replace(row, latency_us_mean=None) for row in load(Path(ours(tmp_path / "ours.csv")))]

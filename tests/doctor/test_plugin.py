@@ -46,7 +46,17 @@ AWS = {"NCCL_NET": "AWS Libfabric"}
         ([NONE], AWS, (), "slingshot", 2, BAD, "with NCCL_NET=AWS Libfabric, NCCL ends"),
         ([NONE], AWS, (), "infiniband", 1, BAD, "with NCCL_NET=AWS Libfabric, NCCL ends"),
         ([opens("Libfabric")], {"NCCL_NET": "Libfabrics"}, (), "slingshot", 2, BAD, "NCCL_NET=Libfabric, or unset it"),
+        ([opens("Libfabric")], {"NCCL_NET": "IB"}, (), "slingshot", 1, BAD, "Slingshot has no verbs: NCCL ends"),
+        # A plugin opens, and is not used.
+        ([opens("Libfabric")], {"NCCL_NET": "Socket"}, (), "slingshot", 2, BAD, "NCCL_NET=Socket: NCCL uses TCP"),
+        ([opens("IBext_v8")], {"NCCL_NET": "socket"}, (), "infiniband", None, NOTE, "NCCL_NET=socket: NCCL uses TCP"),
+        # The name that only the other build option installs.
+        ([lost("ofi"), lost("libnccl-net-ofi.so")], {"NCCL_NET_PLUGIN": "ofi", **AWS}, ("/opt/lib/libnccl-net.so",),
+         "slingshot", 2, BAD, "unset NCCL_NET_PLUGIN: NCCL then opens /opt/lib/libnccl-net.so"),
+        ([], {"NCCL_NET_PLUGIN": "none"}, ("/opt/lib/libnccl-net.so",), "slingshot", 2, BAD, "unset NCCL_NET_PLUGIN"),
         # All is well.
+        ([opens("Libfabric")], {"NCCL_NET": "Socket"}, (), "slingshot", 1, None, ""),
+        ([NONE], {"NCCL_NET": "Socket"}, (), "tcp", 2, None, ""),
         ([opens("Libfabric")], {}, (), "slingshot", 2, FINE, "libnccl-net.so opens and calls itself Libfabric"),
         ([opens("AWS Libfabric")], {"NCCL_NET": "aws libfabric"}, (), "slingshot", 2, FINE, "calls itself AWS"),
         ([lost("ofi"), opens("Libfabric", "libnccl-net-ofi.so")], {"NCCL_NET_PLUGIN": "ofi"}, (), "slingshot", 2, FINE,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import lzma
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +77,16 @@ def test_text_of_windows_is_read(mark: bytes, coding: str) -> None:
     assert [case.latency.mean for case in found.runs[0].cases] == [us for _, _, us in PLAIN]
 
 
+def test_what_is_not_understood_of_text_of_windows_is_known_by_its_line() -> None:
+    assert read_text(("job 7 begins\r\n" + LOG).encode("utf-16")).missed == (1,)
+
+
+def test_holes_that_a_network_file_system_leaves_do_not_matter() -> None:
+    found = read_text(LOG.replace(ROWS[1], f"\0\0\0{ROWS[1]}\0").replace(ROWS[2], f"late\n{ROWS[2]}"))
+    assert [case.latency.mean for case in found.runs[0].cases] == [us for _, _, us in PLAIN]
+    assert found.missed == (LOG.splitlines().index(ROWS[2]) + 1,)
+
+
 def test_bytes_that_are_no_text_do_not_matter() -> None:
     found = read_text(b"job \xe9t\xe9\n" + LOG.encode())
     assert (len(found.runs[0].cases), found.missed) == (6, (1,))
@@ -102,18 +108,23 @@ def test_an_empty_file_is_refused(content: str, tmp_path: Path) -> None:
         read_source(tmp_path / "a.log")
 
 
-@pytest.mark.parametrize(
-    ("compress", "kind"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
-)
-def test_a_compressed_file_is_refused_as_one(compress: Callable[[bytes], bytes], kind: str, tmp_path: Path) -> None:
-    (tmp_path / "a.log.x").write_bytes(compress(LOG.encode()))
-    with pytest.raises(UsageError, match=rf"a\.log\.x is compressed by {kind}; give what is in it"):
-        read_source(tmp_path / "a.log.x")
-
-
 def test_a_missing_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.log cannot be read: No such file or directory; give"):
         read_source(tmp_path / "none.log")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_more_lines_than_memory_holds_are_refused(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collbench.foreign.source.MOST_LINES", 3)
+    (tmp_path / "a.log").write_bytes(4 * f"a{end}".encode())
+    with pytest.raises(UsageError, match=r"a\.log has more than 3 lines; give the part that has the tables\."):
+        read_source(tmp_path / "a.log")
+
+
+def test_a_file_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collbench.foreign.source.MOST_BYTES", 1 << 20)
+    with pytest.raises(UsageError, match=r"/dev/zero has more than \d GiB"):
+        read_source(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize(

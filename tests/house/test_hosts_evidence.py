@@ -8,6 +8,8 @@ from functools import cache
 from statistics import median
 
 import pytest
+from lab.slopes import delay_us
+from lab.slopes import middles as medians_of
 from readmes import LINES, PROSE, ROOT, line_that_begins
 
 from collbench.backends._between_nodes import SCHEDULES
@@ -97,3 +99,14 @@ def test_bytes_that_the_switch_counted(hosts: int) -> None:
         if size == "1 MiB":
             rest = "".join(line for line in LINES if line.startswith((f"| `{name}` | ", f"| `{name}`: ")))
             assert f" {sent:,.0f} ÷ {stated:,.0f} = {sent / stated:.3f} |" in rest
+
+
+def test_slopes() -> None:
+    near, far = (ROOT / "results" / f"{name}.csv" for name in ("h100x2-hosts-50us", NAME))
+    before, after, further = medians_of(load(near)), medians_of(load(far)), delay_us(far) - delay_us(near)
+    heads = [number for number, line in enumerate(LINES) if line.strip().startswith("| slope, trips |")]
+    sizes = [parse_size(cell) for cell in LINES[heads[0]].split("|")[2:-1]]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES[heads[0] + 2 : heads[0] + 5]]
+    for name, *shown in rows:
+        cases = [(2, size, name.strip("`")) for size in sizes]
+        assert shown == [f"{(after[case] - before[case]) / further:.2f}" for case in cases]

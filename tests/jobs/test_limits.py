@@ -80,6 +80,8 @@ def test_a_limit_of_all_jobs() -> None:
         ({"source": "s", "nodes": -1}, "nodes = -1 is not a positive integer"),
         ({"source": "s", "nodes": 0}, "nodes = 0 is not a positive integer"),
         ({"source": "s", "jobs": True}, "jobs = True is not a positive integer"),
+        ({"source": "s", "time": "0"}, "time = '0' is not a time"),
+        ({"source": "s", "partition": ""}, "partition = '' is not a string of at least one character"),
         ({"source": "s", "time": "long"}, "time = 'long' is not a time; write HH:MM:SS"),
         ({"source": "s", "node": 8}, "did you mean 'nodes'"),
     ],
@@ -136,3 +138,27 @@ def test_queues_of_pbs_have_limits_too(stage: Stage, words: list[str], refused: 
         return
     with pytest.raises(UsageError, match=refused):
         stage.run(*command)
+
+
+@pytest.mark.parametrize(
+    ("table", "time", "refused"),
+    [("slurm", "time = 90", True), ("slurm", "time = 50", False), ("pbs", "walltime = 5400", True),
+     ("pbs", "walltime = 3600", False), ("pbs", "walltime = '01:30:00'", True)],
+)  # fmt: skip
+def test_a_number_is_a_time_in_the_unit_of_the_system(stage: Stage, table: str, time: str, refused: bool) -> None:
+    text = f'ranks_per_node = 1\nlaunch = ["srun"]\n[{table}]\n{time}\n[[limits]]\nsource = "s"\ntime = "01:00:00"\n'
+    Path("mine.toml").write_text(text)
+    command = ("submit", "--profile", "./mine.toml", "--nodes", "1", "--dry-run")
+    if not refused:
+        assert stage.run(*command).code == 0
+        return
+    with pytest.raises(UsageError, match="--time 01:30:00 is more than the site takes"):
+        stage.run(*command)
+
+
+@pytest.mark.parametrize(
+    "words", [["--nodes", "1", "--ranks-per-node", "1000000000"], ["--nodes", "2,100000", "--ranks-per-node", "2"]]
+)
+def test_more_ranks_than_any_machine_has_are_refused_at_once(stage: Stage, words: list[str]) -> None:
+    with pytest.raises(UsageError, match="more than 131072 ranks; give fewer"):
+        stage.run("submit", "--profile", "local", "--dry-run", *words)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from readmes import TEXTS
 
+from collbench.batch.job import Job
 from collbench.errors import UsageError
 from collbench.host import transports
 from collbench.jobs import profiles
 from collbench.jobs.profiles import find, folder, load, names
+from collbench.jobs.scripts import script
 
 GOOD = 'launch = ["srun"]\n'
 SETTING = '[variables.NAME]\nvalue = "1"\nwhy = "w"\nsource = "s"\nconfirmed = true\n'
@@ -131,6 +135,22 @@ def test_a_profile_of_the_user(tmp_path: Path) -> None:
     assert (setting.value, setting.applies(1), setting.applies(2)) == (None, True, False)
 
 
+def test_the_annotated_example_is_a_profile(tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text(TEXTS["jobs/README.md"].split("\n## Another cluster\n")[1].split("```toml\n")[1].split("```")[0])
+    ours = load(path)
+    (limit,) = ours.limits
+    assert (limit.partition, limit.nodes, limit.seconds, limit.jobs) == ("gpu", 64, 86400, 10)
+    assert ours.unsettled == ("is NCCL_IB_HCA needed?",)
+    asked = Job("r", 2, 8, 8, 1, 1, False, (), {"account": "a"})
+    lines = script(asked, ours).splitlines()
+    assert {"#SBATCH --partition=gpu", "#SBATCH --gres=gpu:8", "module load openmpi"} <= set(lines)
+    assert not [line for line in lines if "--gpus-per-node" in line]
+    (kept,) = [line for line in lines if line.startswith("if [[ -v NCCL_IB_HCA ]]")]
+    assert kept.endswith("NCCL_IB_HCA=mlx5; fi; export NCCL_IB_HCA")
+    assert "export NCCL_IB_HCA" not in script(replace(asked, nodes=1), ours)
+
+
 def test_names_of_variables_that_give_way_to_the_environment(tmp_path: Path) -> None:
     """As where a site's module sets them; what the job unsets is unset."""
     more = SETTING.replace("NAME", "NCCL_X") + SETTING.replace("NAME", "NCCL_Y").replace('"1"', "false")
@@ -163,7 +183,26 @@ def test_it_is_found_by_its_path(tmp_path: Path) -> None:
         (f"{GOOD}{SETTING}where = 'one node'\nelsewhere = true", "`elsewhere` can only be false"),
         (f"{GOOD}{SETTING}elsewhere = false", "beside `where`"),
         (f"keep = ['NCCL_*']\n{GOOD}{SETTING}", r"keep = 'NCCL_\*' fits none of the variables"),
-        (f"{GOOD}limits = 1", "limits = 1 is not a list"),
+        (f"{GOOD}limits = 1", r"limits = 1 is not a list of tables; write \[\[limits\]\]"),
+        (f"gpus_per_node = -4\n{GOOD}", "gpus_per_node = -4 is less than 0"),
+        (f"gpus_per_node = true\n{GOOD}", "gpus_per_node = True is not an integer"),
+        (f"ranks_per_node = 0\n{GOOD}", "ranks_per_node = 0 is less than 1"),
+        ("launch = ['']", "`launch` is missing"),
+        (f"collbench = ['']\n{GOOD}", "the first word of `collbench` is empty"),
+        (f"open = {'[' * 3000}{']' * 3000}\n{GOOD}", "cannot be read: maximum recursion depth"),
+        (f'open = ["\\u001b[2J"]\n{GOOD}', r"open has '\\x1b\[2J', with a non-printable character"),
+        (f'before = ["true \\u0000"]\n{GOOD}', "before has .* non-printable"),
+        (f'{GOOD}[[limits]]\nsource = "\\u001b[2J"', "limits has .* non-printable"),
+        (f'{GOOD}[variables."\\u001b[2J"]', "variables has .* non-printable"),
+        (f"{GOOD}[slurm]\nnodes = 7", "nodes is set by collbench for each job; omit it"),
+        (f"{GOOD}[slurm]\nchdir = '/x'", "chdir is set by collbench"),
+        (
+            f"{GOOD}[slurm]\nntasks-per-node = 7",
+            "set by collbench for each job; give ranks_per_node",
+        ),
+        (f"{GOOD}[slurm]\ntime = ['1']", r"time = \['1'\] is not one value"),
+        (f"{GOOD}[slurm]\ntime = {{a = 1}}", "is not one value"),
+        (GOOD + SETTING.replace("NAME", "part"), "names in lower case are those of the script"),
         (f"{GOOD}{SETTING}keep = 1", "keep = 1 is not true or false"),
         (GOOD + SETTING.replace('"1"', "false") + "keep = true", "contradict each other"),
     ],

@@ -102,7 +102,7 @@ def shown_traffic(net: Network) -> str:
     )
 
 
-def _options() -> argparse.ArgumentParser:
+def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab.launch", description="collbench on hosts of one machine")
     parser.add_argument("--hosts", type=int, default=2)
     parser.add_argument("--per-host", type=int, default=1, help="ranks on each host")
@@ -136,7 +136,7 @@ def run(given: argparse.Namespace) -> int:
 
 def main() -> None:
     """Run a job and exit as it did."""
-    given = _options().parse_args()
+    given = options().parse_args()
     if reason := missing():
         sys.exit(f"No hosts here: {reason}.")
     try:

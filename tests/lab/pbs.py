@@ -21,7 +21,7 @@ from pathlib import Path
 PROGRAMS = ("unshare", "nsenter", "ip", "initdb")
 UP_SECONDS = 120.0
 HOST, ADDRESS = "pbs1", "10.99.0.1"  # PBS does not accept a server on a loopback address
-COMMANDS = ("qsub", "qstat", "qdel", "qmgr")
+COMMANDS = ("qsub", "qstat", "qselect", "qdel", "qmgr")
 # ``small`` takes no job of less than 10 nodes, so ``prod`` gives such a job an id and deletes it later.
 SETTINGS = (
     "set server acl_roots = root@*", "set server job_history_enable = True", "set server scheduler_iteration = 1",

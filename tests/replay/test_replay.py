@@ -44,14 +44,17 @@ def listed(spec: str) -> Counter[tuple[str, int | None]]:
 def test_two_stages_with_matrix_products_on_ranks_that_collbench_starts(mpich: Mpi) -> None:
     spec = f"{a_model(mpich.folder)}:tp=2:pp=2:batch=4:engine=sglang"
     ran = mpich.run(
-        "llm", "replay", spec, "--backend", "mpi-nvrar", "--compute", "gemm", "--launches", "2", *QUICK, "--json"
-    )
+        "llm", "replay", spec, "--backend", "mpi-nvrar", "--compute", "gemm", "--launches", "2", *QUICK, "--json",
+        COLLBENCH_CONFLICTS="NCCL_X\t0\t1\tkept\nFI_X\t0\t1\toverruled",
+    )  # fmt: skip
     assert ran.code == 0, ran.err
     rows = load(mpich.folder / "r.csv")
     assert {(row.status, row.spec, row.ranks, row.samples) for row in rows} == {("ok", spec, 4, 2)}
     parts = Counter((row.launch, row.backend, row.part) for row in rows if row.part != CHAIN)
     once = {("mpi-nvrar", COMMUNICATION): 1, ("mpi-nvrar", STEP): 1, ("", LAYERS): 2, ("", HEAD): 1}
     assert parts == {(launch, *key): times for launch in (0, 1) for key, times in once.items()}
+    disputed = {row.part for row in rows if row.params.endswith("conflicts=FI_X+NCCL_X")}
+    assert disputed == {COMMUNICATION, STEP, CHAIN}, "with what is computed alone they have nothing to do"
     chains = [row for row in rows if row.part == CHAIN and not row.launch]
     assert replayed(chains) == listed(str(mpich.folder / spec))
     assert {row.ran_by for row in chains if row.collective == "all_reduce"} == {"mpi-nvrar"}
@@ -65,6 +68,7 @@ def test_two_stages_with_matrix_products_on_ranks_that_collbench_starts(mpich: M
     assert [(each["launch"], len(each["ranks"]), each["replay"]["which"]) for each in notes["launches"]] == [
         (0, 4, "decode"), (1, 4, "decode"),
     ]  # fmt: skip
+    assert [[each["name"] for each in launch["conflicts"]] for launch in notes["launches"]] == [["FI_X", "NCCL_X"]] * 2
 
 
 def test_wrong_answers_are_named_and_the_other_backends_timed_on_ranks_of_a_launcher(mpich: Mpi) -> None:

@@ -12,8 +12,8 @@ from samples import timed
 
 from collbench.errors import UsageError
 from collbench.report.inputs import read_inputs
-from collbench.report.machines import apart
 from collbench.results.records import dump
+from collbench.views.machines import apart
 
 
 def a_file(folder: Path, name: str, gpu: str, *backends: str, us: float = 10.0) -> Path:

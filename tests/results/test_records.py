@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
@@ -260,6 +261,12 @@ def test_files_that_cannot_be_read_are_explained(content: bytes | None, tmp_path
         path.write_bytes(content)
     with pytest.raises(UsageError, match=r"r\.csv (does not exist|cannot be read)"):
         load(path)
+
+
+def test_a_compressed_results_file_is_refused_as_one(tmp_path: Path) -> None:
+    (tmp_path / "r.csv.gz").write_bytes(gzip.compress(b"run_id\n"))
+    with pytest.raises(UsageError, match=r"r\.csv\.gz is compressed; unpack it\.$"):
+        load(tmp_path / "r.csv.gz")
 
 
 def test_a_folder_is_no_results_file(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Rows by the model of machine that they were measured on: unlike machines share no table, chart or sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from collbench.results.facts import Facts
+from collbench.results.records import Record
+from collbench.views.runs import Run, known_facts
+
+Machines = Mapping[str, Sequence[Run]]  # runs by the model of machine, "" for an unknown one
+
+
+def machine_in(facts: Iterable[Facts]) -> str:
+    """The models of the GPUs, else of the CPUs, of these launches, without the vendor of GPUs, which older drivers do
+    not name; "" where none is known."""
+    found = {each.get("gpu") or each.get("cpu") or "" for each in facts}
+    names = {name.removeprefix("NVIDIA ") for joined in found for name in joined.split(", ")}
+    return ", ".join(sorted(names - {""}))
+
+
+def machine_of(path: Path) -> str:
+    """The machine that the sidecar of a file names; "" without one that can be read."""
+    return machine_in(known_facts(path, lambda words: None).values())
+
+
+def machine_of_run(run: Run) -> str:
+    """The machines of all rows of a run; "" where none is known."""
+    return machine_in(run.facts.values())
+
+
+def unlike(sides: Mapping[str, str]) -> list[str]:
+    """A warning where the machines of two sides, by the names of the sides, are known to differ; else []."""
+    if "" in sides.values() or len(set(sides.values())) < 2:
+        return []
+    (one, its), (other, others) = sides.items()
+    return [f"UNLIKE MACHINES: {one} ran on {its}, {other} on {others}; ratios between them compare machines."]
+
+
+def apart(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """The runs by machine, each file with its own; {} for none. Two runs stay together: they were given to be compared.
+    Rows of an unknown machine belong to the only known one, if there is one."""
+    if not runs:
+        return {}
+    *before, last = runs
+    names = _machines(last)
+    known = [*dict.fromkeys(filter(None, names.values()))]
+    if before or len(known) < 2:
+        return {", ".join(known): [*runs]}
+    found: dict[str, list[Record]] = {}
+    for row in last.records:
+        found.setdefault(names[row], []).append(row)
+    return {machine: [replace(last, records=rows)] for machine, rows in found.items()}
+
+
+def _machines(run: Run) -> dict[Record, str]:
+    """The machine of each row: that of all rows of its file, or where no file is known, of its run_id."""
+    origins: dict[Record, Path | str] = {row: run.files.get(row, row.run_id) for row in run.records}
+    facts: dict[Path | str, list[Facts]] = {}
+    for row, origin in origins.items():
+        facts.setdefault(origin, []).extend([run.facts[row]] if row in run.facts else [])
+    names = {origin: machine_in(some) for origin, some in facts.items()}
+    return {row: names[origin] for row, origin in origins.items()}

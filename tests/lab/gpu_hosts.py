@@ -1,0 +1,98 @@
+"""Measures what ``results/h100x2-hosts-*.csv`` hold: kernels that put beside NCCL, on two hosts of a GPU each.
+
+``PYTHONPATH=tests python -m lab.gpu_hosts PREFIX [LINK...]``, with PREFIX as in ``results/h100x2-hosts``: a file for
+each link, by default for all. Four links have all backends and sizes, in three launches; the others two backends and
+three sizes in one, to show where the advantage lies. Complete files are left as they are, incomplete ones continued.
+Needs two GPUs and what ``lab.launch --gpus`` needs; a link with three launches takes about five minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.launch import options, run
+from lab.network import missing
+
+VARIANTS = ("LL=nccl NCCL_PROTO=LL", "Simple=nccl NCCL_PROTO=Simple", "Ring=nccl NCCL_ALGO=Ring",
+            "Tree=nccl NCCL_ALGO=Tree")  # fmt: skip
+KERNELS = "nvrar,nvrar-put,nvrar-put-oneshot,nvrar-put-halving,nccl"
+DELAYS = {"0us": 0, "50us": 50, "200us": 200, "1ms": 1000}
+RATES = {"": None, "-1g": 1000, "-10g": 10_000}  # Mbit/s
+IN_FULL = ("0us", "50us-10g", "200us-10g", "1ms-1g")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured over a link: options of ``sweep``, and how many runs of it make the launches complete, since a
+    job of several hosts starts one launch of all plain backends or of a variant."""
+
+    words: tuple[str, ...]
+    runs: int
+
+
+FULL = Plan(
+    ("--backend", KERNELS, *(word for each in VARIANTS for word in ("--variant", each)), "--sizes", "4K:2M,16M",
+     "--launches", "3"),
+    3 * (1 + len(VARIANTS)),
+)  # fmt: skip
+BRIEF = Plan(("--backend", "nvrar,nccl", "--sizes", "4K,128K,1M"), 1)
+
+
+def links() -> dict[str, list[str]]:
+    """Options of lab.launch for each link by its name."""
+    return {
+        delay + rate: ["--delay-us", str(us), *(["--rate-mbit", str(mbit)] if mbit else [])]
+        for delay, us in DELAYS.items()
+        for rate, mbit in RATES.items()
+    }
+
+
+def launches(path: Path) -> int:
+    """How many entries the sidecar of a results file has."""
+    sidecar = path.with_suffix(".json")
+    return len(json.loads(sidecar.read_text())["launches"]) if sidecar.exists() else 0
+
+
+def measure(path: Path, link: list[str], plan: Plan) -> None:
+    """All launches that a file lacks. Raises SystemExit with the code of a job that failed."""
+    sweep = [
+        "sweep",
+        *plan.words,
+        "--dtype",
+        "bfloat16",
+        "--max-seconds",
+        "0.1",
+        "--resume",
+        "--quiet",
+        "-o",
+        str(path),
+    ]
+    while launches(path) < plan.runs:
+        if code := run(options().parse_args(["--hosts", "2", "--gpus", "0:1", *link, "--", *sweep])):
+            sys.exit(code)
+
+
+def main() -> None:
+    """Measure over the links that are named."""
+    known = links()
+    parser = argparse.ArgumentParser(prog="python -m lab.gpu_hosts", description="kernels that put, beside NCCL")
+    parser.add_argument("prefix", help="of the results files, as in results/h100x2-hosts")
+    parser.add_argument("links", nargs="*", help=f"of {', '.join(known)}; all without any", metavar="LINK")
+    given = parser.parse_args()
+    if unknown := [name for name in given.links if name not in known]:
+        parser.error(f"there is no link {unknown[0]}")
+    if reason := missing():
+        sys.exit(f"No hosts here: {reason}.")
+    try:
+        for name in given.links or known:
+            measure(Path(f"{given.prefix}-{name}.csv"), known[name], FULL if name in IN_FULL else BRIEF)
+    except RuntimeError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
