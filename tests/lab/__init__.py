@@ -1,1 +1,1 @@
-"""Clusters on one machine, for the tests: hosts that a network with delay lies between, and a Slurm."""
+"""Clusters on one machine, for the tests: hosts joined by a network with delay, a Slurm, and an OpenPBS."""

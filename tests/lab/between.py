@@ -1,8 +1,8 @@
-"""Measures what ``results/cpu-nodes-50us.csv`` and ``-200us.csv`` hold: the ways to add up between 4 and 8 hosts.
+"""Times the schedules between nodes on 4 and 8 hosts, into ``results/cpu-nodes-50us.csv`` and ``-200us.csv``.
 
 ``PYTHONPATH=tests python -m lab.between [FOLDER [OPTION...]]``: hosts with one rank each, on one machine, and a network
-with one delay and then the other; options of ``sweep`` replace those here. Resumes incomplete files, and prints
-the slopes (lab.slopes). Needs root and MPICH's wheel, and about half an hour on two cores.
+first with one delay, then with the other; options of ``sweep`` replace those here. Resumes incomplete files and prints
+the slopes (lab.slopes). Needs root and MPICH's wheel, and takes about half an hour on two cores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// The calls of CUDA's driver that the transport makes, found at run time, and its only kernels: additions.
+// The driver calls that the transport makes, resolved at run time, and its only kernels: additions.
 #pragma once
 #include <dlfcn.h>
 #include <stddef.h>

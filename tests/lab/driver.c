@@ -1,9 +1,9 @@
 // A stand-in for CUDA's driver, for tests of the transport without a GPU: device memory is the process's own.
 //
-// Each stream is a thread that does its work some time after it was asked for, as a GPU does, so that what is used
-// before it is there, or changed before it was used, shows; large copies lag behind the network. A copy that changes
-// alignment to 16 bytes, so that its words might not land whole, is refused. Once the first work was enqueued, nothing
-// can be allocated or loaded any more: behind kernels that spin, the real driver would wait.
+// Each stream is a thread that does its work some time after the call, as a GPU does, so that data used before they
+// arrive, or changed before they are used, show up; large copies lag behind the network. A copy that changes alignment
+// to 16 bytes, so that its words might not land whole, is refused. After the first work is enqueued, nothing can be
+// allocated or loaded any more: behind kernels that spin, the real driver would wait.
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>

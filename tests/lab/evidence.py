@@ -1,8 +1,8 @@
-"""Measures what ``results/tcp-nodes.csv`` holds and draws its charts.
+"""Measures ``results/tcp-nodes.csv`` and draws its charts.
 
 ``PYTHONPATH=tests python -m lab.evidence [FILE]``: four hosts with two ranks each, on one machine, and a network whose
-delay and rate the sidecar records (COLLBENCH_NOTE). Resumes an incomplete file. Needs root and MPICH's
-wheel; on two cores that do nothing else it takes about a quarter of an hour.
+delay and rate the sidecar records (COLLBENCH_NOTE). Resumes an incomplete file. Needs root and MPICH's wheel, and takes
+about a quarter of an hour on two idle cores.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ typedef struct {
   unsigned char* data;
 } Frame;
 
-static atomic_flag taken = ATOMIC_FLAG_INIT;  // the lock of what is shared, also in switch.c; not held while the system reads or writes
+// The lock of what is shared, also in switch.c; not held during reads and writes of the system.
+static atomic_flag taken = ATOMIC_FLAG_INIT;
 static Frame under_way[HOSTS][ROOM];  // for each target a heap, the frame that is due first on top
 static int waiting[HOSTS];
 static _Atomic int64_t first_due[HOSTS];  // of that heap; may be read without the lock

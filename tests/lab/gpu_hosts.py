@@ -1,9 +1,9 @@
-"""Measures what ``results/h100x2-hosts-*.csv`` hold: kernels that put beside NCCL, on two hosts of a GPU each.
+"""Measures ``results/h100x2-hosts-*.csv``: kernels that put, beside NCCL, on two hosts with one GPU each.
 
 ``PYTHONPATH=tests python -m lab.gpu_hosts PREFIX [LINK...]``, with PREFIX as in ``results/h100x2-hosts``: a file for
-each link, by default for all. Four links have all backends and sizes, in three launches; the others two backends and
-three sizes in one, to show where the advantage lies. Complete files are left as they are, incomplete ones continued.
-Needs two GPUs and what ``lab.launch --gpus`` needs; a link with three launches takes about five minutes.
+each link, by default for all. Four links get all backends and sizes in three launches; the others get two backends and
+three sizes in one launch, to show where the advantage lies. Complete files are left as they are, incomplete ones
+continued. Needs two GPUs and what ``lab.launch --gpus`` needs; a link with three launches takes about five minutes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// What the headers of a frame say: a virtio_net_hdr (linux/virtio_net.h), then Ethernet, and often IPv4 and TCP.
+// Fields of the headers of a frame: a virtio_net_hdr (linux/virtio_net.h), then Ethernet, and often IPv4 and TCP.
 #pragma once
 #include <stdint.h>
 #include <string.h>

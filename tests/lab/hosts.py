@@ -1,8 +1,8 @@
-"""The process that holds hosts up: a child for each, in namespaces of its own, and the switch between them.
+"""The process that keeps the hosts alive: a child for each, in namespaces of its own, and the switch between them.
 
-``python hosts.py HOSTS SWITCH CONTROL SPIN``: the switch's program, the descriptor of its control socket, and whether
-it spins. Prints the hosts as JSON, {address: process}, and ends with a signal, with its parent, or with the switch.
-Needs root and /dev/net/tun, and no command of the system: addresses are set by ioctl.
+``python hosts.py HOSTS SWITCH CONTROL SPIN``: the number of hosts, the switch's program, the descriptor of its control
+socket, and whether it spins. Prints the hosts as JSON, {address: process}, and ends on a signal, with its parent, or
+with the switch. Needs root and /dev/net/tun, but no command of the system: addresses are set by ioctl.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """MPI jobs on the hosts of ``tests/lab/network.py``: what each library's mpiexec needs to start ranks there.
 
-``PYTHONPATH=tests python -m lab.launch OPTION... -- COMMAND WORD...`` runs ``collbench COMMAND WORD...`` on hosts that
-live as long as it, by MPICH, and prints what crossed the network. On GPUs:
+``PYTHONPATH=tests python -m lab.launch OPTION... -- COMMAND WORD...`` runs ``collbench COMMAND WORD...`` with MPICH on
+hosts that exist until it ends, and prints what crossed the network. On GPUs:
 
-- ``--hosts 2 --gpus 0:1 -- verify --backend nvrar-put``: two hosts with a GPU and a rank each.
-- ``--hosts 2 --per-host 2 --gpus 0,1:2,3``: two hosts with two GPUs each; ranks take those of their host in turn.
+- ``--hosts 2 --gpus 0:1 -- verify --backend nvrar-put``: two hosts with one GPU and one rank each.
+- ``--hosts 2 --per-host 2 --gpus 0,1:2,3``: two hosts with two GPUs each; the ranks of a host take its GPUs in turn.
 - ``--hosts 4 --gpus 0:1:0:1``: four hosts that share two GPUs; ``--hosts 2 --per-host 4 --gpus 0:1``: four ranks on
-  each GPU. Ranks that share a GPU take turns of milliseconds: for proofs, not for timing, and NCCL refuses them on one
-  host.
+  each GPU. Ranks that share a GPU alternate in slices of milliseconds: for proofs, not for timing. NCCL refuses such
+  ranks on one host.
 
-Needs MPICH, whose mpiexec is MPIEXEC, else that beside Python, else on the PATH, and for GPUs NVSHMEM 3.4.5. The switch
-takes a processor for itself where there are GPUs: one that sleeps is late by more than their latencies.
+Needs MPICH (its mpiexec is MPIEXEC, else that beside Python, else that on the PATH), and for GPUs NVSHMEM 3.4.5. With
+GPUs the switch occupies a processor of its own: one that sleeps adds more delay than their latencies.
 """
 
 from __future__ import annotations

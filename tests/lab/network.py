@@ -1,10 +1,10 @@
-"""Hosts on one machine: namespaces with host names of their own, and between them a network with delay and rate.
+"""Hosts on one machine: namespaces with host names of their own, joined by a network with delay and rate.
 
-Needs root, /dev/net/tun, a C compiler and util-linux. A host is a process that sits in a network, a host name (UTS) and
-an IPC namespace of its own; other programs run on that host by entering them (``tests/lab/enter``). The namespaces have
-no names, so nothing is left of them once the last process in them has ended, and several networks do not meet. A
-switch, a process of its own, carries the frames between them in user space and holds each back as a network would,
-since not every kernel has netem. Hosts are 10.77.0.1, 10.77.0.2, ... and are called node1, node2, ...
+Needs root, /dev/net/tun, a C compiler and util-linux. A host is a process in a network, a host name (UTS) and an IPC
+namespace of its own; other programs run on that host by entering them (``tests/lab/enter``). The namespaces have no
+names, so they vanish with the last process in them, and several networks do not collide. A switch, a process of its
+own, carries the frames between them in user space and delays each as a network would, since not every kernel has netem.
+Hosts are 10.77.0.1, 10.77.0.2, ... and are called node1, node2, ...
 """
 
 from __future__ import annotations

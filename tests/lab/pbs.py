@@ -1,7 +1,7 @@
 """A real OpenPBS on one machine, in namespaces of its own: server, data service, scheduler, communication, one node.
 
-Needs root and an installed OpenPBS: its commands on PATH, or its folder in PBS_EXEC. Nothing is installed by this.
-``python tests/lab/pbs.py COMMAND...`` runs a command in such a cluster, for example a shell.
+Needs root and an installed OpenPBS: its commands on PATH, or its folder in PBS_EXEC. Installs nothing. ``python
+tests/lab/pbs.py COMMAND...`` runs a command, for example a shell, in such a cluster.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A PE that plays NVSHMEM's part towards the transport: ``pe.py PE PES FOLDER LIBRARY``, for test_tcp_transport.py.
 
-It calls what NVSHMEM calls, through the plugin ABI, which is written here a second time, after the header of NVSHMEM
+It makes the calls of NVSHMEM through the plugin ABI, which is written here a second time, after the header of NVSHMEM
 3.4.5. Device memory is this process's own (driver.c). PEs meet through files in FOLDER, and print what they have seen.
 """
 

@@ -1,6 +1,6 @@
 // What NVSHMEM's host library and its transports share: plugin ABI 3, that of NVSHMEM 3.4.5.
 //
-// The header is in no wheel, so it is written here anew, and its offsets are asserted. Other numbers are refused: ABI 7
+// No wheel contains the header, so it is rewritten here and its offsets are asserted. Other versions are refused: ABI 7
 // (NVSHMEM 3.8.0) moves the operations and changes arguments of connect and fence, and its header is not public.
 #pragma once
 #include <stddef.h>

@@ -1,4 +1,4 @@
-"""Asks whether preparing a case again inside a launch varies as a fresh launch does.
+"""Tests whether preparing a case again inside a launch varies as much as a fresh launch.
 
 ``mpiexec -n RANKS python -m lab.replicates TIMES sweep ... --launches 999 --resume -o FILE`` runs a launch that
 prepares every case TIMES times, each with new communicators, buffers and graphs and a launch number of its own, every

@@ -1,8 +1,8 @@
-"""The trips that latencies on two links show: what a case takes more on the one with the longer delay, in delays.
+"""Trips, from latencies on two links: the additional time on the link with the longer delay, in units of that delay.
 
-``PYTHONPATH=tests python -m lab.slopes NEAR.csv FAR.csv`` prints, beside the trips and bytes of each case, what it took
-on both links, whose delays their sidecars state. Latencies of two delays differ by the trips that wait for each other,
-whatever processors add; the links should have one rate.
+``PYTHONPATH=tests python -m lab.slopes NEAR.csv FAR.csv`` prints, beside the trips and bytes of each case, its latency
+on both links, whose delays are in their sidecars. The latencies differ by the trips that wait for each other, whatever
+the processors add; both links should have the same rate.
 """
 
 from __future__ import annotations

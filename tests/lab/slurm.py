@@ -1,7 +1,7 @@
 """A real Slurm on one machine: munged, slurmctld and several slurmd, each with a host name of its own and fake GPUs.
 
-Needs root and Debian's packages slurmctld, slurmd, slurm-client and munge (``make test-slurm`` installs them).
-``python tests/lab/slurm.py COMMAND...`` runs a command in such a cluster, for example a shell.
+Needs root and Debian's packages slurmctld, slurmd, slurm-client and munge (``make test-slurm`` installs them). ``python
+tests/lab/slurm.py COMMAND...`` runs a command, for example a shell, in such a cluster.
 """
 
 from __future__ import annotations

@@ -1,21 +1,22 @@
 // Carries Ethernet frames between hosts: switch SPIN CONTROL CABLE...
 //
 // SPIN: 1 never sleeps: a thread for each host needs a processor of its own, and no right to real-time scheduling; 0
-// sleeps, in real time where that is permitted. CONTROL: a listening Unix socket (SOCK_SEQPACKET). CABLE: for each host a descriptor of
-// which a read is a frame behind a virtio_net_hdr: a TAP device, or in tests a socket. Host n (1, 2, ...) is found by
-// its Ethernet address 02:00:00:00:4d:n; what is for any other address (everybody's) is not carried.
+// sleeps, in real time where that is permitted. CONTROL: a listening Unix socket (SOCK_SEQPACKET). CABLE: for each host
+// a descriptor of which a read is a frame behind a virtio_net_hdr: a TAP device, or in tests a socket. Host n (1, 2,
+// ...) has the Ethernet address 02:00:00:00:4d:n; frames to any other address, broadcasts included, are not carried.
 //
 // A frame leaves its host when those before it have left, crosses the trunk that all frames share when those before it
-// have crossed, and enters the other host when those before it have entered, all three at once as far as the rates let
-// it; then the delay passes. Frames of a pair of hosts stay in order, unless a fault lets them overtake; but an
-// acknowledgement without data does not wait for data, as behind a fair queue: the queue of a host has no end here, since
-// a TAP device takes whatever TCP has, and behind megabytes each window would stand still for two delays.
+// have crossed, and enters the other host when those before it have entered, all three at once as far as the rates
+// allow; then the delay passes. Frames of a pair of hosts stay in order, unless a fault lets them overtake. An
+// acknowledgement without data does not wait for data, as with fair queueing: the queue of a host is unbounded here,
+// since a TAP device takes whatever TCP has, and behind megabytes each window would stall for two delays.
 //
-// A client of CONTROL sends words and receives "ok", or what it asked for, or "error: ...". One client at a time:
+// A client of CONTROL sends words and receives "ok", the answer, or "error: ...". One client at a time:
+//
 //   link DELAY_NS PS_PER_BYTE TRUNK_PS_PER_BYTE    picoseconds a byte, 0 for no limit; for frames that come from now on
 //   faults SEED DROP STALL STALL_NS OVERTAKE OVERTAKE_NS    chances in millionths: a frame is lost; it and those behind
 //                               it between the same hosts wait; it alone waits, so that others overtake it
-//   cut HOST, mend HOST         what host HOST sends and what is for it is dropped, also what is under way; 0: all
+//   cut HOST, mend HOST         all frames from and to HOST are dropped, also those under way; 0: of all hosts
 //   counts                      a line for each pair with traffic: SOURCE TARGET FRAMES PACKETS BYTES DROPPED STALLED
 //                               OVERTAKEN OVERFLOWED. Packets and bytes are those of a link: a frame that the host
 //                               leaves to its adapter to cut (TSO) counts as its segments, each with its headers.

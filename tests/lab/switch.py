@@ -1,6 +1,6 @@
-"""The switch between hosts: what its links are like, what goes wrong on them, and what it has counted.
+"""The switch between hosts: the properties of its links, their faults, and its counts.
 
-``python -m lab.switch WORD...`` sends words to the switch that LAB_SWITCH names and prints what it answers: ``counts``,
+``python -m lab.switch WORD...`` sends words to the switch that LAB_SWITCH names and prints its answer: ``counts``,
 ``cut 2``, ... The head of ``switch.c`` explains the words.
 """
 

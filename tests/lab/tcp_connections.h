@@ -1,4 +1,4 @@
-// Connections with all peers, and the memory and streams that go with them, before any kernel spins.
+// Connections with all peers, and the memory and streams that they need, set up before any kernel spins.
 #pragma once
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-// Receiving: a thread for each peer, which acts on what comes in its order.
+// Receiving: a thread for each peer, which handles what arrives in the order of arrival.
 #pragma once
 #include "tcp_sending.h"
 

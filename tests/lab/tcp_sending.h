@@ -1,4 +1,4 @@
-// Sending: those who post put items into the queue, from which one thread sends them in order.
+// Sending: callers append items to the queue, from which one thread sends them in order.
 #pragma once
 #include <errno.h>
 #include <string.h>
@@ -25,8 +25,8 @@ static bool is_ready(State* s, const Item& item) {  // without the driver, whose
   return !item.staged || (int32_t)(__atomic_load_n(s->copied, __ATOMIC_ACQUIRE) - item.copy) >= 0;
 }
 
-// Of a piece with `left` bytes behind `at`: a packet is as long as what came before, and as what comes behind, so that the
-// first bytes after a pause, and the last ones, wait for no more than SHORTEST.
+// The length of a packet of a piece, `left` bytes from `at` on: about that of what came before, and of what follows,
+// so that the first bytes after a pause, and the last ones, wait for no more than SHORTEST.
 static size_t packet(size_t at, size_t left, bool begins, bool ends) {
   const size_t grown = begins ? SHORTEST + at : PACKET, shrunk = ends ? padded(left / 2) : PACKET;
   return std::min(left, std::max(SHORTEST, std::min(PACKET, std::min(grown, shrunk))));
@@ -51,8 +51,8 @@ static bool write_items(const Peer& peer, Item* items, int count) {
   return write_all(peer.out, parts, 2 * count);
 }
 
-// Sends the first items of the queue: those that are staged and for one peer share a call of the system, up to BATCH
-// bytes, since TCP then leaves few short frames between them; but a piece after a pause, and a last one, goes by itself, in
+// Sends the first items of the queue: those that are staged and for one peer share a system call, up to BATCH bytes,
+// since TCP then leaves few short frames between them; but a piece after a pause, and a last one, goes by itself, in
 // packets. False: none is staged yet. Only the sender takes items, and the lock is not held while the system sends.
 static bool send_some(State* s, Held& held) {
   Item items[MOST];

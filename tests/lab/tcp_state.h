@@ -1,4 +1,4 @@
-// What a PE has to do with its peers: connections, what is to be sent, and the memory through which it goes.
+// The state of a PE towards its peers: connections, the queue of items to send, and the memory that they pass through.
 #pragma once
 #include <sched.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ struct Item {
 };
 constexpr size_t padded(size_t bytes) { return (bytes + 15) / 16 * 16; }
 static_assert(sizeof(Head) == 16 && CHUNK % 16 == 0, "what is behind it stays aligned");
-constexpr size_t AT_ONCE = CHUNK + sizeof(Head);  // received, so that the copy of a piece overlaps with receiving the next
+constexpr size_t AT_ONCE = CHUNK + sizeof(Head);  // received, so that copying a piece overlaps receiving the next
 
 // Held for moments by threads that never sleep: one that slept for it would be woken too late.
 struct Lock {

@@ -1,26 +1,27 @@
 // A remote transport of NVSHMEM over TCP, for hosts that are namespaces of one machine: no adapter, and no library but
-// CUDA's driver. Built with the soname of NVIDIA's transport "ibrc" and preloaded, it is what NVSHMEM opens by that
+// CUDA's driver. Built with the soname of NVIDIA's transport "ibrc" and preloaded, it is what NVSHMEM opens under that
 // name (NVSHMEM_REMOTE_TRANSPORT=ibrc). It listens at the address of the interface LAB_INTERFACE, else of eth0.
 //
-// A put: a copy engine brings the source into pinned memory, a thread sends it, and a thread of the peer receives it into
-// pinned memory, from where a copy engine brings it to its place, each piece while the next is on its way. Signals travel
-// as puts; additions are a kernel of one thread at the target, atomic also against kernels that run there.
+// A put: a copy engine brings the source into pinned memory, a thread sends it, and a thread of the peer receives it
+// into pinned memory, from where a copy engine brings it to its place, each piece while the next is under way. Signals
+// travel as puts; additions are a kernel of one thread at the target, atomic also with respect to kernels that run
+// there.
 //
-// Order. What one PE sends to another takes effect there in the order of the calls: a queue, a connection, a stream. So
-// fence has nothing to do, and a signal follows all data. Between several PEs there is no order. A put is cut into
-// pieces of CHUNK bytes, a multiple of 16, which land in order; within a piece, bytes land in any order, but aligned
-// words of 8 bytes land whole: what is staged, sent and received keeps its alignment to 16 bytes (shorter things are
+// Order. What one PE sends to another takes effect there in the order of the calls: one queue, one connection, one
+// stream. So fence has nothing to do, and a signal follows all data. Between several PEs there is no order. A put is
+// cut into pieces of CHUNK bytes, a multiple of 16, which land in order; within a piece, bytes land in any order, but
+// aligned words of 8 bytes land whole: staging, sending and receiving keep the alignment to 16 bytes (shorter items are
 // padded on the wire), and a copy engine writes such words whole (assumed, as NVSHMEM and NCCL assume it of adapters).
-// After quiet, all that was sent before is in the target's memory. The source of a put is free after quiet, or at
-// once if the put is not "nbi".
+// After quiet, all that was sent before is in the target's memory. The source of a put is free after quiet, or at once
+// if the put is not "nbi".
 //
-// Nothing is allocated or loaded after connect, since kernels may spin, and behind them the driver waits. No wait here
-// is in a circle: a receiving thread waits for its copy engine alone, since its answers to quiet, a byte each, go over
-// a connection of their own; so a receiver never keeps a sender from sending. An addition waits for a place
-// on the GPU: kernels that fill it and wait for an addition wait for ever.
+// Nothing is allocated or loaded after connect, since kernels may spin, and the driver would wait behind them. Waits
+// form no cycle: a receiving thread waits for its copy engine alone, since its answers to quiet, one byte each, take a
+// connection of their own; so a receiver never keeps a sender from sending. An addition waits for a place on the GPU:
+// kernels that fill the GPU and wait for an addition wait for ever.
 //
-// LAB_COUNTS=1 says at the end how many puts, bytes and calls of the system there were.
-// A peer that ends early is named; what is for it is discarded, and quiet fails towards it. No get, no fetching atomic.
+// LAB_COUNTS=1 prints at the end how many puts, bytes and system calls there were. A peer that ends early is named;
+// what is for it is discarded, and quiet towards it fails. No get, no fetching atomic.
 #include <poll.h>
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-"""Jobs on hosts of the lab: what the command line starts, and the GPUs and the library that each rank is given."""
+"""Jobs on hosts of the lab: what the command line starts, and the GPUs and the library of each rank."""
 
 from __future__ import annotations
 

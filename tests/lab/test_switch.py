@@ -1,4 +1,4 @@
-"""The switch alone, between sockets instead of network devices: what comes out, when at the earliest, and the counts.
+"""The switch alone, between sockets instead of network devices: what arrives, when at the earliest, and the counts.
 
 Only lower bounds of times are asserted: the machine may be busy.
 """

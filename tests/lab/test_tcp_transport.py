@@ -1,4 +1,4 @@
-"""The transport of NVSHMEM between hosts of the lab, with a stand-in for CUDA's driver."""
+"""NVSHMEM's transport between hosts of the lab, with a stand-in for CUDA's driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transport of NVSHMEM over TCP that runs between hosts of the lab: built here, preloaded into ranks."""
+"""NVSHMEM's transport over TCP between hosts of the lab: built here, preloaded into ranks."""
 
 from __future__ import annotations
 

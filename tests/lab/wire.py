@@ -1,8 +1,8 @@
-"""Counts the bytes that all-reduces send from host to host, beside what their rows state: a job of lab.launch.
+"""Counts the bytes that all-reduces send between hosts, beside what their rows state: a job of lab.launch.
 
 ``PYTHONPATH=tests python -m lab.launch --hosts 4 --module lab.wire -- mpi,mpi-nvrar 64K,1M [DTYPE]``: for each backend
-and size, what left the busiest host for each call, with all headers; with one rank a host, also what the backend states
-that a rank sends (``wire_bytes``), and the ratio of both. Backends run on GPUs or on processors, all on the same.
+and size, the bytes that left the busiest host per call, with all headers; with one rank a host, also those that the
+backend states for a rank (``wire_bytes``), and the ratio of the two. Backends run all on GPUs or all on processors.
 """
 
 from __future__ import annotations
