@@ -12,15 +12,13 @@ import click
 
 from collbench.cli import forms, params
 from collbench.errors import UsageError, pick
-from collbench.plan.layout import parse_layout
+from collbench.plan.layout import MOST_RANKS, parse_layout
 from collbench.plan.sizes import parse_sizes
 from collbench.printer.forms import printed
 
 if TYPE_CHECKING:
     from collbench.fit.files import Fitting
     from collbench.results.records import Record
-
-MOST_RANKS = 1 << 17  # steps between so many are counted in a second
 
 
 def _cases(text: str) -> tuple[tuple[int, int, int], ...]:

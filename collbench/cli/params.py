@@ -120,7 +120,7 @@ def _variant(text: str) -> Variant:
 
 def _counts(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
-    bad = next((part for part in parts if not part.isdecimal() or int(part) == 0), None)
+    bad = next((part for part in parts if not re.fullmatch(r"0*[1-9]\d{0,17}", part)), None)
     if bad is not None:
         raise UsageError(f"{bad!r} is not a count; write positive whole numbers such as 2,4,8.")
     return tuple(dict.fromkeys(map(int, parts)))

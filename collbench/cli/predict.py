@@ -12,8 +12,8 @@ import click
 from collbench.cli import forms, params
 from collbench.cli.groups import Group
 from collbench.errors import UsageError, pick
-from collbench.llm.parallel import MOST_RANKS
 from collbench.llm.spec import Spec, parse_spec
+from collbench.plan.layout import MOST_RANKS
 from collbench.predict.compute import EFFICIENCY
 from collbench.predict.gpus import GPUS
 from collbench.printer.forms import printed

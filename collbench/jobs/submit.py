@@ -21,13 +21,13 @@ from collbench.jobs.limits import clock
 from collbench.jobs.profiles import Profile, Setting
 from collbench.jobs.submission import Part, Submission, sequence
 from collbench.kernels import files as kernel_files
+from collbench.plan.layout import MOST_RANKS
 from collbench.plan.worlds import layouts_for
 from collbench.results.files import samples_path, sidecar_path
 from collbench.results.records import Record
 from collbench.results.writing import replace_text, writing
 
 Refusals = Mapping[str, RefusedError]
-MOST_RANKS = 1 << 17  # of a job
 LATE_LOOKS = 5  # queries after all jobs ended: a shared file system may show the last rows with a delay of a minute
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collbench.errors import UsageError
-from collbench.plan.layout import Groups
-
-MOST_RANKS = 1 << 17
+from collbench.plan.layout import MOST_RANKS, Groups
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from itertools import combinations, zip_longest
 from collbench.errors import UsageError
 from collbench.tables import counted
 
+MOST_RANKS = 1 << 17  # of a world: they are listed and counted one by one
 Groups = tuple[tuple[int, ...], ...]
 
 
@@ -122,7 +123,7 @@ def merged(layouts: Iterable[Layout]) -> tuple[Layout, ...]:
 
 def parse_layout(text: str) -> tuple[int, int]:
     """(nodes, ranks per node) from text such as ``2x4``; UsageError for any other text."""
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.strip().lower())
+    match = re.fullmatch(r"([1-9]\d{0,17})x([1-9]\d{0,17})", text.strip().lower())
     if match is None:
         raise UsageError(f"{text!r} is not a valid layout; write NODESxRANKS, for example 2x4.")
     return int(match[1]), int(match[2])

@@ -11,12 +11,14 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?:(?P<unit>[KMG])(?:I?B)?|B)?", re.IGNORECASE)
 GRAMMAR = "sizes look like 4K, 1.5M, 4K:64M (doubling), 4K:64M:x4, 1M:8M:+1M, joined by commas"
 MOST_SIZES = 10_000
+MOST_BYTES = 1 << 63
 
 
 def parse_size(text: str) -> int:
     """Bytes of a size such as ``4K``, ``1.5M`` or ``100``; K, M and G are binary in any case.
 
-    Raises UsageError for text that is not a valid size, is zero, or is not a whole number of bytes.
+    Raises UsageError for text that is not a valid size, and for one that is zero, is not a whole number of bytes, or is
+    more than MOST_BYTES.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
@@ -24,6 +26,8 @@ def parse_size(text: str) -> int:
     size = Decimal(match["number"]) * UNITS[(match["unit"] or "").upper()]
     if size == 0:
         raise UsageError(f"size {text!r} is 0 bytes; the smallest message has 1 byte.")
+    if size > MOST_BYTES:
+        raise UsageError(f"a size above 8 EiB fits no memory: {text.strip()[:20]}...; {GRAMMAR}.")
     if size != int(size):
         raise UsageError(f"size {text!r} is {size.normalize():f} bytes; give a whole number of bytes.")
     return int(size)
@@ -44,7 +48,7 @@ def steps(first: int, last: int, factor: int = 1, add: int = 0) -> tuple[int, ..
 
 def _parse_steps(first: int, last: int, step: str, text: str) -> tuple[int, ...]:
     grows = step[1:]
-    if step[:1] in "xX" and grows.isdecimal() and int(grows) >= 2:
+    if step[:1] in "xX" and re.fullmatch(r"\d{1,18}", grows) and int(grows) >= 2:
         sizes = steps(first, last, int(grows))
     elif step[:1] == "+":
         sizes = steps(first, last, add=parse_size(grows))

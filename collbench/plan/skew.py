@@ -13,7 +13,7 @@ from collbench.errors import UsageError
 UNITS = MappingProxyType({"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000})  # nanoseconds
 LONGEST = 1_000_000_000  # nanoseconds
 GRAMMAR = "skews look like 0,5us,20us (random, of every rank) and 20us:3 (all of it, rank 3 alone)"
-_SKEW = re.compile(r"(?:0|(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>ns|us|µs|ms|s))(?::(?P<rank>\d+))?")
+_SKEW = re.compile(r"(?:0|(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>ns|us|µs|ms|s))(?::(?P<rank>\d{1,18}))?")
 
 
 @dataclass(frozen=True)

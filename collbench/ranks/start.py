@@ -11,6 +11,7 @@ from types import MappingProxyType
 from collbench.errors import UsageError
 from collbench.host.environment import CHILD, allowed_variables
 from collbench.host.gpus import gpu_count
+from collbench.host.memory import host_room, show_bytes
 from collbench.host.processes import Running, this_process
 from collbench.plan.variants import Variant
 from collbench.plan.worlds import Topology, layouts_for
@@ -18,6 +19,7 @@ from collbench.ranks import launcher, mpiexec
 from collbench.ranks.launcher import Launcher
 
 CPU_RANKS = 4
+LEAST_BYTES = 32 << 20  # that a rank takes: an interpreter with NumPy and MPI
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -46,7 +48,7 @@ def launch_of(variables: Mapping[str, str]) -> Launcher | None:
 def ranks_to_start(topology: Topology) -> int:
     """The number of ranks to start: as many as the worlds need, else one per GPU, else four.
 
-    Raises UsageError where this machine has too few GPUs or the worlds do not fit.
+    Raises UsageError where this machine has too few GPUs or too little memory, or the worlds do not fit.
     """
     gpus = gpu_count()
     if topology.on_gpus and not gpus:
@@ -58,8 +60,17 @@ def ranks_to_start(topology: Topology) -> int:
         )
     if wanted == 1 and not topology.ranks:
         wanted = 2
+    _check_memory(wanted)
     layouts_for(topology, ["here"] * wanted)
     return wanted
+
+
+def _check_memory(ranks: int) -> None:
+    """Raise UsageError for more ranks than this machine holds; they would end others before they end themselves."""
+    room = host_room()
+    if ranks * LEAST_BYTES > room.bytes:
+        need, free = show_bytes(ranks * LEAST_BYTES), show_bytes(room.bytes)
+        raise UsageError(f"{ranks} ranks take {need} of memory at least, and {free} are free {room.where}; use fewer.")
 
 
 def launch_ranks(

@@ -18,7 +18,7 @@ from collbench.kernels.kernel import Kernel
 from collbench.kernels.sources import KernelError
 from collbench.plan.collectives import COLLECTIVES
 from collbench.plan.dtypes import DTYPES
-from collbench.plan.layout import Layout, parse_layout
+from collbench.plan.layout import MOST_RANKS, Layout, parse_layout
 from collbench.plan.problem import Problem
 from collbench.plan.worlds import Topology, layouts_for
 from collbench.tables import counted
@@ -58,11 +58,16 @@ class Emulated:
 
 
 def trials(request: EmulateRequest) -> Iterator[Trial | Outcome]:
-    """A trial for each kernel and layout, or the outcome ``skipped`` or ``failed`` where it cannot run."""
+    """A trial for each kernel and layout, or the outcome ``skipped`` or ``failed`` where it cannot run.
+
+    Raises UsageError for worlds that fit no memory.
+    """
     topology = request.topology
     if topology == Topology():
         topology = Topology(layouts=tuple(map(parse_layout, LAYOUTS)))
     ranks = max([nodes * each for nodes, each in topology.layouts] + [*topology.ranks, 2])
+    if ranks > MOST_RANKS:
+        raise UsageError(f"{ranks} ranks are more than {MOST_RANKS}; give fewer.")
     layouts, misfits = layouts_for(topology, ["here"] * ranks)
     for misfit in misfits:
         print(f"collbench: skipped: {misfit}", file=sys.stderr)

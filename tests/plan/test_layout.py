@@ -63,7 +63,7 @@ def test_a_layout_is_nodes_by_ranks(text: str, shape: tuple[int, int]) -> None:
     assert parse_layout(text) == shape
 
 
-@pytest.mark.parametrize("text", ["", "2", "2x", "x4", "0x4", "2x0", "2x4x8", "-2x4", "2*4", "2 x 4"])
+@pytest.mark.parametrize("text", ["", "2", "2x", "x4", "0x4", "2x0", "2x4x8", "-2x4", "2*4", "2 x 4", f"2x{10**18}"])
 def test_other_texts_are_no_layout(text: str) -> None:
     with pytest.raises(UsageError, match="write NODESxRANKS, for example 2x4"):
         parse_layout(text)

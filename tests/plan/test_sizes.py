@@ -90,6 +90,8 @@ def test_a_range_goes_from_end_to_end_in_steps_of_the_factor(first: int, span: i
         ("4K:8K:x1.5", "step 'x1.5'"),
         ("4K:8K:2", "step '2'"),
         ("4K:8K:+0", "'0' is 0 bytes"),
+        ("1" * 5000, r"above 8 EiB fits no memory: 1{20}\.\.\.;"),
+        ("4K:8K:x" + "2" * 5000, "is not valid; use x2"),
         ("1:1G:+1", f"more than {MOST_SIZES} sizes; use a larger step"),
     ],
 )

@@ -250,6 +250,7 @@ def test_what_no_emulator_can_run_is_skipped_and_says_why(mpich: Mpi, newcomer: 
     ("arguments", "words"),
     [
         (("--collective", "broadcast"), "no kernel implements broadcast"),
+        (("--layout", "99999x99999"), "9999800001 ranks are more than 131072; give fewer"),
         (("--hidden", "4096"), "--emulate draws stories and rows; omit --story, --hidden, --gpus and --nodes"),
         (("--seeds", "0"), "x>=1"),
         (("--backend", "oneshott"), "did you mean 'oneshot'?"),
