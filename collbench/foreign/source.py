@@ -14,15 +14,26 @@ from collbench.errors import UsageError
 from collbench.foreign.unpacking import unpacked
 
 MOST_BYTES, MOST_LINES = 1 << 30, 4_000_000
+SOME = 4096  # lines that show whether most have a label
 # Colours and titles of terminals, and what network file systems leave where two hosts write to a file at once.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b\n]{0,999}(?:\x07|\x1b\\)|\0+")
-_TIMES = re.compile(r"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)? ")
+_TIMES = re.compile(
+    r"\s*\[?(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)?|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)\]? "
+)
 # What launchers put before a line to name its rank: Open MPI and PRRTE, then Slurm and Hydra. Lengths are bounded, and
 # words begin at their first letter, since a search through a long line must not begin anew at each of its letters.
 _TAG = re.compile(
     r"(?:\[[^\]]{0,99}\])?\[(?:[^\]\s]{0,99}?\d,)?(\d{1,9})\](?:\[[^\]]{0,99}\])?<std(?:out|err|diag)>:\s?"
 )
-_LABELS = (re.compile(r"\s*(\d{1,9}): ?"), re.compile(r"\[(\d{1,9})\] ?"))
+_LABELS = (
+    re.compile(r"\s*(\d{1,9}): ?"),  # Slurm
+    re.compile(r"\[([^\]\s]{1,199})\]:? ?"),  # Hydra, torchrun, kubectl
+    re.compile(r"\(([^)]{1,199})\) "),  # Ray
+    re.compile(r"([\w.-]{1,199}) +\| "),  # Docker
+    re.compile(r"([\w.-]{1,255} [\w.@-]{1,99}(?:\[\d{1,9}\])?): "),  # the journal, behind its times
+    re.compile(r"([\w.-]{1,255}): "),  # pdsh
+    re.compile(r"(?:> ?)+"),  # what a mail cites
+)
 _NCCL = re.compile(
     r"(?:\[[^\]]{0,99}\] )?(?<![\w.-])[\w.-]{1,255}:\d+:\d+ (?:\[[\d -]{0,99}\] )?(?:\S{1,255} )?"
     r"[NR]CCL (?:INFO|WARN|TRACE|ERROR|CALL)\b"
@@ -106,11 +117,10 @@ def _after_nccl(text: str) -> str:
 
 
 def _unlabelled(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """Lines without the times and ranks before them. Labels that a table may have as well count where most lines begin
-    with one."""
-    found = _without(_TIMES, list(lines))
-    found = [_tagged(line) for line in found]
-    for label in _LABELS:
+    """Lines without the times, ranks, hosts and processes before them. Labels that a table may have as well count where
+    most lines begin with one; a time may stand before or behind them."""
+    found = [_tagged(line) for line in lines]
+    for label in (*_LABELS, _TIMES, *_LABELS):
         found = _without(label, found)
     return tuple(line for line in found if line.text.strip())
 
@@ -122,10 +132,10 @@ def _tagged(line: Line) -> Line:
 
 
 def _without(label: re.Pattern[str], lines: list[Line]) -> list[Line]:
-    matches = [label.match(line.text) for line in lines]
-    if 2 * sum(map(bool, matches)) <= len(lines):
+    some = lines[:: len(lines) // SOME + 1]
+    if 2 * sum(label.match(line.text) is not None for line in some) <= len(some):
         return lines
-    return [_cut(line, match) if match else line for line, match in zip(lines, matches, strict=True)]
+    return [_cut(line, match) if (match := label.match(line.text)) else line for line in lines]
 
 
 def _cut(line: Line, match: re.Match[str]) -> Line:

@@ -17,6 +17,10 @@ PREFIXES = {
     "prrte": "[prterun-vm-1@1,0]<stdout>:", "detailed": "[1,0][vm:29106]<stdout>: ", "rank": "[0]<stdout>: ",
     "time and tag": "[Thu Nov 26 16:51:50 2026][1,0]<stdout>: ", "hydra": "[0] ",
     "kubernetes": "2026-11-26T16:51:50.123456Z ", "markdown": "    ", "colour": "\x1b[0;32m",
+    "kubectl": "[pod/nccl-worker-0/main] ", "kubectl with times": "[pod/a/b] 2026-11-26T16:51:50.1Z ",
+    "torchrun": "[default0]:", "ray": "(all_reduce_perf pid=123, ip=10.0.0.1) ", "docker": "worker-1  | ",
+    "journal": "Nov 26 16:51:50 host01 srun[123]: ", "pdsh": "gpu-01: ", "times": "[2026-11-26 16:51:50] ",
+    "times of ts": "Nov 26 16:51:50 ", "mail": "> ", "pdsh and slurm": "gpu-01: 0: ",
     "title": "\x1b]0;me@host: ~\x07", "link": "\x1b]8;;\x1b\\",
 }  # fmt: skip
 
@@ -48,8 +52,9 @@ def test_labels_amid_a_line_of_what_a_rank_flushed_in_parts_are_taken_away(label
     assert cells("".join(f"{label}{line}\n" for line in parted.splitlines())) == PLAIN
 
 
-def test_ranks_that_write_at_once_are_told_apart() -> None:
-    ranks = [[f"[1,{rank}]<stdout>:{line}" for line in LOG.splitlines()] for rank in range(2)]
+@pytest.mark.parametrize("prefix", ["[1,{}]<stdout>:", "[pod/worker-{}/main] ", "host{}: ", "[default{}]:", "{}: "])
+def test_ranks_that_write_at_once_are_told_apart(prefix: str) -> None:
+    ranks = [[f"{prefix.format(rank)}{line}" for line in LOG.splitlines()] for rank in range(2)]
     mixed = [line for both in zip(*ranks, strict=True) for line in both]
     runs = read_text("\n".join(mixed)).runs
     assert [[(case.size, case.in_place, case.latency.mean) for case in run.cases] for run in runs] == [PLAIN, PLAIN]
@@ -61,6 +66,12 @@ def test_lines_of_nccl_are_survived_even_amid_a_row() -> None:
     broken = LOG.replace("163.7", f"{noise}\n  163.7").replace("# Out of", f"{noise}\n{warning}\n# Out of")
     found = read_text(broken)
     assert (cells(broken), found.missed) == (PLAIN, ())
+
+
+def test_labels_of_a_few_lines_are_no_labels_even_in_a_long_log() -> None:
+    noise = "node0:202829:202901 [0] NCCL INFO Channel 00/0 : 0[0] -> 1[1] via P2P/CUMEM\n"
+    found = read_text("warning: slow\n" + LOG.replace("# Out of", f"{9000 * noise}# Out of"))
+    assert (found.source.lines[0].text, found.missed) == ("warning: slow", (1,))
 
 
 def test_a_time_before_a_line_of_nccl_is_no_beginning_of_a_row() -> None:
