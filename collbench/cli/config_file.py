@@ -98,7 +98,7 @@ def _content(path: str) -> tuple[bytes, dict[str, Any]]:
     try:
         with open(path, "rb") as stream:
             raw = stream.read()
-        return raw, tomllib.loads(raw.decode("utf-8"))
+        return raw, tomllib.loads(raw.decode("utf-8-sig"))  # Windows begins text with a mark
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; give a TOML file with options of sweep.") from None
     except ValueError as error:  # of UTF-8 or of TOML

@@ -57,6 +57,11 @@ def test_an_empty_list_leaves_out_what_stands_above(path: Path) -> None:
     assert values("a") == {}
 
 
+def test_a_file_of_an_editor_of_windows_is_read(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbfranks = 2\r\n[a]\r\nranks = 3\r\n")
+    assert (values(), values("a")) == ({"ranks": "2"}, {"ranks": "3"})
+
+
 def test_every_option_of_sweep_but_those_of_the_file_has_a_key(path: Path) -> None:
     shown = {parameter.name for parameter in sweep.params if isinstance(parameter, click.Option)}
     named = {option.name for option in options_of(sweep).values()}
