@@ -34,14 +34,14 @@ _BLOCKING = re.compile(r"(?:# )?Blocking Enabled")
 # Of pages that took the signs away.
 _PLAIN = re.compile(r"Using devices|\(B\)|out-of-place|in-place|Collective test")
 _HEADINGS = (_RCCL, _OF_ROCM, _SETTINGS, _BLOCKING, _PLAIN)
-_COMMAND = re.compile(rf"(?<![a-z_])({_PROGRAMS})_perf\b(.*)")
+_COMMAND = re.compile(rf"(?<![a-z_])({_PROGRAMS})_perf(?:_\w+)?\b(.*)")
 _VARIABLE = re.compile(r"(?<!\w)([A-Z][A-Z0-9_]*)=([^\s'\"]+)")
 _OPTION = re.compile(r"\s-\w")  # which a sentence that names the program lacks
 _AVERAGE = re.compile(r"\s(?:-a|--average)[\s=]*([0-3])\b")
 _WRONG = re.compile(r"#? ?Out of bounds values\s*:\s*(\d+)")
 _AMD = re.compile(r"\b(?:AMD|Instinct|gfx\d+)\b")
 _FOOT = re.compile(r"#? ?(?:Out of bounds values|Avg bus bandwidth|Collective test concluded)")
-_RUNS = re.compile(rf"(?!#).*(?<![a-z_])(?:{_PROGRAMS})_perf\b")
+_RUNS = re.compile(rf"(?!#).*(?<![a-z_])(?:{_PROGRAMS})_perf(?:_\w+)?\b")
 _BEGINS = (_SETTINGS, _VERSION, _RCCL, _STARTING, _RUNS, re.compile("(?:# )?Using devices"))
 STATISTICS = {"0": RANK_0, "1": MEAN, "2": FASTEST, "3": SLOWEST}
 

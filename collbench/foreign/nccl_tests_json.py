@@ -122,11 +122,13 @@ def _average(arguments: Sequence[str]) -> str:
 
 
 _SIDES = ("out_of_place", "in_place")
+_PROGRAM = re.compile(r"(\w+?)_perf")  # NAME_SUFFIX=_mpi makes it all_reduce_perf_mpi
 
 
 def _cases(result: Json, content: Json, statistic: str, place: Place) -> Iterable[Case]:
     config = content["config"]
-    program = str(content["args"][0]).rpartition("/")[2].removesuffix("_perf")
+    named = _PROGRAM.search(str(content["args"][0]).rpartition("/")[2])
+    program = named[1] if named else ""
     op = str(result.get("redop") or "")
     for side in _SIDES:
         measured = result.get(side)

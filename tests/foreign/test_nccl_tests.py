@@ -132,6 +132,7 @@ def test_the_command_says_how_ranks_were_reduced(option: str, statistic: str) ->
     log = nccl_tests(before=f"+ mpirun -np 8 ./build/all_reduce_perf -b 8 {option} -e 1M\n")
     assert {case.statistic for case in cases_of(log)} == {statistic}
     assert (cases_of(log)[0].latency.slowest is not None) == (statistic == SLOWEST)
+    assert {case.statistic for case in cases_of(log.replace("_perf -b", "_perf_mpi -b"))} == {statistic}
 
 
 def test_modes() -> None:

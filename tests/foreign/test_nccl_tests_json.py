@@ -60,6 +60,16 @@ def test_what_was_cut_off_gives_its_complete_results() -> None:
     assert found.remarks == ("is truncated",)
 
 
+@pytest.mark.parametrize(
+    ("program", "collective"),
+    [("/opt/build/all_gather_perf", "all_gather"), ("./all_reduce_perf_mpi", "all_reduce"),
+     ("./hypercube_perf", "hypercube"), ("./run", "")],
+)  # fmt: skip
+def test_the_program_says_which_collective_whatever_its_suffix(program: str, collective: str) -> None:
+    text = nccl_json([a_result(1024, 10.0)]).replace("./build/all_reduce_perf", program)
+    assert [case.collective for case in cases_of(text)] == [collective]
+
+
 def test_several_objects_in_one_file_are_runs() -> None:
     one, other = nccl_json([a_result(1024, 10.0)]), nccl_json([a_result(2048, 10.0), a_result(4096, 10.0)])
     cut = other[: other.index('"size": 4096')]
