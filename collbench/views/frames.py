@@ -49,11 +49,11 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
         ``launches``, the number of pairs, or of launches of the shorter run; ``verdict``: slower, faster or unclear,
         and below three launches, where there is no interval, ``unclear (1 launch)`` or ``unclear (2 launches)``;
         ``covers``: what the interval holds for, launches like these; between two runs it does not cover what varies
-        from run to run; ``mismatch``: why the ratio is not meaningful, if so. Cases without a latency on a side, or of
-        which only a or b has rows, come last, with ``a_status``, ``b_status`` and ``reason``, and without ratio and
-        verdict. ``a_latency`` and ``b_latency`` say what a latency is: rows of another tool that has means over ranks
-        alone are compared by means. Text is ``string``, sizes and counts are ``int64`` or ``Int64``, other numbers
-        ``float64``, ``in_place`` is ``bool``.
+        from run to run; ``mismatch``: why the ratio is not meaningful, if so, as between unlike machines. Cases without
+        a latency on a side, or of which only a or b has rows, come last, with ``a_status``, ``b_status`` and
+        ``reason``, and without ratio and verdict. ``a_latency`` and ``b_latency`` say what a latency is: rows of
+        another tool that has means over ranks alone are compared by means. Text is ``string``, sizes and counts are
+        ``int64`` or ``Int64``, other numbers ``float64``, ``in_place`` is ``bool``.
 
     Raises UsageError for an unknown backend, for a number of backends other than two, for rows of several runs that
     contain the same case, and if no case was run on both sides.
@@ -94,9 +94,10 @@ def plot(
 
     Returns:
         Figures by name, as at the end of the command's file names: ``latency``, ``bandwidth``, ``scaling``, ``best``,
-        ``skew``, ``pairs``, with a suffix such as ``-bf16-2r`` where there are several of a kind. Latency is in
-        microseconds over bytes, bandwidth in 10**9 bytes per second. GPU and versions are those in the frame, if it was
-        read with ``sidecar=True``, else those of the sidecars beside its files, if they are still there.
+        ``skew``, ``pairs``, with a suffix such as ``-bf16-2r`` where there are several of a kind; unlike machines in
+        one run have figures of their own, such as ``latency-H200``. Latency is in microseconds over bytes, bandwidth in
+        10**9 bytes per second. GPU and versions are those in the frame, if it was read with ``sidecar=True``, else
+        those of the sidecars beside its files, if they are still there.
 
     Raises UsageError if nothing was timed, for an unknown baseline or width, and for rows of several runs that contain
     the same case.

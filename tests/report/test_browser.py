@@ -105,6 +105,20 @@ def test_backends_are_switched_off_and_views_chosen(page: Browser, tmp_path: Pat
     assert page.troubles == []
 
 
+def test_many_backends_are_switched_off_at_once_and_on_again(page: Browser, tmp_path: Path) -> None:
+    opened(page, a_report(tmp_path))
+    drawn, on = (f"document.querySelectorAll('{each}').length" for each in (".mark-line path", ".switches :checked"))
+    page.wait(f"{drawn} > 4")
+    before = page.run(f"[{drawn}, {on}]")
+    for left in ([0, 0], before):
+        page.run("document.querySelector('.switches button').click()")
+        page.wait(f"{drawn} === {left[0]} && {on} === {left[1]}")
+    page.run("document.querySelector('.switches input[value=nccl]').click()")
+    page.run("document.querySelector('.switches button').click()")
+    page.wait(f"{on} === 0")
+    assert page.troubles == []
+
+
 def test_the_keyboard_reaches_every_point_and_sorts_tables(page: Browser, tmp_path: Path) -> None:
     opened(page, a_report(tmp_path))
     page.wait("document.querySelector('.pane svg').ariaHidden === 'true'")

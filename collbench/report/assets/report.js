@@ -3,6 +3,7 @@
 
 const HOVER = document.getElementById("hover"), SAID = document.getElementById("said");
 const TURNS = new WeakMap(), VIEWS = new WeakMap(); // by figure: how often it was drawn, and the views of its panes
+const FEW = 4; // names, which are switched one by one
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 // Show what is said of a point beside a place in the window; nothing for "".
@@ -70,6 +71,17 @@ function label(box, chart, pane) {
 async function toggle(figure) {
   const off = offOf(figure);
   await Promise.all((VIEWS.get(figure) || []).map((view) => view.signal("off", off).runAsync()));
+}
+
+// A button that shows none of many names, or if none is shown, all.
+function offer(figure) {
+  const boxes = boxesOf(figure), made = element("button", "none or all", { type: "button" });
+  made.addEventListener("click", () => {
+    const none = boxes.every((box) => !box.checked);
+    for (const box of boxes) box.checked = none;
+    toggle(figure);
+  });
+  if (boxes.length > FEW) figure.querySelector(".switches legend").after(made);
 }
 
 // Arrow keys: left and right along a line, up and down to another one; what is said of the point is announced.
@@ -146,6 +158,7 @@ function begin() {
   for (const figure of figures) {
     coming.observe(figure);
     figure.querySelector(".switches").addEventListener("change", () => toggle(figure));
+    offer(figure);
     figure.querySelector("select")?.addEventListener("change", () => draw(figure));
     list(figure);
   }
