@@ -118,11 +118,24 @@ def recognise(source: Source) -> bool:
 
 
 def understand(source: Source) -> Understood:
-    """A run for each stream: a program runs its benchmarks in one job."""
-    return joined([_of_stream(stream) for stream in source.streams])
+    """A run for each program that a stream has: it runs its benchmarks in one job."""
+    return joined([_of_program(lines) for stream in source.streams for lines in _programs(stream)])
 
 
-def _of_stream(lines: Sequence[Line]) -> Understood:
+def _programs(stream: Iterable[Line]) -> list[list[Line]]:
+    """The lines of each program: after a table, the name of the suite begins the next."""
+    found: list[list[Line]] = [[]]
+    has_table = False
+    for line in stream:
+        if has_table and _VERSION.match(line.text):
+            found.append([])
+            has_table = False
+        found[-1].append(line)
+        has_table = has_table or _HEAD.match(line.text) is not None
+    return found
+
+
+def _of_program(lines: Sequence[Line]) -> Understood:
     reader = Reader()
     for line in lines:
         reader.read(line)

@@ -28,7 +28,8 @@ _SETTINGS = re.compile(
 _VERSION = re.compile(r"# ([nr])ccl-tests version (\S+)(?:.*[nr]ccl-library=(\d+))?")
 _RCCL = re.compile(r"(?:# )?rccl-tests: Version (\S+)")
 _OF_ROCM = re.compile(r"(?:HIP version|ROCm version|Hostname|Librccl path)\s*:")
-_STARTING = re.compile(r"# Collective test starting: .*?(\w+?)_perf")
+_STARTING = re.compile(r"# Collective test starting: ")
+_PROGRAM = re.compile(r"#? ?Collective test (?:starting|concluded): .*?(\w+?)_perf")
 _PROGRAMS = "all_reduce|all_gather|reduce_scatter|alltoallv?|broadcast|gather|sendrecv|reduce|scatter|hypercube"
 _BLOCKING = re.compile(r"(?:# )?Blocking Enabled")
 # Of pages that took the signs away.
@@ -125,13 +126,13 @@ def _heading(library: tuple[str, str], lines: Sequence[Line], command: str) -> H
     settings = next((match.groupdict("") for match in map(_SETTINGS.match, texts) if match), {})
     version = next(filter(None, map(_VERSION.match, texts)), None)
     rccl = next((match[1] for match in map(_RCCL.match, texts) if match), "")
-    starting = next((match[1] for match in map(_STARTING.match, texts) if match), "")
+    program = next((match[1] for match in map(_PROGRAM.match, texts) if match), "")
     named = _COMMAND.search(command)
     devices = tuple(device for device in map(device_of, texts) if device)
     asked = _AVERAGE.search(named[2]) if named else None
     code = (version[3] if version else "") or ""
     return Heading(
-        program=starting or (named[1] if named else ""),
+        program=program or (named[1] if named else ""),
         variables=recorded(dict(_VARIABLE.findall(command))) if named and _OPTION.search(named[2]) else None,
         version=version[2] if version else rccl,
         library=version_of(code) or library[1],

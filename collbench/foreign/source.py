@@ -142,7 +142,7 @@ def _cut(line: Line, match: re.Match[str]) -> Line:
     text, rank = line.text[match.end() :], "".join(match.groups())
     if match[0].startswith("["):  # Hydra puts it before all that a rank flushes
         text = text.replace(match[0], "")
-    return replace(line, text=text, stream=line.stream or rank)
+    return replace(line, text=text.lstrip(), stream=line.stream or rank)
 
 
 def _without_nccl(lines: Sequence[Line]) -> Iterable[Line]:

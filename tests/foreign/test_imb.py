@@ -5,6 +5,7 @@ from __future__ import annotations
 from foreign_logs import cases_of, read_text
 
 from collbench.foreign.measured import RANK_0, SLOWEST, Place
+from collbench.foreign.rows import Given, imported
 
 LINE = "#----------------------------------------------------------------\n"
 TIMES = "       #bytes #repetitions  t_min[usec]  t_max[usec]  t_avg[usec]\n"
@@ -41,6 +42,23 @@ def test_each_world_and_collective_of_a_log() -> None:
     assert [(case.collective, case.place.ranks, case.size, case.per_rank) for case in run.cases] == [
         ("all_reduce", 2, 4, False), ("all_reduce", 4, 4, False), ("all_gather", 4, 16, True),
     ]  # fmt: skip
+
+
+def test_programs_one_after_another_are_runs_of_their_own() -> None:
+    later = LOG.replace("Intel(R) MPI Benchmarks 2021.7", "Intel (R) MPI Benchmarks 2018").replace(
+        "MPI_BYTE", "MPI_INT"
+    )
+    runs = read_text(f"{LOG}+ mpirun IMB-MPI1\n{later}").runs
+    assert [(run.version, len(run.cases), run.cases[-1].dtype) for run in runs] == [
+        ("2021.7", 3, "uint8"), ("2018", 3, "int32"),
+    ]  # fmt: skip
+    again = imported([read_text(LOG + LOG.replace("3.25", "3.35"))], Given(nodes=2))
+    assert [(each.launch, len(each.rows), each.repeated) for each in again] == [(0, 3, 0), (1, 3, 0)]
+
+
+def test_a_mail_that_cites_an_indented_log_is_read() -> None:
+    cited = "".join(f"> >     {line}\n" for line in LOG.splitlines())
+    assert (read_text(cited).runs, read_text(cited).missed) == (read_text(LOG).runs, ())
 
 
 def test_the_slowest_rank_and_the_mean() -> None:

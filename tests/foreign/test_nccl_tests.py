@@ -125,6 +125,13 @@ def test_runs_in_one_log_have_the_library_that_each_announces() -> None:
     ]  # fmt: skip
 
 
+def test_the_foot_names_the_collective_where_the_head_is_cut_off() -> None:
+    log = nccl_tests(program="", foot=f"{FOOT}# Collective test concluded: all_gather_perf\n")
+    assert {case.collective for case in cases_of(log[log.index("#   size") :])} == {"all_gather"}
+    both = read_text(f"{log}{nccl_tests(program='broadcast')}")
+    assert [{case.collective for case in run.cases} for run in both.runs] == [{"all_gather"}, {"broadcast"}]
+
+
 @pytest.mark.parametrize(
     ("option", "statistic"), [("-a 0", RANK_0), ("-a1", MEAN), ("--average=2", FASTEST), ("-a 3", SLOWEST)]
 )
