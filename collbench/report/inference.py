@@ -51,6 +51,8 @@ def replays_section(given: Replays, baseline: str, alone: bool) -> list[Section]
 
 def _concluded(path: Path, rows: Sequence[ReplayRecord], baseline: str, with_name: bool) -> Iterator[Html]:
     name, machine = f"{readable(path.name)}: " if with_name else "", machine_of(path)
+    if not rows:
+        yield tag("p", f"{readable(path.name)} has no row: no launch of its replay has ended.", class_="note")
     for some in replays.settings(rows):
         where = f"{replays.title_of(some[0])}{f', on {machine}' if machine else ''}"
         faults = [f"{each.backend} has no time: {each.problem}" for each in summaries(some) if each.problem]

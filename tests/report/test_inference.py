@@ -90,6 +90,11 @@ def test_a_baseline_may_be_one_of_a_replay_and_a_fault_is_bad_news(write: Write,
         write(path, baseline="nccl-sym")
 
 
+def test_a_replay_without_a_row_says_so(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(replays.dump([]))
+    assert "r.csv has no row: no launch of its replay has ended." in write(tmp_path / "r.csv")
+
+
 def test_rows_with_its_collectives_predict_the_replayed_model(write: Write, tmp_path: Path) -> None:
     reader = read(write(a_run(tmp_path), a_replay(tmp_path)))
     assert "fastest" not in [each.text for each in reader.of("td")]  # a source has one split here, which beats none
