@@ -33,7 +33,7 @@ def against(path: Path, site: str, backend: str, only: tuple[tuple[str, str], ..
     records = select(load(path), only)
     judged = judge(records, find(site), backend)
     cases = [each.case for each in judged.rows]
-    facts = facts_of_rows(path, [(row.launch, row.backend) for case in cases for row in case.rows])
+    facts = facts_of_rows(path, [(row.launch, row.backend, row.run_id) for case in cases for row in case.rows])
     shown = page(judged, facts)
     click.echo(printed(shown, plain(judged, facts), form.chosen))
     forms.publish(f"collbench compare: {path} against {judged.site.name}", shown, os.environ)

@@ -60,9 +60,10 @@ def compare(
     from collbench.results.selection import select
     from collbench.views import footing
     from collbench.views.comparison import compare_backends, compare_files, names_of
-    from collbench.views.machines import machine_of, unlike
+    from collbench.views.machines import unlike_sides
     from collbench.views.multicast import remark
     from collbench.views.ratios import page, plain
+    from collbench.views.runs import Run, facts_beside
 
     paths = without_samples(path for path in (a, b) if path)
     one, *other = level_sides([select(load(path), only) for path in paths])
@@ -70,7 +71,9 @@ def compare(
     known = {record.backend for record in everything}
     chosen = tuple(form_in(name, known) for name in names_of(names or ""))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
-    warned = unlike({"A": machine_of(a), "B": machine_of(b)}) if b and found.judged else []
+    files = [dict.fromkeys(side, path) for side, path in zip([one, *other], paths, strict=True)]
+    runs = [Run([*each], each, facts_beside(each, lambda words: click.echo(words, err=True))) for each in files]
+    warned = unlike_sides(runs, found.records)
     if found.judged or found.unjudged or found.alone:
         shown = page(found, [*warned, *footing.statement(found.records), *remark(everything)])
         click.echo(printed(shown, plain(found, warned), form.chosen))

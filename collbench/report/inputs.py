@@ -9,13 +9,12 @@ from pathlib import Path
 from collbench.errors import UsageError
 from collbench.results import replays
 from collbench.results.cases import Identity
-from collbench.results.facts import Facts
 from collbench.results.footing import level
 from collbench.results.nights import Night, nights_of
 from collbench.results.records import REPLAY, SAMPLES, Record, load, load_all, twice, without_samples
 from collbench.results.replays import ReplayRecord
 from collbench.results.selection import select
-from collbench.views.runs import Run, known_facts, load_runs
+from collbench.views.runs import Run, facts_beside, load_runs
 
 Conditions = Sequence[tuple[str, str]]
 Warn = Callable[[str], None]
@@ -111,9 +110,4 @@ def _over_time(paths: Sequence[Path], only: Conditions, warn: Warn) -> tuple[lis
     paths_of = [(row, path) for path, rows in latest.values() for row in rows]
     levelled = level([row for row, _ in paths_of])
     files = dict(zip(levelled, (path for _, path in paths_of), strict=True))
-    facts = {path: known_facts(path, warn) for path in set(files.values())}
-    return [Run(select(files, only), files, _facts(files, facts))], found.nights
-
-
-def _facts(files: Mapping[Record, Path], facts: Mapping[Path, Mapping[int, Facts]]) -> dict[Record, Facts]:
-    return {row: facts[path][row.launch] for row, path in files.items() if row.launch in facts[path]}
+    return [Run(select(files, only), files, facts_beside(files, warn))], found.nights

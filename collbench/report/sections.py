@@ -22,7 +22,7 @@ from collbench.tables import Page, notes_of
 from collbench.views import coverage, footing, groups, links, ratios, skew_chart, skews, summary
 from collbench.views.comparison import Comparison, Comparisons, Unjudged, compare_files, compare_with
 from collbench.views.conclusions import conclusions, lines_of
-from collbench.views.machines import machine_of_run, unlike
+from collbench.views.machines import unlike_sides
 from collbench.views.naming import words_of
 from collbench.views.runs import Run
 
@@ -100,7 +100,7 @@ def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> 
     alone = conclusions(last, artist.baseline)
     said = [*(lines_of(found.judged) if artist.are_two else []), *(f"{_within(artist)}{line}" for line in alone)]
     surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []
-    warned = unlike(dict(zip("AB", map(machine_of_run, runs[::-1]), strict=True))) if artist.are_two else []
+    warned = unlike_sides(runs[::-1], last)
     warned += [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
     ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]
     alarms = _listed([*warned, *_bad(last), *ended], "bad")

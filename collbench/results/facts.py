@@ -13,7 +13,7 @@ from collbench.errors import UsageError
 from collbench.results.files import sidecar_path
 from collbench.results.records import FACTS
 
-PLAIN = ""  # in place of the backend: an entry of all backends that are no variants
+PLAIN = ""  # in place of the backend, or the run: an entry of all backends that are no variants, or of no import
 T = TypeVar("T")
 Facts = Mapping[str, str | None]  # by the names in FACTS; None if missing from the sidecar
 
@@ -25,30 +25,34 @@ def facts_of(results: Path) -> dict[int, Facts]:
     commas. Raises UsageError for a sidecar that cannot be read.
     """
     found: dict[int, list[Facts]] = {}
-    for (launch, _), facts in _by_leg(results).items():
+    for (launch, *_), facts in _by_leg(results).items():
         found.setdefault(launch, []).extend(facts)
     return {launch: _merged(facts) for launch, facts in found.items()}
 
 
-def facts_of_rows(results: Path, rows: Iterable[tuple[int, str]]) -> list[Facts]:
-    """The facts of the processes that timed each row, given its launch and backend: those of a variant are its own.
+def facts_of_rows(results: Path, rows: Iterable[tuple[int, str, str]]) -> list[Facts]:
+    """The facts of the processes that timed each row, given its launch, backend and run_id: those of a variant, and of
+    a run that was imported, are its own.
 
     {} without an entry in the sidecar. Raises UsageError for a sidecar that cannot be read.
     """
     found = {leg: _merged(facts) for leg, facts in _by_leg(results).items()}
-    return [found.get((launch, backend), found.get((launch, PLAIN), {})) for launch, backend in rows]
+    legs = (((launch, backend, PLAIN), (launch, PLAIN, run), (launch, PLAIN, PLAIN)) for launch, backend, run in rows)
+    return [next((found[leg] for leg in each if leg in found), {}) for each in legs]
 
 
-def _by_leg(results: Path) -> dict[tuple[int, str], list[Facts]]:
-    """The facts of each entry by its launch and, for a variant, the backend of its rows; {} if there is no sidecar."""
-    found: dict[tuple[int, str], list[Facts]] = {}
+def _by_leg(results: Path) -> dict[tuple[int, str, str], list[Facts]]:
+    """The facts of each entry by its launch, for a variant the backend of its rows, and for an import their run_id; {}
+    if there is no sidecar."""
+    found: dict[tuple[int, str, str], list[Facts]] = {}
     for leg, facts in _entries(results, lambda entry: (_leg(entry), _facts(entry))):
         found.setdefault(leg, []).append(facts)
     return found
 
 
-def _leg(entry: Mapping[str, Any]) -> tuple[int, str]:
-    return int(entry["launch"]), str(entry.get("variant", {}).get("backend", PLAIN))
+def _leg(entry: Mapping[str, Any]) -> tuple[int, str, str]:
+    variant, imported = entry.get("variant", {}), entry.get("imported", {})
+    return int(entry["launch"]), str(variant.get("backend", PLAIN)), str(imported.get("run_id", PLAIN))
 
 
 def sources_of(results: Path) -> list[str]:

@@ -188,7 +188,7 @@ def _with_facts(frame: pd.DataFrame, source: str, sidecar: bool) -> pd.DataFrame
     """The frame with the facts of each launch from the sidecar of its file, if ``sidecar``."""
     if not sidecar:
         return frame
-    facts = facts_of_rows(Path(source), zip(frame["launch"], frame["backend"], strict=True))
+    facts = facts_of_rows(Path(source), zip(frame["launch"], frame["backend"], frame["run_id"], strict=True))
     found = {name: [each.get(name) for each in facts] for name in FACTS}
     texts = {name: pd.Series(values, dtype="string") for name, values in found.items()}
     started = pd.to_datetime(texts["started"], utc=True, format="ISO8601")

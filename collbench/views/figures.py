@@ -35,7 +35,7 @@ from collbench.views.comparison import default_baseline
 from collbench.views.curves import Curve, Flaw
 from collbench.views.groups import Groups, Sides, every, rows_in
 from collbench.views.lines import Lines, Speedups
-from collbench.views.machines import apart, machine_of_run, unlike
+from collbench.views.machines import apart, machine_of_run, unlike, unlike_backends
 from collbench.views.multicast import remark
 from collbench.views.naming import readable, stem_of, suffixes
 from collbench.views.numbers import Cells, Group, cells_of, names_of_cells, of_size, sizes_of
@@ -115,7 +115,8 @@ class Studio:
         ]
         whole = self.dress.title or title
         words = "\n".join(foot).replace("'s t,", f"'s{page.KEPT}t,")
-        warning = " ".join([*self.unlike, *_warnings(sides)])
+        within = [words for side in sides for words in unlike_backends(rows_of(side), self.facts)]
+        warning = " ".join([*self.unlike, *dict.fromkeys(within), *_warnings(sides)])
         return Frame(whole, words, self.styles, warning, self.dress.page, self._names_of_runs(sides))
 
     def _names_of_runs(self, sides: Sides) -> tuple[str, ...]:

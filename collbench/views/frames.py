@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,10 +16,10 @@ from collbench.results.frames import records_of
 from collbench.results.records import FACTS, Record
 from collbench.views.comparison import compare_backends, compare_files, names_of
 from collbench.views.figures import Dress, charts
-from collbench.views.machines import machine_of_run, unlike
+from collbench.views.machines import unlike_sides
 from collbench.views.page import COLUMNS, SCREEN, look
 from collbench.views.ratios import plain
-from collbench.views.runs import Run, known_facts
+from collbench.views.runs import Run, facts_beside
 
 _TEXT = ("collective", "dtype", "op", "fabric", "mode", "cache", "skew", "a", "b", "verdict", "covers", "mismatch",
          "a_status", "b_status", "reason", "a_latency", "b_latency")  # fmt: skip
@@ -68,8 +68,8 @@ def compare(a: pd.DataFrame, b: pd.DataFrame | None = None, backends: str | Sequ
     given = [each for each in (a, b) if each is not None]
     one, *other = sides = level_sides([records_of(each) for each in given])
     found = compare_files(one, other[0], names) if other else compare_backends(one, names)
-    machines = [machine_of_run(run_of(each, rows)) for each, rows in zip(given, sides, strict=True)]
-    rows = plain(found, unlike(dict(zip("AB", machines, strict=False))))
+    runs = [run_of(each, rows) for each, rows in zip(given, sides, strict=True)]
+    rows = plain(found, unlike_sides(runs, found.records))
     if not (found.judged or found.unjudged):
         raise UsageError("no case was timed on both sides; compare rows that differ only in backend or run.")
     return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=DTYPES[name]) for name in rows[0]})
@@ -123,7 +123,11 @@ def run_of(frame: pd.DataFrame, records: Sequence[Record]) -> Run:
     """The rows of a frame as a run, with files and facts where they are known; ``records`` are those that are drawn."""
     sources = frame["source"].fillna("").astype(str).tolist() if "source" in frame.columns else []
     files = {record: Path(source) for record, source in zip(records, sources, strict=False) if source}
-    return Run(records, files, _given_facts(frame, records) or _facts_beside(files))
+    return Run(records, files, _given_facts(frame, records) or facts_beside(files, _warn))
+
+
+def _warn(words: str) -> None:
+    warnings.warn(words, stacklevel=5)
 
 
 def _given_facts(frame: pd.DataFrame, records: Sequence[Record]) -> dict[Record, Facts]:
@@ -137,9 +141,3 @@ def _given_facts(frame: pd.DataFrame, records: Sequence[Record]) -> dict[Record,
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def _facts_beside(files: Mapping[Record, Path]) -> dict[Record, Facts]:
-    """The facts in the sidecars beside these files."""
-    found = {path: known_facts(path, lambda words: warnings.warn(words, stacklevel=4)) for path in set(files.values())}
-    return {record: found[path][record.launch] for record, path in files.items() if record.launch in found[path]}

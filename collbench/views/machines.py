@@ -32,11 +32,33 @@ def machine_of_run(run: Run) -> str:
 
 
 def unlike(sides: Mapping[str, str]) -> list[str]:
-    """A warning where the machines of two sides, by the names of the sides, are known to differ; else []."""
-    if "" in sides.values() or len(set(sides.values())) < 2:
+    """A warning where the machines of sides, by the names of the sides, are known to differ; else []."""
+    named: dict[str, list[str]] = {}
+    for side, machine in sides.items():
+        named.setdefault(machine, []).append(side)
+    on = [f"{' and '.join(names)} on {machine}" for machine, names in named.items() if machine]
+    if len(on) < 2:
         return []
-    (one, its), (other, others) = sides.items()
-    return [f"UNLIKE MACHINES: {one} ran on {its}, {other} on {others}; ratios between them compare machines."]
+    first = on[0].replace(" on ", " ran on ", 1)
+    return [f"UNLIKE MACHINES: {', '.join([first, *on[1:]])}; ratios between them compare machines."]
+
+
+def unlike_backends(rows: Iterable[Record], facts: Mapping[Record, Facts]) -> list[str]:
+    """`unlike` for the backends of one run, as of logs in one file, where no machine timed them all."""
+    timed: dict[str, list[Facts]] = {}
+    for row in rows:
+        if row.latency_us_median is not None and row in facts:
+            timed.setdefault(row.backend, []).append(facts[row])
+    machines = {backend: machine_in(some) for backend, some in timed.items()}
+    known = [set(machine.split(", ")) for machine in machines.values() if machine]
+    return unlike(machines) if known and not set.intersection(*known) else []
+
+
+def unlike_sides(sides: Sequence[Run], rows: Iterable[Record]) -> list[str]:
+    """`unlike` for two runs, A and B, or `unlike_backends` for the ``rows`` of one that are compared."""
+    if len(sides) > 1:
+        return unlike(dict(zip("AB", map(machine_of_run, sides), strict=True)))
+    return unlike_backends(rows, sides[0].facts)
 
 
 def apart(runs: Sequence[Run]) -> dict[str, list[Run]]:

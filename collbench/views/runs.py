@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from collbench.errors import UsageError
-from collbench.results.facts import Facts, facts_of
+from collbench.results.facts import Facts, facts_of, facts_of_rows
 from collbench.results.footing import level_sides
 from collbench.results.records import Record, load_all, twice, without_samples
 from collbench.results.selection import select
@@ -36,7 +36,7 @@ def load_runs(paths: Sequence[Path], only: Conditions, warn: Callable[[str], Non
     loaded = [load_all(part) for part in parts]
     levelled = level_sides([list(files) for files in loaded])
     files = [dict(zip(rows, each.values(), strict=True)) for rows, each in zip(levelled, loaded, strict=True)]
-    return [_run(each, part, only, warn) for each, part in zip(files, parts, strict=True)]
+    return [_run(each, only, warn) for each in files]
 
 
 def _share_a_case(before: Path, after: Path) -> bool:
@@ -44,10 +44,25 @@ def _share_a_case(before: Path, after: Path) -> bool:
     return twice((path, (row.launch, *row.identity)) for path, row in rows if not row.is_job) is not None
 
 
-def _run(files: Mapping[Record, Path], paths: Sequence[Path], only: Conditions, warn: Callable[[str], None]) -> Run:
-    facts = {path: known_facts(path, warn) for path in paths}
-    found = {row: facts[path][row.launch] for row, path in files.items() if row.launch in facts[path]}
-    return Run(select(files, only), files, found)
+def _run(files: Mapping[Record, Path], only: Conditions, warn: Callable[[str], None]) -> Run:
+    return Run(select(files, only), files, facts_beside(files, warn))
+
+
+def facts_beside(files: Mapping[Record, Path], warn: Callable[[str], None]) -> dict[Record, Facts]:
+    """The facts of each row, given its file, from the sidecars; a row without any is left out. A sidecar that cannot be
+    read is a sentence for ``warn``."""
+    rows: dict[Path, list[Record]] = {}
+    for row, path in files.items():
+        rows.setdefault(path, []).append(row)
+    found: dict[Record, Facts] = {}
+    for path, some in rows.items():
+        try:
+            facts = facts_of_rows(path, ((row.launch, row.backend, row.run_id) for row in some))
+        except UsageError as error:
+            warn(f"{error}")
+        else:
+            found |= {row: each for row, each in zip(some, facts, strict=True) if each}
+    return found
 
 
 def known_facts(results: Path, warn: Callable[[str], None]) -> Mapping[int, Facts]:

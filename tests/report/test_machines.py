@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,17 @@ def test_two_runs_of_unlike_machines_are_compared_with_a_warning(write: Write, t
         True,
         False,
     ]
+
+
+def test_backends_of_one_file_that_ran_on_unlike_machines_are_summed_up_with_a_warning(
+    write: Write, tmp_path: Path
+) -> None:
+    rows = [row for name in ("a", "b") for row in launches_of(9.0, 1, backend=name, run_id=name)]
+    (tmp_path / "both.csv").write_text(dump(rows))
+    entries = [
+        {"launch": 0, "ranks": [{"gpu": {"name": gpu}}], "imported": {"run_id": name}}
+        for name, gpu in (("a", "H100"), ("b", "H200"))
+    ]
+    (tmp_path / "both.json").write_text(json.dumps({"launches": entries}))
+    warning = "UNLIKE MACHINES: a ran on H100, b on H200; ratios between them compare machines."
+    assert warning in [each.text for each in read(write(tmp_path / "both.csv")).of("li")]

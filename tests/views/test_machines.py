@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from charts import TWO, a_run, legend, line, rows, title, words
+from foreign_logs import nccl_tests
 from matplotlib.figure import Figure
 from nights import a_night, launches_of
 from running import Here
@@ -16,9 +17,9 @@ from running import Here
 import collbench as cb
 from collbench.results.records import Record
 from collbench.views.figures import Dress, charts
-from collbench.views.machines import machine_in, unlike
+from collbench.views.machines import machine_in, unlike, unlike_backends
 from collbench.views.page import look
-from collbench.views.runs import Run
+from collbench.views.runs import Run, load_runs
 
 WARNING = "UNLIKE MACHINES: A ran on H100, B on H200; ratios between them compare machines."
 
@@ -97,6 +98,40 @@ def test_compare_warns_of_unlike_machines(here: Here, tmp_path: Path) -> None:
     assert [WARNING in output for output in outputs] == [True, False]
     values = [json.loads(here("compare", each, old, "--json").out) for each in (new, like)]
     assert [[row["mismatch"] for row in each] for each in values] == [[WARNING], [None]]
+
+
+def two_logs(here: Here, folder: Path, *gpus: str) -> str:
+    """A file with a log of each of two machines."""
+    for name, gpu, us in zip("ab", gpus, ("31.97", "41.97"), strict=True):
+        log = nccl_tests().replace("31.97", us).replace("NVIDIA H100 80GB HBM3", gpu)
+        (folder / f"{name}.log").write_text(log)
+    logs = [f"{name}={folder / name}.log" for name in "ab"]
+    assert here("import", *logs, "-o", str(folder / "both.csv"), "--force").code == 0
+    return str(folder / "both.csv")
+
+
+def test_logs_of_unlike_machines_in_one_file_are_shown_with_a_warning(here: Here, tmp_path: Path) -> None:
+    words = "a ran on H100, b on H200; ratios between them compare machines."
+    for gpus, count in ((("NVIDIA H100", "H200"), 1), (("NVIDIA H200", "H200"), 0)):
+        path = two_logs(here, tmp_path, *gpus)
+        facts = cb.read(path, sidecar=True)
+        assert facts.groupby("backend").gpu.unique().map(list).to_list() == [[gpu] for gpu in gpus]
+        with look():
+            chart = next(charts(load_runs([Path(path)], (), pytest.fail)))
+        assert sum(words in " ".join(text.get_text().split()) for text in chart.figure.texts) == count
+        said = "UNLIKE MACHINES: b ran on H200, a on H100;"
+        assert " ".join(here("compare", path).out.split()).count(said) == count
+        assert cb.compare(facts).mismatch.str.startswith(said).fillna(False).all() == bool(count)
+
+
+def test_backends_of_launches_on_several_machines_are_no_unlike_sides() -> None:
+    one, two = launches_of(1.0, 2, backend="nccl"), launches_of(2.0, 1, backend="nvrar")
+    facts = {one[0]: {"gpu": "A"}, one[1]: {"gpu": "B"}, two[0]: {"gpu": "A"}}
+    assert unlike_backends([*one, *two], facts) == []
+    facts[two[0]] = {"gpu": "C"}
+    assert unlike_backends([*one, *two], facts) == [
+        "UNLIKE MACHINES: nccl ran on A, B, nvrar on C; ratios between them compare machines."
+    ]
 
 
 def test_frames_know_machines_from_their_facts_or_from_the_sidecars(tmp_path: Path) -> None:
