@@ -55,6 +55,14 @@ def _leg(entry: Mapping[str, Any]) -> tuple[int, str, str]:
     return int(entry["launch"]), str(variant.get("backend", PLAIN)), str(imported.get("run_id", PLAIN))
 
 
+def machine_in(facts: Iterable[Facts]) -> str:
+    """The models of the GPUs, else of the CPUs, of these launches, without the vendor of GPUs, which older drivers do
+    not name; "" where none is known."""
+    found = {each.get("gpu") or each.get("cpu") or "" for each in facts}
+    names = {name.removeprefix("NVIDIA ") for joined in found for name in joined.split(", ")}
+    return ", ".join(sorted(names - {""}))
+
+
 def sources_of(results: Path) -> list[str]:
     """The hash of the code's source of each launch that has one, without repeats; errors as in `facts_of`."""
     hashes = _entries(results, lambda entry: _text(entry.get("source_sha256")))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collbench.errors import UsageError
-from collbench.results.facts import Facts, facts_of, sets_of, sources_of
+from collbench.results.facts import Facts, facts_of, machine_in, sets_of, sources_of
 from collbench.results.files import sidecar_path
 from collbench.results.records import SAMPLES, Record, jobs, load
 
@@ -130,9 +130,8 @@ def _time_of(run_id: str) -> datetime | None:
 def _with_facts(path: Path, time: datetime, facts: Sequence[Facts], cases: tuple[Record, ...]) -> Night:
     found = {name: _joined(_brief(each[name] or "") for each in facts) for name in VERSIONS}
     versions = {name: version for name, version in found.items() if version}
-    machine = _joined(each["gpu"] or each["cpu"] for each in facts)
     commit = _joined(each["git"] for each in facts) or _joined(f"sha256:{code[:12]}" for code in _sources(path, facts))
-    return Night(path, time, commit, machine, versions, cases, tuple(sets_of(path) if facts else ()))
+    return Night(path, time, commit, machine_in(facts), versions, cases, tuple(sets_of(path) if facts else ()))
 
 
 def _sources(path: Path, facts: Sequence[Facts]) -> Sequence[str]:

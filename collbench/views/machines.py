@@ -6,19 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from collbench.results.facts import Facts
+from collbench.results.facts import Facts, machine_in
 from collbench.results.records import Record
 from collbench.views.runs import Run, known_facts
 
 Machines = Mapping[str, Sequence[Run]]  # runs by the model of machine, "" for an unknown one
-
-
-def machine_in(facts: Iterable[Facts]) -> str:
-    """The models of the GPUs, else of the CPUs, of these launches, without the vendor of GPUs, which older drivers do
-    not name; "" where none is known."""
-    found = {each.get("gpu") or each.get("cpu") or "" for each in facts}
-    names = {name.removeprefix("NVIDIA ") for joined in found for name in joined.split(", ")}
-    return ", ".join(sorted(names - {""}))
 
 
 def machine_of(path: Path) -> str:

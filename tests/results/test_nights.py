@@ -32,6 +32,12 @@ def test_a_night_has_the_facts_of_its_sidecar(tmp_path: Path) -> None:
     assert (len(night.records), said) == (3, "")
 
 
+def test_a_driver_that_names_the_vendor_does_not_make_another_machine(tmp_path: Path) -> None:
+    for day, gpu in enumerate(("A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB")):
+        a_night(tmp_path, day, launches_of(1.0), gpu=gpu)
+    assert [night.machine for night in nights_in(tmp_path).nights] == 2 * ["A100-SXM4-40GB"]
+
+
 def test_nights_are_ordered_by_time_whatever_their_zones_and_names(tmp_path: Path) -> None:
     starts = ("2026-09-02T01:00:00+0200", "2026-09-01T20:00:00-0400", "2026-09-01T23:30:00+00:00", "2026-09-01T22:00")
     for place, started in enumerate(starts):

@@ -15,9 +15,10 @@ from nights import a_night, launches_of
 from running import Here
 
 import collbench as cb
+from collbench.results.facts import machine_in
 from collbench.results.records import Record
 from collbench.views.figures import Dress, charts
-from collbench.views.machines import machine_in, unlike, unlike_backends
+from collbench.views.machines import unlike, unlike_backends
 from collbench.views.page import look
 from collbench.views.runs import Run, load_runs
 
