@@ -19,8 +19,8 @@ def machine_of(path: Path) -> str:
 
 
 def machine_of_run(run: Run) -> str:
-    """The machines of all rows of a run; "" where none is known."""
-    return machine_in(run.facts.values())
+    """The machines of the rows of a run that are shown; "" where none is known."""
+    return machine_in(run.facts[row] for row in run.records if row in run.facts)
 
 
 def unlike(sides: Mapping[str, str]) -> list[str]:

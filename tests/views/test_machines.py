@@ -18,7 +18,7 @@ import collbench as cb
 from collbench.results.facts import machine_in
 from collbench.results.records import Record
 from collbench.views.figures import Dress, charts
-from collbench.views.machines import unlike, unlike_backends
+from collbench.views.machines import machine_of_run, unlike, unlike_backends
 from collbench.views.page import look
 from collbench.views.runs import Run, load_runs
 
@@ -88,6 +88,11 @@ def test_two_runs_of_unlike_machines_are_drawn_with_a_warning() -> None:
     shown = [[text.get_text() for text in drawn(before, each)["latency"].texts] for each in (after, like)]
     warning = "UNLIKE MACHINES: before ran on H200, after on H100; ratios between them compare machines."
     assert [any(warning in " ".join(text.split()) for text in texts) for texts in shown] == [True, False]
+
+
+def test_rows_that_are_not_shown_are_of_no_machine() -> None:
+    shown, other = launches_of(1.0, 2)
+    assert machine_of_run(Run([shown], {}, {shown: {"gpu": "H100"}, other: {"gpu": "H200"}})) == "H100"
 
 
 def test_compare_warns_of_unlike_machines(here: Here, tmp_path: Path) -> None:
