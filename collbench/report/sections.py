@@ -101,7 +101,9 @@ def summary_section(artist: Artist, runs: Sequence[Run], found: Comparisons) -> 
     said = [*(lines_of(found.judged) if artist.are_two else []), *(f"{_within(artist)}{line}" for line in alone)]
     surely = coverage.reading([row.ratio for row in found.judged]) if found.judged else []
     warned = unlike_sides(runs[::-1], last)
-    warned += [*(f"MISMATCH: {words}" for words in mismatches(map(rows_of, panels(cases(last)).values())))]
+    between_runs = [row.mismatch for row in found.judged if row.mismatch] if artist.are_two else []
+    unlike_networks = mismatches(map(rows_of, panels(cases(last)).values()))
+    warned += [f"MISMATCH: {words}" for words in dict.fromkeys([*between_runs, *unlike_networks])]
     ended = [f"A job did not finish: {words}" for run in runs for words in jobs(run.records)]
     alarms = _listed([*warned, *_bad(last), *ended], "bad")
     body = joined([*alarms, *_listed(said or ["There is nothing to compare: one backend was timed, or none."])])

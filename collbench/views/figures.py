@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from collbench.errors import UsageError
 from collbench.results.best import check_name
 from collbench.results.facts import Facts
-from collbench.results.mismatch import mismatches
+from collbench.results.mismatch import mismatch_of
 from collbench.results.pairs import Fastest, fastest
-from collbench.results.panels import labels_of, panels, rows_of
+from collbench.results.panels import Panel, labels_of, panel_of, panels, rows_of
 from collbench.results.records import Record
 from collbench.results.verdicts import RUNS_DIFFER
 from collbench.views import (
@@ -116,7 +116,7 @@ class Studio:
         whole = self.dress.title or title
         words = "\n".join(foot).replace("'s t,", f"'s{page.KEPT}t,")
         within = [words for side in sides for words in unlike_backends(rows_of(side), self.facts)]
-        warning = " ".join([*self.unlike, *dict.fromkeys(within), *_warnings(sides)])
+        warning = " ".join([*self.unlike, *dict.fromkeys(within), *_mismatches(sides)])
         return Frame(whole, words, self.styles, warning, self.dress.page, self._names_of_runs(sides))
 
     def _names_of_runs(self, sides: Sides) -> tuple[str, ...]:
@@ -142,9 +142,14 @@ def _flawed(sides: Sides) -> list[str]:
     return [FLAWED] if any(case.is_bad for case in every(sides)) else []
 
 
-def _warnings(sides: Sides) -> list[str]:
-    """Why a comparison of these cases is not meaningful."""
-    return mismatches(rows_of(panel) for side in sides for panel in panels(side).values())
+def _mismatches(sides: Sides) -> list[str]:
+    """Why a comparison of these cases is not meaningful, for each panel of one run, or of two together."""
+    parts: dict[Panel, list[tuple[str, Record]]] = {}
+    for when, side in zip(ORDER, sides, strict=False):
+        for row in rows_of(side):
+            name = f"{row.backend} ({when})" if len(sides) > 1 else row.backend
+            parts.setdefault(panel_of(row), []).append((name, row))
+    return list(dict.fromkeys(filter(None, map(mismatch_of, parts.values()))))
 
 
 def _lines(studio: Studio, sides: Sides, x: str, draw: Callable[[Cells, Sequence[int], bool], list[Curve]]) -> Lines:

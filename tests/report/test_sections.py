@@ -41,6 +41,17 @@ def listed(reader: Reader) -> list[str]:
     return [each.text for each in reader.of("li")]
 
 
+def test_two_runs_over_different_networks_are_a_mismatch_and_no_conclusion(write: Write, tmp_path: Path) -> None:
+    before, after = (
+        two(nodes=2, gpus_per_node=2, fabric="infiniband", params=f"cache=hot;transport={took}", run_id=took)
+        for took in ("ib", "socket")
+    )
+    lines = listed(report_of(write, tmp_path, before, after))
+    words = "nccl (B) went over InfiniBand or RoCE (ib); nccl (A) went over TCP sockets (socket)"
+    assert len([line for line in lines if line.startswith(f"MISMATCH: {words}")]) == 1
+    assert not [line for line in lines if line.startswith("nccl (A) is")]
+
+
 def cells_of(reader: Reader) -> list[list[str]]:
     """The rows of all tables, each with its cells."""
     found: list[list[str]] = []

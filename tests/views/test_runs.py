@@ -70,6 +70,16 @@ def test_two_runs_have_no_map_and_a_panel_may_be_in_one_only() -> None:
     assert len(found["latency-isolated"].axes) == 1
 
 
+def test_two_runs_over_different_networks_are_drawn_with_a_warning() -> None:
+    before, ib, socket = (
+        rows({"nccl": 9.0}, nodes=2, fabric="infiniband", params=f"cache=hot;transport={took}")
+        for took in ("ib", "ib", "socket")
+    )
+    shown = [" ".join(text.get_text() for text in drawn(before, after)["latency"].texts) for after in (socket, ib)]
+    words = "nccl (before) went over InfiniBand or RoCE (ib); nccl (after) went over TCP sockets (socket)"
+    assert [words in " ".join(text.split()) for text in shown] == [True, False]
+
+
 def written(path: Path, records: list[Record]) -> Path:
     path.write_text(dump(records))
     return path
