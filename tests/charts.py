@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from collbench.results.facts import Facts
 from collbench.results.records import Record
 from collbench.views import figures
-from collbench.views.figures import Dress
+from collbench.views.chart_set import ChartOptions
 from collbench.views.palette import styles
 from collbench.views.runs import Run
 
@@ -49,7 +49,7 @@ TWO = {"nccl": 20.0, "nvrar": 10.0}
 
 def draw_all(records: list[Record], folder: Path, stem: str, baseline: str | None) -> list[Path]:
     """Draw the charts of one results file."""
-    return figures.draw_all([a_run(records, stem)], folder, Dress(baseline))
+    return figures.draw_all([a_run(records, stem)], folder, ChartOptions(baseline))
 
 
 def a_run(records: Sequence[Record], stem: str = "x", **facts: str) -> Run:

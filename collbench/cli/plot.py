@@ -44,11 +44,12 @@ def plot(
     Each chart is named after the results files of its rows. Samples files beside their results file are ignored.
     """
     os.environ.pop("MPLBACKEND", None)  # a notebook's, which need not exist here; no chart is shown, so none is used
-    from collbench.views.figures import Dress, draw_all
+    from collbench.views.chart_set import ChartOptions
+    from collbench.views.figures import draw_all
     from collbench.views.page import COLUMNS, SCREEN
     from collbench.views.runs import load_runs
 
     runs = load_runs(results, only, lambda words: click.echo(words, err=True))
-    dress = Dress(baseline, title, COLUMNS[width] if width else SCREEN)
-    for path in draw_all(runs, output, dress, formats):
+    options = ChartOptions(baseline, title, COLUMNS[width] if width else SCREEN)
+    for path in draw_all(runs, output, options, formats):
         click.echo(path)

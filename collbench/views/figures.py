@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +10,8 @@ from matplotlib.figure import Figure
 
 from collbench.errors import UsageError
 from collbench.results.best import check_name
-from collbench.results.facts import Facts
-from collbench.results.mismatch import mismatch_of
 from collbench.results.pairs import Fastest, fastest
-from collbench.results.panels import Panel, labels_of, panel_of, panels, rows_of
+from collbench.results.panels import labels_of, panels, rows_of
 from collbench.results.records import Record
 from collbench.results.verdicts import RUNS_DIFFER
 from collbench.views import (
@@ -31,20 +27,15 @@ from collbench.views import (
     tiles,
     winners,
 )
+from collbench.views.chart_set import DEFAULTS, ChartOptions, ChartSet, chart_sets
 from collbench.views.comparison import default_baseline
 from collbench.views.curves import Curve, Flaw
 from collbench.views.groups import Groups, Sides, every, rows_in
 from collbench.views.lines import Lines, Speedups
-from collbench.views.machines import apart, machine_of_run, unlike, unlike_backends
-from collbench.views.multicast import remark
-from collbench.views.naming import readable, stem_of, suffixes
+from collbench.views.naming import stem_of, suffixes
 from collbench.views.numbers import Cells, Group, cells_of, names_of_cells, of_size, sizes_of
-from collbench.views.origins import origin_of
-from collbench.views.page import Frame, Page
-from collbench.views.palette import Style, styles
 from collbench.views.runs import Run
 from collbench.views.tiles import Win
-from collbench.views.titles import title_of
 
 # How to read each kind of chart, for its foot.
 LATENCIES = "Median over launches of each launch's median; band or bar: 5th to 95th percentile of its samples."
@@ -54,87 +45,6 @@ PEAKS = "Peak: data sheet, out of one GPU; reduction in the switch may exceed it
 FLAWED = "Marks of cases without a latency: size and backend; their height has no meaning."
 LEAD = "Number: time of the next best over that of the best; only: no other; -: none was timed."
 COLOURS = "Grey: none was timed."
-ORDER = ("before", "after")  # what two runs are called
-
-
-@dataclass(frozen=True)
-class Dress:
-    """What a user chooses of the charts: the reference of speed-ups, a title instead of ours, the page."""
-
-    baseline: str | None = None
-    title: str = ""
-    page: Page = page.SCREEN
-
-
-@dataclass(frozen=True)
-class Studio:
-    """What all charts of a machine share: runs, dress, the looks of backends, and where there are charts of others, the
-    machine in words."""
-
-    runs: Sequence[Run]
-    dress: Dress
-    styles: Mapping[str, Style]
-    machine: str = ""
-
-    @property
-    def are_two(self) -> bool:
-        """Whether there are a run before and a run after a change."""
-        return len(self.runs) > 1
-
-    @functools.cached_property
-    def facts(self) -> Mapping[Record, Facts]:
-        """The facts of the rows of all runs."""
-        return {row: facts for run in self.runs for row, facts in run.facts.items()}
-
-    @functools.cached_property
-    def panels(self) -> Groups:
-        """The cases of each panel, without those of late ranks and of pairs of hosts."""
-        return groups.by_panel([[row for row in run.records if not row.pair and not row.skew] for run in self.runs])
-
-    @functools.cached_property
-    def unlike(self) -> list[str]:
-        """That two runs are of different machines, if they are."""
-        return unlike(dict(zip(ORDER, map(machine_of_run, self.runs), strict=True))) if self.are_two else []
-
-    def dashed(self, place: int) -> bool:
-        """Whether the lines of the run at ``place`` are dashed: those of the first of two."""
-        return self.are_two and place == 0
-
-    def frame(self, sides: Sides, reading: str, heading: str = "") -> Frame:
-        """The frame around these cases; ``reading`` says how to read them, ``heading`` is put before the title."""
-        title = heading + title_of(rows_in(sides), self.facts)
-        said = [f"{title}."] if self.dress.title else []
-        said += [f"Measured on {self.machine}; unlike machines have charts of their own."] if self.machine else []
-        named = [(name, side) for name, side in zip(self._names(sides), sides, strict=True) if side]
-        foot = [
-            *said,
-            *(f"{name}{_source(side, self.facts)}" for name, side in named),
-            reading,
-            *footing.remark(rows_in(sides)),
-            *remark(rows_in(sides)),
-        ]
-        whole = self.dress.title or title
-        words = "\n".join(foot).replace("'s t,", f"'s{page.KEPT}t,")
-        within = [words for side in sides for words in unlike_backends(rows_of(side), self.facts)]
-        warning = " ".join([*self.unlike, *dict.fromkeys(within), *_mismatches(sides)])
-        return Frame(whole, words, self.styles, warning, self.dress.page, self._names_of_runs(sides))
-
-    def _names_of_runs(self, sides: Sides) -> tuple[str, ...]:
-        return tuple(name.removesuffix(": ") for name in self._names(sides)) if self.are_two else ()
-
-    def _names(self, sides: Sides) -> list[str]:
-        """What precedes the source of each side: nothing, or its place in time and its file."""
-        if not self.are_two:
-            return [""]
-        stems = [stem_of(run.files[row] for row in run.records if row in run.files) for run in self.runs]
-        files = [f" ({readable(stem)})" if stem and stems[0] != stems[1] else "" for stem in stems]
-        return [f"{when}{file}: " for when, file in zip(ORDER, files, strict=True)]
-
-
-def _source(side: Group, facts: Mapping[Record, Facts]) -> str:
-    counts = Counter(case.status for case in side if not case.timed)
-    missing = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    return f"{origin_of(rows_of(side), facts)}{f' · cases without a number: {missing}' if missing else ''}"
 
 
 def _flawed(sides: Sides) -> list[str]:
@@ -142,36 +52,26 @@ def _flawed(sides: Sides) -> list[str]:
     return [FLAWED] if any(case.is_bad for case in every(sides)) else []
 
 
-def _mismatches(sides: Sides) -> list[str]:
-    """Why a comparison of these cases is not meaningful, for each panel of one run, or of two together."""
-    parts: dict[Panel, list[tuple[str, Record]]] = {}
-    for when, side in zip(ORDER, sides, strict=False):
-        for row in rows_of(side):
-            name = f"{row.backend} ({when})" if len(sides) > 1 else row.backend
-            parts.setdefault(panel_of(row), []).append((name, row))
-    return list(dict.fromkeys(filter(None, map(mismatch_of, parts.values()))))
-
-
-def _lines(studio: Studio, sides: Sides, x: str, draw: Callable[[Cells, Sequence[int], bool], list[Curve]]) -> Lines:
+def _lines(shared: ChartSet, sides: Sides, x: str, draw: Callable[[Cells, Sequence[int], bool], list[Curve]]) -> Lines:
     """The lines of all runs over the column ``x``, each over the places of its run, where it may have gaps."""
     curves: list[Curve] = []
     flaws: list[Flaw] = []
     for place, side in enumerate(sides):
         places = sorted({getattr(case.record, x) for case in side})
-        curves += draw(cells_of(side, x), places, studio.dashed(place))
-        flaws += numbers.flaws(side, x, studio.dashed(place))
+        curves += draw(cells_of(side, x), places, shared.dashed(place))
+        flaws += numbers.flaws(side, x, shared.dashed(place))
     return Lines(curves, flaws)
 
 
-def _speedups(studio: Studio, sides: Sides) -> tuple[Speedups, str]:
+def _speedups(shared: ChartSet, sides: Sides) -> tuple[Speedups, str]:
     """The lower panel, and how to read it: over a baseline, or of two runs over the first."""
     sizes = sorted(set.intersection(*(set(sizes_of(side)) for side in sides)))
-    if studio.are_two:
+    if shared.are_two:
         found = speedups.gains(cells_of(sides[0]), cells_of(sides[1]))
         words = f"{speedups.reading(found)}\n{' '.join(coverage.OTHER_RUNS.split())}" if found else ""
         return Speedups(speedups.curves(found, sizes), "speed-up over before", 1 + RUNS_DIFFER), words
     cells = cells_of(sides[0])
-    base = studio.dress.baseline or default_baseline(names_of_cells(cells)) or ""
+    base = shared.options.baseline or default_baseline(names_of_cells(cells)) or ""
     found = speedups.speedups(cells, base)
     parts = filter(None, [speedups.reading(found), *speedups.choices(cells, base)])
     return Speedups(speedups.curves(found, sizes), f"speed-up over {base}"), "\n".join(parts)
@@ -182,29 +82,29 @@ def latencies_words(sides: Sides) -> str:
     return FOREIGN if footing.has_foreign(rows_in(sides)) else LATENCIES
 
 
-def _latency_chart(studio: Studio, sides: Sides) -> Figure:
-    below, words = _speedups(studio, sides)
-    frame = studio.frame(sides, "\n".join(filter(None, [latencies_words(sides), words, *_flawed(sides)])))
+def _latency_chart(shared: ChartSet, sides: Sides) -> Figure:
+    below, words = _speedups(shared, sides)
+    frame = shared.frame(sides, "\n".join(filter(None, [latencies_words(sides), words, *_flawed(sides)])))
     bounds = numbers.bounds(rows_in(sides), sizes_of(every(sides)))
-    return lines.latency_chart(frame, _lines(studio, sides, "bytes", numbers.latencies), bounds, below)
+    return lines.latency_chart(frame, _lines(shared, sides, "bytes", numbers.latencies), bounds, below)
 
 
-def _bandwidth_chart(studio: Studio, sides: Sides) -> Figure:
-    peaks = numbers.peaks(rows_in(sides), studio.facts)
+def _bandwidth_chart(shared: ChartSet, sides: Sides) -> Figure:
+    peaks = numbers.peaks(rows_in(sides), shared.facts)
     reading = f"{BANDWIDTH} {PEAKS}" if peaks else BANDWIDTH
-    frame = studio.frame(sides, "\n".join([reading, *_flawed(sides)]))
-    return lines.bandwidth_chart(frame, _lines(studio, sides, "bytes", numbers.bandwidths), peaks)
+    frame = shared.frame(sides, "\n".join([reading, *_flawed(sides)]))
+    return lines.bandwidth_chart(frame, _lines(shared, sides, "bytes", numbers.bandwidths), peaks)
 
 
-def _scaling_chart(studio: Studio, sides: Sides) -> Figure:
+def _scaling_chart(shared: ChartSet, sides: Sides) -> Figure:
     sizes = groups.scaling_sizes(every(sides))
     shown = tuple([case for case in side if case.record.bytes in sizes] for side in sides)
     by_size = {
-        size: _lines(studio, tuple(of_size(side, size) for side in shown), "ranks", numbers.latencies) for size in sizes
+        size: _lines(shared, tuple(of_size(side, size) for side in shown), "ranks", numbers.latencies) for size in sizes
     }
     nodes = {case.record.ranks: case.record.nodes for case in every(shown)}
     differing = nodes if len(set(nodes.values())) > 1 else {}
-    frame = studio.frame(shown, "\n".join([latencies_words(shown), *_flawed(shown)]))
+    frame = shared.frame(shown, "\n".join([latencies_words(shown), *_flawed(shown)]))
     return lines.scaling_chart(frame, by_size, differing)
 
 
@@ -222,7 +122,7 @@ def _order(row: Group) -> tuple[str, str, int, int]:
     return first.mode, first.dtype, first.nodes, first.ranks
 
 
-def _best_chart(studio: Studio, sides: Sides) -> Figure:
+def _best_chart(shared: ChartSet, sides: Sides) -> Figure:
     rows = sorted(panels(every(sides)).values(), key=_order)
     sizes = sizes_of(every(sides))
     rivals = sorted({name for row in rows for name in names_of_cells(cells_of(row))})
@@ -230,9 +130,9 @@ def _best_chart(studio: Studio, sides: Sides) -> Figure:
     labels = [words or f"{record.ranks} ranks" for words, record in zip(labels_of(first), first, strict=True)]
     wins = _wins(rows, sizes)
     among_verdicts = winners.has_verdicts(wins.values())
-    reading = _reading_of_map(wins.values(), tiles.grid_of(labels, len(sizes), studio.dress.page).has_numbers)
+    reading = _reading_of_map(wins.values(), tiles.grid_of(labels, len(sizes), shared.options.page).has_numbers)
     heading = winners.heading(wins.values(), "Fastest backend").capitalize()
-    frame = studio.frame(sides, f"Compared: {', '.join(rivals)}. {reading}", f"{heading}: ")
+    frame = shared.frame(sides, f"Compared: {', '.join(rivals)}. {reading}", f"{heading}: ")
     return tiles.best_chart(frame, labels, sizes, {at: _win(found, among_verdicts) for at, found in wins.items()})
 
 
@@ -241,28 +141,28 @@ def _reading_of_map(found: Iterable[Fastest], has_numbers: bool) -> str:
     return " ".join([LEAD if has_numbers else COLOURS, *winners.reading(found, "row", *marks)])
 
 
-def _link_chart(studio: Studio, sides: Sides) -> Figure:
+def _link_chart(shared: ChartSet, sides: Sides) -> Figure:
     group = every(sides)
-    frame = studio.frame(sides, link_chart.READING, f"{group[0].record.backend}: ")
+    frame = shared.frame(sides, link_chart.READING, f"{group[0].record.backend}: ")
     return link_chart.chart(frame, group)
 
 
-def _skew_chart(studio: Studio, sides: Sides) -> Figure:
-    frame = studio.frame(sides, "\n".join([skew_chart.reading(sides), *_flawed(sides)]), skew_chart.heading(sides))
+def _skew_chart(shared: ChartSet, sides: Sides) -> Figure:
+    frame = shared.frame(sides, "\n".join([skew_chart.reading(sides), *_flawed(sides)]), skew_chart.heading(sides))
     return skew_chart.chart(frame, sides)
 
 
-def _kinds(studio: Studio) -> Iterator[tuple[str, Groups, Callable[[Studio, Sides], Figure]]]:
+def _kinds(shared: ChartSet) -> Iterator[tuple[str, Groups, Callable[[ChartSet, Sides], Figure]]]:
     """Every kind of chart: its name, the cases of each chart, and the function that draws one. There is no map of two
     runs: it would show who is the fastest in each, not what changed."""
-    shown = studio.panels
-    wide = {key: sides for key, sides in shown.items() if _lines(studio, sides, "bytes", numbers.bandwidths).curves}
+    shown = shared.panels
+    wide = {key: sides for key, sides in shown.items() if _lines(shared, sides, "bytes", numbers.bandwidths).curves}
     yield "latency", shown, _latency_chart
     yield "bandwidth", wide, _bandwidth_chart
     yield "scaling", groups.families(shown), _scaling_chart
-    yield "best", {} if studio.are_two else groups.maps(shown), _best_chart
-    yield "skew", skew_chart.groups([run.records for run in studio.runs]), _skew_chart
-    yield "pairs", link_chart.groups([run.records for run in studio.runs]), _link_chart
+    yield "best", {} if shared.are_two else groups.maps(shown), _best_chart
+    yield "skew", skew_chart.groups([run.records for run in shared.runs]), _skew_chart
+    yield "pairs", link_chart.groups([run.records for run in shared.runs]), _link_chart
 
 
 @dataclass(frozen=True)
@@ -275,7 +175,7 @@ class Chart:
     sides: tuple[tuple[Record, ...], ...]
 
 
-def charts(runs: Sequence[Run], dress: Dress = Dress()) -> Iterator[Chart]:
+def charts(runs: Sequence[Run], options: ChartOptions = DEFAULTS) -> Iterator[Chart]:
     """Every chart of a run, or of two: the first before and the second after a change. Unlike machines in a run have
     charts of their own.
 
@@ -284,39 +184,29 @@ def charts(runs: Sequence[Run], dress: Dress = Dress()) -> Iterator[Chart]:
     ``page.look()``, which sets the style.
     """
     names = {record.backend for run in runs for record in run.records if not record.is_job}
-    studios = _studios(runs, dress, names)
-    if not any(of_kind for studio in studios.values() for _, of_kind, _ in _kinds(studio)):
+    sets = chart_sets(runs, options, names)
+    if not any(of_kind for shared in sets.values() for _, of_kind, _ in _kinds(shared)):
         raise UsageError("no case in these results has a latency to draw; see the columns status and reason.")
-    if dress.baseline:
-        check_name(dress.baseline, names)
-    for machine, studio in studios.items():
-        for kind, of_kind, draw in _kinds(studio):
+    if options.baseline:
+        check_name(options.baseline, names)
+    for machine, shared in sets.items():
+        for kind, of_kind, draw in _kinds(shared):
             for suffix, sides in zip(suffixes(list(of_kind)), of_kind.values(), strict=True):
                 rows = tuple(tuple(rows_of(side)) for side in sides)
-                yield Chart(f"{kind}{suffix}{machine}", draw(studio, sides), rows)
+                yield Chart(f"{kind}{suffix}{machine}", draw(shared, sides), rows)
 
 
-def _studios(runs: Sequence[Run], dress: Dress, names: Iterable[str]) -> dict[str, Studio]:
-    """The studio of each machine, by the end of the names of its charts."""
-    machines, looks = apart(runs), styles(names)
-    if len(machines) == 1:
-        return {"": Studio(runs, dress, looks)}
-    ends = suffixes([(machine or "unknown",) for machine in machines])
-    return {
-        end: Studio(some, dress, looks, machine or "a machine that is not known")
-        for end, (machine, some) in zip(ends, machines.items(), strict=True)
-    }
-
-
-def draw_all(runs: Sequence[Run], folder: Path, dress: Dress, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+def draw_all(
+    runs: Sequence[Run], folder: Path, options: ChartOptions, formats: Sequence[str] = ("png", "svg")
+) -> list[Path]:
     """Draw every chart of the runs into ``folder``, in each of ``formats``; returns the paths. Each is named after the
     files of its rows.
 
     Raises UsageError as ``charts`` does and if the folder cannot be written, and OutputError on a full disk.
     """
     paths: list[Path] = []
-    with page.look(dress.page):
-        for chart in charts(runs, dress):
+    with page.look(options.page):
+        for chart in charts(runs, options):
             files = (run.files[row] for run, rows in zip(runs, chart.sides, strict=True) for row in rows)
             paths += page.save(chart.figure, folder / f"{stem_of(files)}-{chart.name}", formats)
     return paths

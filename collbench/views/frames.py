@@ -14,8 +14,9 @@ from collbench.results.facts import Facts
 from collbench.results.footing import level_sides
 from collbench.results.frames import records_of
 from collbench.results.records import FACTS, Record
+from collbench.views.chart_set import ChartOptions
 from collbench.views.comparison import compare_backends, compare_files, names_of
-from collbench.views.figures import Dress, charts
+from collbench.views.figures import charts
 from collbench.views.machines import unlike_sides
 from collbench.views.page import COLUMNS, SCREEN, look
 from collbench.views.ratios import plain
@@ -111,9 +112,9 @@ def plot(
     given = [each for each in (frame, after) if each is not None]
     levelled = level_sides([records_of(each) for each in given])
     runs = [run_of(each, rows) for each, rows in zip(given, levelled, strict=True)]
-    dress = Dress(baseline, title, COLUMNS[pick("width", width, COLUMNS)] if width else SCREEN)
-    with look(dress.page):
-        figures = {chart.name: chart.figure for chart in charts(runs, dress)}
+    options = ChartOptions(baseline, title, COLUMNS[pick("width", width, COLUMNS)] if width else SCREEN)
+    with look(options.page):
+        figures = {chart.name: chart.figure for chart in charts(runs, options)}
         for figure in figures.values():
             figure.draw_without_rendering()  # creates the ticks while the style is set
     return figures

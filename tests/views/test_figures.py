@@ -22,7 +22,7 @@ from collbench.plan.sizes import format_size
 from collbench.results.mismatch import mismatch
 from collbench.results.records import JOB, Record
 from collbench.views import figures, page
-from collbench.views.figures import Dress
+from collbench.views.chart_set import ChartOptions
 from collbench.views.palette import KNOWN, RED
 from collbench.views.runs import Run
 
@@ -97,7 +97,7 @@ def test_a_full_disk_is_no_mistake_of_the_user(tmp_path: Path, monkeypatch: pyte
 def test_charts_are_named_after_the_files_of_their_rows(tmp_path: Path) -> None:
     two, four = (rows(TWO, ranks=ranks, gpus_per_node=ranks) for ranks in (2, 4))
     sources = {**dict.fromkeys(two, Path("results/a.csv")), **dict.fromkeys(four, Path("results/b.csv"))}
-    names = {path.stem for path in figures.draw_all([Run([*two, *four], sources)], tmp_path, Dress())}
+    names = {path.stem for path in figures.draw_all([Run([*two, *four], sources)], tmp_path, ChartOptions())}
     assert names == {
         "a-latency-2r", "b-latency-4r", "a-bandwidth-2r", "b-bandwidth-4r", "a+b-scaling", "a+b-best",
     }  # fmt: skip

@@ -17,7 +17,8 @@ from running import Here
 import collbench as cb
 from collbench.results.facts import machine_in
 from collbench.results.records import Record
-from collbench.views.figures import Dress, charts
+from collbench.views.chart_set import ChartOptions
+from collbench.views.figures import charts
 from collbench.views.machines import machine_of_run, unlike, unlike_backends
 from collbench.views.page import look
 from collbench.views.runs import Run, load_runs
@@ -34,7 +35,7 @@ def together(*runs: Run) -> Run:
 
 def drawn(*runs: Run, baseline: str | None = None) -> dict[str, Figure]:
     with look():
-        return {chart.name: chart.figure for chart in charts(runs, Dress(baseline))}
+        return {chart.name: chart.figure for chart in charts(runs, ChartOptions(baseline))}
 
 
 def on(gpu: str, *backends: str, stem: str = "x", **fields: object) -> Run:

@@ -9,7 +9,8 @@ from charts import TWO, a_run, foot, rows, title
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from collbench.views.figures import Dress, charts, draw_all
+from collbench.views.chart_set import ChartOptions
+from collbench.views.figures import charts, draw_all
 from collbench.views.page import COLUMNS, FORMATS, SCREEN, SMALLEST, Frame, Page, inches, new_figure, wrapped
 
 
@@ -25,7 +26,9 @@ def figures(page: Page, title: str = "") -> dict[str, Figure]:
         for record in rows(us, launch=launch, ranks=ranks, gpus_per_node=ranks, bound_us=3.0)
     ]
     with look(page):
-        found = {c.name: c.figure for c in charts([a_run(records, gpu="NVIDIA H200")], Dress("nccl", title, page))}
+        found = {
+            c.name: c.figure for c in charts([a_run(records, gpu="NVIDIA H200")], ChartOptions("nccl", title, page))
+        }
         for figure in found.values():
             figure.draw_without_rendering()
     return found
@@ -69,7 +72,7 @@ def test_a_title_of_the_users_moves_ours_to_the_foot() -> None:
 
 def test_a_dollar_in_a_title_or_a_name_is_a_dollar(tmp_path: Path) -> None:
     records = rows({"nccl": 20.0, "theirs:cost=$x": 10.0, r"$\oops$": 5.0})
-    assert draw_all([a_run(records)], tmp_path, Dress(r"$\oops$", r"costs $\nothing$"), ["svg"])
+    assert draw_all([a_run(records)], tmp_path, ChartOptions(r"$\oops$", r"costs $\nothing$"), ["svg"])
 
 
 def test_lines_end_between_words() -> None:
@@ -85,14 +88,14 @@ def test_lines_end_between_words() -> None:
 def test_every_format_is_written_and_reproducible(tmp_path: Path) -> None:
     written = []
     for folder in ("a", "b"):
-        paths = draw_all([a_run(rows(TWO))], tmp_path / folder, Dress(), list(FORMATS))
+        paths = draw_all([a_run(rows(TWO))], tmp_path / folder, ChartOptions(), list(FORMATS))
         written.append([path.read_bytes() for path in paths])
     assert {path.suffix for path in paths} == {".png", ".svg", ".pdf"}
     assert written[0] == written[1]
 
 
 def test_fonts_in_a_pdf_are_truetype(tmp_path: Path) -> None:
-    for path in draw_all([a_run(rows(TWO))], tmp_path, Dress(), ["pdf"]):
+    for path in draw_all([a_run(rows(TWO))], tmp_path, ChartOptions(), ["pdf"]):
         content = path.read_bytes()
         assert content.startswith(b"%PDF")
         assert b"/FontFile2" in content

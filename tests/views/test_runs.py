@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 from collbench.errors import UsageError
 from collbench.results.files import sidecar_path
 from collbench.results.records import Record, dump
-from collbench.views.figures import Dress, charts, draw_all
+from collbench.views.chart_set import ChartOptions
+from collbench.views.figures import charts, draw_all
 from collbench.views.page import look
 from collbench.views.palette import KNOWN
 from collbench.views.runs import load_runs
@@ -104,7 +105,7 @@ def test_two_files_that_share_a_case_are_two_runs_and_others_are_one(tmp_path: P
 def test_a_file_and_its_copy_are_two_runs_without_a_change(tmp_path: Path) -> None:
     records = launched(9.0)
     runs = load_runs([written(tmp_path / f"{name}.csv", records) for name in "ab"], (), pytest.fail)
-    paths = draw_all(runs, tmp_path / "plots", Dress(), ["svg"])
+    paths = draw_all(runs, tmp_path / "plots", ChartOptions(), ["svg"])
     assert [path.name for path in paths] == ["a+b-latency.svg", "a+b-bandwidth.svg"]
 
 

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from collbench.errors import UsageError
 from collbench.results.records import Record
 from collbench.views import page
-from collbench.views.figures import Dress, charts
+from collbench.views.chart_set import ChartOptions
+from collbench.views.figures import charts
 from collbench.views.scales import skew_axis, skew_places
 
 SIZES = (8192, 65536)
@@ -77,7 +78,7 @@ def test_cases_that_went_wrong_are_marked_and_alone_make_no_chart(draw: Draw) ->
 def test_of_two_runs_the_transfers_are_compared() -> None:
     after = [late(each.backend, 4.0, each.skew, each.bytes) for each in ROWS]
     with page.look():
-        (chart,) = charts([a_run(ROWS, "old"), a_run(after, "new")], Dress())
+        (chart,) = charts([a_run(ROWS, "old"), a_run(after, "new")], ChartOptions())
     assert chart.name == "skew"
     assert sorted(lines_of(chart.figure, 0, dashed=True)) == [[5.0] * 3, [12.0] * 3]
     assert lines_of(chart.figure, 0, dashed=False) == [[4.0] * 3] * 2
