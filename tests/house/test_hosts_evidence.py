@@ -110,3 +110,21 @@ def test_slopes() -> None:
     for name, *shown in rows:
         cases = [(2, size, name.strip("`")) for size in sizes]
         assert shown == [f"{(after[case] - before[case]) / further:.2f}" for case in cases]
+
+
+def test_latency_of_each_way_between_cpu_hosts() -> None:
+    found = medians_of(load(ROOT / "results" / "cpu-nodes-1000us.csv"))
+    assert {row.launch for row in load(ROOT / "results" / "cpu-nodes-1000us.csv")} == {0, 1, 2}
+    (at,) = [number for number, line in enumerate(LINES) if "`results/cpu-nodes-1000us.csv` |" in line]
+    sizes = [parse_size(cell) for cell in LINES[at].split("|")[3:-1]]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES[at + 2 : at + 18]]
+    assert len(rows) == 2 * 8
+    for hosts, name, *shown in rows:
+        us = {(each, size): found[int(hosts), size, each] for nodes, size, each in found if nodes == int(hosts)}
+        if name == "`mpi` ÷ best of ours":
+            ours = {size: min(us[each, size] for each, at in us if at == size and "nvrar" in each) for size in sizes}
+            ahead = [us["mpi", size] / ours[size] for size in sizes]
+            assert shown == [f"{each:.2f}" for each in ahead]
+            assert min(ahead[:3]) > 1, "up to 64 KiB"
+        else:
+            assert shown == [f"{us[name.strip('`'), size]:.0f}" for size in sizes]
