@@ -30,6 +30,7 @@ IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 TUN_F_CSUM, TUN_F_TSO4 = 0x01, 0x02
 CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x04000000, 0x08000000, 0x40000000  # linux/sched.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+ENDS = (signal.SIGTERM, signal.SIGINT)
 # linux/sockios.h, linux/if.h, linux/if_arp.h
 SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFHWADDR = 0x8914, 0x8916, 0x891C, 0x8924
 SIOCSIFTXQLEN, SIOCSARP = 0x8943, 0x8955
@@ -148,12 +149,19 @@ def _network_of(process: int) -> int:
     return os.stat(f"/proc/{process}/ns/net").st_ino
 
 
+def _end(*_: object) -> NoReturn:
+    """Exit at the first signal; a second one, of the parent that ends as well, does not disturb that."""
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(0)
+
+
 def main() -> None:
     """Hold hosts and switch up."""
     hosts, program, control, spin = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
     _checked(libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM), "prctl")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+    for number in ENDS:
+        signal.signal(number, _end)
     made: list[tuple[int, int]] = []
     try:
         made += (start_host(index, hosts) for index in range(hosts))
