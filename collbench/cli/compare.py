@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,10 +60,8 @@ def compare(
     from collbench.results.selection import select
     from collbench.views import footing
     from collbench.views.comparison import compare_backends, compare_files, names_of
-    from collbench.views.machines import unlike_sides
     from collbench.views.multicast import remark
     from collbench.views.ratios import page, plain
-    from collbench.views.runs import Run, facts_beside
 
     paths = without_samples(path for path in (a, b) if path)
     one, *other = level_sides([select(load(path), only) for path in paths])
@@ -71,9 +69,7 @@ def compare(
     known = {record.backend for record in everything}
     chosen = tuple(form_in(name, known) for name in names_of(names or ""))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
-    files = [dict.fromkeys(side, path) for side, path in zip([one, *other], paths, strict=True)]
-    runs = [Run([*each], each, facts_beside(each, lambda words: click.echo(words, err=True))) for each in files]
-    warned = unlike_sides(runs, found.records)
+    warned = _unlike_machines([one, *other], paths, found.records)
     if found.judged or found.unjudged or found.alone:
         shown = page(found, [*warned, *footing.statement(found.records), *remark(everything)])
         click.echo(printed(shown, plain(found, warned), form.chosen))
@@ -82,6 +78,16 @@ def compare(
         click.echo(f"skipped: {words}", err=True)
     if not found.judged:
         raise UsageError(f"{' and '.join(map(str, paths))}: no case was timed on both sides.{_cure(one, *other)}")
+
+
+def _unlike_machines(sides: Iterable[Sequence[Record]], paths: Sequence[Path], shown: Iterable[Record]) -> list[str]:
+    """A warning where the rows that are shown ran on unlike machines, by the sidecars of the files; else []."""
+    from collbench.views.machines import unlike_sides
+    from collbench.views.runs import Run, facts_beside
+
+    files = [dict.fromkeys(side, path) for side, path in zip(sides, paths, strict=True)]
+    runs = [Run([*each], each, facts_beside(each, lambda words: click.echo(words, err=True))) for each in files]
+    return unlike_sides(runs, shown)
 
 
 def _cure(one: Sequence[Record], other: Sequence[Record] = ()) -> str:
