@@ -1,9 +1,11 @@
-"""Measures ``results/h100x2-hosts-*.csv``: kernels that put, beside NCCL, on two hosts with one GPU each.
+"""Measures ``results/h100x*-hosts-*.csv``: kernels that put, beside NCCL, on two or more hosts with GPUs.
 
 ``PYTHONPATH=tests python -m lab.gpu_hosts PREFIX [LINK...]``, with PREFIX as in ``results/h100x2-hosts``: a file for
-each link, by default for all. Four links get all backends and sizes in three launches; the others get two backends and
-three sizes in one launch, to show where the advantage lies. Complete files are left as they are, incomplete ones
-continued. Needs two GPUs and what ``lab.launch --gpus`` needs; a link with three launches takes about five minutes.
+each link, by default for all, on two hosts with one GPU each. ``--gpus 0:1:2:3`` makes four such hosts,
+``--gpus 0,1:2,3`` two hosts with two GPUs each. Four links get all backends and sizes in three launches; the others get
+two backends and three sizes in one launch, to show where the advantage lies. Complete files are left as they are,
+incomplete ones continued. Needs those GPUs and what ``lab.launch --gpus`` needs; a link with three launches takes about
+five minutes.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ FULL = Plan(
      "--launches", "3"),
     3 * (1 + len(VARIANTS)),
 )  # fmt: skip
+ALWAYS = ("--dtype", "bfloat16", "--max-seconds", "0.1", "--resume", "--quiet")
 BRIEF = Plan(("--backend", "nvrar,nccl", "--sizes", "4K,128K,1M"), 1)
 
 
@@ -57,22 +60,17 @@ def launches(path: Path) -> int:
     return len(json.loads(sidecar.read_text())["launches"]) if sidecar.exists() else 0
 
 
-def measure(path: Path, link: list[str], plan: Plan) -> None:
+def hosts(gpus: str) -> list[str]:
+    """Options of lab.launch for hosts with a rank on each of their GPUs, as in ``0,1:2,3``."""
+    lists = gpus.split(":")
+    return ["--hosts", str(len(lists)), "--per-host", str(len(lists[0].split(","))), "--gpus", gpus]
+
+
+def measure(path: Path, job: list[str], plan: Plan) -> None:
     """All launches that a file lacks. Raises SystemExit with the code of a job that failed."""
-    sweep = [
-        "sweep",
-        *plan.words,
-        "--dtype",
-        "bfloat16",
-        "--max-seconds",
-        "0.1",
-        "--resume",
-        "--quiet",
-        "-o",
-        str(path),
-    ]
+    sweep = ["sweep", *plan.words, *ALWAYS, "-o", str(path)]
     while launches(path) < plan.runs:
-        if code := run(options().parse_args(["--hosts", "2", "--gpus", "0:1", *link, "--", *sweep])):
+        if code := run(options().parse_args([*job, "--", *sweep])):
             sys.exit(code)
 
 
@@ -82,6 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lab.gpu_hosts", description="kernels that put, beside NCCL")
     parser.add_argument("prefix", help="of the results files, as in results/h100x2-hosts")
     parser.add_argument("links", nargs="*", help=f"of {', '.join(known)}; all without any", metavar="LINK")
+    parser.add_argument("--gpus", default="0:1", help="of each host, as in 0,1:2,3")
     given = parser.parse_args()
     if unknown := [name for name in given.links if name not in known]:
         parser.error(f"there is no link {unknown[0]}")
@@ -89,7 +88,8 @@ def main() -> None:
         sys.exit(f"No hosts here: {reason}.")
     try:
         for name in given.links or known:
-            measure(Path(f"{given.prefix}-{name}.csv"), known[name], FULL if name in IN_FULL else BRIEF)
+            job = [*hosts(given.gpus), *known[name]]
+            measure(Path(f"{given.prefix}-{name}.csv"), job, FULL if name in IN_FULL else BRIEF)
     except RuntimeError as error:
         sys.exit(str(error))
 

@@ -22,16 +22,18 @@ def test_every_link_has_options_of_the_launcher_and_four_are_in_full() -> None:
 
 def test_a_file_is_continued_until_all_its_launches_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, codes = tmp_path / "hosts-1ms-1g.csv", [0, 3, *[0] * 20]
+    job = [*gpu_hosts.hosts("0,1:2,3"), *gpu_hosts.links()["1ms-1g"]]
 
     def run(given: argparse.Namespace) -> int:
-        assert (given.hosts, given.gpus, given.delay_us, given.words[-1]) == (2, "0:1", 1000, str(path))
+        assert (given.hosts, given.per_host, given.gpus, given.delay_us) == (2, 2, "0,1:2,3", 1000)
+        assert given.words[-1] == str(path)
         path.with_suffix(".json").write_text(json.dumps({"launches": [{}] * (gpu_hosts.launches(path) + 1)}))
         return codes.pop(0)
 
     monkeypatch.setattr(gpu_hosts, "run", run)
     with pytest.raises(SystemExit) as ended:
-        gpu_hosts.measure(path, gpu_hosts.links()["1ms-1g"], gpu_hosts.FULL)
+        gpu_hosts.measure(path, job, gpu_hosts.FULL)
     assert (ended.value.code, gpu_hosts.launches(path)) == (3, 2)
-    gpu_hosts.measure(path, gpu_hosts.links()["1ms-1g"], gpu_hosts.FULL)
-    gpu_hosts.measure(path, gpu_hosts.links()["1ms-1g"], gpu_hosts.FULL)
+    gpu_hosts.measure(path, job, gpu_hosts.FULL)
+    gpu_hosts.measure(path, job, gpu_hosts.FULL)
     assert (gpu_hosts.launches(path), len(codes)) == (15, 7)
