@@ -29,9 +29,7 @@ SWEEP = (
 def measure(path: Path, hosts: int, per_host: int, link: Link, sweep: Sequence[str]) -> None:
     """All launches, each with a network of its own; CalledProcessError where one fails."""
     variables = {"COLLBENCH_NOTE": f"hosts are network namespaces of one machine; link: {link}"}
-    spin = len(os.sched_getaffinity(0)) > hosts * (
-        per_host + 1
-    )  # a processor for each rank, and for each host's switch
+    spin = len(os.sched_getaffinity(0)) > hosts * (per_host + 2)  # the switch has two threads for each host
     for _ in range(LAUNCHES):
         with network(hosts, link, spin) as net:
             command = job(net, per_host, sys.executable, "-m", "collbench", *sweep, "-o", str(path))

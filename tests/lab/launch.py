@@ -10,7 +10,7 @@ hosts that exist until it ends, and prints what crossed the network. On GPUs:
   ranks on one host.
 
 Needs MPICH (its mpiexec is MPIEXEC, else that beside Python, else that on the PATH), and for GPUs NVSHMEM 3.4.5. With
-GPUs the switch occupies a processor of its own: one that sleeps adds more delay than their latencies.
+GPUs the switch occupies two processors for each host: one that sleeps adds more delay than their latencies.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 // Carries Ethernet frames between hosts: switch SPIN CONTROL CABLE...
 //
-// SPIN: 1 never sleeps: a thread for each host needs a processor of its own, and no right to real-time scheduling; 0
+// SPIN: 1 never sleeps: two threads for each host need a processor each, and no right to real-time scheduling; 0
 // sleeps, in real time where that is permitted. CONTROL: a listening Unix socket (SOCK_SEQPACKET). CABLE: for each host
 // a descriptor of which a read is a frame behind a virtio_net_hdr: a TAP device, or in tests a socket. Host n (1, 2,
 // ...) has the Ethernet address 02:00:00:00:4d:n; frames to any other address, broadcasts included, are not carried.
@@ -234,20 +234,28 @@ static void be_in_time(int spin) {
   prctl(PR_SET_TIMERSLACK, 1);
 }
 
-// The thread of a host: of what it sends, and of what it receives.
-static void* spin_for(void* host) {
-  const int n = *(const int*)host;
-  while (1) take(n), deliver(n);
+// The two threads of a host: of what it sends, and of what it receives.
+static void* take_all_from(void* host) {
+  while (1) take(*(const int*)host);
   return NULL;
+}
+static void* deliver_all_to(void* host) {
+  while (1) deliver(*(const int*)host);
+  return NULL;
+}
+
+static void start(void* (*work)(void*), int* host) {
+  pthread_t thread;
+  const int failed = pthread_create(&thread, NULL, work, host);
+  if (failed) { fprintf(stderr, "switch: %s\n", strerror(failed)); exit(1); }
 }
 
 static void start_spinning(void) {
   static int numbers[HOSTS];
-  pthread_t thread;
   for (int n = 0; n < hosts; n++) {
     numbers[n] = n;
-    const int failed = pthread_create(&thread, NULL, spin_for, &numbers[n]);
-    if (failed) { fprintf(stderr, "switch: %s\n", strerror(failed)); exit(1); }
+    start(take_all_from, &numbers[n]);
+    start(deliver_all_to, &numbers[n]);
   }
 }
 

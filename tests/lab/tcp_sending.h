@@ -25,16 +25,10 @@ static bool is_ready(State* s, const Item& item) {  // without the driver, whose
   return !item.staged || (int32_t)(__atomic_load_n(s->copied, __ATOMIC_ACQUIRE) - item.copy) >= 0;
 }
 
-// The length of a packet of a piece, `left` bytes from `at` on: about that of what came before, and of what follows,
-// so that the first bytes after a pause, and the last ones, wait for no more than SHORTEST.
-static size_t packet(size_t at, size_t left, bool begins, bool ends) {
-  const size_t grown = begins ? SHORTEST + at : PACKET, shrunk = ends ? padded(left / 2) : PACKET;
-  return std::min(left, std::max(SHORTEST, std::min(PACKET, std::min(grown, shrunk))));
-}
-
-static bool write_packets(const Peer& peer, const Item& item, bool ends) {
+// The first bytes after a pause, and the last ones, wait for no more than a packet.
+static bool write_packets(const Peer& peer, const Item& item) {
   for (size_t at = 0, bytes; at < item.head.bytes; at += bytes) {
-    bytes = packet(at, item.head.bytes - at, item.begins, ends);
+    bytes = std::min(PACKET, item.head.bytes - at);
     Head head{PUT, (uint32_t)bytes, item.head.at + at};
     iovec parts[] = {{&head, sizeof head}, {(void*)(item.staged + at), padded(bytes)}};
     if (!write_all(peer.out, parts, 2)) return false;
@@ -69,12 +63,12 @@ static bool send_some(State* s, Held& held) {
   }
   if (!count) return false;
   const Item& first = items[0];
-  const bool ends = s->queue.empty(), in_packets = count == 1 && first.staged && (first.begins || ends);
+  const bool in_packets = count == 1 && first.staged && (first.begins || s->queue.empty());
   s->bytes += bytes;
   s->is_sending = true, s->writes++;
   held.unlock();
   Peer& peer = s->peers[first.pe];
-  const auto write = [&] { return in_packets ? write_packets(peer, first, ends) : write_items(peer, items, count); };
+  const auto write = [&] { return in_packets ? write_packets(peer, first) : write_items(peer, items, count); };
   if (!peer.lost && !write()) lose(peer, first.pe);
   held.lock();
   s->is_sending = false;
