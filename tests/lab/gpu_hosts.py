@@ -4,7 +4,7 @@
 each link, by default for all, on two hosts with one GPU each. ``--gpus 0:1:2:3`` makes four such hosts,
 ``--gpus 0,1:2,3`` two hosts with two GPUs each. Four links get all backends and sizes in three launches; the others get
 two backends and three sizes in one launch, to show where the advantage lies. Complete files are left as they are,
-incomplete ones continued. Needs those GPUs and what ``lab.launch --gpus`` needs; a link with three launches takes about
+incomplete ones continued; with ``--no-variants`` those of NCCL's settings are left out. Needs those GPUs and what ``lab.launch --gpus`` needs; a link with three launches takes about
 five minutes.
 """
 
@@ -36,11 +36,8 @@ class Plan:
     runs: int
 
 
-FULL = Plan(
-    ("--backend", KERNELS, *(word for each in VARIANTS for word in ("--variant", each)), "--sizes", "4K:2M,16M",
-     "--launches", "3"),
-    3 * (1 + len(VARIANTS)),
-)  # fmt: skip
+PLAIN = Plan(("--backend", KERNELS, "--sizes", "4K:2M,16M", "--launches", "3"), 3)
+FULL = Plan((*PLAIN.words, *(word for each in VARIANTS for word in ("--variant", each))), 3 * (1 + len(VARIANTS)))
 ALWAYS = ("--dtype", "bfloat16", "--max-seconds", "0.1", "--resume", "--quiet")
 BRIEF = Plan(("--backend", "nvrar,nccl", "--sizes", "4K,128K,1M"), 1)
 
@@ -81,15 +78,17 @@ def main() -> None:
     parser.add_argument("prefix", help="of the results files, as in results/h100x2-hosts")
     parser.add_argument("links", nargs="*", help=f"of {', '.join(known)}; all without any", metavar="LINK")
     parser.add_argument("--gpus", default="0:1", help="of each host, as in 0,1:2,3")
+    parser.add_argument("--no-variants", action="store_true", help="without NCCL's settings")
     given = parser.parse_args()
     if unknown := [name for name in given.links if name not in known]:
         parser.error(f"there is no link {unknown[0]}")
     if reason := missing():
         sys.exit(f"No hosts here: {reason}.")
+    full = PLAIN if given.no_variants else FULL
     try:
         for name in given.links or known:
             job = [*hosts(given.gpus), *known[name]]
-            measure(Path(f"{given.prefix}-{name}.csv"), job, FULL if name in IN_FULL else BRIEF)
+            measure(Path(f"{given.prefix}-{name}.csv"), job, full if name in IN_FULL else BRIEF)
     except RuntimeError as error:
         sys.exit(str(error))
 

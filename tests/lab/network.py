@@ -77,8 +77,8 @@ class Network:
 def network(hosts: int, link: Link, spin: bool = False) -> Iterator[Network]:
     """That many hosts, as long as the context lasts; RuntimeError where they do not come up.
 
-    ``spin``: the switch takes two processors for each host and adds a microsecond or two to the delay, where one that sleeps
-    adds some 20, and more where real-time scheduling is not permitted.
+    ``spin``: the switch takes two processors for each host and adds a microsecond or two to the delay, where one that
+    sleeps adds some 20, and more where real-time scheduling is not permitted.
     """
     with tempfile.TemporaryDirectory(prefix="lab-") as folder, _held_up(hosts, spin, Path(folder, "switch")) as made:
         switch = Switch(Path(folder, "switch"))
