@@ -4,8 +4,8 @@
 each link, by default for all, on two hosts with one GPU each. ``--gpus 0:1:2:3`` makes four such hosts,
 ``--gpus 0,1:2,3`` two hosts with two GPUs each. Four links get all backends and sizes in three launches; the others get
 two backends and three sizes in one launch, to show where the advantage lies. Complete files are left as they are,
-incomplete ones continued; with ``--no-variants`` those of NCCL's settings are left out. Needs those GPUs and what ``lab.launch --gpus`` needs; a link with three launches takes about
-five minutes.
+incomplete ones continued; with ``--no-variants`` NCCL's settings are left out. Needs those GPUs and what
+``lab.launch --gpus`` needs; a link with three launches takes about five minutes.
 """
 
 from __future__ import annotations
