@@ -12,7 +12,7 @@
 
 #include "cuda_driver.h"
 
-constexpr size_t CHUNK = 64 << 10, PACKET = 16 << 10, BATCH = 256 << 10;
+constexpr size_t CHUNK = 64 << 10, PACKET = 32 << 10, BATCH = 256 << 10;
 constexpr size_t STAGING = 16 << 20, RECEIVING = 4 << 20;
 constexpr int SPINS = 20000;  // some milliseconds
 constexpr int MOST = 16;      // items that share a call of the system
