@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from collbench.devices import nvshmem
 from collbench.devices.device import Device
 from collbench.host import probes
 from collbench.host.environment import allowed_variables, loaded_libraries, machine, versions
@@ -134,8 +135,11 @@ def gather_facts(everyone: World, argv: Sequence[str], devices: Mapping[str, Dev
 
 
 def gather_late(everyone: World, transports: Mapping[str, Sequence[str]]) -> list[Facts] | None:
-    """On rank 0, the libraries that each rank loaded and the ``transports`` of its backends; collective."""
-    return everyone.launch.gather({"libraries": loaded_libraries(), "transports": transports})
+    """On rank 0, the libraries that each rank loaded, NVSHMEM's own version, which need not be that of a package, and
+    the ``transports`` of its backends; collective."""
+    libraries = loaded_libraries()
+    found = {"nvshmem": nvshmem.version()} if "nvshmem" in libraries else {}
+    return everyone.launch.gather({"libraries": libraries, **found, "transports": transports})
 
 
 def _rank_facts(devices: Mapping[str, Device]) -> Facts:

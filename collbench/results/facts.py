@@ -132,7 +132,7 @@ def _facts(entry: Mapping[str, Any]) -> Facts:
         "cuda": _joined(_cuda(gpu["runtime"]) for gpu in gpus if "runtime" in gpu),
         "mpi": _text(entry.get("mpi", {}).get("library")),
         "nccl": _joined(gpu.get("nccl") for gpu in gpus) or _text(versions.get("nvidia-nccl-cu13")),
-        "nvshmem": _text(versions.get("nvidia-nvshmem-cu13")),
+        "nvshmem": _joined(rank.get("nvshmem") for rank in ranks) or _text(versions.get("nvidia-nvshmem-cu13")),
         "git": _text(entry.get("git")),
         "note": _text(entry.get("variables", {}).get("COLLBENCH_NOTE")),
     }

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
-from collbench.measure.sidecar import launch_facts
+import pytest
+
+from collbench.devices import nvshmem
+from collbench.measure import sidecar
+from collbench.measure.sidecar import gather_late, launch_facts
+from collbench.ranks.world import World
+from collbench.results.facts import facts_of
 
 
 def test_the_sidecar_is_json_and_holds_what_it_is_given() -> None:
@@ -15,3 +24,17 @@ def test_the_sidecar_is_json_and_holds_what_it_is_given() -> None:
     assert there["argv"] == ["sweep"]
     assert there["ranks"] == [{"rank": 0, "host": "here"}]
     assert there["machine"]["cores"] == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_the_version_of_nvshmem_is_that_of_the_loaded_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    monkeypatch.setattr(sidecar, "loaded_libraries", lambda: {"nvshmem": "/opt/lib/x.so"} if loaded else {})
+    monkeypatch.setattr(nvshmem, "version", lambda: "3.8.0")
+    alone = cast(World, SimpleNamespace(launch=SimpleNamespace(gather=lambda facts: [facts])))
+    late: Any = gather_late(alone, {})
+    entry = {"launch": 0, "versions": {"nvidia-nvshmem-cu13": "3.4.5"}, "ranks": [{"host": "here", **late[0]}]}
+    (tmp_path / "run.json").write_text(json.dumps({"schema": 1, "launches": [entry]}))
+    (facts,) = facts_of(tmp_path / "run.csv").values()
+    assert facts["nvshmem"] == ("3.8.0" if loaded else "3.4.5")
