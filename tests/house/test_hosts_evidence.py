@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from statistics import median
 
 import pytest
+from lab.gpu_hosts import IN_FULL
 from lab.slopes import delay_us
 from lab.slopes import middles as medians_of
 from readmes import LINES, PROSE, ROOT, line_that_begins
@@ -17,46 +19,94 @@ from collbench.fit.files import fit_file, predictions
 from collbench.plan.sizes import parse_size
 from collbench.results.records import load
 
-NAME = "h100x2-hosts-200us"
-WIRE = re.compile(r"^(mpi-\S+) +(\d+ [KM]iB) +(\d+) +[\d.]+ +(\d+) ", re.MULTILINE)
+NAME = "h200x2-hosts-200us-10g"
+FOUR = "h200x4-4hosts-200us-10g"
+WIRE = re.compile(r"^(\S+) +(\d+ [KM]iB) +(\d+) +[\d.]+ +(\d+) ", re.MULTILINE)
 HEADERS, SEGMENT = 66, 1448  # bytes of a packet: Ethernet, IPv4 and TCP, and what it carries
 
 
 @cache
-def middles() -> dict[tuple[str, int], float]:
-    """Medians of three launches, in microseconds."""
+def middles(file: str = NAME, launches: tuple[int, ...] = (3,)) -> dict[tuple[str, int], float]:
+    """Medians over launches, in microseconds."""
     found: dict[tuple[str, int], list[float]] = {}
-    for row in load(ROOT / "results" / f"{NAME}.csv"):
+    for row in load(ROOT / "results" / f"{file}.csv"):
         assert row.status == "ok"
         assert row.latency_us_median
         found.setdefault((row.backend, row.bytes), []).append(row.latency_us_median)
-    assert {len(each) for each in found.values()} == {3}
+    assert {len(each) for each in found.values()} == set(launches)
     return {case: median(each) for case, each in found.items()}
 
 
-def ahead(size: int) -> float:
+def ahead(size: int, us: Mapping[tuple[str, int], float] | None = None) -> float:
     """The best NCCL over nvrar."""
-    best = min(us for (name, at), us in middles().items() if at == size and name.startswith("nccl"))
-    return best / middles()["nvrar", size]
+    us = us or middles()
+    return min(us[name, at] for name, at in us if at == size and name.startswith("nccl")) / us["nvrar", size]
+
+
+def table(begin: str, count: int) -> tuple[list[int], list[list[str]]]:
+    """The sizes in the head of the only table whose head begins so, and the cells of its rows."""
+    (at,) = [number for number, line in enumerate(LINES) if line.startswith(begin)]
+    head, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES[at : at + 2 + count]]
+    return [parse_size(cell) for cell in head[1:]], rows[1:]
 
 
 def test_the_table() -> None:
-    (at,) = [number for number, line in enumerate(LINES) if f"`results/{NAME}.csv` |" in line]
-    sizes = [parse_size(cell) for cell in LINES[at].split("|")[2:-1]]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES[at + 2 : at + 7]]
+    sizes, rows = table(f"| 2 × H200 as two hosts, bf16, `results/{NAME}.csv` |", 5)
     assert [row[0].strip("`") for row in rows[:-1]] == ["nvrar", "nvrar-put", "nvrar-put-halving", "nccl"]
     for name, *shown in rows[:-1]:
         assert shown == [f"{middles()[name.strip('`'), size]:.0f}" for size in sizes]
     assert rows[-1] == ["best of five NCCL ÷ `nvrar`", *(f"{ahead(size):.2f}" for size in sizes)]
 
 
+def test_four_links_in_full() -> None:
+    sizes, rows = table("| best of five NCCL ÷ `nvrar`, one way and rate |", 4)
+    assert {row[0].split("`")[1] for row in rows} == set(IN_FULL)
+    for name, *shown in rows:
+        us = middles("h200x2-hosts-" + name.split("`")[1])
+        assert shown == [f"{ahead(size, us):.2f}" for size in sizes]
+        assert min(us["nccl", size] / us["nvrar", size] for size in sizes if size <= 2 << 20) > 1
+
+
+def test_eight_other_links() -> None:
+    names = {"no delay": "0us", "50 µs": "50us", "200 µs": "200us", "1 ms": "1ms"}
+    for words, delay in names.items():
+        cells = [cell.strip() for cell in line_that_begins(f"  | {words} | ").split("|")[2:-1]]
+        for rate, cell in zip(("-1g", "-10g", ""), cells, strict=True):
+            if delay + rate in IN_FULL:
+                assert cell == "above"
+                continue
+            us = middles(f"h200x2-hosts-{delay}{rate}", (1,))
+            assert cell == ", ".join(f"{ahead(size, us):.2f}" for size in (4 << 10, 128 << 10, 1 << 20))
+
+
+def test_more_gpus() -> None:
+    sizes, rows = table("| bf16, µs | 4 KiB |", 11)
+    for begin, end, file in ((1, 7, FOUR), (8, 11, "h200x4-2x2-200us-10g")):
+        assert f"`results/{file}.csv`" in rows[begin - 1][0]
+        us = middles(file, (1, 2))
+        for name, *shown in rows[begin : end - 1]:
+            assert shown == [f"{us[name.strip('`'), size]:.0f}" for size in sizes]
+        assert rows[end - 1] == ["`nccl` ÷ `nvrar`", *(f"{ahead(size, us):.2f}" for size in sizes)]
+    chosen = {
+        row.bytes: row.param["kernel"] for row in load(ROOT / "results" / f"{FOUR}.csv") if row.backend == "nvrar"
+    }
+    doubling = [size for size, kernel in chosen.items() if kernel == "nvrar_put_lamport"]
+    assert "selects one-shot up to 32 KiB, doubling without flags up to 512 KiB and halving above" in PROSE
+    assert (min(doubling), max(doubling), chosen[32 << 10]) == (64 << 10, 512 << 10, "nvrar_put_oneshot")
+
+
 def test_sentences() -> None:
     four, large, wide = ahead(4096), ahead(1 << 20), ahead(2 << 20)
     words = f"the best NCCL takes {four:.2f} times as long as `nvrar` at 4 KiB, {wide:.2f} times at 2 MiB"
     assert words in line_that_begins("| [Does it hold between hosts?]")
-    ends = [ahead(128 << 10), ahead(512 << 10)]
-    words = "takes {:.2f} times as long as `nvrar` at 4 KiB, {:.2f} at 128 KiB, {:.2f} at 512 KiB and {:.2f} at 2 MiB"
-    assert words.format(four, *ends, wide) in PROSE
+    more = middles(FOUR, (1, 2))
+    assert f"between four, NCCL takes {ahead(4096, more):.2f} times" in line_that_begins(
+        "| [Does it hold between hosts?]"
+    )
+    words = (
+        "takes {:.2f} times as long as `nvrar` at 4 KiB and {:.2f} at 2 MiB on two hosts, and NCCL {:.2f} and {:.2f}"
+    )
+    assert words.format(four, wide, ahead(4096, more), ahead(2 << 20, more)) in PROSE
     bound = 200 + (1 << 20) * (1 + HEADERS / SEGMENT) * 8 / 10_000
     assert f"4.6 %, are {bound:.0f} µs at 1 MiB" in PROSE
     assert f"more than {large * middles()['nvrar', 1 << 20] / bound:.2f} times as fast as the best NCCL there" in PROSE
@@ -74,17 +124,33 @@ def test_the_kernel_and_the_link_are_those_of_the_file() -> None:
 
 
 def test_what_is_predicted_for_more_hosts() -> None:
-    rows = [row for row in load(ROOT / "results" / f"{NAME}.csv") if row.backend in ("nccl", "nvrar")]
-    cases = [(size, nodes, nodes) for nodes in (4, 8) for size in (4 << 10, 64 << 10, 1 << 20)]
-    shown: dict[tuple[int, str], list[str]] = {}
-    for each in predictions(fit_file(ROOT / "results" / f"{NAME}.csv", rows), cases):
-        assert each.estimate
-        assert each.estimate.basis == "assumed"
-        us, low, high = (f"{value:.0f}" for value in (each.estimate.us, each.estimate.low, each.estimate.high))
-        shown.setdefault((each.case[1], each.fit.curve.backend), []).append(f"{us} ({low} to {high})")
-    assert [name for _, name in shown] == ["nccl", "nvrar", "nccl", "nvrar"], "in the order of the fits"
-    for (nodes, name), cells in shown.items():
-        assert line_that_begins(f"| {nodes} hosts, `{name}`") == f"| {nodes} hosts, `{name}` | {' | '.join(cells)} |"
+    sizes = (4 << 10, 64 << 10, 1 << 20)
+    for file, nodes in ((NAME, 4), (FOUR, 8)):
+        rows = [row for row in load(ROOT / "results" / f"{file}.csv") if row.backend in ("nccl", "nvrar")]
+        shown: dict[str, list[str]] = {}
+        for each in predictions(
+            fit_file(ROOT / "results" / f"{file}.csv", rows), [(size, nodes, nodes) for size in sizes]
+        ):
+            assert each.estimate
+            assert each.estimate.basis == "assumed"
+            us, low, high = (f"{value:.0f}" for value in (each.estimate.us, each.estimate.low, each.estimate.high))
+            shown.setdefault(each.fit.curve.backend, []).append(f"{us} ({low} to {high})")
+        assert list(shown) == ["nccl", "nvrar"], "in the order of the fits"
+        for name, cells in shown.items():
+            begin = f"| {nodes} hosts, `{name}` |"
+            assert line_that_begins(begin) == f"{begin} {' | '.join(cells)} |"
+    measured = middles(FOUR, (1, 2))
+    for name in ("nccl", "nvrar"):
+        begin = f"| 4 hosts, `{name}`, measured |"
+        assert line_that_begins(begin) == f"{begin} {' | '.join(f'{measured[name, size]:.0f}' for size in sizes)} |"
+
+
+@pytest.mark.parametrize("name", ["h200x2-2hosts", "h200x4-4hosts"])
+def test_bytes_of_kernels_that_put(name: str) -> None:
+    counted = WIRE.findall((ROOT / "results" / f"{name}-wire.txt").read_text(encoding="utf-8"))
+    assert len(counted) == (16 if name == "h200x2-2hosts" else 12)
+    assert {f"{float(sent) / float(stated):.2f}" for _, _, sent, stated in counted} == {"1.05"}
+    assert "send 1.05 times what they state at every size from 64 KiB on" in PROSE
 
 
 @pytest.mark.parametrize("hosts", [4, 8])
@@ -102,7 +168,7 @@ def test_bytes_that_the_switch_counted(hosts: int) -> None:
 
 
 def test_slopes() -> None:
-    near, far = (ROOT / "results" / f"{name}.csv" for name in ("h100x2-hosts-50us", NAME))
+    near, far = (ROOT / "results" / f"{name}.csv" for name in ("h200x2-hosts-50us-10g", NAME))
     before, after, further = medians_of(load(near)), medians_of(load(far)), delay_us(far) - delay_us(near)
     heads = [number for number, line in enumerate(LINES) if line.strip().startswith("| slope, trips |")]
     sizes = [parse_size(cell) for cell in LINES[heads[0]].split("|")[2:-1]]

@@ -172,7 +172,19 @@ def test_no_call_of_a_verification_failed() -> None:
         calls[path.name] = f"{int(number):,}"
         assert f"{calls[path.name]} calls checked, no error" in line_that_begins(f"| [{path.name}]")
     assert f"no error in {calls['h200x4-verify.txt']} calls" in answer("Are the answers right?")
-    assert f"right in {calls['h100x2-hosts-verify.txt']} calls" in answer("Does it hold between hosts?")
+    hosts = sum(int(count.replace(",", "")) for name, count in calls.items() if "hosts-" in name)
+    assert f"right in {hosts:,} calls" in answer("Does it hold between hosts?")
+    assert "failed" not in (stories := (RESULTS / "h200x2-hosts-stories.txt").read_text(encoding="utf-8"))
+    for layout, ranks in (("4x1", 4), ("3x2", 6), ("4x2", 8)):
+        assert f"\nnvrar-put-lamport all_reduce float32 sum on {layout}: 12 of 12 stories passed" in stories
+        assert f"{ranks} ranks on {layout[0]} hosts" in stories
+
+
+def test_the_sum_in_place_of_the_newer_nvshmem() -> None:
+    text = (RESULTS / "h200x4-nvshmem-380.txt").read_text(encoding="utf-8")
+    assert set(re.findall(r"(?<=wrong: )rank 0: .*? in place", text)) == {"rank 0: 64 KiB in place"}
+    assert "element 0: displaced: it belongs 128 elements later" in text
+    assert text.count("on 1x2: 12 of 12 stories passed") == 2
 
 
 def test_what_is_said_of_the_first_wrong_elements() -> None:
