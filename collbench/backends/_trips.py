@@ -30,7 +30,9 @@ def trips(name: str, nodes: int) -> int:
     """Trips between nodes, one after another, of the kernel ``name``; folding nodes in and out takes two."""
     steps = nodes.bit_length() - 1
     folding = 2 * (nodes > 1 << steps)
-    return {"nvrar-put-oneshot": min(steps, 1), "nvrar-put-halving": 2 * steps + folding}.get(name, steps + folding)
+    if name.startswith("nvrar-put-oneshot"):
+        return min(steps, 1)
+    return 2 * steps + folding if name == "nvrar-put-halving" else steps + folding
 
 
 def network_bytes(kernel: Kernel, problem: Problem) -> float:

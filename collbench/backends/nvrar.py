@@ -45,7 +45,10 @@ class Family:
 
 FAMILIES = {
     "all_reduce": Family(
-        "oneshot", "nvrar-lamport", "nvrar-put", ("nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-halving")
+        "oneshot",
+        "nvrar-lamport",
+        "nvrar-put",
+        ("nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-oneshot-lamport", "nvrar-put-halving"),
     ),
     "reduce_scatter": Family("oneshot-reduce-scatter", "oneshot-reduce-scatter", "nvrar-reduce-scatter"),
     "all_gather": Family("oneshot-all-gather", "oneshot-all-gather", "nvrar-all-gather"),

@@ -19,6 +19,7 @@ _FOR_ALL_REDUCE: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "flashinfer": ("one-shot", "two-shot"), "nvshmem": ("one-shot",), "mpi-nvrar": ("nvrar",),
     "oneshot": ("one-shot",), "nvrar-lamport": ("nvrar",), "nvrar-ll": ("nvrar",), "nvrar-put": ("nvrar",),
     "nvrar-put-lamport": ("nvrar",), "nvrar-put-oneshot": ("nvrar, one-shot",),
+    "nvrar-put-oneshot-lamport": ("nvrar, one-shot",),
     "nvrar-put-halving": ("nvrar, halving",),
 })  # fmt: skip
 _BETWEEN = MappingProxyType({  # what mpi-nvrar does between nodes, by its parameter of that name

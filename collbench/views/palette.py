@@ -25,6 +25,7 @@ KNOWN: Mapping[str, Style] = {
     "nvrar-put": ("#5A3A00", "X"),
     "nvrar-put-lamport": ("#BB66FF", "<"),
     "nvrar-put-oneshot": ("#003322", ">"),
+    "nvrar-put-oneshot-lamport": ("#500040", "d"),
     "nvrar-put-halving": ("#6600BB", "p"),
     "oneshot": ("#332288", "h"),
 }

@@ -125,9 +125,9 @@ def test_it_refuses_what_its_kernel_refuses(problem: Problem, words: str) -> Non
     [
         (2, "bfloat16", {"", "-lamport"}),  # with two nodes, one shot and doubling are the same, and halving is slower
         (2, "int32", {""}),  # with flags, both are the same
-        (3, "bfloat16", {"", "-lamport", "-oneshot"}),
+        (3, "bfloat16", {"", "-oneshot", "-oneshot-lamport"}),  # folding takes two trips more, one shot no more bytes
         (4, "int32", {"", "-oneshot", "-halving"}),
-        (8, "bfloat16", {"", "-lamport", "-oneshot", "-halving"}),
+        (8, "bfloat16", {"", "-lamport", "-oneshot", "-oneshot-lamport", "-halving"}),
     ],
 )
 def test_candidates_between_nodes_are_those_that_differ_in_trips_or_bytes(
@@ -271,8 +271,10 @@ def test_puts_where_loads_and_stores_do_not_reach(monkeypatch: pytest.MonkeyPatc
         (2, 4096, "bfloat16", True, "nvrar-put-lamport"),
         (2, 16 << 20, "bfloat16", True, "nvrar-put-lamport"),
         (2, 16 << 20, "int32", True, "nvrar-put"),
-        (4, 16 << 10, "bfloat16", True, "nvrar-put-oneshot"),  # 1 trip and 98 kB, rather than 2 trips and 33 kB
-        (4, 128 << 10, "bfloat16", True, "nvrar-put-lamport"),
+        (4, 16 << 10, "bfloat16", True, "nvrar-put-oneshot-lamport"),  # 1 trip and 49 kB, rather than 2 and 33 kB
+        (4, 128 << 10, "bfloat16", True, "nvrar-put-oneshot-lamport"),
+        (4, 256 << 10, "bfloat16", True, "nvrar-put-lamport"),
+        (4, 64 << 10, "int32", True, "nvrar-put-oneshot"),
         (4, 64 << 10, "bfloat16", False, "nvrar-put-oneshot"),
         (4, 256 << 10, "bfloat16", False, "nvrar-put"),
         (4, 512 << 10, "bfloat16", True, "nvrar-put-lamport"),

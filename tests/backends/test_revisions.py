@@ -202,8 +202,8 @@ def test_between_nodes_it_takes_what_suits_the_size_of_the_kernels_of_the_revisi
     world: Any = SimpleNamespace(led=lambda action: action())
     session: Any = NvrarSession(world, world, 0, world, of_head)
     name = session._over(network, "nvrar-put", a_problem(layout=a_layout(8, nodes=8)))
-    assert name == "nvrar-put-oneshot"
-    assert of_head.kernel(name).kernel.file.name == f"nvrar-put-oneshot@{head(tree)}"
+    assert name == "nvrar-put-oneshot-lamport"
+    assert of_head.kernel(name).kernel.file.name == f"{name}@{head(tree)}"
 
 
 @pytest.mark.parametrize("damage", ["table", "kernel", "missing"])

@@ -61,7 +61,10 @@ def test_between_nodes_that_only_puts_reach_nvrar_takes_what_suits_the_size() ->
     assert found.on(4, virtual=True) == family_of("nvrar", "all_reduce_rms_norm", on_host=False).on(4) == ("nvrar",)
 
 
-@pytest.mark.parametrize("name", ["nvrar-put", "nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-halving"])
+@pytest.mark.parametrize(
+    "name",
+    ["nvrar-put", "nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-oneshot-lamport", "nvrar-put-halving"],
+)
 @pytest.mark.parametrize("nodes", range(1, 10))
 def test_a_kernel_takes_the_trips_by_which_nvrar_chooses_it(name: str, nodes: int) -> None:
     (algorithm,) = family_of(name, "all_reduce", on_host=False).on(nodes)

@@ -91,7 +91,7 @@ def test_more_gpus() -> None:
         row.bytes: row.param["kernel"] for row in load(ROOT / "results" / f"{FOUR}.csv") if row.backend == "nvrar"
     }
     doubling = [size for size, kernel in chosen.items() if kernel == "nvrar_put_lamport"]
-    assert "selects one-shot up to 32 KiB, doubling without flags up to 512 KiB and halving above" in PROSE
+    assert "selected one-shot up to 32 KiB, doubling without flags up to 512 KiB and halving above" in PROSE
     assert (min(doubling), max(doubling), chosen[32 << 10]) == (64 << 10, 512 << 10, "nvrar_put_oneshot")
 
 
@@ -176,6 +176,18 @@ def test_slopes() -> None:
     for name, *shown in rows:
         cases = [(2, size, name.strip("`")) for size in sizes]
         assert shown == [f"{(after[case] - before[case]) / further:.2f}" for case in cases]
+
+
+def test_slopes_between_cpu_hosts() -> None:
+    near, far = (ROOT / "results" / f"cpu-nodes-{delay}us.csv" for delay in (1000, 2000))
+    before, after, further = medians_of(load(near)), medians_of(load(far)), delay_us(far) - delay_us(near)
+    (at,) = [number for number, line in enumerate(LINES) if line.startswith("| slope, delays |")]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES[at + 2 : at + 8]]
+    for name, trips, *shown in rows:
+        cases = [(hosts, size << 10, name.strip("`")) for hosts in (4, 8) for size in (4, 16, 64)]
+        assert shown == [f"{(after[case] - before[case]) / further:.2f}" for case in cases]
+        way = {"`mpi-nvrar`": "doubling", "`mpi-ring`": None, "`mpi`": None}.get(name, name.strip("`").split("=")[-1])
+        assert not way or trips == ", ".join(str(SCHEDULES[way].cost(hosts).trips) for hosts in (4, 8))
 
 
 def test_latency_of_each_way_between_cpu_hosts() -> None:

@@ -176,14 +176,15 @@ def kernel(name: str) -> Kernel:
     return found.kernel
 
 
-PUTS = ("nvrar-put", "nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-halving")
+SHOTS = ("nvrar-put-oneshot", "nvrar-put-oneshot-lamport")
+PUTS = ("nvrar-put", "nvrar-put-lamport", *SHOTS, "nvrar-put-halving")
 
 
 def slots(backend: Kernel, layout: Layout) -> int:
     """Slots that its kernel cuts the scratch into, as its file has them."""
     steps, local = layout.node_count.bit_length() - 1, layout.size // layout.node_count
     three_phases = 2 * local + steps + 2
-    others = {"oneshot": layout.size, "nvrar-put-oneshot": 2 * local + layout.node_count}
+    others = {"oneshot": layout.size, **dict.fromkeys(SHOTS, 2 * local + layout.node_count)}
     others["nvrar-put-halving"] = three_phases + 1
     return others.get(backend.file.name, three_phases)
 
@@ -192,7 +193,7 @@ def boxes(name: str, layout: Layout) -> int:
     """Shards that kernels which put pack in the outbox: as their files have them, or one a step of doubling, and the
     result for a node that was folded in."""
     steps = layout.node_count.bit_length() - 1
-    return {"nvrar-put-oneshot": 1, "nvrar-put-halving": 1}.get(name, steps + (layout.node_count > 1 << steps))
+    return {**dict.fromkeys(SHOTS, 1), "nvrar-put-halving": 1}.get(name, steps + (layout.node_count > 1 << steps))
 
 
 def has_flags(name: str, dtype: str) -> bool:

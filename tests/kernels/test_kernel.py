@@ -20,7 +20,11 @@ from collbench.plan.problem import Problem
 LAYOUTS = (a_layout(2), a_layout(8), a_layout(8, nodes=2), a_layout(8, nodes=8), a_layout(6, nodes=3))
 SIZES = (4, 1000, 4096, 65536, 1 << 20, 64 << 20)
 UNEVEN = Layout((0, 1, 2), (0, 0, 1))
-OTHER_WAYS = ("nvrar-put-oneshot", "nvrar-put-halving")  # to the same order of additions, with other bytes
+OTHER_WAYS = (
+    "nvrar-put-oneshot",
+    "nvrar-put-oneshot-lamport",
+    "nvrar-put-halving",
+)  # to the same order of additions, with other bytes
 THREE_PHASES = [name for name in OF_ALL_REDUCE if ours(name).file.order == "nvrar" and name not in OTHER_WAYS]
 
 
@@ -223,6 +227,8 @@ def test_bytes_that_a_rank_sends(name: str, layout: Layout, shares: float) -> No
     [
         ("nvrar-put-lamport", a_layout(2, nodes=2), 1.0),
         ("nvrar-put-lamport", a_layout(8, nodes=8), 3.0),
+        ("nvrar-put-oneshot-lamport", a_layout(8, nodes=8), 7.0),
+        ("nvrar-put-oneshot-lamport", a_layout(8, nodes=2), 6 / 4 + 1 / 4),
         ("nvrar-put-halving", a_layout(8), 14 / 8),
         ("nvrar-put-halving", a_layout(2, nodes=2), 1.0),
         ("nvrar-put-halving", a_layout(8, nodes=8), 2 * 7 / 8),

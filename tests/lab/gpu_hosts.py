@@ -21,7 +21,7 @@ from lab.network import missing
 
 VARIANTS = ("LL=nccl NCCL_PROTO=LL", "Simple=nccl NCCL_PROTO=Simple", "Ring=nccl NCCL_ALGO=Ring",
             "Tree=nccl NCCL_ALGO=Tree")  # fmt: skip
-KERNELS = "nvrar,nvrar-put,nvrar-put-oneshot,nvrar-put-halving,nccl"
+KERNELS = "nvrar,nvrar-put,nvrar-put-oneshot,nvrar-put-oneshot-lamport,nvrar-put-halving,nccl"
 DELAYS = {"0us": 0, "50us": 50, "200us": 200, "1ms": 1000}
 RATES = {"": None, "-1g": 1000, "-10g": 10_000}  # Mbit/s
 IN_FULL = ("0us", "50us-10g", "200us-10g", "1ms-1g")

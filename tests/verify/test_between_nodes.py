@@ -118,9 +118,10 @@ MUTANTS = (
     mutant("the result not sent to the node beyond", ODD_HALVES, 5,
            in_halving("if (node < EXTRA) put(owned(part),", "if (NODES == 0) put(owned(part),")),
 )
+WAYS = ("", "-lamport", "-oneshot", "-oneshot-lamport", "-halving")
 PROVEN = tuple(
-    (draws(name, layout), twist)
-    for name in ("nvrar-put", "nvrar-put-lamport", "nvrar-put-oneshot", "nvrar-put-halving")
+    (draws(f"nvrar-put{way}", layout), twist)
+    for way in WAYS
     for layout, twist in (("2x1", near_wrap), ("3x2", as_drawn), ("6x1", by_proxy), ("5x1", one_never_comes))
 )
 # fmt: on
