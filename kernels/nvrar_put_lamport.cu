@@ -1,5 +1,5 @@
 /* collbench
-summary = "nvrar-put without flags: Lamport cells, half the bytes, where the network writes whole words once"
+summary = "nvrar-put without flags: Lamport cells, half the bytes, for networks that write whole words once"
 collective = "all_reduce"
 dtypes = ["float32", "float16", "bfloat16", "float64", "int32", "int64"]
 ops = ["sum", "min", "max"]

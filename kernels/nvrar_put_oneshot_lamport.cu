@@ -1,5 +1,5 @@
 /* collbench
-summary = "nvrar-put-oneshot without flags: Lamport cells, half the bytes, where the network writes whole words once"
+summary = "nvrar-put-oneshot without flags: Lamport cells, half the bytes, for networks that write whole words once"
 collective = "all_reduce"
 dtypes = ["float32", "float16", "bfloat16", "float64", "int32", "int64"]
 ops = ["sum", "min", "max"]
@@ -14,11 +14,12 @@ blocks = [1, 2, 4, 8, 16, 32, 64]
 threads = [256, 512]
 defines = {COLL_CHUNK = [64, 256, 16, 4]}  # KiB of a put, at most
 */
-// The same algorithm, order of additions and puts as in nvrar_put_oneshot.cu; only the cells differ, so f = 1, and it is
-// faster than nvrar_put_lamport.cu up to twice the shard: predicted for trips of 210 us at 10 Gbit/s, up to 262 KB on 4
-// nodes and 131 KB on 8. Measured there on 4 nodes of one rank, one-shot with flags took 477 us for 32 KiB and 688 us for
-// 64 KiB, and doubling without flags 633 us for 64 KiB. 3 S bytes less on the wire are predicted to make 395 and 524 us
-// of the first two.
+// The same algorithm, order of additions and puts as in nvrar_put_oneshot.cu; only the cells differ, so f = 1.
+//
+// Predicted, not yet timed on GPUs: faster than nvrar_put_lamport.cu for shards of up to 251 KB on 4 nodes and 125 KB on
+// 8, where a trip takes 210 us, at 10 Gbit/s and with the headers of TCP. On 4 nodes of one rank, 200 us apart
+// (results/h200x4-4hosts-200us-10g.csv), one-shot with flags took 477 us at 32 KiB and 688 at 64 KiB, and doubling without
+// flags 633 at 64 KiB. Without flags, one-shot sends 3 S bytes less and should take 395 and 524 us.
 //
 // Ordering: as in nvrar_put_lamport.cu. The next put to a cell comes two calls later, and its sender has then received
 // the puts of the call between from all nodes, which they sent after they had cleared what they read before.

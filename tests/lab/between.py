@@ -2,7 +2,7 @@
 
 ``PYTHONPATH=tests python -m lab.between [FOLDER [OPTION...]]``: hosts with one rank each, on one machine, and a network
 first with one delay, then with the other; options of ``sweep`` replace those here. Resumes incomplete files and prints
-the slopes (lab.slopes). Needs root and MPICH's wheel, and takes about 25 minutes on two cores.
+the slopes (lab.slopes). Needs root and MPICH's wheel, and takes about 40 minutes on two cores.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Measures ``results/h100x*-hosts-*.csv``: kernels that put, beside NCCL, on two or more hosts with GPUs.
+"""Measures ``results/h200x2-hosts-*.csv`` and ``h200x4-*``: kernels that put, beside NCCL, on hosts with GPUs.
 
-``PYTHONPATH=tests python -m lab.gpu_hosts PREFIX [LINK...]``, with PREFIX as in ``results/h100x2-hosts``: a file for
+``PYTHONPATH=tests python -m lab.gpu_hosts PREFIX [LINK...]``, with PREFIX as in ``results/h200x2-hosts``: a file for
 each link, by default for all, on two hosts with one GPU each. ``--gpus 0:1:2:3`` makes four such hosts,
 ``--gpus 0,1:2,3`` two hosts with two GPUs each. Four links get all backends and sizes in three launches; the others get
-two backends and three sizes in one launch, to show where the advantage lies. Complete files are left as they are,
-incomplete ones continued; with ``--no-variants`` NCCL's settings are left out. Needs those GPUs and what
-``lab.launch --gpus`` needs; a link with three launches takes about five minutes.
+two backends and three sizes in one launch, to show how the ratio depends on the link. Complete files are left as they
+are, incomplete ones continued; with ``--no-variants`` NCCL's settings are left out. Needs those GPUs and what
+``lab.launch --gpus`` needs; a link in full takes five to eleven minutes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
     """Measure over the links that are named."""
     known = links()
     parser = argparse.ArgumentParser(prog="python -m lab.gpu_hosts", description="kernels that put, beside NCCL")
-    parser.add_argument("prefix", help="of the results files, as in results/h100x2-hosts")
+    parser.add_argument("prefix", help="of the results files, as in results/h200x2-hosts")
     parser.add_argument("links", nargs="*", help=f"of {', '.join(known)}; all without any", metavar="LINK")
     parser.add_argument("--gpus", default="0:1", help="of each host, as in 0,1:2,3")
     parser.add_argument("--no-variants", action="store_true", help="without NCCL's settings")
