@@ -116,6 +116,7 @@ def _zip() -> bytes:
         (gzip.compress(bz2.compress(LOG.encode())), "is compressed twice; unpack it once."),
         (gzip.compress(b"\n"), "is empty; give a log of a benchmark."),
     ],
+    ids=["zstd", "zip", "tar in gzip", "tar", "twice", "empty"],  # the contents name the time
 )
 def test_what_is_packed_otherwise_is_refused(content: bytes, words: str, tmp_path: Path) -> None:
     assert refused(content, tmp_path) == words
