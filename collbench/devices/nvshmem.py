@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,12 @@ def transport(address: int, pes: Iterable[int]) -> str:
     reached = all(lib.ptr(address, pe) for pe in pes)
     provider = os.environ.get("NVSHMEM_LIBFABRIC_PROVIDER", transports.DEFAULT_PROVIDER)
     return transports.of_nvshmem(reached, mapped_files(), provider)
+
+
+def version_in_use() -> str | None:
+    """Version of the NVSHMEM library that this process uses; None without, though others may have loaded one: PyTorch
+    does, where nvshmem4py need not be installed."""
+    return version() if "nvshmem.core" in sys.modules else None
 
 
 def version() -> str:

@@ -137,9 +137,8 @@ def gather_facts(everyone: World, argv: Sequence[str], devices: Mapping[str, Dev
 def gather_late(everyone: World, transports: Mapping[str, Sequence[str]]) -> list[Facts] | None:
     """On rank 0, the libraries that each rank loaded, NVSHMEM's own version, which need not be that of a package, and
     the ``transports`` of its backends; collective."""
-    libraries = loaded_libraries()
-    found = {"nvshmem": nvshmem.version()} if "nvshmem" in libraries else {}
-    return everyone.launch.gather({"libraries": libraries, **found, "transports": transports})
+    found = {"nvshmem": used} if (used := nvshmem.version_in_use()) else {}
+    return everyone.launch.gather({"libraries": loaded_libraries(), **found, "transports": transports})
 
 
 def _rank_facts(devices: Mapping[str, Device]) -> Facts:
