@@ -54,6 +54,13 @@ def compare(
         if b:
             raise UsageError(f"--against compares one file with a site's figures; omit {b}.")
         context.exit(against(a, site, names or "", only, form))
+    _print_ratios([path for path in (a, b) if path], names or "", only, form)
+
+
+def _print_ratios(
+    files: Sequence[Path], names: str, only: tuple[tuple[str, str], ...], form: forms.FormOptions
+) -> None:
+    """Two backends of one file, or two files. Raises UsageError where no case was timed on both sides."""
     from collbench.registry import form_in
     from collbench.results.footing import level_sides
     from collbench.results.records import jobs, load, without_samples
@@ -63,11 +70,11 @@ def compare(
     from collbench.views.multicast import remark
     from collbench.views.ratios import page, plain
 
-    paths = without_samples(path for path in (a, b) if path)
+    paths = without_samples(files)
     one, *other = level_sides([select(load(path), only) for path in paths])
     everything = [*one, *(other[0] if other else [])]
     known = {record.backend for record in everything}
-    chosen = tuple(form_in(name, known) for name in names_of(names or ""))
+    chosen = tuple(form_in(name, known) for name in names_of(names))
     found = compare_files(one, other[0], chosen) if other else compare_backends(one, chosen)
     warned = _unlike_machines([one, *other], paths, found.records)
     if found.judged or found.unjudged or found.alone:
